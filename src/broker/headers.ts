@@ -1,0 +1,74 @@
+/** Headers of a message to publish. `undefined` values are left out. */
+export type Headers = Readonly<Record<string, unknown>>;
+
+/** Longest text in a header, in bytes: an error text with its stack may have any length. */
+const MAX_TEXT = 4_096;
+/** Most that all headers may take together, in bytes. amqplib throws above 64 KiB. */
+const MAX_TOTAL = 48 * 1_024;
+
+/**
+ * Headers that surely can be published: the one place where texts are cut and sizes are kept.
+ *
+ * Texts over 4 KiB are cut, values that AMQP has no type for are left out, and if all of it is still too large, the
+ * largest headers are left out until it fits. Ours are small, so what goes is foreign. Never throws.
+ */
+export function fitHeaders(headers: Headers): Record<string, unknown> {
+  const entries: { key: string; value: unknown; size: number }[] = [];
+  let total = 0;
+  for (const [key, raw] of Object.entries(headers)) {
+    const value = encodable(raw);
+    if (value === undefined || Buffer.byteLength(key) > 255) continue;
+    const size = Buffer.byteLength(key) + 1 + sizeOf(value);
+    entries.push({ key, value, size });
+    total += size;
+  }
+  if (total > MAX_TOTAL) {
+    entries.sort((a, b) => b.size - a.size);
+    while (total > MAX_TOTAL) total -= entries.shift()?.size ?? total;
+  }
+  return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+}
+
+/** The text, cut at a character's boundary to `maxBytes` of UTF-8 with an ellipsis, when it is longer. */
+export function cutText(text: string, maxBytes = MAX_TEXT): string {
+  if (Buffer.byteLength(text) <= maxBytes) return text;
+  let end = maxBytes - 3; // the ellipsis
+  const bytes = Buffer.from(text);
+  while (end > 0 && (bytes[end]! & 0b1100_0000) === 0b1000_0000) end -= 1;
+  return `${bytes.toString('utf8', 0, end)}…`;
+}
+
+/** The value as amqplib can write it, or `undefined`. What was received must go out again: see its codec's types. */
+function encodable(value: unknown): unknown {
+  if (typeof value === 'string') return cutText(value);
+  if (typeof value === 'boolean' || value === null || Buffer.isBuffer(value)) return value;
+  // amqplib takes every number below 2^63 that it does not see as a fraction for an integer, and fails on these:
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : { '!': 'double', value };
+  if (Array.isArray(value)) return value.map(encodable).filter((item) => item !== undefined);
+  if (typeof value !== 'object') return undefined;
+  if ('!' in value) return isTyped(value) ? value : undefined;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) => {
+      const written = encodable(inner);
+      return written === undefined ? [] : [[key, written]];
+    }),
+  );
+}
+
+/** amqplib's notation for types that JavaScript has not; these two are what it makes of received ones. */
+function isTyped(value: { '!'?: unknown; value?: unknown }): boolean {
+  const inner = value.value;
+  if (value['!'] === 'timestamp') return typeof inner === 'number' && Number.isSafeInteger(inner) && inner >= 0;
+  return (
+    value['!'] === 'decimal' && typeof inner === 'object' && inner !== null && 'places' in inner && 'digits' in inner
+  );
+}
+
+/** Bytes in a field table, at most. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return 5 + Buffer.byteLength(value);
+  if (Buffer.isBuffer(value)) return 5 + value.length;
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + sizeOf(item), 5);
+  if (typeof value !== 'object' || value === null || '!' in value) return 9;
+  return Object.entries(value).reduce((sum, [key, item]) => sum + 1 + Buffer.byteLength(key) + sizeOf(item), 5);
+}

@@ -1,0 +1,48 @@
+/** Names on the broker: the contract that producers, the mailer and operators see. */
+
+export const FXA_EVENTS = 'fxa.events';
+export const NEWSLETTER_EVENTS = 'newsletter.events';
+export const CONTACT_EVENTS = 'contacts.events';
+
+export const FXA_QUEUE = 'contacts.fxa';
+export const NEWSLETTER_QUEUE = 'contacts.newsletter';
+export const MAILER_QUEUE = 'mailer.contact-events';
+export const DEAD_LETTERS = 'contacts.dead-letters';
+
+/** Routes a message to one delay of the ladder by its `delay` header; the routing key is the queue it goes back to. */
+export const RETRY_EXCHANGE = 'contacts.retry';
+
+/** The delay ladder: what a message that keeps failing waits before each further attempt. */
+export const RETRY_LADDER = [
+  { name: '5s', ms: 5_000 },
+  { name: '30s', ms: 30_000 },
+  { name: '2m', ms: 120_000 },
+  { name: '10m', ms: 600_000 },
+] as const;
+
+export type RetryStep = (typeof RETRY_LADDER)[number];
+
+export const retryQueue = (step: RetryStep): string => `contacts.retry.${step.name}`;
+
+export const EXCHANGES = [FXA_EVENTS, NEWSLETTER_EVENTS, CONTACT_EVENTS, RETRY_EXCHANGE] as const;
+export const QUEUES = [
+  FXA_QUEUE,
+  NEWSLETTER_QUEUE,
+  MAILER_QUEUE,
+  DEAD_LETTERS,
+  ...RETRY_LADDER.map(retryQueue),
+] as const;
+
+/** Message headers that are ours. */
+export const HEADERS = {
+  /** Which delay of the ladder: what the retry exchange routes by. */
+  delay: 'delay',
+  /** How often handling this message was tried and failed. Our own count: RabbitMQ's `x-death` differs by version. */
+  attempts: 'attempts',
+  reason: 'reason',
+  error: 'error',
+  originQueue: 'origin-queue',
+  firstSeen: 'first-seen',
+  lastSeen: 'last-seen',
+  schemaVersion: 'schema-version',
+} as const;

@@ -1,0 +1,282 @@
+import { randomUUID } from 'node:crypto';
+import type { ConfirmChannel, Message } from 'amqplib';
+import type { Logger } from 'pino';
+import { Backoff, pause } from './backoff';
+import { type BrokerConnection, closeChannel } from './connection';
+import { describe } from './errors';
+import { fitHeaders, type Headers } from './headers';
+
+export interface OutgoingMessage {
+  /** '' is the default exchange: the routing key is then the name of a queue. */
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly content: Buffer;
+  /** Made up when absent. Two messages with one id are never under way together: the second waits for the first. */
+  readonly messageId?: string;
+  readonly type?: string;
+  readonly contentType?: string;
+  readonly contentEncoding?: string;
+  readonly correlationId?: string;
+  readonly appId?: string;
+  /** Seconds since 1970, as AMQP has it. */
+  readonly timestamp?: number;
+  /** Cut to what can be published: see `fitHeaders`. */
+  readonly headers?: Headers;
+}
+
+export type PublishResult =
+  /** The broker has it, on disk and on a majority, in every queue that it was routed to. */
+  | { readonly outcome: 'confirmed' }
+  /** No queue wanted it (missing exchange bindings or queue): the broker has thrown it away. */
+  | { readonly outcome: 'returned'; readonly reason: string }
+  /** A queue refused it: full, or without a majority. */
+  | { readonly outcome: 'nacked' }
+  /** Unknown: it may have arrived. `retryable` is false when this message can never be published as it is. */
+  | { readonly outcome: 'failed'; readonly error: Error; readonly retryable: boolean };
+
+export interface PublisherOptions {
+  /** For publishing only: an alarm stops everything on a connection that publishes. */
+  readonly connection: BrokerConnection;
+  readonly log: Logger;
+  /** How long a message may wait for a channel, and then again for its confirm. */
+  readonly confirmTimeoutMs?: number;
+  /** How many may wait for their confirms at once; more wait here. */
+  readonly maxInFlight?: number;
+}
+
+interface Request {
+  readonly id: string;
+  readonly message: OutgoingMessage;
+  readonly settle: (result: PublishResult) => void;
+  deadline: number;
+  returned: string | undefined;
+}
+
+/** RabbitMQ 4 closes the channel for a larger one, which would fail every other message in flight as well. */
+const MAX_CONTENT_BYTES = 16 * 1_024 * 1_024;
+const CONFIRMED: PublishResult = { outcome: 'confirmed' };
+const NACKED: PublishResult = { outcome: 'nacked' };
+
+/**
+ * Publishes persistent, mandatory messages over one confirm channel at a time, many at once, and says of each what
+ * became of it. It never rejects, never tries again by itself, and every call settles: after at most two time limits.
+ *
+ * States: *opening* <-> *open* (<-> *stalled*), and from each of them *closed*, which is final.
+ *
+ * - opening: no channel. Requests wait, up to the time limit, and then fail.
+ * - open: requests are written in the order of their calls, while fewer than `maxInFlight` wait for a confirm.
+ * - stalled: the channel's write buffer is full. Requests wait for it to drain.
+ * - When the channel closes, or a confirm does not come in time, everything in flight has *failed* (it may have arrived;
+ *   publish it again with the same id), and another channel is opened.
+ * - closed: everything fails at once.
+ *
+ * A message that no queue wants is returned *and* confirmed, the return first. A return is matched by its message id,
+ * which is why one id is in flight only once.
+ */
+export class Publisher {
+  readonly #connection: BrokerConnection;
+  readonly #log: Logger;
+  readonly #timeoutMs: number;
+  readonly #maxInFlight: number;
+  readonly #backoff = new Backoff(100, 15_000);
+  readonly #stopping = new AbortController();
+  readonly #queued = new Set<Request>(); // both in the order of their deadlines: a Set and a Map keep insertion order
+  readonly #inFlight = new Map<string, Request>();
+  #channel: ConfirmChannel | undefined;
+  #stalled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #drained = (): void => undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: PublisherOptions) {
+    this.#connection = options.connection;
+    this.#log = options.log;
+    this.#timeoutMs = options.confirmTimeoutMs ?? 10_000;
+    this.#maxInFlight = options.maxInFlight ?? 1_000;
+    this.#connection.once('closed', this.#onConnectionClosed);
+    if (this.#connection.closed) this.#stopping.abort();
+    void this.#run();
+  }
+
+  /** Whether a message could be written now; for health. */
+  get open(): boolean {
+    return this.#channel !== undefined;
+  }
+
+  /** Messages that are not settled yet. */
+  get pending(): number {
+    return this.#queued.size + this.#inFlight.size;
+  }
+
+  /** See the class. */
+  publish(message: OutgoingMessage): Promise<PublishResult> {
+    const closed = this.#closing !== undefined || this.#stopping.signal.aborted;
+    if (closed) return Promise.resolve(failed('publisher closed'));
+    if (message.content.length > MAX_CONTENT_BYTES) {
+      return Promise.resolve(failed('the message is larger than 16 MiB', false));
+    }
+    return new Promise((settle) => {
+      const id = message.messageId ?? randomUUID();
+      const deadline = performance.now() + this.#timeoutMs;
+      this.#queued.add({ id, message, settle, deadline, returned: undefined });
+      this.#pump();
+      this.#watchDeadlines();
+    });
+  }
+
+  /** Takes no more, waits until everything pending has settled (the time limits bound that), and ends for good. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.pending > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
+    this.#connection.off('closed', this.#onConnectionClosed);
+    this.#stopping.abort();
+    const channel = this.#channel;
+    this.#lose(channel, 'publisher closed');
+    if (channel !== undefined) await closeChannel(channel);
+  }
+
+  readonly #onConnectionClosed = (): void => {
+    this.#stopping.abort();
+    this.#lose(this.#channel, 'connection closed');
+    for (const request of this.#queued) this.#settle(request, failed('connection closed'));
+  };
+
+  /** Opens one channel after the other. */
+  async #run(): Promise<void> {
+    const stopping = this.#stopping.signal;
+    while (!stopping.aborted) {
+      try {
+        const channel = await this.#connection.createConfirmChannel();
+        if (stopping.aborted) return void closeChannel(channel);
+        await this.#serve(channel);
+      } catch (error) {
+        if (!stopping.aborted) this.#log.warn(describe(error), 'publishing channel could not be opened, trying again');
+      }
+      await pause(this.#backoff.next(), stopping);
+    }
+  }
+
+  /** Returns when the channel is lost, or given up. */
+  #serve(channel: ConfirmChannel): Promise<void> {
+    return new Promise((over) => {
+      channel.on('error', (error: Error) => this.#log.warn(describe(error), 'publishing channel closed by the broker'));
+      channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
+      channel.on('return', (message: Message) => this.#onReturn(channel, message));
+      channel.on('drain', () => {
+        if (channel !== this.#channel) return;
+        this.#stalled = false;
+        this.#pump();
+      });
+      // First of all listeners: amqplib's own one calls every confirm callback as if it were a negative confirm.
+      channel.prependListener('close', () => {
+        this.#lose(channel, 'channel closed');
+        over();
+      });
+      this.#channel = channel;
+      this.#stalled = false;
+      this.#pump();
+    });
+  }
+
+  #onReturn(channel: ConfirmChannel, { fields, properties }: Message): void {
+    if (channel !== this.#channel) return;
+    const request = this.#inFlight.get(String(properties.messageId));
+    const { replyText } = fields as { replyText?: unknown }; // a return has it; amqplib's types do not say so
+    if (request !== undefined) request.returned = typeof replyText === 'string' ? replyText : 'returned';
+  }
+
+  #pump(): void {
+    for (const request of this.#queued) {
+      if (this.#channel === undefined || this.#stalled || this.#inFlight.size >= this.#maxInFlight) return;
+      if (this.#inFlight.has(request.id)) return; // in order: it waits, and the others behind it
+      this.#queued.delete(request);
+      this.#write(this.#channel, request);
+    }
+  }
+
+  #write(channel: ConfirmChannel, request: Request): void {
+    const { exchange, routingKey, content, headers, ...properties } = request.message;
+    request.deadline = performance.now() + this.#timeoutMs;
+    this.#inFlight.set(request.id, request);
+    const options = {
+      ...properties,
+      messageId: request.id,
+      headers: fitHeaders(headers ?? {}),
+      persistent: true,
+      mandatory: true,
+    };
+    try {
+      const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
+        if (this.#inFlight.get(request.id) !== request) return; // its channel was given up before
+        this.#backoff.reset();
+        const { returned } = request;
+        if (error) this.#settle(request, NACKED);
+        else this.#settle(request, returned === undefined ? CONFIRMED : { outcome: 'returned', reason: returned });
+        this.#pump();
+      });
+      if (!room) this.#stalled = true;
+    } catch (error) {
+      // Nothing was written. Either the channel is closing, or amqplib cannot encode this (an id over 255 bytes).
+      const closing = error instanceof Error && error.name === 'IllegalOperationError';
+      this.#settle(request, failed(describe(error).reason, closing));
+      if (closing) this.#lose(channel, 'channel closing');
+    }
+  }
+
+  #settle(request: Request, result: PublishResult): void {
+    this.#queued.delete(request);
+    if (this.#inFlight.get(request.id) === request) this.#inFlight.delete(request.id);
+    request.settle(result);
+    if (this.pending === 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#drained();
+    }
+  }
+
+  /** The channel is of no use any more: nobody will learn what became of what is in flight on it. */
+  #lose(channel: ConfirmChannel | undefined, reason: string): void {
+    if (channel !== this.#channel) return;
+    this.#channel = undefined;
+    for (const request of this.#inFlight.values()) this.#settle(request, failed(reason));
+  }
+
+  /** One timer for the oldest request, not one for each. */
+  #watchDeadlines(): void {
+    if (this.#timer !== undefined || this.pending === 0) return;
+    const [queued] = this.#queued;
+    const [inFlight] = this.#inFlight.values();
+    const next = Math.min(queued?.deadline ?? Number.POSITIVE_INFINITY, inFlight?.deadline ?? Number.POSITIVE_INFINITY);
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#expire(performance.now());
+        this.#watchDeadlines();
+      },
+      Math.max(1, next - performance.now()),
+    );
+  }
+
+  #expire(now: number): void {
+    const why = this.#connection.blocked === undefined ? '' : ': the broker blocks publishing';
+    const [oldest] = this.#inFlight.values();
+    const channel = this.#channel;
+    if (oldest !== undefined && channel !== undefined && oldest.deadline <= now) {
+      this.#log.warn({ inFlight: this.#inFlight.size }, `no confirm within ${this.#timeoutMs} ms${why}`);
+      this.#lose(channel, `no confirm in time${why}`);
+      void closeChannel(channel);
+    }
+    for (const request of this.#queued) {
+      if (request.deadline > now) break;
+      this.#settle(request, failed(`no channel in time${why}`));
+    }
+  }
+}
+
+function failed(reason: string, retryable = true): PublishResult {
+  return { outcome: 'failed', error: new Error(reason), retryable };
+}

@@ -1,0 +1,94 @@
+import { domainToASCII } from 'node:url';
+import type { Address } from './event';
+
+/** Characters of a normalised address; FxA's own limit. */
+export const MAX_ADDRESS_LENGTH = 256;
+
+/**
+ * Characters of an address as typed. A unicode domain can be typed longer than it is once normalised (decomposed
+ * accents, soft hyphens), so this is wider; it bounds what is stored and how much text is looked at.
+ */
+const MAX_TYPED_LENGTH = 512;
+
+const MAX_DOMAIN_LENGTH = 253;
+
+/** What programs write into an address field when they have none. */
+const PLACEHOLDERS = new Set(['null', 'undefined', 'nan', '[object object]']);
+
+const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
+const ANY_NON_ASCII = /[^\0-\x7f]/;
+
+/** RFC 1123 host name: two labels or more, each of 1-63 letters, digits and hyphens, no hyphen at either end. */
+const HOST_NAME = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** What makes a host an IPv4 address to a URL parser ("ends in a number"): no top-level domain is one. */
+const ENDS_IN_NUMBER = /\.(?:[0-9]+|0x[0-9a-f]*)$/;
+
+/** ASCII that cannot be in a domain; `domainToASCII` would strip, decode or cut at some of it. */
+const FOREIGN_ASCII = /[\0-,/:-@[-`{-\x7f]/;
+
+/** Why a text is no address. The texts go into logs and dead letters: none holds any part of the address. */
+export type AddressProblem =
+  | 'is empty'
+  | 'is too long'
+  | 'has no @'
+  | 'has more than one @'
+  | 'has an empty local part'
+  | 'has a placeholder as its local part'
+  | 'has white space or control characters in its local part'
+  | 'has a local part that is not ASCII'
+  | 'has an impossible domain';
+
+export type NormalisedAddress = { ok: true; address: Address } | { ok: false; problem: AddressProblem };
+
+/**
+ * The one function that normalises addresses: trimmed, lower-case, the domain in ASCII (punycode, UTS 46). Plus-tags
+ * and dots are never folded: to most providers they are different mailboxes.
+ *
+ * Idempotent: the key of a key is itself. Rules: design, section 3 "Addresses".
+ */
+export function normaliseAddress(raw: string): NormalisedAddress {
+  const typed = raw.trim();
+  if (typed === '') return refused('is empty');
+
+  const at = typed.indexOf('@');
+  // A placeholder may come without a domain at all; say what it is rather than what it lacks.
+  if (PLACEHOLDERS.has((at < 0 ? typed : typed.slice(0, at)).toLowerCase())) {
+    return refused('has a placeholder as its local part');
+  }
+  if (typed.length > MAX_TYPED_LENGTH) return refused('is too long');
+  if (at < 0) return refused('has no @');
+  if (typed.includes('@', at + 1)) return refused('has more than one @');
+  if (at === 0) return refused('has an empty local part');
+
+  // Before lower-casing, which makes ASCII of some that is not (the Kelvin sign becomes k).
+  const local = typed.slice(0, at);
+  if (!PRINTABLE_ASCII.test(local)) {
+    return refused(
+      ANY_NON_ASCII.test(local)
+        ? 'has a local part that is not ASCII'
+        : 'has white space or control characters in its local part',
+    );
+  }
+
+  const domain = asciiDomain(typed.slice(at + 1));
+  if (domain === undefined) return refused('has an impossible domain');
+
+  const key = `${local.toLowerCase()}@${domain}`;
+  if (key.length > MAX_ADDRESS_LENGTH) return refused('is too long');
+  return { ok: true, address: { key, typed } };
+}
+
+/** The domain in lower-case ASCII, or undefined when no mail can be sent to it. */
+function asciiDomain(typed: string): string | undefined {
+  if (FOREIGN_ASCII.test(typed)) return undefined;
+  const domain = ANY_NON_ASCII.test(typed) ? domainToASCII(typed) : typed.toLowerCase();
+  if (domain.length > MAX_DOMAIN_LENGTH || !HOST_NAME.test(domain) || ENDS_IN_NUMBER.test(domain)) return undefined;
+  // A label that only looks like punycode decodes to nothing, or to something that is written otherwise.
+  if (domain.includes('xn--') && domainToASCII(domain) !== domain) return undefined;
+  return domain;
+}
+
+function refused(problem: AddressProblem): NormalisedAddress {
+  return { ok: false, problem };
+}

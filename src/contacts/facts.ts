@@ -1,0 +1,198 @@
+/**
+ * Facts: what was received, each keyed by what it says. Learning one twice, or learning several in any order, ends in
+ * the same facts: every merge below is commutative, associative and idempotent. Everything else follows from them.
+ */
+import type { Profile, Time } from './event';
+
+/** A value with the event time at which it was learned. `null` is a value: the reader cleared the field. */
+export interface Dated<T extends string | null = string | null> {
+  value: T;
+  at: Time;
+}
+
+export const PROFILE_FIELDS = [
+  'firstName',
+  'lastName',
+  'country',
+  'lang',
+  'format',
+] as const satisfies (keyof Profile)[];
+export type ProfileField = (typeof PROFILE_FIELDS)[number];
+
+export interface AddressFacts {
+  address: string;
+  typed: Dated<string>;
+  /** Each field keeps only its latest value; it belongs to whoever owned the address at that time. */
+  profile: Partial<Record<ProfileField, Dated>>;
+}
+
+export interface AccountFacts {
+  uid: string;
+  /** The earliest `delete`: a uid never comes back to life. */
+  deletedAt?: Time;
+  locale?: Dated<string>;
+  country?: Dated<string>;
+  service?: Dated<string>;
+}
+
+export interface Claim {
+  address: string;
+  uid: string;
+  at: Time;
+  /** `held` waits for a decision (observe mode), `blocked` was undone; only `counted` claims decide who owns. */
+  standing: 'counted' | 'held' | 'blocked';
+  event: string;
+  eventId: string;
+}
+
+export type Act = 'subscribe' | 'unsubscribe' | 'confirm' | 'opt_out';
+
+export interface Origin {
+  kind: 'address' | 'account';
+  key: string;
+}
+
+export interface Choice {
+  origin: Origin;
+  /** Empty for acts about all email: `confirm` and `opt_out`. */
+  newsletter: string;
+  at: Time;
+  act: Act;
+  proven: boolean;
+  source: string | null;
+  lang: string | null;
+  format: string | null;
+  reason: string | null;
+}
+
+/** The later value; at equal times a value before a null, and the greater value. */
+export function latest<T extends string | null>(
+  a: Dated<T> | undefined,
+  b: Dated<T> | undefined,
+): Dated<T> | undefined {
+  if (!a || !b) return a ?? b;
+  if (a.at !== b.at) return a.at > b.at ? a : b;
+  if (a.value === null || b.value === null) return a.value === null ? b : a;
+  return a.value >= b.value ? a : b;
+}
+
+const REFUSALS: ReadonlySet<Act> = new Set<Act>(['unsubscribe', 'opt_out']);
+
+export const isRefusal = (choice: Choice): boolean => REFUSALS.has(choice.act);
+
+/** Two choices under one key: the refusal wins; the same act twice is proven if either is. */
+export function mergeChoices(a: Choice, b: Choice): Choice {
+  if (a.act !== b.act) return isRefusal(a) ? a : b;
+  const proven = a.proven || b.proven;
+  const kept = detail(a) >= detail(b) ? a : b;
+  return kept.proven === proven ? kept : { ...kept, proven };
+}
+
+/** A total order over what else a choice says, so that repetition in any order keeps the same one. */
+const detail = (choice: Choice): string =>
+  [choice.source, choice.lang, choice.format, choice.reason].map((text) => text ?? '').join('\u0000');
+
+export const choiceKey = (choice: Choice): string => `${choice.newsletter}\u0000${choice.at}`;
+export const originKey = (origin: Origin): string => `${origin.kind}\u0000${origin.key}`;
+
+/** Facts in memory: those of a batch and of all that it touches, or all there are. */
+export class Facts {
+  readonly addresses = new Map<string, AddressFacts>();
+  readonly accounts = new Map<string, AccountFacts>();
+  readonly #claimsOn = new Map<string, Claim[]>();
+  readonly #claimsBy = new Map<string, Claim[]>();
+  readonly #choices = new Map<string, Map<string, Choice>>();
+
+  claimsOn(address: string): readonly Claim[] {
+    return this.#claimsOn.get(address) ?? [];
+  }
+
+  claimsBy(uid: string): readonly Claim[] {
+    return this.#claimsBy.get(uid) ?? [];
+  }
+
+  choicesAt(origin: Origin): Iterable<Choice> {
+    return this.#choices.get(originKey(origin))?.values() ?? [];
+  }
+
+  deletedAt(uid: string): Time | undefined {
+    return this.accounts.get(uid)?.deletedAt;
+  }
+
+  /** The learners answer whether it was new. */
+  learnAddress(news: AddressFacts): boolean {
+    const known = this.addresses.get(news.address);
+    if (!known) {
+      this.addresses.set(news.address, { ...news, profile: { ...news.profile } });
+      return true;
+    }
+    const typed = latest(known.typed, news.typed) as Dated<string>;
+    let changed = !same(known.typed, typed);
+    known.typed = typed;
+    for (const field of PROFILE_FIELDS) {
+      const value = latest(known.profile[field], news.profile[field]);
+      if (!value || same(known.profile[field], value)) continue;
+      known.profile[field] = value;
+      changed = true;
+    }
+    return changed;
+  }
+
+  learnAccount(news: AccountFacts): boolean {
+    const known = this.accounts.get(news.uid);
+    if (!known) {
+      this.accounts.set(news.uid, { ...news });
+      return true;
+    }
+    let changed = false;
+    if (news.deletedAt !== undefined && news.deletedAt < (known.deletedAt ?? Number.POSITIVE_INFINITY)) {
+      known.deletedAt = news.deletedAt;
+      changed = true;
+    }
+    for (const field of ['locale', 'country', 'service'] as const) {
+      const value = latest(known[field], news[field]);
+      if (!value || same(known[field], value)) continue;
+      known[field] = value;
+      changed = true;
+    }
+    return changed;
+  }
+
+  learnClaim(claim: Claim): boolean {
+    const on = this.#claimsOn.get(claim.address) ?? [];
+    if (on.some((known) => known.uid === claim.uid && known.at === claim.at)) return false;
+    const by = this.#claimsBy.get(claim.uid) ?? [];
+    on.push(claim);
+    by.push(claim);
+    this.#claimsOn.set(claim.address, on);
+    this.#claimsBy.set(claim.uid, by);
+    return true;
+  }
+
+  learnChoice(choice: Choice): boolean {
+    const origin = originKey(choice.origin);
+    const choices = this.#choices.get(origin) ?? new Map<string, Choice>();
+    const key = choiceKey(choice);
+    const known = choices.get(key);
+    const merged = known ? mergeChoices(known, choice) : choice;
+    if (merged === known) return false;
+    choices.set(key, merged);
+    this.#choices.set(origin, choices);
+    return true;
+  }
+
+  /** These facts as they would be without some claims, and with some accounts not deleted. */
+  without({ claim, deletionOf }: { claim?: (claim: Claim) => boolean; deletionOf?: string | null }): Facts {
+    const others = new Facts();
+    for (const address of this.addresses.values()) others.learnAddress(address);
+    for (const { deletedAt, ...account } of this.accounts.values()) {
+      const spared = deletedAt === undefined || account.uid === deletionOf;
+      others.learnAccount(spared ? account : { ...account, deletedAt });
+    }
+    for (const claims of this.#claimsOn.values()) for (const known of claims) if (!claim?.(known)) others.learnClaim(known);
+    for (const choices of this.#choices.values()) for (const choice of choices.values()) others.learnChoice(choice);
+    return others;
+  }
+}
+
+const same = (a: Dated | undefined, b: Dated): boolean => a !== undefined && a.at === b.at && a.value === b.value;

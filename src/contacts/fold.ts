@@ -1,0 +1,179 @@
+/**
+ * The fold: what readers of the contact service see of one person, made of the facts alone.
+ *
+ * An account's view is made of the account's own facts and of all that was learned in its eras, also at addresses that
+ * it has lost since; a lone address's view, of all that was learned there. Refusals weigh more than consent at every
+ * turn: at equal times, in what a deleted account leaves behind, and in what its successor inherits.
+ */
+import type { Time } from './event';
+import {
+  type Choice,
+  type Dated,
+  type Facts,
+  isRefusal,
+  latest,
+  type Origin,
+  PROFILE_FIELDS,
+  type ProfileField,
+} from './facts';
+import { languageOf } from './language';
+import { addressesClaimedBy, erasOf, type Person, primaryOf } from './ownership';
+
+export interface Subscription {
+  state: 'subscribed' | 'unsubscribed';
+  /** Since when: the choice itself, the opt-out that ended it, or the confirmation that began it. */
+  since: Time;
+}
+
+export interface View {
+  addresses: string[];
+  /** The live account; a deleted one stays unseen. */
+  account: string | null;
+  primary: string | null;
+  profile: Record<ProfileField, string | null>;
+  optedOut: boolean;
+  doubleOptIn: boolean;
+  newsletters: Map<string, Subscription>;
+}
+
+export function fold(facts: Facts, person: Person): View {
+  const live = person.uid !== null && facts.accounts.get(person.uid)?.deletedAt === undefined;
+  const seen = look(facts, person, live);
+  const optOuts = seen.choices.filter((choice) => choice.act === 'opt_out').map((choice) => choice.at);
+  const proofs = seen.choices.filter((choice) => choice.proven && !isRefusal(choice)).map((choice) => choice.at);
+  return {
+    addresses: person.addresses,
+    account: live ? person.uid : null,
+    primary: person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid),
+    profile: seen.profile,
+    optedOut: optedOutBy(optOuts, proofs, Number.POSITIVE_INFINITY),
+    doubleOptIn: (person.uid !== null && person.addresses.length > 0) || proofs.length > 0,
+    newsletters: subscriptions(seen.choices, optOuts, proofs),
+  };
+}
+
+interface Seen {
+  choices: Choice[];
+  profile: Record<ProfileField, string | null>;
+}
+
+/** All facts that count for a person. */
+function look(facts: Facts, person: Person, live: boolean): Seen {
+  const choices: Choice[] = [];
+  const profile: Partial<Record<ProfileField, Dated>> = {};
+  const learn = (field: ProfileField, value: Dated | undefined): void => {
+    const best = latest(profile[field], value);
+    if (best) profile[field] = best;
+  };
+  const lookAt = (address: string, within: (at: Time) => boolean): void => {
+    for (const choice of facts.choicesAt({ kind: 'address', key: address }))
+      if (within(choice.at)) choices.push(choice);
+    const learned = facts.addresses.get(address)?.profile ?? {};
+    for (const field of PROFILE_FIELDS) {
+      const value = learned[field];
+      if (value && within(value.at)) learn(field, value);
+    }
+  };
+
+  const { uid } = person;
+  if (uid === null) {
+    for (const address of person.addresses) lookAt(address, () => true);
+  } else {
+    choices.push(...refusalsOf(facts, uid));
+    if (live) {
+      choices.push(...facts.choicesAt({ kind: 'account', key: uid }));
+      const account = facts.accounts.get(uid);
+      const lang = account?.locale && languageOf(account.locale.value);
+      if (account?.locale && lang) learn('lang', { value: lang, at: account.locale.at });
+      learn('country', account?.country);
+    }
+    for (const address of addressesClaimedBy(facts, uid)) {
+      const mine = erasOf(facts, address).filter((era) => era.owner === uid);
+      lookAt(address, (at) => mine.some((era) => era.from < at && at <= era.until));
+    }
+  }
+  const values = PROFILE_FIELDS.map((field) => [field, profile[field]?.value ?? null]);
+  return { choices, profile: Object.fromEntries(values) as Seen['profile'] };
+}
+
+/**
+ * The refusals of an account, in it and in the eras that it claimed at any address, and those of the deleted accounts
+ * that passed an era to it, and to them: neither an account made anew nor what its predecessor still has may forget a
+ * "no". May repeat what the view has already.
+ */
+function refusalsOf(facts: Facts, uid: string): Choice[] {
+  const refusals: Choice[] = [];
+  const line = new Set([uid]); // grows while it is walked
+  for (const member of line) {
+    refusals.push(...refusalsIn(facts, { kind: 'account', key: member }, () => true));
+    for (const address of addressesClaimedBy(facts, member)) {
+      const theirs = erasOf(facts, address).filter((era) => era.uid === member);
+      const within = (at: Time): boolean => theirs.some((era) => era.from < at && at <= era.until);
+      refusals.push(...refusalsIn(facts, { kind: 'address', key: address }, within));
+    }
+    for (const predecessor of predecessorsOf(facts, member)) line.add(predecessor);
+  }
+  return refusals;
+}
+
+function refusalsIn(facts: Facts, origin: Origin, within: (at: Time) => boolean): Choice[] {
+  return [...facts.choicesAt(origin)].filter((choice) => isRefusal(choice) && within(choice.at));
+}
+
+/** The accounts whose era at some address passed straight to an era of this account. */
+function predecessorsOf(facts: Facts, uid: string): Set<string> {
+  const predecessors = new Set<string>();
+  for (const address of addressesClaimedBy(facts, uid)) {
+    const eras = erasOf(facts, address);
+    for (const [i, era] of eras.entries()) {
+      if (era.passed && eras[i + 1]?.uid === uid) predecessors.add(era.uid);
+    }
+  }
+  return predecessors;
+}
+
+/** Opted out just before a time: the latest opt-out stands unless a proven act came strictly later. */
+function optedOutBy(optOuts: readonly Time[], proofs: readonly Time[], before: Time): boolean {
+  const last = Math.max(...optOuts.filter((at) => at < before));
+  return last !== Number.NEGATIVE_INFINITY && !proofs.some((at) => at > last && at < before);
+}
+
+function subscriptions(choices: Choice[], optOuts: Time[], proofs: Time[]): Map<string, Subscription> {
+  const byNewsletter = new Map<string, Choice[]>();
+  for (const choice of choices) {
+    if (choice.newsletter === '') continue;
+    const list = byNewsletter.get(choice.newsletter);
+    if (!list || (list[0] as Choice).at < choice.at) byNewsletter.set(choice.newsletter, [choice]);
+    else if ((list[0] as Choice).at === choice.at) list.push(choice);
+  }
+  const states = new Map<string, Subscription>();
+  for (const name of [...byNewsletter.keys()].sort()) {
+    states.set(name, subscription(byNewsletter.get(name) as Choice[], choices, optOuts, proofs));
+  }
+  return states;
+}
+
+/** The state that the latest choices about one newsletter (all of one time) leave. */
+function subscription(last: Choice[], choices: Choice[], optOuts: Time[], proofs: Time[]): Subscription {
+  const at = (last[0] as Choice).at;
+  if (last.some(isRefusal)) return { state: 'unsubscribed', since: at };
+  const ended = optOuts.filter((time) => time >= at);
+  if (ended.length > 0) return { state: 'unsubscribed', since: Math.min(...ended) };
+  const beginnings = last.map((choice) => beginning(choice, choices, optOuts, proofs));
+  const since = Math.min(...beginnings);
+  return since === Number.POSITIVE_INFINITY ? { state: 'unsubscribed', since: at } : { state: 'subscribed', since };
+}
+
+/** When a subscription begins: an unproven one made while opted out only with a later `confirm` at its origin. */
+function beginning(choice: Choice, choices: Choice[], optOuts: Time[], proofs: Time[]): Time {
+  if (choice.proven || !optedOutBy(optOuts, proofs, choice.at)) return choice.at;
+  const confirmed = choices.filter(
+    ({ act, proven, at, origin }) =>
+      act === 'confirm' &&
+      proven &&
+      at > choice.at &&
+      origin.kind === choice.origin.kind &&
+      origin.key === choice.origin.key,
+  );
+  return Math.min(...confirmed.map(({ at }) => at));
+}

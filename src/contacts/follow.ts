@@ -1,0 +1,139 @@
+/**
+ * Stored contacts follow the claims: after each account event, the addresses whose owner changed move, contacts that
+ * are left with nothing are merged or closed. `peopleOf` (ownership.ts) says what must come out; the rules here decide
+ * which ids and tokens live on, and who is told.
+ */
+import type { Contact, Directory } from './directory';
+import type { ClaimEvent, DeletionEvent } from './event';
+import type { Facts } from './facts';
+import { executeMerge, type MergeCause, type MergePlan, planMerge } from './merge';
+import { addressesClaimedBy, addressesOwnedBy, counts, lastClaimed, ownerOf, passedTo, primaryOf } from './ownership';
+import type { TokenPolicy } from './tokens';
+
+export interface World {
+  facts: Facts;
+  directory: Directory;
+  /** Those whose retired contact had been committed before this batch; the others were never seen by anybody. */
+  merges: MergePlan[];
+  tokenPolicy: TokenPolicy;
+  mergeId(): string;
+  /** The contact id that the row of a new address or account was inserted with. */
+  candidate(kind: 'address' | 'account', key: string): string | undefined;
+}
+
+/** An address that nobody heard of before stands alone, in a contact of its own. */
+export function followNewAddress({ directory, candidate }: World, address: string): void {
+  if (!directory.ofAddress(address)) directory.place(address, directory.open(candidate('address', address)));
+}
+
+/** After the claim was learned. */
+export function followClaim(world: World, { uid, address: { key: address }, trigger, at }: ClaimEvent): void {
+  const { facts, directory, candidate } = world;
+  if (ownerOf(facts, address) === uid) {
+    const move = take(world, address, uid);
+    if (move && isLeft(world, move.from)) {
+      const reason = move.claimant === null ? 'claim' : 'recreated';
+      settle(world, move, { trigger, at, reason, uid, addresses: [address] }, [address]);
+    }
+  } else {
+    followNewAddress(world, address); // the claim does not count
+  }
+  if (facts.deletedAt(uid) === undefined && !directory.ofAccount(uid)) {
+    directory.attach(uid, directory.open(candidate('account', uid)));
+  }
+}
+
+/** After the deletion was learned. */
+export function followDeletion(world: World, { uid, trigger, at }: DeletionEvent): void {
+  const { facts, directory } = world;
+  const own = directory.ofAccount(uid);
+  if (!own) return;
+  own.changed = true;
+  const lost = directory.addressesOf(own).filter((address) => ownerOf(facts, address) !== uid);
+  // Claims made after the deletion do not count. Addresses that fall to another account go first: the contact rather
+  // stays with one that falls to nobody than be left with nothing.
+  for (const address of lost) {
+    const owner = ownerOf(facts, address);
+    if (owner !== null) take(world, address, owner);
+  }
+  for (const address of lost) {
+    if (ownerOf(facts, address) !== null) continue;
+    if (directory.addressesOf(own).length > 1) directory.place(address, directory.open());
+  }
+  if (directory.ofAccount(uid) !== own || addressesOwnedBy(facts, uid).length > 0) return;
+  if (directory.addressesOf(own).length > 0) {
+    directory.detach(uid);
+    return;
+  }
+  const address =
+    lastClaimed(facts.claimsBy(uid).filter((claim) => counts(facts, claim))) ?? lastClaimed(facts.claimsBy(uid));
+  const heir = address === null ? null : ownerOf(facts, address);
+  const passed = address !== null && heir !== null && passedTo(facts, address, uid, heir);
+  const into = passed ? directory.ofAccount(heir) : null;
+  const addresses = addressesClaimedBy(facts, uid).filter(
+    (other) => heir !== null && ownerOf(facts, other) === heir && passedTo(facts, other, uid, heir),
+  );
+  const cause = { trigger, at, reason: 'deletion' as const, uid: heir ?? uid, addresses };
+  settle(world, { from: own, to: into, passed }, cause, lost);
+}
+
+interface Move {
+  from: Contact;
+  /** Where the address went. */
+  to: Contact | null;
+  /** By event times it is one person's: it stood alone, or a deleted account passed it on. */
+  passed: boolean;
+}
+
+/** Address X becomes account u's. Null when nothing left a contact. */
+function take(world: World, address: string, uid: string): (Move & { claimant: string | null }) | null {
+  const { facts, directory, candidate } = world;
+  const from = directory.ofAddress(address);
+  const own = directory.ofAccount(uid);
+  if (from !== null && from === own) return null;
+  if (from === null) {
+    const to = own ?? directory.open(candidate('address', address));
+    if (!own) directory.attach(uid, to);
+    directory.place(address, to);
+    return null;
+  }
+  const claimant = directory.accountOf(from);
+  const passed = passedTo(facts, address, claimant, uid);
+  if (!own && passed && directory.addressesOf(from).length === 1) {
+    directory.attach(uid, from); // one person, one address: nothing is retired, nobody's token changes
+    return null;
+  }
+  const to = own ?? directory.open(candidate('account', uid));
+  if (!own) directory.attach(uid, to);
+  directory.place(address, to);
+  return { from, to, claimant, passed };
+}
+
+/** Left with neither an address nor a live account. */
+function isLeft({ facts, directory }: World, contact: Contact): boolean {
+  const account = directory.accountOf(contact);
+  return directory.addressesOf(contact).length === 0 && (account === null || facts.deletedAt(account) !== undefined);
+}
+
+/** One person: merged, and announced. Two different people, one after the other: closed, for good. */
+function settle(
+  world: World,
+  { from, to, passed }: Move,
+  cause: Omit<MergeCause, 'primaryHeldBy' | 'claimant'>,
+  moved: string[],
+): void {
+  const { facts, directory, merges, tokenPolicy, mergeId } = world;
+  const claimant = directory.accountOf(from);
+  if (claimant !== null) directory.detach(claimant);
+  if (!passed || !to) {
+    directory.retireToken(from, null);
+    directory.retire(from, null);
+    return;
+  }
+  const announced = from.known || merges.some((merge) => merge.survivorId === from.id);
+  const primary = primaryOf(facts, cause.uid);
+  const primaryHeldBy = primary === null ? 'neither' : moved.includes(primary) ? 'retired' : 'survivor';
+  const plan = planMerge(mergeId(), to, from, { ...cause, claimant, primaryHeldBy }, { policy: tokenPolicy, announced });
+  executeMerge(directory, plan);
+  if (announced) merges.push(plan);
+}

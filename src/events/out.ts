@@ -1,0 +1,72 @@
+import { z } from 'zod';
+
+/** The header `schema-version` of every message that goes out. */
+export const SCHEMA_VERSION = '1';
+
+/** Any uuid, whatever its version: imported ids and tokens keep theirs. */
+const Uuid = z.guid();
+const Instant = z.iso.datetime().describe('ISO 8601, UTC');
+const NormalisedAddress = z.string().describe('Normalised: lower-case, the domain in ASCII');
+
+/** The reader's act or the account event that caused it. */
+export const TriggerBody = z.object({
+  source: z.enum(['fxa', 'newsletter']),
+  event: z.string().describe('As its producer spells it, such as primaryEmailChanged'),
+  event_id: z.string().describe("The event's own id, or a SHA-256 over what it says"),
+  event_time: Instant,
+});
+
+/** The contact that lives on, as it is after the merge. */
+export const SurvivorBody = z.object({
+  contact_id: Uuid,
+  primary_email: z.string().describe('As typed: the address to mail'),
+  basket_token: Uuid.describe('The key to the preference centre that works from now on'),
+  lang: z.string().nullable().describe('Lower-case, such as fr or pt-br'),
+  format: z.string().nullable().describe('H or T'),
+  account_id: z.string().nullable().describe('FxA uid: 32 hexadecimal digits; null when there is no live account'),
+  opted_out: z.boolean().describe('Of all email: a mailer writes to nobody who has'),
+  version: z.int().nonnegative().describe('Rises with every change of the contact'),
+});
+
+/** The contact that is no more: its id and its token answer 404. */
+export const RetiredBody = z.object({
+  contact_id: Uuid,
+  basket_token: Uuid.nullable().describe('The token it had, whichever of the two lives on; null when it had none'),
+  addresses: z.array(NormalisedAddress).describe('Those that went over to the survivor'),
+});
+
+export const NewsletterStateBody = z.object({
+  state: z.enum(['subscribed', 'unsubscribed']),
+  since: Instant.describe('Event time of the choice that counts'),
+});
+
+/** Which of the two tokens goes on working, and why. */
+export const TokenDecisionBody = z.object({
+  policy: z.enum(['address', 'account']),
+  reason: z
+    .enum(['held_primary_address', 'survivor', 'only_token'])
+    .describe("held_primary_address: mail at the account's primary address carries this token"),
+  kept: Uuid,
+  retired: Uuid.nullable().describe('Null when only one side had a token'),
+});
+
+/** `contact.merged`: two records of one person became one. All that a mailer needs to tell the reader. */
+export const ContactMerged = z.object({
+  merge_id: Uuid.describe("The ledger's id and the message's: the same on every redelivery"),
+  merged_at: Instant,
+  reason: z
+    .enum(['claim', 'recreated', 'deletion'])
+    .describe(
+      'claim: an account proved an address that had a record; recreated: an account was deleted and made anew; ' +
+        'deletion: an account that owned no address any more was deleted',
+    ),
+  trigger: TriggerBody,
+  survivor: SurvivorBody,
+  retired: RetiredBody,
+  former_addresses: z.array(NormalisedAddress).describe("The survivor's addresses besides its primary one"),
+  newsletters: z.record(z.string(), NewsletterStateBody).describe('By name; as in effect after the merge'),
+  newsletters_added: z.array(z.string()).describe('Subscriptions that the survivor did not have before'),
+  token: TokenDecisionBody,
+});
+
+export type ContactMerged = z.infer<typeof ContactMerged>;

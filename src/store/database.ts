@@ -1,0 +1,41 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import { type Prisma, PrismaClient } from '../generated/prisma/client';
+
+export type Database = PrismaClient;
+export type Transaction = Prisma.TransactionClient;
+/** Whatever can run a statement: the database itself, or a transaction in it. */
+export type Queries = Pick<Transaction, '$queryRaw' | '$executeRaw'>;
+
+export interface DatabaseOptions {
+  url: string;
+  /** Shown in `pg_stat_activity`. */
+  name: string;
+  /** Connections at most. */
+  max: number;
+}
+
+/** No statement of ours is slow by nature; one that runs longer than this waits for somebody. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+export function openDatabase({ url, name, max }: DatabaseOptions): Database {
+  const adapter = new PrismaPg({
+    connectionString: url,
+    application_name: name,
+    max,
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    // Without it, a connection that the network swallowed is noticed by nobody.
+    keepAlive: true,
+  });
+  return new PrismaClient({ adapter });
+}
+
+/** A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation. */
+export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return db.$transaction(work, { maxWait: 10_000, timeout: 2 * STATEMENT_TIMEOUT_MS, isolationLevel: 'ReadCommitted' });
+}
+
+/** All statements of `work` see the database at one moment. */
+export function inSnapshot<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return db.$transaction(work, { maxWait: 10_000, timeout: 24 * 3_600_000, isolationLevel: 'RepeatableRead' });
+}

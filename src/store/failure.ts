@@ -1,0 +1,45 @@
+/** What went wrong in the database, by SQLSTATE: dug out here and nowhere else. */
+
+export type FailureKind =
+  /** The database cannot be reached, or not used now: wait until it can. */
+  | 'down'
+  /** A matter of chance (deadlock, serialisation failure, lost connection): the same again may well succeed. */
+  | 'transient'
+  /** It would fail again. */
+  | 'permanent';
+
+export interface Failure {
+  kind: FailureKind;
+  /** A SQLSTATE, or one of Prisma's codes, or the error's class. Never its text: that may hold an address. */
+  code: string;
+}
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const DOWN = /^(57P0[1-3]|53300|53[012]..|58...|25006)$/;
+const TRANSIENT = /^(40...|08...|55P03|57014|23505)$/;
+/** Prisma's own: unreachable, timed out, connection closed; P2024 and P2028 tell of a pool or a transaction that waited too long. */
+const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017']);
+const PRISMA_TRANSIENT = new Set(['P2024', 'P2028', 'P2034']);
+const SYSTEM_DOWN = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH']);
+
+export function failureOf(error: unknown): Failure {
+  const codes = [...codesIn(error)];
+  const found = (test: (code: string) => boolean): string | undefined => codes.find(test);
+  const down = found((code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code) || code === 'DatabaseNotReachable');
+  if (down) return { kind: 'down', code: down };
+  const transient = found((code) => TRANSIENT.test(code) || PRISMA_TRANSIENT.has(code) || CONNECTION_ENDED.test(code));
+  if (transient) return { kind: 'transient', code: transient };
+  if (error instanceof Error && CONNECTION_ENDED.test(error.message)) return { kind: 'transient', code: 'connection_ended' };
+  return { kind: 'permanent', code: codes[0] ?? (error instanceof Error ? error.name : 'unknown') };
+}
+
+/** What `pg` says, without any code, of a connection that ended in the middle. */
+const CONNECTION_ENDED = /ConnectionClosed|Connection terminated|connection is closed|not queryable|timeout exceeded when trying to connect/i;
+
+/** All codes in an error and what it wraps, most telling (a SQLSTATE) first. */
+function* codesIn(error: unknown, depth = 0): Iterable<string> {
+  if (typeof error !== 'object' || error === null || depth > 6) return;
+  const { cause, meta, driverAdapterError, originalCode, code, kind } = error as Record<string, unknown>;
+  for (const inner of [driverAdapterError, meta, cause]) yield* codesIn(inner, depth + 1);
+  for (const value of [originalCode, code, kind]) if (typeof value === 'string') yield value;
+}

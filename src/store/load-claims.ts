@@ -1,0 +1,14 @@
+import type { Claim } from '../contacts/facts';
+import type { Queries } from './database';
+import type { Reach } from './find-reach';
+
+/** All claims on some addresses, and all claims of some accounts. */
+export async function loadClaims(db: Queries, { addresses, uids }: Reach): Promise<Claim[]> {
+  const rows = await db.$queryRaw<(Omit<Claim, 'eventId'> & { event_id: string })[]>`
+    SELECT address, uid, (extract(epoch FROM at) * 1000)::float8 AS at, standing::text, event, event_id
+    FROM address_claim WHERE address = ANY (${addresses}::text[])
+    UNION
+    SELECT address, uid, (extract(epoch FROM at) * 1000)::float8, standing::text, event, event_id
+    FROM address_claim WHERE uid = ANY (${uids}::text[])`;
+  return rows.map(({ event_id, ...claim }) => ({ ...claim, eventId: event_id }));
+}

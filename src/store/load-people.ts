@@ -1,0 +1,58 @@
+import { Facts } from '../contacts/facts';
+import { fold, type View } from '../contacts/fold';
+import { accountFactsOf, ACCOUNT_COLUMNS, type AccountRow } from './account-rows';
+import { ADDRESS_COLUMNS, addressFactsOf, type AddressRow } from './address-rows';
+import type { Queries } from './database';
+import { findReach } from './find-reach';
+import { loadChoices } from './load-choices';
+import { loadClaims } from './load-claims';
+import { type ContactRow, loadContacts } from './load-contacts';
+
+/** A live contact as its readers see it. */
+export interface StoredPerson {
+  contact: ContactRow;
+  view: View;
+}
+
+/**
+ * Folds live contacts, in the order of their ids given; those that are not live are left out. A fixed number of
+ * statements: call it in a snapshot where they must agree with each other.
+ */
+export async function loadPeople(db: Queries, ids: readonly string[]): Promise<StoredPerson[]> {
+  const contacts = new Map((await loadContacts(db, ids)).map((row) => [row.id, row]));
+  const members = await db.$queryRaw<{ contact_id: string; address: string | null; uid: string | null }[]>`
+    SELECT contact_id, address, NULL AS uid FROM email_address WHERE contact_id = ANY (${ids}::uuid[])
+    UNION ALL
+    SELECT contact_id, NULL, uid FROM account WHERE contact_id = ANY (${ids}::uuid[])`;
+  const people = new Map(ids.map((id) => [id, { uid: null as string | null, addresses: [] as string[] }]));
+  for (const { contact_id, address, uid } of members) {
+    const person = people.get(contact_id);
+    if (address !== null) person?.addresses.push(address);
+    else if (person) person.uid = uid;
+  }
+  const facts = await loadFacts(db, {
+    addresses: members.flatMap(({ address }) => address ?? []),
+    uids: members.flatMap(({ uid }) => uid ?? []),
+  });
+  return ids.flatMap((id) => {
+    const [contact, person] = [contacts.get(id), people.get(id)];
+    if (contact?.state !== 'live' || !person) return [];
+    person.addresses.sort();
+    return [{ contact, view: fold(facts, person) }];
+  });
+}
+
+/** All facts that the views of some addresses and accounts are made of. */
+async function loadFacts(db: Queries, seeds: { addresses: string[]; uids: string[] }): Promise<Facts> {
+  const reach = await findReach(db, { ...seeds, tokens: [] });
+  const facts = new Facts();
+  const addresses = await db.$queryRaw<AddressRow[]>`
+    SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${reach.addresses}::text[])`;
+  for (const row of addresses) facts.learnAddress(addressFactsOf(row));
+  const accounts = await db.$queryRaw<AccountRow[]>`
+    SELECT ${ACCOUNT_COLUMNS} FROM account WHERE uid = ANY (${reach.uids}::text[])`;
+  for (const row of accounts) facts.learnAccount(accountFactsOf(row));
+  for (const claim of await loadClaims(db, reach)) facts.learnClaim(claim);
+  for (const choice of await loadChoices(db, reach)) facts.learnChoice(choice);
+  return facts;
+}

@@ -1,0 +1,54 @@
+import type { Queries } from './database';
+
+export interface OutboxMessage {
+  /** The broker's `messageId`: the same however often the message is published. */
+  messageId: string;
+  contactId: string;
+  /** Also the routing key. */
+  type: string;
+  body: unknown;
+}
+
+export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[]): Promise<void> {
+  if (messages.length === 0) return;
+  await tx.$executeRaw`
+    INSERT INTO outbox (message_id, contact_id, type, body)
+    SELECT message_id, contact_id, type, body::jsonb
+    FROM unnest(
+      ${messages.map(({ messageId }) => messageId)}::uuid[], ${messages.map(({ contactId }) => contactId)}::uuid[],
+      ${messages.map(({ type }) => type)}::text[], ${messages.map(({ body }) => JSON.stringify(body))}::text[]
+    ) WITH ORDINALITY AS x (message_id, contact_id, type, body, nr)
+    ORDER BY nr`;
+}
+
+export interface PendingMessage extends OutboxMessage {
+  seq: bigint;
+  createdAt: Date;
+}
+
+/**
+ * The oldest messages that were not published yet, for one relay at a time: others get none until this transaction
+ * ends. A single relay keeps the order of each contact's messages, whichever process it runs in.
+ */
+export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingMessage[]> {
+  const [lock] = await tx.$queryRaw<{ mine: boolean }[]>`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
+  if (!lock?.mine) return [];
+  const rows = await tx.$queryRaw<
+    { seq: bigint; message_id: string; contact_id: string; type: string; body: unknown; created_at: Date }[]
+  >`SELECT seq, message_id, contact_id, type, body, created_at FROM outbox ORDER BY seq LIMIT ${max}`;
+  return rows.map((row) => ({
+    seq: row.seq,
+    messageId: row.message_id,
+    contactId: row.contact_id,
+    type: row.type,
+    body: row.body,
+    createdAt: row.created_at,
+  }));
+}
+
+/** Any number of our own; the same in every process. */
+const RELAY_LOCK = 7_261_001;
+
+export async function deleteFromOutbox(tx: Queries, seqs: readonly bigint[]): Promise<void> {
+  if (seqs.length > 0) await tx.$executeRaw`DELETE FROM outbox WHERE seq = ANY (${seqs}::bigint[])`;
+}

@@ -1,0 +1,22 @@
+import type { AccountFacts } from '../contacts/facts';
+import { accountRows } from './account-rows';
+import type { Queries } from './database';
+
+/**
+ * Rewrites the rows of accounts that are locked: first those that leave their contact, then those that have one, for
+ * an account made anew may take its predecessor's.
+ */
+export async function saveAccounts(
+  tx: Queries,
+  rows: readonly { facts: AccountFacts; contactId: string | null }[],
+): Promise<void> {
+  for (const step of [rows.filter((row) => row.contactId === null), rows.filter((row) => row.contactId !== null)]) {
+    if (step.length === 0) continue;
+    await tx.$executeRaw`
+      UPDATE account AS known SET
+        contact_id = x.contact_id, deleted_at = x.deleted_at, locale = x.locale, locale_at = x.locale_at,
+        country = x.country, country_at = x.country_at, service = x.service, service_at = x.service_at
+      FROM ${accountRows(step)}
+      WHERE known.uid = x.uid`;
+  }
+}

@@ -1,0 +1,25 @@
+import type { Changes, State } from '../contacts/decide';
+import { type AccountFacts, originKey } from '../contacts/facts';
+import type { Queries } from './database';
+import { saveAccounts } from './save-accounts';
+import { saveAddresses } from './save-addresses';
+import { saveChoices } from './save-choices';
+import { saveClaims } from './save-claims';
+import { saveContacts } from './save-contacts';
+import { saveMerges } from './save-merges';
+import { saveTokens } from './save-tokens';
+
+/** Writes what was decided: one statement a table (two where an order must be kept), however many rows. */
+export async function saveChanges(tx: Queries, changes: Changes, facts: State['facts']): Promise<void> {
+  const news = await saveChoices(tx, changes.choices);
+  await saveAddresses(tx, changes.addresses);
+  await saveAccounts(
+    tx,
+    changes.accounts.map(({ uid, contactId }) => ({ facts: facts.accounts.get(uid) as AccountFacts, contactId })),
+  );
+  await saveClaims(tx, changes.claims);
+  const touched = news.flatMap((origin) => changes.contactOfOrigin.get(originKey(origin)) ?? []);
+  await saveContacts(tx, changes.contacts, touched);
+  await saveMerges(tx, changes.merges);
+  await saveTokens(tx, changes.tokens);
+}

@@ -1,0 +1,42 @@
+import type { Choice, Origin } from '../contacts/facts';
+import type { Queries } from './database';
+
+/**
+ * Writes choices into the consent ledger. What is there stays, by the rule of `mergeChoices`: the refusal wins (the
+ * greater act), the same act twice is proven if either is, the greater detail is kept.
+ *
+ * @returns the origins of those that were news.
+ */
+export async function saveChoices(tx: Queries, choices: readonly Choice[]): Promise<Origin[]> {
+  if (choices.length === 0) return [];
+  const column = <T>(pick: (choice: Choice) => T): T[] => choices.map(pick);
+  const rows = await tx.$queryRaw<{ kind: Origin['kind']; key: string }[]>`
+    INSERT INTO choice AS known (origin_kind, origin, newsletter, at, act, proven, source, lang, format, reason)
+    SELECT origin_kind::origin_kind, origin, newsletter, to_timestamp(at / 1000), act::act, proven, source, lang, format, reason
+    FROM unnest(
+      ${column(({ origin }) => origin.kind)}::text[], ${column(({ origin }) => origin.key)}::text[],
+      ${column(({ newsletter }) => newsletter)}::text[], ${column(({ at }) => at)}::float8[],
+      ${column(({ act }) => act)}::text[], ${column(({ proven }) => proven)}::boolean[],
+      ${column(({ source }) => source)}::text[], ${column(({ lang }) => lang)}::text[],
+      ${column(({ format }) => format)}::text[], ${column(({ reason }) => reason)}::text[]
+    ) AS x (origin_kind, origin, newsletter, at, act, proven, source, lang, format, reason)
+    ON CONFLICT (origin, origin_kind, newsletter, at) DO UPDATE SET
+      act = excluded.act,
+      proven = excluded.proven OR (known.act = excluded.act AND known.proven),
+      (source, lang, format, reason) = (
+        SELECT w.source, w.lang, w.format, w.reason
+        FROM (VALUES (excluded.source, excluded.lang, excluded.format, excluded.reason, 1),
+                     (known.source, known.lang, known.format, known.reason, 2)) AS w (source, lang, format, reason, side)
+        WHERE w.side = 1 OR known.act = excluded.act
+        ORDER BY coalesce(w.source, '') COLLATE "C" DESC, coalesce(w.lang, '') COLLATE "C" DESC,
+          coalesce(w.format, '') COLLATE "C" DESC, coalesce(w.reason, '') COLLATE "C" DESC
+        LIMIT 1)
+    WHERE excluded.act > known.act OR (excluded.act = known.act AND (
+      (excluded.proven AND NOT known.proven)
+      OR (coalesce(excluded.source, '') COLLATE "C", coalesce(excluded.lang, '') COLLATE "C",
+          coalesce(excluded.format, '') COLLATE "C", coalesce(excluded.reason, '') COLLATE "C")
+       > (coalesce(known.source, '') COLLATE "C", coalesce(known.lang, '') COLLATE "C",
+          coalesce(known.format, '') COLLATE "C", coalesce(known.reason, '') COLLATE "C")))
+    RETURNING origin_kind::text AS kind, origin AS key`;
+  return rows;
+}

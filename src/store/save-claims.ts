@@ -1,0 +1,15 @@
+import type { Claim } from '../contacts/facts';
+import type { Queries } from './database';
+
+/** Adds claims that were not known. */
+export async function saveClaims(tx: Queries, claims: readonly Claim[]): Promise<void> {
+  if (claims.length === 0) return;
+  await tx.$executeRaw`
+    INSERT INTO address_claim (address, uid, at, standing, event, event_id)
+    SELECT address, uid, to_timestamp(at / 1000), standing::standing, event, event_id
+    FROM unnest(
+      ${claims.map(({ address }) => address)}::text[], ${claims.map(({ uid }) => uid)}::text[],
+      ${claims.map(({ at }) => at)}::float8[], ${claims.map(({ standing }) => standing)}::text[],
+      ${claims.map(({ event }) => event)}::text[], ${claims.map(({ eventId }) => eventId)}::text[]
+    ) AS x (address, uid, at, standing, event, event_id)`;
+}

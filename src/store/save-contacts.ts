@@ -1,0 +1,43 @@
+import type { Changes } from '../contacts/decide';
+import type { Queries } from './database';
+
+/**
+ * Adds the contacts that are new, and writes the state of those that changed, in the order of their ids, each with the
+ * next version. Contacts that were merged into one that is merged now follow it: never a chain.
+ *
+ * @param touched ids of contacts of which only a choice is news.
+ */
+export async function saveContacts(tx: Queries, { created, changed }: Changes['contacts'], touched: readonly string[]): Promise<void> {
+  if (created.length > 0) {
+    await tx.$executeRaw`
+      INSERT INTO contact (id, state, merged_into)
+      SELECT id, state::contact_state, merged_into
+      FROM unnest(
+        ${created.map(({ id }) => id)}::uuid[], ${created.map(({ state }) => state)}::text[],
+        ${created.map(({ mergedInto }) => mergedInto)}::uuid[]
+      ) AS x (id, state, merged_into)`;
+  }
+  const counted = new Set([...created, ...changed].map(({ id }) => id));
+  const others = [...new Set(touched)].filter((id) => !counted.has(id));
+  if (changed.length + others.length > 0) {
+    const keep = <T>(items: readonly T[]): (T | null)[] => [...items, ...others.map(() => null)];
+    await tx.$executeRaw`
+      WITH x AS (
+        SELECT c.id, coalesce(x.state::contact_state, c.state) AS state, coalesce(x.merged_into, c.merged_into) AS merged_into
+        FROM unnest(
+          ${[...changed.map(({ id }) => id), ...others]}::uuid[], ${keep(changed.map(({ state }) => state))}::text[],
+          ${keep(changed.map(({ mergedInto }) => mergedInto))}::uuid[]
+        ) AS x (id, state, merged_into) JOIN contact c ON c.id = x.id
+        ORDER BY c.id FOR NO KEY UPDATE OF c
+      )
+      UPDATE contact AS known SET state = x.state, merged_into = x.merged_into, version = known.version + 1
+      FROM x WHERE known.id = x.id`;
+  }
+  const ended = [...created, ...changed].filter(({ mergedInto }) => mergedInto !== null);
+  if (ended.length > 0) {
+    await tx.$executeRaw`
+      UPDATE contact AS known SET merged_into = x.into
+      FROM unnest(${ended.map(({ id }) => id)}::uuid[], ${ended.map(({ mergedInto }) => mergedInto)}::uuid[]) AS x (id, into)
+      WHERE known.merged_into = x.id`;
+  }
+}

@@ -1,0 +1,24 @@
+import type { MergePlan } from '../contacts/merge';
+import type { Queries } from './database';
+
+/** Writes merges into the ledger. */
+export async function saveMerges(tx: Queries, merges: readonly MergePlan[]): Promise<void> {
+  if (merges.length === 0) return;
+  const column = <T>(pick: (merge: MergePlan) => T): T[] => merges.map(pick);
+  await tx.$executeRaw`
+    INSERT INTO merge (id, survivor_id, retired_id, uid, reason, trigger_source, trigger_event, trigger_id, trigger_at,
+      addresses, token_policy, token_reason, token_kept, token_retired, announced)
+    SELECT id, survivor_id, retired_id, uid, reason, trigger_source, trigger_event, trigger_id, to_timestamp(trigger_at / 1000),
+      ARRAY(SELECT jsonb_array_elements_text(addresses::jsonb)), token_policy::token_policy, token_reason, token_kept, token_retired, announced
+    FROM unnest(
+      ${column(({ id }) => id)}::uuid[], ${column(({ survivorId }) => survivorId)}::uuid[],
+      ${column(({ retiredId }) => retiredId)}::uuid[], ${column(({ uid }) => uid)}::text[],
+      ${column(({ reason }) => reason)}::text[], ${column(({ trigger }) => trigger.source)}::text[],
+      ${column(({ trigger }) => trigger.event)}::text[], ${column(({ trigger }) => trigger.id)}::text[],
+      ${column(({ at }) => at)}::float8[], ${column(({ addresses }) => JSON.stringify(addresses))}::text[],
+      ${column(({ token }) => token.policy)}::text[], ${column(({ token }) => token.reason)}::text[],
+      ${column(({ tokenKept }) => tokenKept)}::uuid[], ${column(({ tokenRetired }) => tokenRetired)}::uuid[],
+      ${column(({ announced }) => announced)}::boolean[]
+    ) AS x (id, survivor_id, retired_id, uid, reason, trigger_source, trigger_event, trigger_id, trigger_at,
+      addresses, token_policy, token_reason, token_kept, token_retired, announced)`;
+}

@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ErrorCapturingSqlMigrationAwareDriverAdapterFactory } from '@prisma/driver-adapter-utils';
+import type { SchemaEngine } from '@prisma/schema-engine-wasm/schema_engine_bg';
+
+export type { SchemaEngine };
+
+/** Of the standard's WebAssembly what is used here: the types for Node do not have it, the browser's would bring all of the DOM. */
+declare const WebAssembly: {
+  instantiate(code: Uint8Array, imports: object): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>;
+};
+
+type Glue = { SchemaEngine: unknown; __wbg_set_wasm(exports: unknown): void };
+
+interface EngineFactory {
+  new: (options: { datamodels: [string, string][] }, log: (line: string) => void, adapter: unknown) => Promise<SchemaEngine>;
+}
+
+/** Once a process: the JavaScript around the engine knows a single instance. */
+let loaded: Promise<EngineFactory> | undefined;
+
+/** Prisma's schema engine in its WebAssembly build, which needs no native binary, on a driver adapter. */
+export async function startSchemaEngine(
+  datamodels: [path: string, text: string][],
+  adapter: ErrorCapturingSqlMigrationAwareDriverAdapterFactory,
+): Promise<SchemaEngine> {
+  loaded ??= load();
+  return (await loaded).new({ datamodels }, () => undefined, adapter);
+}
+
+/** The package's own entry imports the .wasm file as a module, which Node does not do: the same steps by hand. */
+async function load(): Promise<EngineFactory> {
+  const glue = (await import('@prisma/schema-engine-wasm/schema_engine_bg')) as unknown as Glue;
+  const folder = dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
+  const code = await readFile(join(folder, 'schema_engine_bg.wasm'));
+  const { instance } = await WebAssembly.instantiate(code, { './schema_engine_bg.js': { ...glue } });
+  glue.__wbg_set_wasm(instance.exports);
+  instance.exports.__wbindgen_start();
+  return glue.SchemaEngine as EngineFactory;
+}

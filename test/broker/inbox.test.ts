@@ -1,0 +1,84 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type BrokerConnection, openConnection } from '../../src/broker/connection';
+import { consume } from '../../src/broker/consumer';
+import { ackAll, type Delivery } from '../../src/broker/delivery';
+import { Inbox } from '../../src/broker/inbox';
+import { silent, until, withBroker } from '../helpers/broker';
+import { TcpProxy } from '../helpers/tcp-proxy';
+
+const broker = withBroker();
+const QUEUE = 'test.inbox';
+const texts = (batch: readonly Delivery[]): string[] => batch.map((delivery) => delivery.content.toString());
+
+describe('the inbox', () => {
+  let connection: BrokerConnection | undefined;
+  let proxy: TcpProxy | undefined;
+
+  async function start() {
+    await broker().queue(QUEUE);
+    proxy = await TcpProxy.to(broker().url);
+    connection = await openConnection({ url: proxy.through(broker().url), name: 'test', log: silent });
+    const inbox = new Inbox();
+    const consumer = consume({ connection, queue: QUEUE, prefetch: 100, onMessage: inbox.push, log: silent });
+    return { inbox, consumer, proxy };
+  }
+
+  afterEach(async () => {
+    await connection?.close();
+    await proxy?.close();
+  });
+
+  it('gives what has been pushed so far, at least one and at most as many as asked for, in order', async () => {
+    const { inbox } = await start();
+    const first = inbox.take(10);
+    await broker().send('', QUEUE, ['1']);
+    expect(texts(await first)).toEqual(['1']); // it does not wait for nine more
+    await broker().send('', QUEUE, ['2', '3', '4', '5', '6']);
+    await until(() => inbox.size === 5);
+    expect(texts(await inbox.take(3))).toEqual(['2', '3', '4']);
+    expect(texts(await inbox.take(3))).toEqual(['5', '6']);
+  });
+
+  it('gives each delivery to one of several takers', async () => {
+    const { inbox, consumer } = await start();
+    const takers = Promise.all([inbox.take(2), inbox.take(2), inbox.take(2)]);
+    const feeding = (async () => {
+      for (const body of ['1', '2', '3', '4', '5', '6']) await broker().send('', QUEUE, [body]);
+    })();
+    const batches = await takers;
+    await feeding;
+    const seen = texts(batches.flat());
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(batches.every((batch) => batch.length > 0)).toBe(true);
+    ackAll(batches.flat());
+    expect(consumer.counts.acked).toBe(seen.length);
+  });
+
+  it('drops deliveries of a lost channel, and gives them when they are delivered again', async () => {
+    const { inbox, consumer, proxy } = await start();
+    await broker().send('', QUEUE, ['1', '2', '3']);
+    await until(() => inbox.size === 3);
+    for (let loss = 1; loss <= 3; loss += 1) {
+      proxy.cut();
+      await until(() => inbox.size === 0);
+      await until(() => inbox.size === 3);
+    }
+    const batch = await inbox.take(100);
+    expect(texts(batch).sort()).toEqual(['1', '2', '3']);
+    expect(batch.every((delivery) => delivery.alive && delivery.deliveryCount === 3)).toBe(true);
+    ackAll(batch);
+    expect(consumer.counts).toEqual({ acked: 3, late: 0, repeated: 0 });
+  });
+
+  it('ends every take when it is closed, and what is inside goes back to the queue', async () => {
+    const { inbox, consumer } = await start();
+    const taking = [inbox.take(5), inbox.take(5)];
+    inbox.close();
+    expect(await Promise.all(taking)).toEqual([[], []]);
+    await broker().send('', QUEUE, ['1']);
+    await until(() => consumer.outstanding === 1);
+    expect(await inbox.take(5)).toEqual([]);
+    await consumer.stop();
+    expect((await broker().next(QUEUE)).content.toString()).toBe('1');
+  });
+});

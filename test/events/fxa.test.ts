@@ -1,0 +1,224 @@
+import { describe, expect, it } from '@jest/globals';
+import { eventOf, flat, form, fxa, NOW, UID } from './examples';
+
+const CHANGE = flat('primaryEmailChanged', { email: 'New.Name@mail.test' });
+const proves = (event: string, fields = {}) => flat(event, { email: 'a@mail.test', ...fields });
+const invalid = (reason: string, ...problems: string[]) => ({ kind: 'invalid', reason, problems });
+
+describe('the event type decides first', () => {
+  it.each([
+    'passwordChange',
+    'reset',
+    'subscription:update',
+    'device:create',
+    'device:delete',
+    'appleUserMigration',
+    'profileDataChange',
+    'profileDataChanged',
+  ])('%s is counted by its name, whatever else is wrong with it', (event) => {
+    expect(fxa({ event, uid: 5, ts: 'x' })).toEqual({ kind: 'ignored', type: event });
+  });
+
+  it.each(['', 'Delete', 'newsletters.update', 'newsletter.subscribe', '__proto__', 'constructor', 'x'.repeat(9_999)])(
+    'what is not known is counted as other: %.30j',
+    (event) => {
+      expect(fxa({ event })).toEqual({ kind: 'ignored', type: 'other' });
+    },
+  );
+});
+
+describe('a claim', () => {
+  it.each([
+    'verified',
+    'login',
+    'newsletters:update',
+    'primaryEmailChanged',
+    'profileDataChange',
+    'profileDataChanged',
+  ])('comes from %s', (event) => {
+    expect(eventOf(fxa(proves(event)))).toMatchObject({ kind: 'claim', uid: UID, trigger: { source: 'fxa', event } });
+  });
+
+  it.each(['verified', 'login', 'newsletters:update', 'primaryEmailChanged'])(
+    'is expected of %s: without an address it is a dead letter',
+    (event) => {
+      for (const email of [undefined, null]) {
+        expect(fxa(flat(event, { email }))).toEqual(invalid('invalid_address', 'email: is missing'));
+      }
+      expect(fxa(flat(event, { email: '' }))).toEqual(invalid('invalid_address', 'email: is empty'));
+    },
+  );
+
+  it.each([undefined, null, '', '  '])('is not expected of a change of profile: its email may be %j', (email) => {
+    expect(fxa(flat('profileDataChange', { email, uid: 'x' }))).toEqual({ kind: 'ignored', type: 'profileDataChange' });
+  });
+
+  it.each(['null@mail.test', '[object Object]', 'a@b', 'ü@mail.test', `${'a'.repeat(300)}@mail.test`])(
+    'is never made on rubbish: %.30j',
+    (email) => {
+      expect(fxa(flat('primaryEmailChanged', { email }))).toMatchObject({ reason: 'invalid_address' });
+      expect(fxa(flat('profileDataChange', { email }))).toMatchObject({ reason: 'invalid_address' });
+    },
+  );
+
+  it('carries what the event says of the account, and no more', () => {
+    const fields = {
+      locale: 'fr-CA,fr;q=0.8',
+      countryCode: 'CAN',
+      country: 'Canada',
+      service: 'sync',
+      clientId: '5882386c6d801776',
+      newsletters: ['b', 'a', 'b'],
+      accountDisabled: true,
+      marketingOptIn: true,
+    };
+    expect(eventOf(fxa(proves('verified', fields)))).toEqual({
+      kind: 'claim',
+      trigger: { source: 'fxa', event: 'verified', id: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      at: 1769000123456,
+      uid: UID,
+      address: { key: 'a@mail.test', typed: 'a@mail.test' },
+      locale: 'fr-CA,fr;q=0.8',
+      country: 'ca',
+      service: 'sync',
+      newsletters: ['b', 'a'],
+    });
+  });
+
+  it.each([
+    ['null', { locale: null, countryCode: null, service: null, newsletters: null }],
+    ['empty', { locale: '', countryCode: '', service: '', newsletters: [] }],
+    ['unreadable', { locale: 'en_US', countryCode: 'XX' }],
+    ['not a language', { locale: '*', countryCode: 'Canada' }],
+  ])('leaves out what is %s', (_what, fields) => {
+    expect(Object.keys(eventOf(fxa(proves('verified', fields)))).sort()).toEqual(
+      ['address', 'at', 'kind', 'newsletters', 'trigger', 'uid'].sort(),
+    );
+  });
+
+  it.each([
+    ['verified', ['x']],
+    ['newsletters:update', ['x']],
+    ['login', []],
+    ['primaryEmailChanged', []],
+    ['profileDataChange', []],
+  ])('of %s subscribes to %j', (event, newsletters) => {
+    expect(eventOf(fxa(proves(event, { newsletters: ['x'] })))).toMatchObject({ newsletters });
+  });
+
+  it.each([
+    ['email', 5],
+    ['locale', ['en']],
+    ['countryCode', 49],
+    ['service', {}],
+    ['service', 'a\0b'],
+    ['service', 'x'.repeat(201)],
+    ['newsletters', 'a,b'],
+    ['newsletters', Array.from({ length: 1_001 }, (_, i) => `n${i}`)],
+    ['newsletters.1', ['a', 5]],
+    ['newsletters.0', ['']],
+    ['newsletters.0', [' a']],
+    ['newsletters.0', ['__proto__']],
+    ['newsletters.0', ['a'.repeat(101)]],
+    ['newsletters.0', ['a\ud800']],
+    ['timestamp', '1769000123456'],
+    ['ts', '1769000123'],
+  ])('is a dead letter when a field is of the wrong shape: %s', (path, value) => {
+    const field = path.split('.')[0] as string;
+    expect(fxa(proves('verified', { [field]: value }))).toEqual(
+      invalid('invalid_shape', expect.stringMatching(new RegExp(`^${path}: `)) as unknown as string),
+    );
+  });
+
+  it('lists every problem at once', () => {
+    expect(fxa(proves('verified', { uid: 'x', ts: 'x', email: 5, service: 5 }))).toMatchObject({
+      problems: ['uid', 'ts', 'email', 'service'].map((field) => expect.stringMatching(new RegExp(`^${field}: `))),
+    });
+  });
+});
+
+describe('the uid', () => {
+  it.each([
+    ['in capitals', UID.toUpperCase()],
+    ['with the domain of very old producers', `${UID}@accounts.fxa.test`],
+    ['with nothing after the @', `${UID}@`],
+  ])('is read %s', (_how, uid) => {
+    expect(eventOf(fxa(flat('delete', { uid })))).toMatchObject({ kind: 'deletion', uid: UID });
+  });
+
+  it.each([undefined, null, '', 5, UID.slice(1), `${UID}0`, ` ${UID}`, `${UID}\n`, UID.replace('9', 'g')])(
+    'is 32 hexadecimal digits or a dead letter: %j',
+    (uid) => {
+      for (const event of ['delete', 'primaryEmailChanged']) {
+        expect(fxa(proves(event, { uid }))).toMatchObject({ reason: 'invalid_shape' });
+      }
+    },
+  );
+});
+
+describe('the event time', () => {
+  const at = (fields: Record<string, unknown>) => eventOf(fxa(flat('delete', fields))).at;
+
+  it.each([
+    ['timestamp goes before ts', { timestamp: 1769000123789, ts: 1769000000 }, 1769000123789],
+    ['ts is float seconds, rounded to the millisecond', { ts: 1769000123.4567 }, 1769000123457],
+    ['ts may be whole seconds', { ts: 1769000123 }, 1769000123000],
+    ['a timestamp of null is none', { timestamp: null, ts: 1769000123 }, 1769000123000],
+    ['timestamp is enough', { timestamp: 1769000123789, ts: undefined }, 1769000123789],
+    ['the first moment of 2010 is plausible', { ts: 1262304000 }, Date.UTC(2010, 0, 1)],
+    ['a day ahead is plausible', { timestamp: NOW + 86_400_000 }, NOW + 86_400_000],
+  ])('%s', (_rule, fields, time) => {
+    expect(at(fields)).toBe(time);
+  });
+
+  it.each([
+    ['milliseconds given as seconds', { ts: 1769000123456 }, 'ts: is more than a day ahead'],
+    ['seconds given as milliseconds', { timestamp: 1769000123 }, 'timestamp: is before 2010'],
+    ['zero', { ts: 0 }, 'ts: is before 2010'],
+    ['a negative time', { ts: -1 }, 'ts: is before 2010'],
+    ['the last moment of 2009', { timestamp: Date.UTC(2010, 0, 1) - 1 }, 'timestamp: is before 2010'],
+    ['more than a day ahead', { timestamp: NOW + 86_400_001 }, 'timestamp: is more than a day ahead'],
+    ['a huge number', { ts: 1e300 }, 'ts: is more than a day ahead'],
+  ])('is refused when it is %s', (_what, fields, problem) => {
+    expect(fxa(flat('delete', fields))).toEqual(invalid('invalid_time', problem));
+    expect(fxa({ ...CHANGE, ...fields })).toEqual(invalid('invalid_time', problem));
+  });
+
+  it('must be there', () => {
+    expect(fxa(flat('delete', { ts: undefined }))).toEqual(invalid('invalid_shape', 'ts: is missing'));
+  });
+});
+
+describe('the event id', () => {
+  const idOf = (message: unknown, messageId?: string) => eventOf(fxa(message, { messageId })).trigger.id;
+
+  it('is the jti, else the wrapper’s MessageId, else the broker’s messageId', () => {
+    const jwt = {
+      sub: UID,
+      iat: 1769000123,
+      jti: 'j',
+      events: { 'https://schemas.accounts.firefox.com/event/delete-user': {} },
+    };
+    const inWrapper = (message: unknown) => ({ MessageId: 'w', Message: JSON.stringify(message) });
+    expect(idOf(inWrapper(jwt), 'm')).toBe('j');
+    expect(idOf(inWrapper(CHANGE), 'm')).toBe('w');
+    expect(idOf(CHANGE, 'm')).toBe('m');
+  });
+
+  it.each(['', 'x'.repeat(256), 'a\0b', 'a\ud800', 7, null])('passes over what is no usable id: %.20j', (MessageId) => {
+    expect(idOf({ MessageId, Message: JSON.stringify(CHANGE) }, 'm')).toBe('m');
+  });
+
+  it('is else the same hash whenever the same thing is said, and another when another is', () => {
+    const id = idOf(CHANGE);
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect(idOf({ ...CHANGE, iss: 'elsewhere', uid: UID.toUpperCase() })).toBe(id);
+    for (const other of [{ event: 'login' }, { uid: 'a'.repeat(32) }, { ts: 1769000124 }, { email: 'b@mail.test' }]) {
+      expect(idOf({ ...CHANGE, ...other })).not.toBe(id);
+    }
+  });
+});
+
+it('account events are not taken from the newsletter queue', () => {
+  expect(form(CHANGE)).toEqual({ kind: 'ignored', type: 'other' });
+});

@@ -1,0 +1,139 @@
+/**
+ * The store's part played in memory, for tests of the pure domain: it keeps rows, builds the state that `decide` is
+ * given (all of it: no locks, no look-ups), and applies the changes as the SQL does.
+ */
+import { canonicalExport } from '../../src/contacts/canonical';
+import { decide, type Changes, type State } from '../../src/contacts/decide';
+import { type Contact, type ContactState, Directory } from '../../src/contacts/directory';
+import type { ContactEvent } from '../../src/contacts/event';
+import { type AddressFacts, Facts } from '../../src/contacts/facts';
+import type { MergePlan } from '../../src/contacts/merge';
+import { peopleOf } from '../../src/contacts/ownership';
+import type { TokenPolicy } from '../../src/contacts/tokens';
+
+interface ContactRow {
+  id: string;
+  state: ContactState;
+  mergedInto: string | null;
+  version: number;
+}
+
+interface TokenRow {
+  contactId: string;
+  state: 'live' | 'retired';
+  retiredBy: string | null;
+}
+
+export class MemoryStore {
+  readonly facts = new Facts();
+  readonly contacts = new Map<string, ContactRow>();
+  readonly tokens = new Map<string, TokenRow>();
+  readonly merges: MergePlan[] = [];
+  readonly addressRows = new Map<string, string>();
+  readonly accountRows = new Map<string, string | null>();
+  #serial = 0;
+  readonly #policy: TokenPolicy;
+
+  constructor(policy: TokenPolicy = 'address') {
+    this.#policy = policy;
+  }
+
+  #id(kind: string): string {
+    this.#serial += 1;
+    return `${kind}-${String(this.#serial).padStart(4, '0')}`;
+  }
+
+  apply(events: readonly ContactEvent[]): Changes {
+    const state = this.#load(events);
+    const changes = decide(state, events, { tokenPolicy: this.#policy, mergeId: () => this.#id('merge') });
+    this.#save(changes);
+    return changes;
+  }
+
+  #load(events: readonly ContactEvent[]): State {
+    const fresh = { address: new Set<string>(), account: new Set<string>() };
+    for (const event of events) {
+      const address = event.kind === 'claim' ? event.address : event.kind === 'newsletter' && 'address' in event.to ? event.to.address : null;
+      if (address && !this.addressRows.has(address.key)) {
+        this.addressRows.set(address.key, this.#id('contact'));
+        fresh.address.add(address.key);
+        this.facts.learnAddress({ address: address.key, typed: { value: address.typed, at: event.at }, profile: {} });
+      }
+      if (event.kind !== 'newsletter' && !this.accountRows.has(event.uid)) {
+        this.accountRows.set(event.uid, this.#id('contact'));
+        fresh.account.add(event.uid);
+        this.facts.learnAccount({ uid: event.uid });
+      }
+    }
+    const directory = new Directory({
+      contact: () => this.#id('contact'),
+      token: () => this.#id('token'),
+      merge: () => this.#id('merge'),
+    });
+    const live = new Map([...this.tokens].filter(([, row]) => row.state === 'live').map(([id, row]) => [row.contactId, id]));
+    for (const row of this.contacts.values()) directory.restore({ ...row }, live.get(row.id) ?? null);
+    for (const [id, row] of this.tokens) if (row.state === 'retired') directory.knowToken(id, row.contactId);
+    for (const [address, id] of this.addressRows) if (!fresh.address.has(address)) directory.restorePlace('address', address, id);
+    for (const [uid, id] of this.accountRows) if (id && !fresh.account.has(uid)) directory.restorePlace('account', uid, id);
+    return { facts: this.facts, directory, rows: { address: new Map(this.addressRows), account: new Map(this.accountRows) }, fresh };
+  }
+
+  #save(changes: Changes): void {
+    for (const { facts, contactId } of changes.addresses) this.addressRows.set((facts as AddressFacts).address, contactId);
+    for (const { uid, contactId } of changes.accounts) this.accountRows.set(uid, contactId);
+    for (const choice of changes.choices) this.facts.learnChoice(choice);
+    const row = ({ id, state, mergedInto, version }: Contact): ContactRow => ({ id, state, mergedInto, version: version + 1 });
+    for (const contact of [...changes.contacts.created, ...changes.contacts.changed]) this.contacts.set(contact.id, row(contact));
+    for (const { id, contactId, mergeId } of changes.tokens.retired) {
+      this.tokens.set(id, { contactId, state: 'retired', retiredBy: mergeId });
+    }
+    for (const { id, contactId } of [...changes.tokens.issued, ...changes.tokens.moved]) {
+      this.tokens.set(id, { contactId, state: 'live', retiredBy: null });
+    }
+    this.merges.push(...changes.merges);
+  }
+
+  export(): string[] {
+    return canonicalExport(this.facts);
+  }
+
+  liveToken(contactId: string): string | undefined {
+    return [...this.tokens].find(([, row]) => row.contactId === contactId && row.state === 'live')?.[0];
+  }
+
+  /** What the stored contacts fail of their promises; empty when all is well. */
+  problems(): string[] {
+    const problems: string[] = [];
+    const live = [...this.contacts.values()].filter((contact) => contact.state === 'live');
+    const stored = live.map(({ id }) => {
+      const addresses = [...this.addressRows].filter(([, contactId]) => contactId === id).map(([address]) => address);
+      const uids = [...this.accountRows].filter(([, contactId]) => contactId === id).map(([uid]) => uid);
+      if (uids.length > 1) problems.push(`${id} has accounts ${uids}`);
+      return `${addresses.sort()} ${uids[0] ?? null}`;
+    });
+    const wanted = peopleOf(this.facts).map(({ uid, addresses }) => `${addresses} ${uid}`);
+    if (String(stored.sort()) !== String(wanted.sort())) problems.push(`stored ${stored.join('; ')} but claims say ${wanted.join('; ')}`);
+    for (const [address, id] of this.addressRows) {
+      if (this.contacts.get(id)?.state !== 'live') problems.push(`${address} is on ${id}, which is not live`);
+    }
+    for (const { id } of live) {
+      const tokens = [...this.tokens.values()].filter((row) => row.contactId === id && row.state === 'live');
+      if (tokens.length !== 1) problems.push(`${id} has ${tokens.length} live tokens`);
+    }
+    for (const contact of this.contacts.values()) {
+      if ((contact.state === 'merged') !== (contact.mergedInto !== null)) problems.push(`${contact.id}: ${contact.state}`);
+      if (contact.mergedInto && this.contacts.get(contact.mergedInto)?.state === 'merged') problems.push(`${contact.id}: chain`);
+    }
+    for (const [id, row] of this.tokens) {
+      if (row.state === 'live' && this.contacts.get(row.contactId)?.state !== 'live') problems.push(`${id} lives on a dead contact`);
+    }
+    return problems;
+  }
+}
+
+/** The facts that some events leave, whatever their order. */
+export function factsOf(events: readonly ContactEvent[]): Facts {
+  const store = new MemoryStore();
+  store.apply(events);
+  return store.facts;
+}
