@@ -29,8 +29,8 @@ export async function fetchPostgres(context: Context): Promise<string> {
 
 async function unpack(spec: string, part: string): Promise<void> {
   // In the cache and not in the checkout, whose .npmrc is meant for its own dependencies.
-  // One more try and no longer pauses: where the registry is out of reach, it should be said soon.
-  const npm = { update_notifier: 'false', fetch_retries: '1', fetch_retry_mintimeout: '1000', loglevel: 'error' };
+  // One more try, not five minutes each: where the registry is out of reach, it should be said soon.
+  const npm = { update_notifier: 'false', fetch_retries: '1', fetch_timeout: '180000', loglevel: 'error' };
   const settings = Object.entries(npm).map(([name, value]) => [`npm_config_${name}`, value]);
   const options = { cwd: part, env: { ...process.env, ...Object.fromEntries(settings) } };
   try {

@@ -11,6 +11,7 @@
  *
  * The last three start a private server: its own folder, ports and passwords, loopback only, gone with this process.
  * ONECONTACT_SERVICES, a list such as `local,fetch`, allows only these sources: to choose, or to try one deliberately.
+ * (`none`, for Jest only: start nothing, for tests that need neither server.)
  */
 import { dockerBroker, dockerDatabase } from './docker';
 import { fetchPostgres } from './fetch-postgres';
@@ -70,10 +71,10 @@ export async function startServices({ log, env = process.env, durable = false }:
       stop: async () => void (await Promise.all([broker.value.stop(), database.value.stop()])),
     };
   }
-  const problems: string[] = [];
+  const problems = new Set<string>(); // what concerns both is said once
   for (const outcome of [broker, database]) {
     if (outcome.status === 'fulfilled') await outcome.value.stop();
-    else problems.push(outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason));
+    else problems.add(outcome.reason instanceof Error ? outcome.reason.message : String(outcome.reason));
   }
-  throw new Error(problems.join('\n\n'));
+  throw new Error([...problems].join('\n\n'));
 }

@@ -14,7 +14,7 @@ import { chown, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 /** How long a process may take to end by itself before it is killed. */
 const GRACE_MS = 10_000;
 /** How much of a server's output is kept: enough for its version at the start, or for what went wrong at the end. */
-const OUTPUT_LIMIT = 16_000;
+const OUTPUT_LIMIT = 64_000;
 
 const running = [];
 let job;

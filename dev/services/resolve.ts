@@ -26,7 +26,7 @@ export async function resolve(kind: Kind, context: Context): Promise<Service & {
 
 /** All of them, or those that ONECONTACT_SERVICES lists. */
 function allowedSources(env: NodeJS.ProcessEnv): Source[] {
-  const wanted = env.ONECONTACT_SERVICES?.split(',').map((name) => name.trim());
+  const wanted = (env.ONECONTACT_SERVICES || undefined)?.split(',').map((name) => name.trim());
   const unknown = wanted?.find((name) => !SOURCES.some((source) => source === name));
   if (unknown !== undefined)
     throw new Error(`ONECONTACT_SERVICES names "${unknown}"; it is a list of ${SOURCES.join(', ')}`);

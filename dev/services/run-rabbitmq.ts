@@ -110,7 +110,7 @@ function steps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] {
 }
 
 /** PATH for an Erlang that lies outside of it. */
-export function pathWith(folder: string, env: NodeJS.ProcessEnv): string {
+function pathWith(folder: string, env: NodeJS.ProcessEnv): string {
   return [folder, env.PATH ?? '/usr/bin:/bin'].join(':');
 }
 

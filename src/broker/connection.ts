@@ -120,7 +120,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   async #close(): Promise<void> {
     const answered = this.#model.close().catch(() => undefined);
     const limit = new AbortController();
-    await Promise.race([answered, pause(CLOSE_MS, limit.signal)]);
+    const gone = this.#socket === undefined ? answered : once(this.#socket, 'close').catch(() => undefined);
+    await Promise.race([answered, gone, pause(CLOSE_MS, limit.signal)]);
     limit.abort();
     // For a peer that did not answer. amqplib then also ends its heartbeat timers and closes the channels.
     this.#socket?.destroy(new Error('the broker did not answer the close'));

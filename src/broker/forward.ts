@@ -1,7 +1,7 @@
 import type { Delivery } from './delivery';
 import type { Headers } from './headers';
-import { DEAD_LETTERS, HEADERS, RETRY_EXCHANGE, type RetryStep } from './names';
-import type { OutgoingMessage } from './publisher';
+import { DEAD_LETTERS, HEADERS, RETRY_EXCHANGE } from './names';
+import type { OutgoingMessage } from './outgoing';
 
 /**
  * Headers that must not travel on with a message. The broker's own history: kept, it takes a second way through the
@@ -9,8 +9,11 @@ import type { OutgoingMessage } from './publisher';
  */
 const LEFT_BEHIND = /^(x-death|x-(first|last)-death-.*|x-delivery-count|x-acquired-count|CC|BCC)$/;
 
-/** The message goes through the retry exchange, waits for the step's delay, and comes back to the queue it came from. */
-export function toRetry(delivery: Delivery, step: Pick<RetryStep, 'name'>, headers: Headers): OutgoingMessage {
+/**
+ * The message goes through the retry exchange, waits for the delay of a step of the ladder, and comes back to the queue
+ * it came from.
+ */
+export function toRetry(delivery: Delivery, step: { readonly name: string }, headers: Headers): OutgoingMessage {
   return {
     ...copyOf(delivery, { ...headers, [HEADERS.delay]: step.name }),
     exchange: RETRY_EXCHANGE,

@@ -42,8 +42,11 @@ export function cutText(text: string, maxBytes = MAX_TEXT): string {
 function encodable(value: unknown): unknown {
   if (typeof value === 'string') return cutText(value);
   if (typeof value === 'boolean' || value === null || Buffer.isBuffer(value)) return value;
-  // amqplib takes every number below 2^63 that it does not see as a fraction for an integer, and fails on these:
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : { '!': 'double', value };
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) return undefined; // RabbitMQ closes the connection: Erlang has no such numbers
+    // amqplib takes a number for an integer when it sees no fraction, and fails on those that no integer type holds.
+    return Number.isSafeInteger(value) ? value : { '!': 'double', value };
+  }
   if (Array.isArray(value)) return value.map(encodable).filter((item) => item !== undefined);
   if (typeof value !== 'object') return undefined;
   if ('!' in value) return isTyped(value) ? value : undefined;

@@ -35,11 +35,7 @@ export class Inbox {
   async take(max: number): Promise<Delivery[]> {
     while (!this.#closed) {
       this.#dropDead();
-      if (this.#waiting.length > 0) {
-        const batch = this.#waiting.splice(0, max);
-        if (this.#waiting.length > 0) this.#takers.shift()?.();
-        return batch;
-      }
+      if (this.#waiting.length > 0) return this.#waiting.splice(0, max);
       await new Promise<void>((resolve) => this.#takers.push(resolve));
     }
     return [];

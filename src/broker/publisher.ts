@@ -4,35 +4,10 @@ import type { Logger } from 'pino';
 import { Backoff, pause } from './backoff';
 import { type BrokerConnection, closeChannel } from './connection';
 import { describe } from './errors';
-import { fitHeaders, type Headers } from './headers';
+import { fitHeaders } from './headers';
+import { failed, type OutgoingMessage, type PublishResult } from './outgoing';
 
-export interface OutgoingMessage {
-  /** '' is the default exchange: the routing key is then the name of a queue. */
-  readonly exchange: string;
-  readonly routingKey: string;
-  readonly content: Buffer;
-  /** Made up when absent. Two messages with one id are never under way together: the second waits for the first. */
-  readonly messageId?: string;
-  readonly type?: string;
-  readonly contentType?: string;
-  readonly contentEncoding?: string;
-  readonly correlationId?: string;
-  readonly appId?: string;
-  /** Seconds since 1970, as AMQP has it. */
-  readonly timestamp?: number;
-  /** Cut to what can be published: see `fitHeaders`. */
-  readonly headers?: Headers;
-}
-
-export type PublishResult =
-  /** The broker has it, on disk and on a majority, in every queue that it was routed to. */
-  | { readonly outcome: 'confirmed' }
-  /** No queue wanted it (missing exchange bindings or queue): the broker has thrown it away. */
-  | { readonly outcome: 'returned'; readonly reason: string }
-  /** A queue refused it: full, or without a majority. */
-  | { readonly outcome: 'nacked' }
-  /** Unknown: it may have arrived. `retryable` is false when this message can never be published as it is. */
-  | { readonly outcome: 'failed'; readonly error: Error; readonly retryable: boolean };
+export type { OutgoingMessage, PublishResult } from './outgoing';
 
 export interface PublisherOptions {
   /** For publishing only: an alarm stops everything on a connection that publishes. */
@@ -101,6 +76,11 @@ export class Publisher {
   /** Whether a message could be written now; for health. */
   get open(): boolean {
     return this.#channel !== undefined;
+  }
+
+  /** Messages that are written and wait for their confirm. */
+  get inFlight(): number {
+    return this.#inFlight.size;
   }
 
   /** Messages that are not settled yet. */
@@ -275,8 +255,4 @@ export class Publisher {
       this.#settle(request, failed(`no channel in time${why}`));
     }
   }
-}
-
-function failed(reason: string, retryable = true): PublishResult {
-  return { outcome: 'failed', error: new Error(reason), retryable };
 }

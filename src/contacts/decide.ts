@@ -9,8 +9,8 @@ import {
   type AccountFacts,
   type AddressFacts,
   type Choice,
-  choiceKey,
   type Claim,
+  choiceKey,
   type Facts,
   mergeChoices,
   type Origin,
@@ -176,7 +176,10 @@ export function decide(state: State, events: readonly ContactEvent[], { tokenPol
         retired: directory.retiredTokens,
       },
       // A survivor that was closed later in the batch leaves nobody to tell.
-      merges: merges.map((merge) => ({ ...merge, announced: merge.announced && rootOf(merge.survivorId).state === 'live' })),
+      merges: merges.map((merge) => ({
+        ...merge,
+        announced: merge.announced && rootOf(merge.survivorId).state === 'live',
+      })),
       unknownTokens,
     };
   }

@@ -189,7 +189,8 @@ export class Facts {
       const spared = deletedAt === undefined || account.uid === deletionOf;
       others.learnAccount(spared ? account : { ...account, deletedAt });
     }
-    for (const claims of this.#claimsOn.values()) for (const known of claims) if (!claim?.(known)) others.learnClaim(known);
+    for (const claims of this.#claimsOn.values())
+      for (const known of claims) if (!claim?.(known)) others.learnClaim(known);
     for (const choices of this.#choices.values()) for (const choice of choices.values()) others.learnChoice(choice);
     return others;
   }

@@ -133,7 +133,13 @@ function settle(
   const announced = from.known || merges.some((merge) => merge.survivorId === from.id);
   const primary = primaryOf(facts, cause.uid);
   const primaryHeldBy = primary === null ? 'neither' : moved.includes(primary) ? 'retired' : 'survivor';
-  const plan = planMerge(mergeId(), to, from, { ...cause, claimant, primaryHeldBy }, { policy: tokenPolicy, announced });
+  const plan = planMerge(
+    mergeId(),
+    to,
+    from,
+    { ...cause, claimant, primaryHeldBy },
+    { policy: tokenPolicy, announced },
+  );
   executeMerge(directory, plan);
   if (announced) merges.push(plan);
 }

@@ -42,7 +42,8 @@ function noticeOf(plan: MergePlan, directory: Directory, facts: Facts): MergeNot
   const uid = directory.accountOf(survivor);
   const view = fold(facts, { uid, addresses: directory.addressesOf(survivor) });
   const before = uid === null ? undefined : viewWithout(plan, uid, facts);
-  const subscribed = (seen: View | undefined, name: string): boolean => seen?.newsletters.get(name)?.state === 'subscribed';
+  const subscribed = (seen: View | undefined, name: string): boolean =>
+    seen?.newsletters.get(name)?.state === 'subscribed';
   return {
     plan,
     survivor: { id: survivor.id, token: (survivor.token as { id: string }).id, version: survivor.version + 1, view },

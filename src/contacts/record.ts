@@ -1,6 +1,14 @@
 /** What an event says, as facts. */
 import type { Address, ClaimEvent, ContactEvent, NewsletterEvent, Profile, Time } from './event';
-import { type AccountFacts, type AddressFacts, type Choice, type Claim, Facts, type Origin, PROFILE_FIELDS } from './facts';
+import {
+  type AccountFacts,
+  type AddressFacts,
+  type Choice,
+  type Claim,
+  Facts,
+  type Origin,
+  PROFILE_FIELDS,
+} from './facts';
 import { languageOf } from './language';
 
 /**

@@ -4,14 +4,22 @@ import type { ContactMerged } from './out';
 const iso = (time: number): string => new Date(time).toISOString();
 
 /** The body of `contact.merged`. @param mergedAt milliseconds since 1970 */
-export function contactMerged({ plan, survivor, retired, primary, added }: MergeNotice, mergedAt: number): ContactMerged {
+export function contactMerged(
+  { plan, survivor, retired, primary, added }: MergeNotice,
+  mergedAt: number,
+): ContactMerged {
   const { view } = survivor;
   const newsletters = [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]);
   return {
     merge_id: plan.id,
     merged_at: iso(mergedAt),
     reason: plan.reason,
-    trigger: { source: plan.trigger.source, event: plan.trigger.event, event_id: plan.trigger.id, event_time: iso(plan.at) },
+    trigger: {
+      source: plan.trigger.source,
+      event: plan.trigger.event,
+      event_id: plan.trigger.id,
+      event_time: iso(plan.at),
+    },
     survivor: {
       contact_id: survivor.id,
       primary_email: primary,

@@ -14,7 +14,9 @@ export function exportContacts(
   each: (page: StoredPerson[], total: number) => Promise<void> | void,
 ): Promise<void> {
   return inSnapshot(db, async (tx) => {
-    const [count] = await tx.$queryRaw<{ total: number }[]>`SELECT count(*)::int AS total FROM contact WHERE state = 'live'`;
+    const [count] = await tx.$queryRaw<
+      { total: number }[]
+    >`SELECT count(*)::int AS total FROM contact WHERE state = 'live'`;
     await tx.$executeRaw`
       DECLARE every_contact NO SCROLL CURSOR FOR
       SELECT c.id FROM contact c

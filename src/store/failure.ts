@@ -20,21 +20,33 @@ const TRANSIENT = /^(40...|08...|55P03|57014|23505)$/;
 /** Prisma's own: unreachable, timed out, connection closed; P2024 and P2028 tell of a pool or a transaction that waited too long. */
 const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017']);
 const PRISMA_TRANSIENT = new Set(['P2024', 'P2028', 'P2034']);
-const SYSTEM_DOWN = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH']);
+const SYSTEM_DOWN = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+]);
 
 export function failureOf(error: unknown): Failure {
   const codes = [...codesIn(error)];
   const found = (test: (code: string) => boolean): string | undefined => codes.find(test);
-  const down = found((code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code) || code === 'DatabaseNotReachable');
+  const down = found(
+    (code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code) || code === 'DatabaseNotReachable',
+  );
   if (down) return { kind: 'down', code: down };
   const transient = found((code) => TRANSIENT.test(code) || PRISMA_TRANSIENT.has(code) || CONNECTION_ENDED.test(code));
   if (transient) return { kind: 'transient', code: transient };
-  if (error instanceof Error && CONNECTION_ENDED.test(error.message)) return { kind: 'transient', code: 'connection_ended' };
+  if (error instanceof Error && CONNECTION_ENDED.test(error.message))
+    return { kind: 'transient', code: 'connection_ended' };
   return { kind: 'permanent', code: codes[0] ?? (error instanceof Error ? error.name : 'unknown') };
 }
 
 /** What `pg` says, without any code, of a connection that ended in the middle. */
-const CONNECTION_ENDED = /ConnectionClosed|Connection terminated|connection is closed|not queryable|timeout exceeded when trying to connect/i;
+const CONNECTION_ENDED =
+  /ConnectionClosed|Connection terminated|connection is closed|not queryable|timeout exceeded when trying to connect/i;
 
 /** All codes in an error and what it wraps, most telling (a SQLSTATE) first. */
 function* codesIn(error: unknown, depth = 0): Iterable<string> {

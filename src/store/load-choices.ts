@@ -4,7 +4,9 @@ import type { Reach } from './find-reach';
 
 /** The consent ledger of some addresses and accounts. */
 export async function loadChoices(db: Queries, { addresses, uids }: Reach): Promise<Choice[]> {
-  const rows = await db.$queryRaw<(Omit<Choice, 'origin'> & { origin: string; origin_kind: Choice['origin']['kind'] })[]>`
+  const rows = await db.$queryRaw<
+    (Omit<Choice, 'origin'> & { origin: string; origin_kind: Choice['origin']['kind'] })[]
+  >`
     SELECT origin_kind::text, origin, newsletter, (extract(epoch FROM at) * 1000)::float8 AS at, act::text, proven,
       source, lang, format, reason
     FROM choice

@@ -18,7 +18,10 @@ export function loadContacts(db: Queries, ids: readonly string[]): Promise<Conta
 }
 
 /** The contact that has what a token's contact had, for each token that was ever issued: one look-up at any depth. */
-export function resolveTokens(db: Queries, tokens: readonly string[]): Promise<{ token: string; contact_id: string }[]> {
+export function resolveTokens(
+  db: Queries,
+  tokens: readonly string[],
+): Promise<{ token: string; contact_id: string }[]> {
   return db.$queryRaw<{ token: string; contact_id: string }[]>`
     SELECT t.token, coalesce(c.merged_into, c.id) AS contact_id
     FROM basket_token t JOIN contact c ON c.id = t.contact_id

@@ -1,7 +1,7 @@
 import { Facts } from '../contacts/facts';
 import { fold, type View } from '../contacts/fold';
-import { accountFactsOf, ACCOUNT_COLUMNS, type AccountRow } from './account-rows';
-import { ADDRESS_COLUMNS, addressFactsOf, type AddressRow } from './address-rows';
+import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from './account-rows';
+import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from './address-rows';
 import type { Queries } from './database';
 import { findReach } from './find-reach';
 import { loadChoices } from './load-choices';

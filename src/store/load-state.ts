@@ -14,7 +14,8 @@ import { lockAddresses } from './lock-addresses';
 
 /** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
 export class ReachGrew extends Error {
-  readonly type = 'reach_grew';
+  /** SQLSTATE of a serialisation failure: the same kind of chance. */
+  readonly code = '40001';
 }
 
 /**
@@ -51,16 +52,21 @@ export async function loadState(tx: Queries, events: readonly ContactEvent[], id
   const places = [
     ...addresses.rows.map((row) => ({ kind: 'address' as const, key: row.address, contactId: row.contact_id })),
     ...accounts.rows.map((row) => ({ kind: 'account' as const, key: row.uid, contactId: row.contact_id })),
-  ].filter(({ kind, key, contactId }) => contactId !== null && !(kind === 'address' ? addresses : accounts).fresh.has(key));
+  ].filter(
+    ({ kind, key, contactId }) => contactId !== null && !(kind === 'address' ? addresses : accounts).fresh.has(key),
+  );
 
   if (wide) {
-    const locked = { addresses: [...rows.address.keys()], uids: [...rows.account.keys()] };
-    for (const claim of await loadClaims(tx, locked)) {
-      if (!rows.address.has(claim.address) || !rows.account.has(claim.uid)) throw new ReachGrew();
+    // All claims on each of these addresses, and of each of these accounts: anything less would name wrong owners.
+    const [within, whose] = [new Set([...seeds.addresses, ...reach.addresses]), new Set(rows.account.keys())];
+    for (const claim of await loadClaims(tx, { addresses: [...within], uids: [...whose] })) {
+      if (!within.has(claim.address) || !whose.has(claim.uid)) throw new ReachGrew();
       facts.learnClaim(claim);
     }
     const targets = tokens.length === 0 ? [] : await resolveTokens(tx, tokens);
-    const contactIds = new Set([...places, ...targets.map((t) => ({ contactId: t.contact_id }))].map(({ contactId }) => contactId));
+    const contactIds = new Set(
+      [...places, ...targets.map((t) => ({ contactId: t.contact_id }))].map(({ contactId }) => contactId),
+    );
     for (const row of await loadContacts(tx, [...contactIds] as string[])) {
       directory.restore({ id: row.id, state: row.state, mergedInto: row.merged_into, version: row.version }, row.token);
     }
@@ -93,7 +99,12 @@ const claimed = (events: readonly ContactEvent[]): string[] =>
 function candidatesFor(events: readonly ContactEvent[], ids: Ids): Map<string, string> {
   const candidates = new Map<string, string>();
   for (const event of events) {
-    const address = event.kind === 'claim' ? event.address.key : event.kind === 'newsletter' && 'address' in event.to ? event.to.address.key : null;
+    const address =
+      event.kind === 'claim'
+        ? event.address.key
+        : event.kind === 'newsletter' && 'address' in event.to
+          ? event.to.address.key
+          : null;
     const shared = address !== null && !candidates.has(address) ? ids.contact() : undefined;
     if (address !== null && shared) candidates.set(address, shared);
     if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, shared ?? ids.contact());

@@ -28,7 +28,9 @@ export async function lockAddresses(
           ON CONFLICT (address) DO NOTHING
           RETURNING ${ADDRESS_COLUMNS}`;
   const fresh = new Set(inserted.map((row) => row.address));
-  const known = [...new Set([...news.map(({ facts }) => facts.address), ...others])].filter((address) => !fresh.has(address));
+  const known = [...new Set([...news.map(({ facts }) => facts.address), ...others])].filter(
+    (address) => !fresh.has(address),
+  );
   const locked =
     known.length === 0
       ? []

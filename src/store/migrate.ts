@@ -51,7 +51,9 @@ export type SchemaState = { is: 'current' } | { is: 'behind'; missing: string[] 
 
 /** Whether a database has the schema that this version of the service is written for. */
 export async function schemaState(db: Database): Promise<SchemaState> {
-  const [table] = await db.$queryRaw<{ there: boolean }[]>`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`;
+  const [table] = await db.$queryRaw<
+    { there: boolean }[]
+  >`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`;
   const rows = table?.there
     ? await db.$queryRaw<{ name: string }[]>`
         SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`

@@ -31,7 +31,9 @@ export interface PendingMessage extends OutboxMessage {
  * ends. A single relay keeps the order of each contact's messages, whichever process it runs in.
  */
 export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingMessage[]> {
-  const [lock] = await tx.$queryRaw<{ mine: boolean }[]>`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
+  const [lock] = await tx.$queryRaw<
+    { mine: boolean }[]
+  >`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
   if (!lock?.mine) return [];
   const rows = await tx.$queryRaw<
     { seq: bigint; message_id: string; contact_id: string; type: string; body: unknown; created_at: Date }[]

@@ -3,7 +3,10 @@ import { addressRows } from './address-rows';
 import type { Queries } from './database';
 
 /** Rewrites the rows of addresses that are locked. */
-export async function saveAddresses(tx: Queries, rows: readonly { facts: AddressFacts; contactId: string }[]): Promise<void> {
+export async function saveAddresses(
+  tx: Queries,
+  rows: readonly { facts: AddressFacts; contactId: string }[],
+): Promise<void> {
   if (rows.length === 0) return;
   await tx.$executeRaw`
     UPDATE email_address AS known SET

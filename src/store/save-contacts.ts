@@ -7,7 +7,11 @@ import type { Queries } from './database';
  *
  * @param touched ids of contacts of which only a choice is news.
  */
-export async function saveContacts(tx: Queries, { created, changed }: Changes['contacts'], touched: readonly string[]): Promise<void> {
+export async function saveContacts(
+  tx: Queries,
+  { created, changed }: Changes['contacts'],
+  touched: readonly string[],
+): Promise<void> {
   if (created.length > 0) {
     await tx.$executeRaw`
       INSERT INTO contact (id, state, merged_into)
@@ -36,8 +40,8 @@ export async function saveContacts(tx: Queries, { created, changed }: Changes['c
   const ended = [...created, ...changed].filter(({ mergedInto }) => mergedInto !== null);
   if (ended.length > 0) {
     await tx.$executeRaw`
-      UPDATE contact AS known SET merged_into = x.into
-      FROM unnest(${ended.map(({ id }) => id)}::uuid[], ${ended.map(({ mergedInto }) => mergedInto)}::uuid[]) AS x (id, into)
+      UPDATE contact AS known SET merged_into = x.root
+      FROM unnest(${ended.map(({ id }) => id)}::uuid[], ${ended.map(({ mergedInto }) => mergedInto)}::uuid[]) AS x (id, root)
       WHERE known.merged_into = x.id`;
   }
 }

@@ -13,7 +13,11 @@ declare const WebAssembly: {
 type Glue = { SchemaEngine: unknown; __wbg_set_wasm(exports: unknown): void };
 
 interface EngineFactory {
-  new: (options: { datamodels: [string, string][] }, log: (line: string) => void, adapter: unknown) => Promise<SchemaEngine>;
+  new: (
+    options: { datamodels: [string, string][] },
+    log: (line: string) => void,
+    adapter: unknown,
+  ) => Promise<SchemaEngine>;
 }
 
 /** Once a process: the JavaScript around the engine knows a single instance. */
@@ -33,8 +37,16 @@ async function load(): Promise<EngineFactory> {
   const glue = (await import('@prisma/schema-engine-wasm/schema_engine_bg')) as unknown as Glue;
   const folder = dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
   const code = await readFile(join(folder, 'schema_engine_bg.wasm'));
-  const { instance } = await WebAssembly.instantiate(code, { './schema_engine_bg.js': { ...glue } });
+  const imports = Object.entries(glue).map(([name, value]) => [
+    name,
+    /^__wbg_setTimeout/.test(name) ? unref(value) : value,
+  ]);
+  const { instance } = await WebAssembly.instantiate(code, { './schema_engine_bg.js': Object.fromEntries(imports) });
   glue.__wbg_set_wasm(instance.exports);
   instance.exports.__wbindgen_start();
   return glue.SchemaEngine as EngineFactory;
 }
+
+/** The engine sets a timer of 10 s for its lock and never clears it: it must not keep the process alive. */
+const unref = (setTimer: unknown) => (run: () => void, ms: number) =>
+  (setTimer as (run: () => void, ms: number) => NodeJS.Timeout)(run, ms).unref();

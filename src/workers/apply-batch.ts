@@ -29,7 +29,11 @@ const LOOKS = 10;
  * merges into the outbox. Either all of it is committed or nothing. The number of statements does not depend on the
  * number of events.
  */
-export async function applyBatch(db: Database, events: readonly ContactEvent[], options: ApplyOptions): Promise<Applied> {
+export async function applyBatch(
+  db: Database,
+  events: readonly ContactEvent[],
+  options: ApplyOptions,
+): Promise<Applied> {
   for (let look = 1; ; look++) {
     try {
       return await inTransaction(db, (tx) => apply(tx, events, options));
@@ -39,7 +43,11 @@ export async function applyBatch(db: Database, events: readonly ContactEvent[], 
   }
 }
 
-async function apply(tx: Transaction, events: readonly ContactEvent[], { tokenPolicy }: ApplyOptions): Promise<Applied> {
+async function apply(
+  tx: Transaction,
+  events: readonly ContactEvent[],
+  { tokenPolicy }: ApplyOptions,
+): Promise<Applied> {
   const state = await loadState(tx, events, ids);
   const changes = decide(state, events, { tokenPolicy, mergeId: ids.merge });
   await saveChanges(tx, changes, state.facts);

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
-import { type OutgoingMessage, Publisher } from '../../src/broker/publisher';
+import type { OutgoingMessage } from '../../src/broker/outgoing';
+import { Publisher } from '../../src/broker/publisher';
 import { silent, until, withBroker } from '../helpers/broker';
 import { TcpProxy } from '../helpers/tcp-proxy';
 
@@ -58,6 +59,18 @@ describe('the publisher', () => {
     expect(results.every(({ outcome }) => outcome === 'confirmed')).toBe(true);
     for (const body of bodies.slice(0, 200)) expect((await broker().next(QUEUE)).content.toString()).toBe(body);
     expect(await broker().ready(QUEUE)).toBe(2_800);
+  });
+
+  it('writes no more than the connection takes, whatever the limit in flight', async () => {
+    const { publisher, proxy } = await start({ maxInFlight: 100_000 });
+    await publisher.publish(message('before'));
+    proxy.hold('all');
+    const content = Buffer.alloc(20_000);
+    const results = Array.from({ length: 3_000 }, () => publisher.publish(message('', { content })));
+    expect(publisher.pending).toBe(3_000);
+    expect(publisher.inFlight).toBeLessThan(2_000);
+    proxy.letGo();
+    expect((await Promise.all(results)).every(({ outcome }) => outcome === 'confirmed')).toBe(true);
   });
 
   it('says returned of an unroutable message, and only of that one among others in flight', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { BrokerRefusal } from '../../src/broker/errors';
 import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, QUEUES, RETRY_EXCHANGE } from '../../src/broker/names';
-import { declareTopology, delayQueue, requireVersion } from '../../src/broker/topology';
+import { declareTopology, delayQueue, QUEUE_SPECS, requireVersion } from '../../src/broker/topology';
 import { silent, withBroker } from '../helpers/broker';
 import { TcpProxy } from '../helpers/tcp-proxy';
 
@@ -29,6 +29,18 @@ describe('the topology', () => {
       await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
     }
     await channel.close();
+  });
+
+  it('dead-letters without loss wherever it does: RabbitMQ wants all three arguments for that, and says nothing', () => {
+    const deadLettering = QUEUE_SPECS.filter((spec) => 'x-dead-letter-exchange' in spec.arguments);
+    expect(deadLettering).toHaveLength(6);
+    for (const spec of deadLettering) {
+      expect(spec.arguments).toMatchObject({
+        'x-queue-type': 'quorum',
+        'x-dead-letter-strategy': 'at-least-once',
+        'x-overflow': 'reject-publish',
+      });
+    }
   });
 
   it('refuses a queue that exists with other arguments, and names it', async () => {

@@ -85,7 +85,7 @@ export class TestBroker {
     return message;
   }
 
-  /** A channel on a connection of the lock's, for what the helpers do not offer. It has an error listener. */
+  /** A channel on the connection that holds the lock, for what the helpers do not offer. It has an error listener. */
   async channel(): Promise<Channel> {
     const channel = await this.#model.createChannel();
     channel.on('error', () => undefined);
@@ -93,8 +93,11 @@ export class TestBroker {
   }
 
   async release(): Promise<void> {
-    for (const queue of this.#own) await this.#channel.deleteQueue(queue);
-    await this.#model.close();
+    try {
+      for (const queue of this.#own) await this.#channel.deleteQueue(queue);
+    } finally {
+      await this.#model.close();
+    }
   }
 }
 

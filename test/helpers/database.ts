@@ -45,12 +45,16 @@ function baseUrl(): string {
   return url;
 }
 
-/** Made once a test run (and server), by whoever comes first. Its name tells the run, so that none is used twice. */
+const templateName = (): string => `onecontact_template_${process.env.ONECONTACT_TEST_RUN ?? 'adhoc'}`;
+
+/** Made once a test run, by whoever comes first. */
 async function ensureTemplate(base: string): Promise<string> {
-  const template = `onecontact_template_${process.env.ONECONTACT_TEST_RUN ?? 'adhoc'}`;
+  const template = templateName();
   await admin(base, async (client) => {
     await client.query(`SELECT pg_advisory_lock(${TEMPLATE_LOCK})`);
-    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate', [template]);
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1 AND datistemplate', [
+      template,
+    ]);
     if (rowCount) return;
     await client.query(`DROP DATABASE IF EXISTS ${template}`);
     await client.query(`CREATE DATABASE ${template}`);
@@ -58,6 +62,16 @@ async function ensureTemplate(base: string): Promise<string> {
     await client.query(`ALTER DATABASE ${template} IS_TEMPLATE true`);
   });
   return template;
+}
+
+/** At the end of a test run. */
+export async function dropTemplate(): Promise<void> {
+  await admin(baseUrl(), async (client) => {
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [templateName()]);
+    if (!rowCount) return;
+    await client.query(`ALTER DATABASE ${templateName()} IS_TEMPLATE false`);
+    await client.query(`DROP DATABASE ${templateName()}`);
+  });
 }
 
 async function admin(base: string, work: (client: Client) => Promise<unknown>): Promise<void> {

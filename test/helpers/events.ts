@@ -31,15 +31,32 @@ export function del(u: string, t: number): DeletionEvent {
 
 type To = string | { token: string };
 
-function newsletter(to: To, act: NewsletterEvent['act'], names: string[], t: number, proven: boolean, profile: Profile = {}): NewsletterEvent {
-  const event = { subscribe: 'newsletter.subscribe', unsubscribe: 'newsletter.unsubscribe', opt_out: 'newsletter.unsubscribe', confirm: 'newsletter.confirm' }[act];
+function newsletter(
+  to: To,
+  act: NewsletterEvent['act'],
+  names: string[],
+  t: number,
+  proven: boolean,
+  profile: Profile = {},
+): NewsletterEvent {
+  const event = {
+    subscribe: 'newsletter.subscribe',
+    unsubscribe: 'newsletter.unsubscribe',
+    opt_out: 'newsletter.unsubscribe',
+    confirm: 'newsletter.confirm',
+  }[act];
   const where = typeof to === 'string' ? { address: addressOf(to) } : to;
   const id = trigger('newsletter', event, JSON.stringify(where), act, names, t, proven, JSON.stringify(profile));
   return { kind: 'newsletter', trigger: id, at: at(t), to: where, act, newsletters: names, proven, profile };
 }
 
-export const signup = (to: To, names: string[], t: number, more: { optin?: boolean; profile?: Profile } = {}): NewsletterEvent =>
-  newsletter(to, 'subscribe', names, t, more.optin ?? false, more.profile);
-export const unsub = (to: To, names: string[], t: number): NewsletterEvent => newsletter(to, 'unsubscribe', names, t, false);
+export const signup = (
+  to: To,
+  names: string[],
+  t: number,
+  more: { optin?: boolean; profile?: Profile } = {},
+): NewsletterEvent => newsletter(to, 'subscribe', names, t, more.optin ?? false, more.profile);
+export const unsub = (to: To, names: string[], t: number): NewsletterEvent =>
+  newsletter(to, 'unsubscribe', names, t, false);
 export const optout = (to: To, t: number): NewsletterEvent => newsletter(to, 'opt_out', [], t, false);
 export const confirm = (to: To, t: number, proven = true): NewsletterEvent => newsletter(to, 'confirm', [], t, proven);

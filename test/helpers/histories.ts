@@ -9,7 +9,10 @@ const time = fc.integer({ min: 1, max: 12 });
 const newsletters = fc.uniqueArray(fc.constantFrom('n1', 'n2'), { maxLength: 2 });
 const chosen = fc.uniqueArray(fc.constantFrom('n1', 'n2'), { minLength: 1, maxLength: 2 });
 const value = fc.constantFrom('x', 'y', null);
-const profile: fc.Arbitrary<Profile> = fc.record({ firstName: value, lang: fc.constantFrom('fr', 'de', null) }, { requiredKeys: [] });
+const profile: fc.Arbitrary<Profile> = fc.record(
+  { firstName: value, lang: fc.constantFrom('fr', 'de', null) },
+  { requiredKeys: [] },
+);
 
 export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
   { weight: 6, arbitrary: fc.tuple(uid, address, time).map(([u, a, t]) => acct(u, a, t)) },
@@ -24,14 +27,17 @@ export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
     weight: 4,
     arbitrary: fc
       .tuple(address, newsletters, time, fc.boolean(), profile)
-      .map(([a, list, t, optin, fields]) => (optin && list.length === 0 ? confirm(a, t) : signup(a, list, t, { optin, profile: fields }))),
+      .map(([a, list, t, optin, fields]) =>
+        optin && list.length === 0 ? confirm(a, t) : signup(a, list, t, { optin, profile: fields }),
+      ),
   },
   { weight: 1, arbitrary: fc.tuple(address, chosen, time).map(([a, list, t]) => unsub(a, list, t)) },
   { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => optout(a, t)) },
   { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => confirm(a, t)) },
 );
 
-export const history = (maxLength = 14): fc.Arbitrary<ContactEvent[]> => fc.array(contactEvent, { minLength: 1, maxLength });
+export const history = (maxLength = 14): fc.Arbitrary<ContactEvent[]> =>
+  fc.array(contactEvent, { minLength: 1, maxLength });
 
 /** The same events in another order, some of them again, cut into batches. */
 export const shuffledBatches = (events: ContactEvent[]): fc.Arbitrary<ContactEvent[][]> =>

@@ -3,7 +3,7 @@
  * given (all of it: no locks, no look-ups), and applies the changes as the SQL does.
  */
 import { canonicalExport } from '../../src/contacts/canonical';
-import { decide, type Changes, type State } from '../../src/contacts/decide';
+import { type Changes, decide, type State } from '../../src/contacts/decide';
 import { type Contact, type ContactState, Directory } from '../../src/contacts/directory';
 import type { ContactEvent } from '../../src/contacts/event';
 import { type AddressFacts, Facts } from '../../src/contacts/facts';
@@ -53,7 +53,12 @@ export class MemoryStore {
   #load(events: readonly ContactEvent[]): State {
     const fresh = { address: new Set<string>(), account: new Set<string>() };
     for (const event of events) {
-      const address = event.kind === 'claim' ? event.address : event.kind === 'newsletter' && 'address' in event.to ? event.to.address : null;
+      const address =
+        event.kind === 'claim'
+          ? event.address
+          : event.kind === 'newsletter' && 'address' in event.to
+            ? event.to.address
+            : null;
       if (address && !this.addressRows.has(address.key)) {
         this.addressRows.set(address.key, this.#id('contact'));
         fresh.address.add(address.key);
@@ -70,20 +75,36 @@ export class MemoryStore {
       token: () => this.#id('token'),
       merge: () => this.#id('merge'),
     });
-    const live = new Map([...this.tokens].filter(([, row]) => row.state === 'live').map(([id, row]) => [row.contactId, id]));
+    const live = new Map(
+      [...this.tokens].filter(([, row]) => row.state === 'live').map(([id, row]) => [row.contactId, id]),
+    );
     for (const row of this.contacts.values()) directory.restore({ ...row }, live.get(row.id) ?? null);
     for (const [id, row] of this.tokens) if (row.state === 'retired') directory.knowToken(id, row.contactId);
-    for (const [address, id] of this.addressRows) if (!fresh.address.has(address)) directory.restorePlace('address', address, id);
-    for (const [uid, id] of this.accountRows) if (id && !fresh.account.has(uid)) directory.restorePlace('account', uid, id);
-    return { facts: this.facts, directory, rows: { address: new Map(this.addressRows), account: new Map(this.accountRows) }, fresh };
+    for (const [address, id] of this.addressRows)
+      if (!fresh.address.has(address)) directory.restorePlace('address', address, id);
+    for (const [uid, id] of this.accountRows)
+      if (id && !fresh.account.has(uid)) directory.restorePlace('account', uid, id);
+    return {
+      facts: this.facts,
+      directory,
+      rows: { address: new Map(this.addressRows), account: new Map(this.accountRows) },
+      fresh,
+    };
   }
 
   #save(changes: Changes): void {
-    for (const { facts, contactId } of changes.addresses) this.addressRows.set((facts as AddressFacts).address, contactId);
+    for (const { facts, contactId } of changes.addresses)
+      this.addressRows.set((facts as AddressFacts).address, contactId);
     for (const { uid, contactId } of changes.accounts) this.accountRows.set(uid, contactId);
     for (const choice of changes.choices) this.facts.learnChoice(choice);
-    const row = ({ id, state, mergedInto, version }: Contact): ContactRow => ({ id, state, mergedInto, version: version + 1 });
-    for (const contact of [...changes.contacts.created, ...changes.contacts.changed]) this.contacts.set(contact.id, row(contact));
+    const row = ({ id, state, mergedInto, version }: Contact): ContactRow => ({
+      id,
+      state,
+      mergedInto,
+      version: version + 1,
+    });
+    for (const contact of [...changes.contacts.created, ...changes.contacts.changed])
+      this.contacts.set(contact.id, row(contact));
     for (const { id, contactId, mergeId } of changes.tokens.retired) {
       this.tokens.set(id, { contactId, state: 'retired', retiredBy: mergeId });
     }
@@ -112,7 +133,8 @@ export class MemoryStore {
       return `${addresses.sort()} ${uids[0] ?? null}`;
     });
     const wanted = peopleOf(this.facts).map(({ uid, addresses }) => `${addresses} ${uid}`);
-    if (String(stored.sort()) !== String(wanted.sort())) problems.push(`stored ${stored.join('; ')} but claims say ${wanted.join('; ')}`);
+    if (String(stored.sort()) !== String(wanted.sort()))
+      problems.push(`stored ${stored.join('; ')} but claims say ${wanted.join('; ')}`);
     for (const [address, id] of this.addressRows) {
       if (this.contacts.get(id)?.state !== 'live') problems.push(`${address} is on ${id}, which is not live`);
     }
@@ -121,11 +143,14 @@ export class MemoryStore {
       if (tokens.length !== 1) problems.push(`${id} has ${tokens.length} live tokens`);
     }
     for (const contact of this.contacts.values()) {
-      if ((contact.state === 'merged') !== (contact.mergedInto !== null)) problems.push(`${contact.id}: ${contact.state}`);
-      if (contact.mergedInto && this.contacts.get(contact.mergedInto)?.state === 'merged') problems.push(`${contact.id}: chain`);
+      if ((contact.state === 'merged') !== (contact.mergedInto !== null))
+        problems.push(`${contact.id}: ${contact.state}`);
+      if (contact.mergedInto && this.contacts.get(contact.mergedInto)?.state === 'merged')
+        problems.push(`${contact.id}: chain`);
     }
     for (const [id, row] of this.tokens) {
-      if (row.state === 'live' && this.contacts.get(row.contactId)?.state !== 'live') problems.push(`${id} lives on a dead contact`);
+      if (row.state === 'live' && this.contacts.get(row.contactId)?.state !== 'live')
+        problems.push(`${id} lives on a dead contact`);
     }
     return problems;
   }

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { migrate, schemaState, withEngine } from '../../src/store/migrate';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 
@@ -24,7 +24,9 @@ describe('the schema', () => {
     const applied = await Promise.all([migrate(migrated.url), migrate(migrated.url), migrate(migrated.url)]);
     expect(applied.flat()).toEqual(['20261121000000_init']);
     expect(await schemaState(migrated.db)).toEqual({ is: 'current' });
-    await migrated.sql(`INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'x', '2999_later', now())`);
+    await migrated.sql(
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'x', '2999_later', now())`,
+    );
     expect(await schemaState(migrated.db)).toEqual({ is: 'ahead', unknown: ['2999_later'] });
     await migrated.sql(`DELETE FROM _prisma_migrations WHERE id = 'x'`);
   });

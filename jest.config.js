@@ -1,14 +1,16 @@
-import type { Config } from 'jest';
-
-export default {
+/** @type {import('jest').Config} */
+module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   transform: {
-    '\\.[jt]s$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } }],
+    '\\.[jt]s$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } },
+    ],
   },
   // The one package that comes as ES modules only: jest would have to be run with an experimental flag to load it.
   transformIgnorePatterns: ['/node_modules/(?!@prisma/schema-engine-wasm/)'],
   globalSetup: '<rootDir>/dev/jest/global-setup.ts',
   globalTeardown: '<rootDir>/dev/jest/global-teardown.ts',
   testTimeout: 60_000,
-} satisfies Config;
+};

@@ -1,0 +1,69 @@
+import { Command, CommanderError } from 'commander';
+import { BrokerRefusal } from '../broker/errors';
+import { readVersion } from '../http/version';
+import { OperatorError } from '../operator-error';
+import { failureOf } from '../store/failure';
+import { addDemo } from './demo';
+import { addExport } from './export';
+import { framesOf } from './log';
+import { addMigrate } from './migrate';
+import { addShow } from './show';
+import { addStart } from './start';
+import type { Terminal } from './terminal';
+
+/** What every command gets. One that fails without an error sets the exit code. */
+export interface Context extends Terminal {
+  exitCode: number;
+}
+
+const DONE = 0;
+const FAILED = 1;
+const BAD_USAGE = 2;
+
+/** Runs one command. @returns the exit code: 0 done, 1 failed, 2 bad usage */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const context: Context = { ...terminal, exitCode: DONE };
+  try {
+    await makeProgram(context).parseAsync(args, { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : BAD_USAGE; // it has said why
+    // The reader of the output (`head`, say) has seen enough.
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return FAILED;
+    context.stderr.write(`onecontact: ${explain(error)}\n`);
+    return FAILED;
+  }
+}
+
+function makeProgram(context: Context): Command {
+  const program = new Command('onecontact')
+    .description('One person, one contact record: merges the contacts of one person, and announces each merge once.')
+    .version(readVersion().version)
+    .exitOverride() // before the commands are added: they inherit it
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+    })
+    .showHelpAfterError('(--help tells more)')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 failed, 2 bad usage.\nTo see it at work without any set-up: npm run demo',
+    );
+  for (const add of [addStart, addMigrate, addDemo, addShow, addExport]) add(program, context);
+  return program;
+}
+
+/** Wrong credentials, no such database, no right to it: SQLSTATEs, and Prisma's names where it hides them. */
+const NOT_LET_IN = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)$/;
+
+/** For an operator: what to do where we know it. Never a database's own words, which may hold personal data. */
+function explain(error: unknown): string {
+  if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
+  const { kind, code } = failureOf(error);
+  if (kind === 'down' || NOT_LET_IN.test(code)) {
+    return `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`;
+  }
+  if (kind === 'transient') return `The database could not do it now (${code}): try again.`;
+  const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
+  return `Failed (${code}). Where:${frames.join('')}`;
+}

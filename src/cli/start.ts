@@ -1,0 +1,81 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Logger } from 'pino';
+import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
+import { PARTS, type Part, startService } from '../main';
+import { migrate } from '../store/migrate';
+import { makeLog } from './log';
+import type { Context } from './run';
+import { stopRequested } from './stop-signal';
+
+interface Options {
+  only?: readonly Part[];
+  migrate?: true;
+}
+
+export function addStart(program: Command, context: Context): void {
+  program
+    .command('start')
+    .description('Run the service until it is told to stop: workers, relay of notifications, HTTP')
+    .option('--only <parts>', `run only some of ${PARTS.join(',')}`, parseParts)
+    .option('--migrate', 'bring the schema of the database up to this version first')
+    .addHelpText(
+      'after',
+      `
+Needs AMQP_URL and DATABASE_URL, and API_KEY when HTTP listens at more than a loopback address. Logs go to stdout, one
+JSON object a line. SIGTERM and SIGINT finish what is in flight, then it exits with 0; with 1 when that took longer than
+SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the first.
+
+Examples:
+  $ onecontact start --migrate
+  $ onecontact start --only fxa,newsletter,relay
+  $ HTTP_HOST=0.0.0.0 API_KEY=… onecontact start --only http`,
+    )
+    .action(async (options: Options) => {
+      const only = options.only ?? PARTS;
+      const needs = only.includes('http') ? ([...SERVICE_NEEDS, 'lookUps'] as const) : SERVICE_NEEDS;
+      const config: ServiceConfig = readConfig(context.env, needs);
+      const code = await start(config, { ...options, only }, makeLog(config.logLevel));
+      // What did not stop in time must not hold the process either.
+      process.exit(code);
+    });
+}
+
+function parseParts(text: string): Part[] {
+  const names = text.split(',').map((name) => name.trim());
+  const parts = PARTS.filter((part) => names.includes(part));
+  if (names.some((name) => !PARTS.some((part) => part === name))) {
+    throw new InvalidArgumentError(`It is a list of ${PARTS.join(', ')}, with commas between.`);
+  }
+  return parts;
+}
+
+/** Runs the service to its end. @returns the exit code */
+async function start(
+  config: ServiceConfig,
+  options: Required<Pick<Options, 'only'>> & Options,
+  log: Logger,
+): Promise<number> {
+  const stop = stopRequested();
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'ended by an error that nobody expected');
+    process.exit(1);
+  });
+  if (options.migrate) {
+    const applied = await migrate(config.databaseUrl);
+    log.info({ applied }, 'schema is up to date');
+  }
+  const service = await Promise.race([startService(config, { only: options.only, log }), stop]);
+  if (typeof service === 'string') {
+    log.info({ signal: service }, 'told to stop before the service was up');
+    return 0;
+  }
+  log.info({ parts: options.only, url: service.url }, 'service is up');
+  const signal = await Promise.race([stop, service.failed.catch((error: unknown) => ({ error }))]);
+  const failed = typeof signal === 'object';
+  if (failed) log.fatal({ err: signal.error }, 'the service cannot go on');
+  else log.info({ signal }, 'told to stop: finishing what is in flight');
+  const inTime = await service.stop();
+  if (inTime) log.info('stopped');
+  else log.error({ timeoutMs: config.shutdownTimeoutMs }, 'stopped before all was finished: the rest comes again');
+  return inTime && !failed ? 0 : 1;
+}

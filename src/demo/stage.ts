@@ -1,0 +1,104 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { openConnection } from '../broker/connection';
+import { consume } from '../broker/consumer';
+import { ackAll, type Delivery } from '../broker/delivery';
+import { MAILER_QUEUE } from '../broker/names';
+import { Publisher } from '../broker/publisher';
+import type { ContactBody } from '../http/contact-body';
+import type { Database } from '../store/database';
+import type { Sent } from './messages';
+
+/** What was waited for did not come to be. */
+export class NotSo extends Error {}
+
+export interface Stage {
+  /** Publishes as the producers do; resolves when the broker has it. */
+  send(message: Sent): Promise<void>;
+  get(path: string): Promise<{ status: number; body: string }>;
+  /** Reads a contact over HTTP until it is as expected. Rejects with {@link NotSo}. */
+  contact(path: string, expected: string, isSo?: (contact: ContactBody) => boolean): Promise<ContactBody>;
+  /** Waits until something is so. Rejects with {@link NotSo}. */
+  until(expected: string, isSo: () => boolean | Promise<boolean>): Promise<void>;
+  /** What the mailer got so far, once nothing is on its way to it any more. */
+  mail(): Promise<readonly Delivery[]>;
+  close(): Promise<void>;
+}
+
+export interface StageOptions {
+  amqpUrl: string;
+  httpUrl: string;
+  db: Database;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+const PATIENCE_MS = 20_000;
+const POLL_MS = 15;
+/** A message of the demo's own to the mailer: when it arrives, so has everything before it. */
+const MARK = 'demo.mark';
+
+/** Everybody around the service: the producers of events, a reader of contacts, and the mailer. */
+export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptions): Promise<Stage> {
+  const publishing = await openConnection({ url: amqpUrl, name: 'onecontact demo producers', log });
+  const consuming = await openConnection({ url: amqpUrl, name: 'onecontact demo mailer', log });
+  const publisher = new Publisher({ connection: publishing, log });
+  const received: Delivery[] = [];
+  const marks = new Set<string>();
+  const mailer = consume({
+    connection: consuming,
+    queue: MAILER_QUEUE,
+    prefetch: 10,
+    log,
+    onMessage: (delivery) => {
+      if (delivery.routingKey === MAILER_QUEUE) marks.add(delivery.content.toString());
+      else received.push(delivery);
+      ackAll([delivery]);
+    },
+  });
+
+  const until: Stage['until'] = async (expected, isSo) => {
+    const end = performance.now() + PATIENCE_MS;
+    while (!(await isSo())) {
+      signal.throwIfAborted();
+      if (performance.now() > end) throw new NotSo(`${expected}, within ${PATIENCE_MS / 1_000} s`);
+      await delay(POLL_MS);
+    }
+  };
+  const publish = async (exchange: string, routingKey: string, content: string): Promise<void> => {
+    const result = await publisher.publish({ exchange, routingKey, content: Buffer.from(content) });
+    if (result.outcome !== 'confirmed') throw new NotSo(`the broker to confirm ${routingKey}, not "${result.outcome}"`);
+  };
+  const get: Stage['get'] = async (path) => {
+    const answer = await fetch(httpUrl + path, { signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) });
+    return { status: answer.status, body: await answer.text() };
+  };
+
+  return {
+    until,
+    get,
+    send: ({ exchange, routingKey, body }) => publish(exchange, routingKey, JSON.stringify(body)),
+    async contact(path, expected, isSo = () => true) {
+      let found: ContactBody | undefined;
+      await until(expected, async () => {
+        const { status, body } = await get(path);
+        found = status === 200 ? (JSON.parse(body) as ContactBody) : undefined;
+        return found !== undefined && isSo(found);
+      });
+      return found as ContactBody;
+    },
+    async mail() {
+      // A row leaves the outbox when the broker has the message; the mark then comes behind it in the same queue.
+      await until('the outbox to be empty', async () => (await db.outbox.count()) === 0);
+      const mark = `${MARK} ${marks.size}`;
+      await publish('', MAILER_QUEUE, mark);
+      await until("the mailer's queue to be read", () => marks.has(mark));
+      return received;
+    },
+    async close() {
+      await mailer.stop();
+      await publisher.close();
+      await Promise.all([publishing.close(), consuming.close()]);
+    },
+  };
+}

@@ -1,0 +1,123 @@
+/** The running service, wired: nothing else happens here. */
+import type { Logger } from 'pino';
+import { openConnection } from './broker/connection';
+import { FXA_QUEUE, NEWSLETTER_QUEUE } from './broker/names';
+import { Publisher } from './broker/publisher';
+import { declareTopology } from './broker/topology';
+import type { ServiceConfig } from './config';
+import { makeServer } from './http/server';
+import { readVersion } from './http/version';
+import { openDatabase } from './store/database';
+import { requireSchema } from './store/require-schema';
+import { EventWorker } from './workers/event-worker';
+import { makeMetrics } from './workers/metrics';
+import { Relay } from './workers/relay';
+
+export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface Service {
+  /** Where HTTP listens, when it does. */
+  url: string | null;
+  /** Rejects when the service cannot go on. */
+  failed: Promise<never>;
+  /**
+   * Takes no more, finishes what is in flight, acknowledges it, makes a last relay pass, closes everything.
+   *
+   * @returns false when the deadline (`SHUTDOWN_TIMEOUT_MS`) passed first.
+   */
+  stop(): Promise<boolean>;
+}
+
+/** Lanes of both queues, the relay and look-ups share the pool. */
+const SPARE_CONNECTIONS = 4;
+
+/** @throws OperatorError or BrokerRefusal, whose messages say what to do. */
+export async function startService(
+  config: ServiceConfig,
+  { only = PARTS, log }: { only?: readonly Part[]; log: Logger },
+): Promise<Service> {
+  const runs = (part: Part): boolean => only.includes(part);
+  const db = openDatabase({
+    url: config.databaseUrl,
+    name: 'onecontact',
+    max: 2 * config.concurrency + SPARE_CONNECTIONS,
+  });
+  const closing: (() => Promise<unknown>)[] = [() => db.$disconnect()];
+  const close = async (): Promise<void> => {
+    for (const end of closing.splice(0).reverse()) await end();
+  };
+  try {
+    await requireSchema(db);
+    await declareTopology({ url: config.amqpUrl, log });
+    const metrics = makeMetrics();
+    const publishing = await openConnection({ url: config.amqpUrl, name: 'onecontact publisher', log });
+    closing.push(() => publishing.close());
+    const publisher = new Publisher({ connection: publishing, log });
+    closing.push(() => publisher.close());
+    const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
+    if (relay) closing.push(() => relay.stop());
+
+    const consuming = await openConnection({ url: config.amqpUrl, name: 'onecontact consumer', log });
+    closing.push(() => consuming.close());
+    const workers = [
+      { source: 'fxa' as const, queue: FXA_QUEUE },
+      { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
+    ].filter(({ source }) => runs(source));
+    const running = workers.map(
+      ({ source, queue }) =>
+        new EventWorker({
+          source,
+          queue,
+          connection: consuming,
+          publisher,
+          db,
+          apply: { tokenPolicy: config.tokenPolicy },
+          batchSize: config.batchSize,
+          prefetch: config.prefetch,
+          concurrency: config.concurrency,
+          metrics,
+          log,
+          onMerged: () => relay?.nudge(),
+        }),
+    );
+    closing.push(() => Promise.all(running.map((worker) => worker.stop())));
+
+    const broker = async (): Promise<void> => {
+      if (!consuming.connected || !publishing.connected) throw new Error('not connected');
+    };
+    const database = async (): Promise<void> => {
+      await db.$queryRaw`SELECT 1`;
+    };
+    let url: string | null = null;
+    if (runs('http')) {
+      const { apiKey, httpHost: host, httpPort: port } = config;
+      const health = { database, broker };
+      const server = makeServer({ db, log, apiKey, health, version: readVersion(), metrics: metrics.registry });
+      closing.push(() => server.close());
+      url = await server.listen({ host, port });
+    }
+
+    const failed = Promise.race([consuming, publishing].map((connection) => connection.ready())).then(
+      () => new Promise<never>(() => undefined),
+    );
+    failed.catch(() => undefined);
+    let stopping: Promise<boolean> | undefined;
+    const stop = (): Promise<boolean> => {
+      stopping ??= within(config.shutdownTimeoutMs, close());
+      return stopping;
+    };
+    return { url, failed, stop };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function within(ms: number, work: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  return Promise.race([work.then(() => true), deadline]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,175 @@
+import type { Logger } from 'pino';
+import { Backoff, pause } from '../broker/backoff';
+import type { BrokerConnection } from '../broker/connection';
+import { type Consumer, consume } from '../broker/consumer';
+import { ackAll, type Delivery } from '../broker/delivery';
+import { toDeadLetters, toRetry } from '../broker/forward';
+import { Inbox } from '../broker/inbox';
+import { HEADERS, RETRY_LADDER } from '../broker/names';
+import type { OutgoingMessage, Publisher } from '../broker/publisher';
+import type { ContactEvent } from '../contacts/event';
+import { decode } from '../events/decode';
+import type { Database } from '../store/database';
+import type { Applied, ApplyOptions } from './apply-batch';
+import { type BatchContext, handleBatch } from './handle-batch';
+import type { Metrics } from './metrics';
+import type { Outcome } from './outcome';
+
+export interface EventWorkerOptions {
+  source: 'fxa' | 'newsletter';
+  queue: string;
+  connection: BrokerConnection;
+  publisher: Publisher;
+  db: Database;
+  apply: ApplyOptions;
+  /** Messages in one transaction, at most. */
+  batchSize: number;
+  /** Unacknowledged messages that the broker may have with us. */
+  prefetch: number;
+  /** Batches in flight. */
+  concurrency: number;
+  metrics: Metrics;
+  log: Logger;
+  onMerged(): void;
+}
+
+/** A message that came so often without an ack may be what kills its worker: it is handled alone. */
+const SUSPECT_DELIVERIES = 2;
+
+/**
+ * The way of messages from one queue: take what was pushed, decode, apply in one transaction, settle each, acknowledge.
+ *
+ * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` lanes handles one batch at a time.
+ * When the database is away the lanes wait with what they have, and the broker pushes nothing beyond the prefetch: so
+ * consumption pauses by itself. When stopping, nothing more is taken; what the lanes have is finished and acknowledged.
+ */
+export class EventWorker {
+  readonly #options: EventWorkerOptions;
+  readonly #inbox = new Inbox();
+  readonly #consumer: Consumer;
+  readonly #stopping = new AbortController();
+  readonly #lanes: Promise<void>[];
+
+  constructor(options: EventWorkerOptions) {
+    this.#options = options;
+    const { connection, queue, prefetch, log, concurrency } = options;
+    this.#consumer = consume({ connection, queue, prefetch, log, onMessage: this.#inbox.push });
+    this.#lanes = Array.from({ length: concurrency }, () => this.#run());
+  }
+
+  /** Finishes what is in flight. Resolves when all of it is acknowledged, or given back to the queue. */
+  async stop(): Promise<void> {
+    this.#consumer.pause();
+    this.#inbox.close();
+    this.#stopping.abort();
+    await Promise.all(this.#lanes);
+    await this.#consumer.stop();
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const deliveries = await this.#inbox.take(this.#options.batchSize);
+      if (deliveries.length === 0) return;
+      const suspects = deliveries.filter(({ deliveryCount }) => deliveryCount >= SUSPECT_DELIVERIES);
+      const others = deliveries.filter(({ deliveryCount }) => deliveryCount < SUSPECT_DELIVERIES);
+      for (const batch of [others, ...suspects.map((delivery) => [delivery])]) {
+        if (batch.length > 0) await this.#handle(batch);
+      }
+    }
+  }
+
+  async #handle(deliveries: readonly Delivery[]): Promise<void> {
+    const { source, log } = this.#options;
+    const outcomes = new Map<Delivery, Outcome>();
+    const events: ContactEvent[] = [];
+    const senders: Delivery[] = [];
+    const now = Date.now();
+    for (const delivery of deliveries) {
+      const decoded = decode(source, delivery.content, { messageId: delivery.messageId, now });
+      if (decoded.kind === 'event') {
+        events.push(decoded.event);
+        senders.push(delivery);
+      } else if (decoded.kind === 'ignored') {
+        outcomes.set(delivery, decoded);
+      } else {
+        outcomes.set(delivery, { ...decoded, kind: 'dead' });
+      }
+    }
+    try {
+      const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
+      for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
+      // First those that need no more: a dead letter that cannot be written now must not hold them back.
+      const here = [...outcomes].filter(([, { kind }]) => kind === 'ok' || kind === 'ignored');
+      ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
+      const elsewhere = [...outcomes].filter(([, { kind }]) => kind === 'dead' || kind === 'retry');
+      const sent = await Promise.all(elsewhere.map(async (entry) => ((await this.#forward(...entry)) ? [entry] : [])));
+      ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
+    } catch (error) {
+      // A defect of ours. The messages stay unacknowledged and come again with the next channel, each counted.
+      log.error({ error: error instanceof Error ? error.name : 'unknown' }, 'batch given up');
+    }
+  }
+
+  #context(): BatchContext {
+    const { db, apply, log, metrics, onMerged } = this.#options;
+    const onApplied = ({ merges }: Applied): void => {
+      for (const { reason } of merges) metrics.merges.inc({ reason });
+      if (merges.length > 0) onMerged();
+    };
+    return { db, options: apply, log, stopping: this.#stopping.signal, onApplied };
+  }
+
+  #count(delivery: Delivery, outcome: Outcome): Delivery {
+    const { queue, metrics } = this.#options;
+    const type = 'type' in outcome ? outcome.type : outcome.kind === 'dead' ? outcome.reason : outcome.error;
+    metrics.messages.inc({ queue, type, outcome: outcome.kind });
+    return delivery;
+  }
+
+  /**
+   * Sends on what must go elsewhere, and waits for the broker's confirm: only then may the message be acknowledged.
+   *
+   * @returns false when it must come again.
+   */
+  #forward(delivery: Delivery, outcome: Outcome): Promise<boolean> {
+    const step = RETRY_LADDER[delivery.attempts];
+    if (outcome.kind === 'dead') {
+      return this.#publish(
+        delivery,
+        toDeadLetters(delivery, deadHeaders(delivery, outcome.reason, outcome.problems.join('; '))),
+      );
+    }
+    const error = outcome.kind === 'retry' ? outcome.error : '';
+    if (!step) return this.#publish(delivery, toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1)));
+    const headers = { ...seen(delivery), [HEADERS.attempts]: delivery.attempts + 1, [HEADERS.error]: error };
+    return this.#publish(delivery, toRetry(delivery, step, headers));
+  }
+
+  /** Until the broker has it: nothing is dropped, and nothing is acknowledged before. False when it is of no use any more. */
+  async #publish(delivery: Delivery, message: OutgoingMessage): Promise<boolean> {
+    const backoff = new Backoff(200, 10_000);
+    while (delivery.alive) {
+      const result = await this.#options.publisher.publish(message);
+      if (result.outcome === 'confirmed') return true;
+      if (this.#stopping.signal.aborted) return false;
+      this.#options.log.warn(
+        { outcome: result.outcome, queue: message.routingKey },
+        'message could not be set aside, trying again',
+      );
+      await pause(backoff.next(), this.#stopping.signal);
+    }
+    return false;
+  }
+}
+
+const seen = (delivery: Delivery): Record<string, unknown> => {
+  const now = new Date().toISOString();
+  return { [HEADERS.firstSeen]: delivery.headers[HEADERS.firstSeen] ?? now, [HEADERS.lastSeen]: now };
+};
+
+const deadHeaders = (delivery: Delivery, reason: string, error: string, failed = 0): Record<string, unknown> => ({
+  ...seen(delivery),
+  [HEADERS.reason]: reason,
+  [HEADERS.error]: error,
+  [HEADERS.attempts]: delivery.attempts + failed,
+});

@@ -1,0 +1,64 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { Backoff, pause } from '../broker/backoff';
+import type { ContactEvent } from '../contacts/event';
+import type { Database } from '../store/database';
+import { failureOf } from '../store/failure';
+import { type Applied, type ApplyOptions, applyBatch } from './apply-batch';
+import type { Outcome } from './outcome';
+
+export interface BatchContext {
+  db: Database;
+  options: ApplyOptions;
+  log: Logger;
+  /** Ends the waiting for a database that is away; the batch then stays unacknowledged, and comes again. */
+  stopping: AbortSignal;
+  onApplied(applied: Applied): void;
+}
+
+/** So often is a batch tried again after a failure that was a matter of chance. */
+const ATTEMPTS = 5;
+
+/**
+ * Applies events and says what became of each. A failure of chance (deadlock, lost connection) is tried again; with the
+ * database away it waits, for as long as it takes; any other failure splits the batch, until the event that fails
+ * stands alone, and the others are done.
+ *
+ * @returns an outcome for each event, in their order; null when it was stopped while waiting.
+ */
+export async function handleBatch(events: readonly ContactEvent[], context: BatchContext): Promise<Outcome[] | null> {
+  const { db, options, log, stopping, onApplied } = context;
+  const away = new Backoff(200, 5_000);
+  for (let attempt = 1; ; ) {
+    try {
+      const applied = await applyBatch(db, events, options);
+      onApplied(applied);
+      const unknown = new Set(applied.unknownTokens);
+      return events.map(
+        (event, index): Outcome =>
+          unknown.has(index)
+            ? { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] }
+            : { kind: 'ok', type: event.trigger.event },
+      );
+    } catch (error) {
+      const failure = failureOf(error);
+      log.warn({ failure, events: events.length, attempt }, 'batch failed');
+      if (stopping.aborted) return null;
+      if (failure.kind === 'down') {
+        await pause(away.next(), stopping);
+        if (stopping.aborted) return null;
+        continue;
+      }
+      if (failure.kind === 'transient' && attempt < ATTEMPTS) {
+        await delay(Math.random() * 20 * 2 ** attempt);
+        attempt += 1;
+        continue;
+      }
+      if (events.length === 1) return [{ kind: 'retry', error: failure.code }];
+      const middle = Math.ceil(events.length / 2);
+      const first = await handleBatch(events.slice(0, middle), context);
+      const second = first && (await handleBatch(events.slice(middle), context));
+      return second && [...first, ...second];
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import { Counter, Registry } from 'prom-client';
+
+/** What the service counts. Labels have few values, and nothing personal. */
+export interface Metrics {
+  registry: Registry;
+  /** Messages by queue, type and outcome (ok, ignored, dead, retry). */
+  messages: Counter<'queue' | 'type' | 'outcome'>;
+  /** Merges by reason. */
+  merges: Counter<'reason'>;
+  /** Notifications by type and what became of publishing them. */
+  notifications: Counter<'type' | 'outcome'>;
+}
+
+export function makeMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    registry,
+    messages: new Counter({
+      name: 'onecontact_messages_total',
+      help: 'Messages handled, by queue, type and outcome',
+      labelNames: ['queue', 'type', 'outcome'],
+      registers,
+    }),
+    merges: new Counter({
+      name: 'onecontact_merges_total',
+      help: 'Contacts merged, by reason',
+      labelNames: ['reason'],
+      registers,
+    }),
+    notifications: new Counter({
+      name: 'onecontact_notifications_total',
+      help: 'Notifications published, by type and outcome',
+      labelNames: ['type', 'outcome'],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,12 @@
+import type { DeadLetterReason } from '../events/decode';
+
+/** What becomes of one message. The switch over it is exhaustive: a new outcome that nobody handles does not compile. */
+export type Outcome =
+  /** Its facts are committed. */
+  | { kind: 'ok'; type: string }
+  /** Nothing of it concerns a contact. */
+  | { kind: 'ignored'; type: string }
+  /** It will never be of use: to the dead letters, with a reason and the list of problems. */
+  | { kind: 'dead'; reason: DeadLetterReason | 'failed'; problems: string[] }
+  /** It failed alone, for a reason that may pass: up the delay ladder. */
+  | { kind: 'retry'; error: string };

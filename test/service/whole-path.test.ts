@@ -1,0 +1,200 @@
+/** The whole path on real parts: conformance cases 1, 9 and 32, ignored events, the notification. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/broker/names';
+import { ContactMerged } from '../../src/events/out';
+import type { Service } from '../../src/main';
+import { withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { acct, addressOf, at, del, signup, uidOf } from '../helpers/events';
+import { type Answer, eventually, get, publish, startOn } from '../helpers/service';
+
+const broker = withBroker();
+let database: TestDatabase;
+let service: Service;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  service = await startOn(broker(), database);
+});
+afterAll(async () => {
+  expect(await service?.stop()).toBe(true);
+  await database?.drop();
+});
+
+const byEmail = (name: string) => () => get(service, `/contacts/by-email/${encodeURIComponent(addressOf(name).key)}`);
+const found = ({ status }: Answer): boolean => status === 200;
+const has = (name: string, value: unknown) => (answer: Answer) =>
+  JSON.stringify(answer.body[name]) === JSON.stringify(value);
+const counted = async (line: RegExp): Promise<number> =>
+  Number(line.exec((await get(service, '/metrics')).text)?.[1] ?? 0);
+
+describe('case 1: the two workflows of CTMS issue 1017', () => {
+  it('sign-up first ends in one live contact and one live token; the other token and id answer 404; one contact.merged', async () => {
+    await publish(broker(), acct('w1', 'w1a', 1));
+    const one = await eventually(byEmail('w1a'), found);
+    await publish(broker(), signup('w1b', ['privacy-weekly'], 2));
+    const two = await eventually(byEmail('w1b'), found);
+    expect(two.body.id).not.toBe(one.body.id);
+
+    await publish(broker(), acct('w1', 'w1b', 3));
+    const merged = await eventually(byEmail('w1b'), has('account', uidOf('w1')));
+    expect(merged.body).toMatchObject({
+      id: one.body.id,
+      basket_token: two.body.basket_token, // mail at the address that is primary now carries it
+      addresses: ['w1a@mail.test', 'w1b@mail.test'],
+      primary: 'w1b@mail.test',
+      newsletters: { 'privacy-weekly': { state: 'subscribed', since: new Date(at(2)).toISOString() } },
+    });
+    const unknown = await get(service, '/contacts/by-token/00000000-0000-4000-8000-000000000000');
+    const retired = await get(service, `/contacts/by-token/${one.body.basket_token}`);
+    expect([retired.status, retired.text]).toEqual([404, unknown.text]);
+    expect(await get(service, `/contacts/${two.body.id}`)).toEqual(unknown);
+    expect((await get(service, `/contacts/by-token/${two.body.basket_token}`)).body).toEqual(merged.body);
+
+    const message = await broker().next(MAILER_QUEUE);
+    const body = ContactMerged.parse(JSON.parse(message.content.toString()));
+    expect(message.properties).toMatchObject({
+      messageId: body.merge_id,
+      type: 'contact.merged',
+      contentType: 'application/json',
+      deliveryMode: 2,
+    });
+    expect(message.properties.headers).toMatchObject({ 'schema-version': '1' });
+    expect(body).toMatchObject({
+      reason: 'claim',
+      trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: new Date(at(3)).toISOString() },
+      survivor: {
+        contact_id: one.body.id,
+        primary_email: 'w1b@mail.test',
+        account_id: uidOf('w1'),
+        version: merged.body.version,
+      },
+      retired: { contact_id: two.body.id, basket_token: two.body.basket_token, addresses: ['w1b@mail.test'] },
+      former_addresses: ['w1a@mail.test'],
+      newsletters: { 'privacy-weekly': { state: 'subscribed' } },
+      newsletters_added: ['privacy-weekly'],
+      token: {
+        policy: 'address',
+        reason: 'held_primary_address',
+        kept: two.body.basket_token,
+        retired: one.body.basket_token,
+      },
+    });
+    const history = await get(service, `/contacts/${one.body.id}/history`);
+    expect(history.text).toContain(body.merge_id);
+  });
+
+  it('change first has one contact from the start and one token; nothing is announced', async () => {
+    await publish(broker(), acct('w2', 'w2a', 1), acct('w2', 'w2b', 2));
+    const one = await eventually(byEmail('w2b'), has('primary', 'w2b@mail.test'));
+    await publish(broker(), signup('w2b', ['x'], 3));
+    const after = await eventually(byEmail('w2b'), ({ body }) => JSON.stringify(body.newsletters) !== '{}');
+    expect(after.body).toMatchObject({ id: one.body.id, basket_token: one.body.basket_token });
+    expect(await database.sql('SELECT FROM merge WHERE uid = $1', [uidOf('w2')])).toEqual([]);
+    expect(await broker().ready(MAILER_QUEUE)).toBe(0);
+  });
+
+  it('an account deleted and made anew with the same address gets the contact, its token and all that was tied to it', async () => {
+    await publish(broker(), acct('old', 'anew', 1), signup('anew', ['x'], 2));
+    const before = await eventually(
+      byEmail('anew'),
+      ({ body }) => body.account === uidOf('old') && JSON.stringify(body.newsletters) !== '{}',
+    );
+    await publish(broker(), del('old', 3));
+    await eventually(byEmail('anew'), has('account', null));
+    await publish(broker(), acct('new', 'anew', 4));
+    const after = await eventually(byEmail('anew'), has('account', uidOf('new')));
+    expect(after.body).toMatchObject({
+      id: before.body.id,
+      basket_token: before.body.basket_token,
+      newsletters: before.body.newsletters,
+    });
+    expect((await get(service, `/contacts/by-account/${uidOf('old')}`)).status).toBe(404);
+  });
+});
+
+describe('messages that are not for us, and rubbish', () => {
+  it('acknowledges and counts events that it does not handle, known types by name, others as other', async () => {
+    const [device, other] = [
+      /type="device:create",outcome="ignored"\} (\d+)/,
+      /type="other",outcome="ignored"\} (\d+)/,
+    ];
+    const before = [await counted(device), await counted(other)] as const;
+    await broker().send(FXA_EVENTS, 'device.create', ['{"event":"device:create","uid":"x","ts":1}']);
+    await broker().send(FXA_EVENTS, 'new.thing', ['{"event":"new:thing"}', '{"event":"another:thing"}']);
+    await eventually(
+      () => counted(device),
+      (n) => n === before[0] + 1,
+    );
+    await eventually(
+      () => counted(other),
+      (n) => n === before[1] + 2,
+    );
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+  });
+
+  it.each([
+    ['no address', { event: 'primaryEmailChanged', uid: uidOf('r'), ts: at(1) / 1000 }, 'invalid_address', /email/],
+    [
+      'an impossible address',
+      { event: 'login', uid: uidOf('r'), ts: at(1) / 1000, email: 'null@mail.test' },
+      'invalid_address',
+      /email/,
+    ],
+    ['milliseconds for seconds', { event: 'delete', uid: uidOf('r'), ts: at(1) }, 'invalid_time', /ts/],
+    ['a uid that is none', { event: 'delete', uid: 'who', ts: at(1) / 1000 }, 'invalid_shape', /uid/],
+    ['a number as text', { event: 'delete', uid: uidOf('r'), ts: '1' }, 'invalid_shape', /ts/],
+  ])(
+    'sends an account event with %s to the dead letters, with a reason that names field and problem',
+    async (_, body, reason, error) => {
+      await broker().send(FXA_EVENTS, 'x', [JSON.stringify(body)]);
+      const { content, properties } = await broker().next(DEAD_LETTERS);
+      expect(JSON.parse(content.toString())).toEqual(body);
+      expect(properties.headers).toMatchObject({
+        reason,
+        error: expect.stringMatching(error),
+        attempts: 0,
+        'origin-queue': FXA_QUEUE,
+      });
+      expect(properties.headers).toMatchObject({ 'first-seen': expect.any(String), 'last-seen': expect.any(String) });
+    },
+  );
+
+  it.each([
+    ['no JSON', '{"event":', 'not_json'],
+    ['no UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'not_json'],
+    ['too large', JSON.stringify({ event: 'newsletter.subscribe', pad: 'x'.repeat(300_000) }), 'too_large'],
+    [
+      'a token of nobody',
+      '{"event":"newsletter.confirm","ts":1769000100,"token":"00000000-0000-4000-8000-000000000000"}',
+      'unknown_token',
+    ],
+  ])('sends a newsletter message with %s to the dead letters', async (_, body, reason) => {
+    await broker().send(NEWSLETTER_EVENTS, 'x', [body as string]);
+    expect((await broker().next(DEAD_LETTERS)).properties.headers).toMatchObject({ reason });
+  });
+
+  it('case 32: one bad message in a batch of 500 is dead-lettered alone, 499 are done', async () => {
+    const ok = Array.from({ length: 499 }, (_, i) =>
+      JSON.stringify({
+        event: 'newsletter.subscribe',
+        ts: at(1) / 1000,
+        email: `many${i}@mail.test`,
+        newsletters: ['x'],
+      }),
+    );
+    const bad = JSON.stringify({
+      event: 'newsletter.subscribe',
+      ts: at(1) / 1000,
+      email: 'no address',
+      newsletters: ['x'],
+    });
+    await broker().send(NEWSLETTER_EVENTS, 'newsletter.subscribe', [...ok.slice(0, 250), bad, ...ok.slice(250)]);
+    const many = async () =>
+      (await database.sql<{ n: number }>(`SELECT count(*)::int AS n FROM email_address WHERE address LIKE 'many%'`))[0]
+        ?.n;
+    await eventually(many, (n) => n === 499);
+    expect(JSON.parse((await broker().next(DEAD_LETTERS)).content.toString())).toMatchObject({ email: 'no address' });
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+  });
+});
