@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
+import type { Service } from '../../src/main';
+import { withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { addressOf, at, signup } from '../helpers/events';
+import { eventually, get, messageOf, publish, startOn } from '../helpers/service';
+
+const broker = withBroker();
+
+describe('a message that the database refuses', () => {
+  let database: TestDatabase;
+  let service: Service;
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    // The database is real, and so is its refusal: whoever writes this address gets an error of no known class.
+    await database.sql(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused: %', NEW.address; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison%') EXECUTE FUNCTION refuse()`);
+    service = await startOn(broker(), database);
+  });
+  afterAll(async () => {
+    await service?.stop();
+    await database?.drop();
+  });
+
+  const byEmail = (name: string) => () => get(service, `/contacts/by-email/${addressOf(name).key}`);
+
+  it('waits on the delay ladder alone, with its attempts counted; the others of its batch are done; it is done once the cause is mended', async () => {
+    await publish(broker(), signup('before', ['x'], 1), signup('poison', ['x'], 1), signup('after', ['x'], 1));
+    await eventually(byEmail('before'), ({ status }) => status === 200);
+    await eventually(byEmail('after'), ({ status }) => status === 200);
+    const waiting = retryQueue(RETRY_LADDER[0]);
+    await eventually(
+      () => broker().ready(waiting),
+      (n) => n === 1,
+    );
+    await database.sql('DROP TRIGGER refuse ON email_address');
+    await eventually(byEmail('poison'), ({ status }) => status === 200);
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+  });
+
+  it('goes to the dead letters when it has been up the whole ladder, with error class, attempts and origin, and no address in them', async () => {
+    await database.sql(
+      `CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison2%') EXECUTE FUNCTION refuse()`,
+    );
+    const { exchange, key, body } = messageOf(signup('poison2', ['x'], 1));
+    await broker().send(exchange, key, [JSON.stringify(body)], {
+      headers: { attempts: RETRY_LADDER.length, 'first-seen': new Date(at(0)).toISOString() },
+    });
+    const { properties } = await broker().next(DEAD_LETTERS);
+    expect(properties.headers).toMatchObject({
+      reason: 'failed',
+      error: 'P0001',
+      attempts: RETRY_LADDER.length + 1,
+      'origin-queue': NEWSLETTER_QUEUE,
+      'first-seen': new Date(at(0)).toISOString(),
+    });
+  });
+});

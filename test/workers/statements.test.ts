@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PrismaPg } from '@prisma/adapter-pg';
+import type { ContactEvent } from '../../src/contacts/event';
+import { PrismaClient } from '../../src/generated/prisma/client';
+import type { Database } from '../../src/store/database';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { acct, optout, signup } from '../helpers/events';
+import { apply } from '../helpers/stored';
+
+describe('the cost of a batch', () => {
+  let database: TestDatabase;
+  let db: Database;
+  let statements: string[] = [];
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    const client = new PrismaClient({
+      adapter: new PrismaPg({ connectionString: database.url }),
+      log: [{ emit: 'event', level: 'query' }],
+    });
+    client.$on('query', ({ query }) => statements.push(query));
+    db = client as unknown as Database;
+  });
+  afterAll(async () => {
+    await db?.$disconnect();
+    await database?.drop();
+  });
+
+  async function cost(events: ContactEvent[]): Promise<number> {
+    statements = [];
+    await apply(db, ...events);
+    return statements.length;
+  }
+
+  const many = (n: number, make: (i: number) => ContactEvent[]): ContactEvent[] =>
+    Array.from({ length: n }, (_, i) => make(i)).flat();
+
+  it.each([
+    ['sign-ups of new readers', (run: string) => (i: number) => [signup(`${run}-${i}`, ['x', 'y'], 1)]],
+    ['sign-ups of known readers', () => (i: number) => [signup(`known-${i}`, ['z'], 5), optout(`known-${i}`, 6)]],
+    [
+      'account events with merges',
+      (run: string) => (i: number) => [
+        acct(`${run}${i}`, `${run}-c${i}`, 1),
+        acct(`${run}${i}`, `lone-${run}-${i}`, 2),
+      ],
+    ],
+  ])('is the same number of statements for 5 and for 500 %s', async (_, kind) => {
+    await apply(
+      db,
+      ...many(500, (i) => [signup(`known-${i}`, ['x'], 1), signup(`lone-s-${i}`, [], 1), signup(`lone-l-${i}`, [], 1)]),
+    );
+    const [small, large] = [await cost(many(5, kind('s'))), await cost(many(500, kind('l')))];
+    expect(large).toBe(small);
+    expect(large).toBeGreaterThan(3);
+  });
+});
