@@ -4,6 +4,7 @@
  *   test [JEST ARGUMENT ...]          the tests
  *   onecontact COMMAND [...]          the command line, from its sources
  *   script FILE.ts [ARGUMENT ...]     any other TypeScript file (benchmarks)
+ *   ready                             nothing more
  *
  * So `npm test` or `npm run demo` is all that one has to type after a clone. Making ready (dependencies as the lockfile
  * has them, the generated Prisma client) costs some milliseconds when there is nothing to do, and then says nothing;
@@ -32,6 +33,7 @@ const tasks = {
     if (!file) throw new Error('script: which file?');
     runTypeScript(resolve(file), file, args);
   },
+  ready: async () => undefined,
 };
 
 function runTypeScript(file, name, args) {

@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { until, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+
+const CHECKOUT = resolve(__dirname, '../..');
+
+/** `onecontact start` as a process of its own. */
+class Start {
+  readonly child: ChildProcess;
+  out = '';
+  err = '';
+  constructor(args: string[], env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, ['dev/run.mjs', 'onecontact', 'start', ...args], {
+      cwd: CHECKOUT,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text) => {
+      this.out += text;
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text) => {
+      this.err += text;
+    });
+  }
+  async exit(): Promise<number | null> {
+    if (this.child.exitCode === null) await once(this.child, 'exit');
+    return this.child.exitCode;
+  }
+}
+
+describe('onecontact start', () => {
+  const broker = withBroker();
+  let data: TestDatabase | undefined;
+  let started: Start | undefined;
+  const start = (args: string[], env: NodeJS.ProcessEnv): Start => {
+    started = new Start(args, env);
+    return started;
+  };
+  beforeAll(async () => {
+    data = await freshDatabase({ migrated: false });
+    return () => data?.drop();
+  });
+  afterEach(() => {
+    started?.child.kill('SIGKILL');
+  });
+  const env = (): NodeJS.ProcessEnv => ({
+    AMQP_URL: broker().url,
+    DATABASE_URL: data?.url,
+    HTTP_PORT: '0',
+  });
+
+  it('refuses an unknown schema with one sentence that says what to do', async () => {
+    const service = start([], env());
+    expect(await service.exit()).toBe(1);
+    expect(service.err).toMatch(/^onecontact: The database is 1 migration behind .*`onecontact migrate`[^\n]*\n$/);
+  });
+
+  it('migrates when told to, serves, and ends with 0 on SIGTERM, also when npm sends it twice', async () => {
+    const service = start(['--migrate'], env());
+    await until(() => service.out.includes('service is up'), 60_000);
+    const url = /"url":"(http:[^"]+)"/.exec(service.out)?.[1] as string;
+    expect((await fetch(`${url}/__heartbeat__`)).status).toBe(200);
+    service.child.kill('SIGTERM');
+    service.child.kill('SIGTERM');
+    expect([await service.exit(), service.err]).toEqual([0, '']);
+    for (const line of service.out.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('level');
+  });
+
+  it('runs only the parts it is asked for', async () => {
+    const service = start(['--only', 'http'], env());
+    await until(() => service.out.includes('service is up'), 60_000);
+    expect(service.out).not.toContain('contacts.fxa"');
+    service.child.kill('SIGINT');
+    expect(await service.exit()).toBe(0);
+  });
+
+  it('refuses wrong credentials of the broker without a stack and without the password', async () => {
+    const wrong = new URL(broker().url);
+    wrong.password = 'top-secret';
+    const service = start([], { ...env(), AMQP_URL: wrong.href });
+    expect(await service.exit()).toBe(1);
+    expect(service.err).toMatch(/^onecontact: The broker refuses the user name or password of AMQP_URL[^\n]*\n$/);
+    expect(service.out).not.toContain('top-secret');
+  });
+
+  it('can be stopped while it waits for a broker that is away', async () => {
+    const service = start([], { ...env(), AMQP_URL: 'amqp://127.0.0.1:1' });
+    await until(() => service.out.includes('not reachable'), 60_000);
+    service.child.kill('SIGTERM');
+    expect(await service.exit()).toBe(0);
+  });
+});

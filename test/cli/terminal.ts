@@ -1,0 +1,25 @@
+import { EventEmitter } from 'node:events';
+import { run } from '../../src/cli/run';
+
+/** A stream that keeps what is written. */
+class Page extends EventEmitter {
+  text = '';
+  isTTY = false;
+  write(text: string): boolean {
+    this.text += text;
+    return true;
+  }
+}
+
+export interface Ran {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** Runs a command in this process. `start` ends its process: spawn that one. */
+export async function onecontact(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  const [stdout, stderr] = [new Page(), new Page()];
+  const code = await run(args, { env, stdout, stderr });
+  return { code, out: stdout.text, err: stderr.text };
+}

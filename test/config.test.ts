@@ -1,0 +1,123 @@
+import { describe, expect, it } from '@jest/globals';
+import { isLoopback, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
+import { OperatorError } from '../src/operator-error';
+
+const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };
+const START = [...SERVICE_NEEDS, 'lookUps'] as const;
+
+/** The lines of the refusal. */
+function problems(env: NodeJS.ProcessEnv, needs: readonly Need[] = START): string[] {
+  try {
+    readConfig(env, needs);
+  } catch (error) {
+    expect(error).toBeInstanceOf(OperatorError);
+    return (error as Error).message.split('\n');
+  }
+  throw new Error('it was accepted');
+}
+
+describe('readConfig', () => {
+  it('has the defaults of the contract', () => {
+    expect(readConfig(URLS, START)).toEqual({
+      amqpUrl: URLS.AMQP_URL,
+      databaseUrl: URLS.DATABASE_URL,
+      httpHost: '127.0.0.1',
+      httpPort: 8080,
+      apiKey: null,
+      logLevel: 'info',
+      batchSize: 500,
+      prefetch: 1000,
+      concurrency: 2,
+      mergeMode: 'on',
+      mergePercent: 100,
+      tokenPolicy: 'address',
+      shutdownTimeoutMs: 25_000,
+      erasureKey: null,
+    });
+  });
+
+  it('takes what is set, and an empty variable for one that is not', () => {
+    const set = { HTTP_PORT: '0', BATCH_SIZE: '7', TOKEN_POLICY: 'account', API_KEY: '', LOG_LEVEL: '' };
+    expect(readConfig({ ...URLS, ...set }, START)).toMatchObject({
+      httpPort: 0,
+      batchSize: 7,
+      tokenPolicy: 'account',
+      apiKey: null,
+      logLevel: 'info',
+    });
+  });
+
+  it('cannot be changed', () => {
+    const config = readConfig(URLS, START) as { httpPort: number };
+    expect(() => {
+      config.httpPort = 1;
+    }).toThrow(TypeError);
+  });
+
+  it('lists all problems at once, by name', () => {
+    const env = { HTTP_PORT: '80 80', LOG_LEVEL: 'loud', BATCH_SIZE: '0', DATABASE_URL: 'mysql://db.test/x' };
+    const lines = problems(env);
+    expect(lines[0]).toBe('The configuration has 5 problems:');
+    expect(lines.slice(1).map((line) => line.trim().split(':')[0])).toEqual([
+      'AMQP_URL',
+      'DATABASE_URL',
+      'HTTP_PORT',
+      'LOG_LEVEL',
+      'BATCH_SIZE',
+    ]);
+  });
+
+  it('never shows a value that may be a secret', () => {
+    const secret = 'do-not-show-this';
+    const env = Object.fromEntries(Object.keys(Variables.shape).map((name) => [name, `${secret} ü`]));
+    expect(problems(env).length).toBeGreaterThan(8);
+    expect(problems(env).join('\n')).not.toContain(secret);
+    expect(problems({ ...URLS, AMQP_URL: `http://user:${secret}@broker.test` }).join('\n')).not.toContain(secret);
+  });
+
+  it.each(['1e3', '0x10', '-1', '1.5', ' 8', '65536', '99999999999999'])('refuses the port %j', (HTTP_PORT) => {
+    expect(problems({ ...URLS, HTTP_PORT })[1]).toBe('  HTTP_PORT: must be a whole number from 0 to 65535');
+  });
+
+  it.each(['amqp://', 'amqp:broker', 'broker.test:5672', 'https://broker.test'])(
+    'refuses the broker %j',
+    (AMQP_URL) => {
+      expect(problems({ ...URLS, AMQP_URL })[1]).toMatch(
+        /^ {2}AMQP_URL: .* such as amqp:|^ {2}AMQP_URL: .* like amqp:/,
+      );
+    },
+  );
+
+  it('names the demo when there is neither a broker nor a database', () => {
+    expect(problems({}).at(-1)).toContain('npm run demo');
+    expect(problems({ AMQP_URL: URLS.AMQP_URL }).join('\n')).not.toContain('npm run demo');
+    expect(problems({}, ['database']).join('\n')).not.toContain('npm run demo');
+  });
+
+  it('asks a command for nothing that it does not use', () => {
+    const { DATABASE_URL } = URLS;
+    const config = readConfig({ DATABASE_URL, AMQP_URL: 'rubbish', HTTP_PORT: 'rubbish' }, ['database']);
+    expect(config).toEqual({ databaseUrl: DATABASE_URL });
+  });
+
+  it('requires an API key for look-ups wherever others can reach them', () => {
+    const open = { ...URLS, HTTP_HOST: '0.0.0.0' };
+    expect(problems(open)[1]).toMatch(/^ {2}API_KEY: is not set/);
+    expect(readConfig({ ...open, API_KEY: 'k' }, START).apiKey).toBe('k');
+    expect(readConfig(open, SERVICE_NEEDS).httpHost).toBe('0.0.0.0'); // HTTP is not among the parts
+    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) expect(isLoopback(host)).toBe(true);
+    for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.evil.test']) expect(isLoopback(host)).toBe(false);
+  });
+
+  it('says of what is not there yet that it is not', () => {
+    const lines = problems({ ...URLS, MERGE_MODE: 'observe', MERGE_PERCENT: '50' });
+    expect(lines.slice(1).every((line) => line.includes('not available in this version'))).toBe(true);
+    expect(readConfig({ ...URLS, MERGE_MODE: 'on', MERGE_PERCENT: '100' }, START).mergePercent).toBe(100);
+  });
+
+  it('describes every variable', () => {
+    for (const [name, { description }] of Object.entries(Variables.shape)) {
+      expect([name, description]).toEqual([name, expect.stringMatching(/^.{10,}/)]);
+    }
+  });
+});
