@@ -51,7 +51,8 @@ async function findFirst(db: Database, keys: readonly Key[]): Promise<StoredPers
 
 /** A contact for people: one thing a line, its name in front. */
 export function block(body: ContactBody): string {
-  const newsletters = Object.entries(body.newsletters);
+  // An object puts names that look like numbers first.
+  const newsletters = Object.entries(body.newsletters).sort(([a], [b]) => (a < b ? -1 : 1));
   const widest = Math.max(...newsletters.map(([name]) => name.length));
   const rows: [name: string, values: (string | null)[]][] = [
     ['contact', [`${body.id}  version ${body.version}`]],

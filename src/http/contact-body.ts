@@ -1,6 +1,6 @@
 /** A live contact as its readers get it: over HTTP, from `show --json`, and in the export. */
 import { viewFields } from '../contacts/canonical';
-import type { HistoryEntry } from '../store/find-contact';
+import type { HistoryEntry } from '../store/find-history';
 import type { StoredPerson } from '../store/load-people';
 
 const iso = (time: number): string => new Date(time).toISOString();

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Database } from '../store/database';
-import { findContact, findHistory, type Key } from '../store/find-contact';
+import { findContact, type Key } from '../store/find-contact';
+import { findHistory } from '../store/find-history';
 import { JSON_TYPE, NOT_AUTHORISED, USER_NOT_FOUND } from './answers';
 import { bearerCheck } from './authorise';
 import { contactBody, historyBody } from './contact-body';
@@ -44,7 +45,7 @@ export async function contactRoutes(app: FastifyInstance, { db, apiKey }: Contac
 
   app.get<{ Params: { key: string } }>('/:key/history', async (request, reply) => {
     const key = idKey(request.params.key);
-    const found = key && (await findContact(db, key));
-    return found ? historyBody(found.contact.id, await findHistory(db, found.contact.id)) : unknown(reply);
+    const merges = key && (await findHistory(db, key.id));
+    return merges ? historyBody(key.id, merges) : unknown(reply);
   });
 }

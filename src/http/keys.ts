@@ -9,7 +9,7 @@ export function tokenKey(text: string): Key | undefined {
   return UUID.test(text) ? { by: 'token', token: text.toLowerCase() } : undefined;
 }
 
-export function idKey(text: string): Key | undefined {
+export function idKey(text: string): Extract<Key, { by: 'id' }> | undefined {
   return UUID.test(text) ? { by: 'id', id: text.toLowerCase() } : undefined;
 }
 

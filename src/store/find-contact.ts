@@ -1,5 +1,4 @@
-import type { Database, Queries } from './database';
-import { inSnapshot } from './database';
+import { type Database, inSnapshot, type Queries } from './database';
 import { loadPeople, type StoredPerson } from './load-people';
 
 /** What a contact can be looked up by. */
@@ -33,36 +32,4 @@ function idOf(db: Queries, key: Key): Promise<{ id: string }[]> {
     case 'id':
       return db.$queryRaw`SELECT id FROM contact WHERE id = ${key.id}::uuid AND state = 'live'`;
   }
-}
-
-/** One merge as readers of a contact's history see it. */
-export interface HistoryEntry {
-  id: string;
-  mergedAt: Date;
-  reason: string;
-  survivorId: string;
-  retiredId: string;
-  addresses: string[];
-  trigger: { source: string; event: string; at: Date };
-  token: { policy: string; reason: string };
-  undoneAt: Date | null;
-}
-
-/** The merges that led to a live contact, at any depth, oldest first. */
-export async function findHistory(db: Database, id: string): Promise<HistoryEntry[]> {
-  const rows = await db.merge.findMany({
-    where: { OR: [{ survivorId: id }, { survivor: { mergedInto: id } }] },
-    orderBy: { id: 'asc' },
-  });
-  return rows.map((row) => ({
-    id: row.id,
-    mergedAt: row.mergedAt,
-    reason: row.reason,
-    survivorId: row.survivorId,
-    retiredId: row.retiredId,
-    addresses: row.addresses,
-    trigger: { source: row.triggerSource, event: row.triggerEvent, at: row.triggerAt },
-    token: { policy: row.tokenPolicy, reason: row.tokenReason },
-    undoneAt: row.undoneAt,
-  }));
 }

@@ -13,7 +13,7 @@ export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[
   if (messages.length === 0) return;
   await tx.$executeRaw`
     INSERT INTO outbox (message_id, contact_id, type, body)
-    SELECT message_id, contact_id, type, body::jsonb
+    SELECT message_id, contact_id, type, body::json
     FROM unnest(
       ${messages.map(({ messageId }) => messageId)}::uuid[], ${messages.map(({ contactId }) => contactId)}::uuid[],
       ${messages.map(({ type }) => type)}::text[], ${messages.map(({ body }) => JSON.stringify(body))}::text[]

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { until, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 
@@ -40,8 +40,8 @@ describe('onecontact start', () => {
   };
   beforeAll(async () => {
     data = await freshDatabase({ migrated: false });
-    return () => data?.drop();
   });
+  afterAll(() => data?.drop());
   afterEach(() => {
     started?.child.kill('SIGKILL');
   });

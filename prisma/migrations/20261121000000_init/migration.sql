@@ -154,7 +154,7 @@ CREATE TABLE "outbox" (
     "message_id" UUID NOT NULL,
     "contact_id" UUID NOT NULL,
     "type" TEXT NOT NULL,
-    "body" JSONB NOT NULL,
+    "body" JSON NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "outbox_pkey" PRIMARY KEY ("seq")
