@@ -98,7 +98,7 @@ export async function startService(
       url = await server.listen({ host, port });
     }
 
-    const failed = Promise.race([consuming, publishing].map((connection) => connection.ready())).then(
+    const failed = Promise.all([consuming, publishing].map((connection) => connection.ready())).then(
       () => new Promise<never>(() => undefined),
     );
     failed.catch(() => undefined);

@@ -5,7 +5,7 @@ import { requireSchema } from '../store/require-schema';
 /** Opens the database of DATABASE_URL for one command, when it has the schema of this version; closes it afterwards. */
 export async function withStore<T>(env: NodeJS.ProcessEnv, work: (db: Database) => Promise<T>): Promise<T> {
   const { databaseUrl } = readConfig(env, ['database']);
-  const db = openDatabase({ url: databaseUrl, name: 'onecontact command', max: 2 });
+  const db = openDatabase({ url: databaseUrl, name: 'onecontact command', max: 2, statementTimeoutMs: 0 });
   try {
     await requireSchema(db);
     return await work(db);

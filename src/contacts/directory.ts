@@ -47,9 +47,9 @@ export class Directory {
   readonly #addresses = new Map<string, Set<string>>();
   readonly #account = new Map<string, string>();
   readonly #contactOfToken = new Map<string, string>();
-  readonly #ids: Ids;
+  readonly #ids: Pick<Ids, 'contact' | 'token'>;
 
-  constructor(ids: Ids) {
+  constructor(ids: Pick<Ids, 'contact' | 'token'>) {
     this.#ids = ids;
   }
 

@@ -101,6 +101,7 @@ export class Facts {
   readonly accounts = new Map<string, AccountFacts>();
   readonly #claimsOn = new Map<string, Claim[]>();
   readonly #claimsBy = new Map<string, Claim[]>();
+  readonly #claims = new Set<string>();
   readonly #choices = new Map<string, Map<string, Choice>>();
 
   claimsOn(address: string): readonly Claim[] {
@@ -159,8 +160,10 @@ export class Facts {
   }
 
   learnClaim(claim: Claim): boolean {
+    const key = `${claim.address}\u0000${claim.uid}\u0000${claim.at}`;
+    if (this.#claims.has(key)) return false;
+    this.#claims.add(key);
     const on = this.#claimsOn.get(claim.address) ?? [];
-    if (on.some((known) => known.uid === claim.uid && known.at === claim.at)) return false;
     const by = this.#claimsBy.get(claim.uid) ?? [];
     on.push(claim);
     by.push(claim);
@@ -181,17 +184,23 @@ export class Facts {
     return true;
   }
 
-  /** These facts as they would be without some claims, and with some accounts not deleted. */
-  without({ claim, deletionOf }: { claim?: (claim: Claim) => boolean; deletionOf?: string | null }): Facts {
+  /** What is known of some addresses and accounts, as it would be without some claims or without a deletion. */
+  without(
+    { addresses, uids }: { addresses: readonly string[]; uids: readonly string[] },
+    { claim, deletionOf }: { claim?: (claim: Claim) => boolean; deletionOf?: string | null },
+  ): Facts {
     const others = new Facts();
-    for (const address of this.addresses.values()) others.learnAddress(address);
-    for (const { deletedAt, ...account } of this.accounts.values()) {
-      const spared = deletedAt === undefined || account.uid === deletionOf;
-      others.learnAccount(spared ? account : { ...account, deletedAt });
+    for (const address of addresses) {
+      const known = this.addresses.get(address);
+      if (known) others.learnAddress(known);
+      for (const made of this.claimsOn(address)) if (!claim?.(made)) others.learnClaim(made);
+      for (const choice of this.choicesAt({ kind: 'address', key: address })) others.learnChoice(choice);
     }
-    for (const claims of this.#claimsOn.values())
-      for (const known of claims) if (!claim?.(known)) others.learnClaim(known);
-    for (const choices of this.#choices.values()) for (const choice of choices.values()) others.learnChoice(choice);
+    for (const uid of uids) {
+      const { deletedAt, ...account } = this.accounts.get(uid) ?? { uid };
+      others.learnAccount(deletedAt === undefined || uid === deletionOf ? account : { ...account, deletedAt });
+      for (const choice of this.choicesAt({ kind: 'account', key: uid })) others.learnChoice(choice);
+    }
     return others;
   }
 }

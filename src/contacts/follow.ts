@@ -13,7 +13,7 @@ import type { TokenPolicy } from './tokens';
 export interface World {
   facts: Facts;
   directory: Directory;
-  /** Those whose retired contact had been committed before this batch; the others were never seen by anybody. */
+  /** Those that the ledger gets. */
   merges: MergePlan[];
   tokenPolicy: TokenPolicy;
   mergeId(): string;
@@ -33,7 +33,7 @@ export function followClaim(world: World, { uid, address: { key: address }, trig
     const move = take(world, address, uid);
     if (move && isLeft(world, move.from)) {
       const reason = move.claimant === null ? 'claim' : 'recreated';
-      settle(world, move, { trigger, at, reason, uid, addresses: [address] }, [address]);
+      settle(world, move, { trigger, at, reason, uid, addresses: [address], moved: [address] });
     }
   } else {
     followNewAddress(world, address); // the claim does not count
@@ -73,8 +73,13 @@ export function followDeletion(world: World, { uid, trigger, at }: DeletionEvent
   const addresses = addressesClaimedBy(facts, uid).filter(
     (other) => heir !== null && ownerOf(facts, other) === heir && passedTo(facts, other, uid, heir),
   );
-  const cause = { trigger, at, reason: 'deletion' as const, uid: heir ?? uid, addresses };
-  settle(world, { from: own, to: into, passed }, cause, lost);
+  const cause = { trigger, at, reason: 'deletion' as const, uid: heir ?? uid, addresses, moved: lost };
+  settle(world, { from: own, to: into, passed }, cause);
+}
+
+interface Cause extends Omit<MergeCause, 'primaryHeldBy' | 'claimant'> {
+  /** The addresses that left the contact in this event. */
+  moved: string[];
 }
 
 interface Move {
@@ -116,12 +121,7 @@ function isLeft({ facts, directory }: World, contact: Contact): boolean {
 }
 
 /** One person: merged, and announced. Two different people, one after the other: closed, for good. */
-function settle(
-  world: World,
-  { from, to, passed }: Move,
-  cause: Omit<MergeCause, 'primaryHeldBy' | 'claimant'>,
-  moved: string[],
-): void {
+function settle(world: World, { from, to, passed }: Move, { moved, ...cause }: Cause): void {
   const { facts, directory, merges, tokenPolicy, mergeId } = world;
   const claimant = directory.accountOf(from);
   if (claimant !== null) directory.detach(claimant);
@@ -130,16 +130,11 @@ function settle(
     directory.retire(from, null);
     return;
   }
-  const announced = from.known || merges.some((merge) => merge.survivorId === from.id);
   const primary = primaryOf(facts, cause.uid);
   const primaryHeldBy = primary === null ? 'neither' : moved.includes(primary) ? 'retired' : 'survivor';
-  const plan = planMerge(
-    mergeId(),
-    to,
-    from,
-    { ...cause, claimant, primaryHeldBy },
-    { policy: tokenPolicy, announced },
-  );
+  const plan = planMerge(mergeId(), to, from, { ...cause, claimant, primaryHeldBy }, tokenPolicy);
   executeMerge(directory, plan);
-  if (announced) merges.push(plan);
+  // One that was made in this batch was never seen, and leaves no trace; but for the ledger's sake where one that was
+  // seen went into it.
+  if (plan.announced || merges.some((merge) => merge.survivorId === from.id)) merges.push(plan);
 }

@@ -44,9 +44,9 @@ export function planMerge(
   survivor: Contact,
   retired: Contact,
   cause: MergeCause,
-  options: { policy: TokenPolicy; announced: boolean },
+  policy: TokenPolicy,
 ): MergePlan {
-  const token = decideToken(options.policy, survivor.token, retired.token, cause.primaryHeldBy);
+  const token = decideToken(policy, survivor.token, retired.token, cause.primaryHeldBy);
   const [kept, lost] = token.keep === 'survivor' ? [survivor.token, retired.token] : [retired.token, survivor.token];
   return {
     ...cause,
@@ -56,7 +56,7 @@ export function planMerge(
     token,
     tokenKept: kept?.id ?? null,
     tokenRetired: lost?.storedWith ? lost.id : null,
-    announced: options.announced,
+    announced: retired.known,
   };
 }
 

@@ -1,5 +1,5 @@
 /** What is told of a merge: the contact as it is once the batch is committed, and what the merge brought it. */
-import type { Contact, Directory } from './directory';
+import type { Contact, Directory, Token } from './directory';
 import type { Facts } from './facts';
 import { fold, type View } from './fold';
 import type { MergePlan } from './merge';
@@ -9,8 +9,10 @@ export interface MergeNotice {
   plan: MergePlan;
   survivor: { id: string; token: string; version: number; view: View };
   retired: { id: string; token: string | null };
-  /** As typed, for mailing. */
-  primary: string;
+  /** The token that stopped to work; null when only one side had a token that anybody knew. */
+  tokenRetired: string | null;
+  /** As typed, for mailing; null when the survivor lost its last address in the same batch. */
+  primary: string | null;
   /** Newsletters that the account is subscribed to now, and was not without the event that caused the merge. */
   added: string[];
 }
@@ -42,23 +44,28 @@ function noticeOf(plan: MergePlan, directory: Directory, facts: Facts): MergeNot
   const uid = directory.accountOf(survivor);
   const view = fold(facts, { uid, addresses: directory.addressesOf(survivor) });
   const before = uid === null ? undefined : viewWithout(plan, uid, facts);
+  const { id: token } = survivor.token as Token;
   const subscribed = (seen: View | undefined, name: string): boolean =>
     seen?.newsletters.get(name)?.state === 'subscribed';
   return {
     plan,
-    survivor: { id: survivor.id, token: (survivor.token as { id: string }).id, version: survivor.version + 1, view },
+    survivor: { id: survivor.id, token, version: survivor.version + 1, view },
     retired: { id: plan.retiredId, token: plan.token.keep === 'retired' ? plan.tokenKept : plan.tokenRetired },
-    primary: facts.addresses.get(view.primary ?? '')?.typed.value ?? '',
+    // A survivor that was merged on in the same batch may have lost the token that it had just kept.
+    tokenRetired: token === plan.tokenKept ? plan.tokenRetired : plan.tokenKept,
+    primary: facts.addresses.get(view.primary ?? '')?.typed.value ?? null,
     added: [...view.newsletters.keys()].filter((name) => subscribed(view, name) && !subscribed(before, name)),
   };
 }
 
 /** The view of an account as it would be had the event that caused the merge not come. */
-function viewWithout({ trigger, at, claimant, reason }: MergePlan, uid: string, facts: Facts): View {
+function viewWithout(plan: MergePlan, uid: string, facts: Facts): View {
+  const { trigger, at, claimant, reason } = plan;
   const others = facts.without(
+    concerned([plan], facts),
     reason === 'deletion'
       ? { deletionOf: claimant }
-      : { claim: (claim) => claim.uid === uid && claim.at === at && claim.eventId === trigger.id },
+      : { claim: (claim) => claim.uid === plan.uid && claim.at === at && claim.eventId === trigger.id },
   );
   return fold(others, { uid, addresses: addressesOwnedBy(others, uid) });
 }

@@ -25,10 +25,11 @@ export function decideToken(
   retired: Token | null,
   primaryHeldBy: 'survivor' | 'retired' | 'neither',
 ): TokenDecision {
-  if (!retired?.storedWith || !survivor?.storedWith) {
-    const keep = retired?.storedWith || !survivor ? 'retired' : 'survivor';
-    return { policy, reason: 'only_token', keep };
+  if (!isSeen(survivor) || !isSeen(retired)) {
+    return { policy, reason: 'only_token', keep: isSeen(retired) || !survivor ? 'retired' : 'survivor' };
   }
   if (policy === 'account' || primaryHeldBy === 'neither') return { policy, reason: 'survivor', keep: 'survivor' };
   return { policy, reason: 'held_primary_address', keep: primaryHeldBy };
 }
+
+const isSeen = (token: Token | null): boolean => token !== null && token.storedWith !== null;

@@ -5,7 +5,7 @@ const iso = (time: number): string => new Date(time).toISOString();
 
 /** The body of `contact.merged`. @param mergedAt milliseconds since 1970 */
 export function contactMerged(
-  { plan, survivor, retired, primary, added }: MergeNotice,
+  { plan, survivor, retired, tokenRetired, primary, added }: MergeNotice,
   mergedAt: number,
 ): ContactMerged {
   const { view } = survivor;
@@ -37,8 +37,8 @@ export function contactMerged(
     token: {
       policy: plan.token.policy,
       reason: plan.token.reason,
-      kept: plan.tokenKept ?? survivor.token,
-      retired: plan.tokenRetired,
+      kept: survivor.token,
+      retired: tokenRetired,
     },
   };
 }

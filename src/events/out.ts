@@ -19,7 +19,10 @@ export const TriggerBody = z.object({
 /** The contact that lives on, as it is after the merge. */
 export const SurvivorBody = z.object({
   contact_id: Uuid,
-  primary_email: z.string().describe('As typed: the address to mail'),
+  primary_email: z
+    .string()
+    .nullable()
+    .describe('As typed: the address to mail; null when the contact lost its last address right after'),
   basket_token: Uuid.describe('The key to the preference centre that works from now on'),
   lang: z.string().nullable().describe('Lower-case, such as fr or pt-br'),
   format: z.string().nullable().describe('H or T'),

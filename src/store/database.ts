@@ -12,20 +12,26 @@ export interface DatabaseOptions {
   name: string;
   /** Connections at most. */
   max: number;
+  /** How long a statement may take; 0 is without end, for commands that read or change everything. */
+  statementTimeoutMs?: number;
 }
 
-/** No statement of ours is slow by nature; one that runs longer than this waits for somebody. */
+/** No statement of the service is slow by nature; one that runs longer than this waits for somebody. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** The server ends a statement in time, unless it is away: then this ends the waiting here. */
+const ANSWER_MS = 5_000;
 
-export function openDatabase({ url, name, max }: DatabaseOptions): Database {
+export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: DatabaseOptions): Database {
   const adapter = new PrismaPg({
     connectionString: url,
     application_name: name,
     max,
     connectionTimeoutMillis: 5_000,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    // Without it, a connection that the network swallowed is noticed by nobody.
+    statement_timeout: statementTimeoutMs,
+    // Without these, a connection that the network swallowed is noticed by nobody.
+    ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + ANSWER_MS }),
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
   });
   return new PrismaClient({ adapter });
 }

@@ -14,8 +14,11 @@ export interface Failure {
   code: string;
 }
 
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const DOWN = /^(57P0[1-3]|53300|53[012]..|58...|25006)$/;
+/**
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html. Down is also a database that does not let us in, or has
+ * not our tables: an operator's matter, for which no message can do anything.
+ */
+const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703)$/;
 const TRANSIENT = /^(40...|08...|55P03|57014|23505)$/;
 /** Prisma's own: unreachable, timed out, connection closed; P2024 and P2028 tell of a pool or a transaction that waited too long. */
 const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017']);
@@ -39,14 +42,15 @@ export function failureOf(error: unknown): Failure {
   if (down) return { kind: 'down', code: down };
   const transient = found((code) => TRANSIENT.test(code) || PRISMA_TRANSIENT.has(code) || CONNECTION_ENDED.test(code));
   if (transient) return { kind: 'transient', code: transient };
-  if (error instanceof Error && CONNECTION_ENDED.test(error.message))
-    return { kind: 'transient', code: 'connection_ended' };
+  const text = error instanceof Error ? error.message : '';
+  if (NO_ANSWER.test(text)) return { kind: 'down', code: 'no_answer' };
+  if (CONNECTION_ENDED.test(text)) return { kind: 'transient', code: 'connection_ended' };
   return { kind: 'permanent', code: codes[0] ?? (error instanceof Error ? error.name : 'unknown') };
 }
 
-/** What `pg` says, without any code, of a connection that ended in the middle. */
-const CONNECTION_ENDED =
-  /ConnectionClosed|Connection terminated|connection is closed|not queryable|timeout exceeded when trying to connect/i;
+/** What `pg` says, without any code, of a database that takes connections and is silent; and of one that hung up. */
+const NO_ANSWER = /timeout exceeded when trying to connect|due to connection timeout|Query read timeout/i;
+const CONNECTION_ENDED = /ConnectionClosed|Connection terminated|connection is closed|not queryable/i;
 
 /** All codes in an error and what it wraps, most telling (a SQLSTATE) first. */
 function* codesIn(error: unknown, depth = 0): Iterable<string> {

@@ -58,7 +58,7 @@ export async function loadState(tx: Queries, events: readonly ContactEvent[], id
 
   if (wide) {
     // All claims on each of these addresses, and of each of these accounts: anything less would name wrong owners.
-    const [within, whose] = [new Set([...seeds.addresses, ...reach.addresses]), new Set(rows.account.keys())];
+    const [within, whose] = [new Set(reach.addresses), new Set(rows.account.keys())];
     for (const claim of await loadClaims(tx, { addresses: [...within], uids: [...whose] })) {
       if (!within.has(claim.address) || !whose.has(claim.uid)) throw new ReachGrew();
       facts.learnClaim(claim);
@@ -73,7 +73,7 @@ export async function loadState(tx: Queries, events: readonly ContactEvent[], id
     for (const { token, contact_id } of targets) directory.knowToken(token, contact_id);
     const placed = new Set(places.map(({ contactId }) => contactId));
     for (const { contact_id } of targets) {
-      if (directory.contacts.get(contact_id)?.state === 'live' && !placed.has(contact_id)) throw new ReachGrew();
+      if (directory.contacts.get(contact_id)?.state !== 'closed' && !placed.has(contact_id)) throw new ReachGrew();
     }
   } else {
     // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.

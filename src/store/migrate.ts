@@ -30,11 +30,10 @@ export const knownMigrations = (): string[] =>
  * @returns the names of those that were applied now.
  */
 export async function migrate(url: string): Promise<string[]> {
-  const lock = openDatabase({ url, name: 'onecontact migrate', max: 1 });
+  const lock = openDatabase({ url, name: 'onecontact migrate', max: 1, statementTimeoutMs: 0 });
   try {
     return await lock.$transaction(
       async (tx) => {
-        await tx.$executeRaw`SET LOCAL statement_timeout = 0`;
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
         const input = { migrationsList: migrationsList(), filters: FILTERS };
         const { appliedMigrationNames } = await withEngine(url, (engine) => engine.applyMigrations(input));

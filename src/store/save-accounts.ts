@@ -10,7 +10,10 @@ export async function saveAccounts(
   tx: Queries,
   rows: readonly { facts: AccountFacts; contactId: string | null }[],
 ): Promise<void> {
-  for (const step of [rows.filter((row) => row.contactId === null), rows.filter((row) => row.contactId !== null)]) {
+  const leaving = rows
+    .filter(({ facts }) => facts.deletedAt !== undefined)
+    .map(({ facts }) => ({ facts, contactId: null }));
+  for (const step of [leaving, rows.filter((row) => row.contactId !== null)]) {
     if (step.length === 0) continue;
     await tx.$executeRaw`
       UPDATE account AS known SET

@@ -79,7 +79,7 @@ export class EventWorker {
   }
 
   async #handle(deliveries: readonly Delivery[]): Promise<void> {
-    const { source, log } = this.#options;
+    const { source } = this.#options;
     const outcomes = new Map<Delivery, Outcome>();
     const events: ContactEvent[] = [];
     const senders: Delivery[] = [];
@@ -95,19 +95,14 @@ export class EventWorker {
         outcomes.set(delivery, { ...decoded, kind: 'dead' });
       }
     }
-    try {
-      const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
-      for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
-      // First those that need no more: a dead letter that cannot be written now must not hold them back.
-      const here = [...outcomes].filter(([, { kind }]) => kind === 'ok' || kind === 'ignored');
-      ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
-      const elsewhere = [...outcomes].filter(([, { kind }]) => kind === 'dead' || kind === 'retry');
-      const sent = await Promise.all(elsewhere.map(async (entry) => ((await this.#forward(...entry)) ? [entry] : [])));
-      ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
-    } catch (error) {
-      // A defect of ours. The messages stay unacknowledged and come again with the next channel, each counted.
-      log.error({ error: error instanceof Error ? error.name : 'unknown' }, 'batch given up');
-    }
+    const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
+    for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
+    // First those that need no more: a dead letter that cannot be written now must not hold them back.
+    const here = [...outcomes].filter(([, { kind }]) => kind === 'ok' || kind === 'ignored');
+    ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
+    const elsewhere = [...outcomes].filter(([, { kind }]) => kind === 'dead' || kind === 'retry');
+    const sent = await Promise.all(elsewhere.map(async (entry) => ((await this.#forward(...entry)) ? [entry] : [])));
+    ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
   }
 
   #context(): BatchContext {

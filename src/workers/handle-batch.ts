@@ -44,7 +44,8 @@ export async function handleBatch(events: readonly ContactEvent[], context: Batc
       const failure = failureOf(error);
       log.warn({ failure, events: events.length, attempt }, 'batch failed');
       if (stopping.aborted) return null;
-      if (failure.kind === 'down') {
+      // Asked before anything is taken for a fault of the messages: an outage must not drain the queue into retries.
+      if (failure.kind === 'down' || !(await answers(db))) {
         await pause(away.next(), stopping);
         if (stopping.aborted) return null;
         continue;
@@ -62,3 +63,9 @@ export async function handleBatch(events: readonly ContactEvent[], context: Batc
     }
   }
 }
+
+const answers = (db: Database): Promise<boolean> =>
+  db.$queryRaw`SELECT 1`.then(
+    () => true,
+    () => false,
+  );

@@ -209,6 +209,15 @@ describe('stored contacts', () => {
     expect([store.merges, store.contacts.size, store.tokens.size]).toEqual([[], 1, 1]);
   });
 
+  it('are told of once for one duplicate, also when the survivor was made and merged on in the same batch', () => {
+    const store = new MemoryStore();
+    store.apply([signup('b', ['x'], 1)]);
+    const [[retiredId]] = [...store.contacts] as [[string, unknown]];
+    store.apply([acct('u1', 'a', 1), acct('u1', 'b', 2), del('u1', 3), acct('u2', 'a', 4), acct('u2', 'b', 5)]);
+    expect(store.problems()).toEqual([]);
+    expect(store.merges.filter(({ announced }) => announced)).toMatchObject([{ retiredId }]);
+  });
+
   it('find every token at any depth: after a chain of merges it acts on the account that has it all now', () => {
     const store = new MemoryStore();
     const steps = [

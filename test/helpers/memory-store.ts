@@ -33,6 +33,8 @@ export class MemoryStore {
   readonly accountRows = new Map<string, string | null>();
   #serial = 0;
   readonly #policy: TokenPolicy;
+  /** What this store has lost or made up; see `problems`. */
+  readonly #losses: string[] = [];
 
   constructor(policy: TokenPolicy = 'address') {
     this.#policy = policy;
@@ -46,7 +48,9 @@ export class MemoryStore {
   apply(events: readonly ContactEvent[]): Changes {
     const state = this.#load(events);
     const changes = decide(state, events, { tokenPolicy: this.#policy, mergeId: () => this.#id('merge') });
+    const before = { contacts: new Map(this.contacts), tokens: new Map(this.tokens) };
     this.#save(changes);
+    this.#compare(before, changes);
     return changes;
   }
 
@@ -73,7 +77,6 @@ export class MemoryStore {
     const directory = new Directory({
       contact: () => this.#id('contact'),
       token: () => this.#id('token'),
-      merge: () => this.#id('merge'),
     });
     const live = new Map(
       [...this.tokens].filter(([, row]) => row.state === 'live').map(([id, row]) => [row.contactId, id]),
@@ -114,6 +117,27 @@ export class MemoryStore {
     this.merges.push(...changes.merges);
   }
 
+  /** Whatever was committed stays known; each contact that ends is in the ledger once, and told of if it was known. */
+  #compare(before: { contacts: Map<string, ContactRow>; tokens: Map<string, TokenRow> }, { merges }: Changes): void {
+    for (const [id, token] of before.tokens) {
+      const after = this.tokens.get(id);
+      if (!after) this.#losses.push(`token ${id} vanished`);
+      else if (token.state === 'retired' && after.state === 'live') this.#losses.push(`token ${id} came back`);
+    }
+    for (const [id, { state }] of before.contacts) {
+      const after = this.contacts.get(id);
+      if (!after) this.#losses.push(`contact ${id} vanished`);
+      else if (state !== 'live' && after.state === 'live') this.#losses.push(`contact ${id} came back`);
+      const told = merges.filter((merge) => merge.retiredId === id).length;
+      const ended = state === 'live' && after?.state === 'merged';
+      if (told !== (ended ? 1 : 0)) this.#losses.push(`contact ${id} is ${after?.state}, ${told} times in the ledger`);
+    }
+    for (const { retiredId, survivorId, announced } of merges) {
+      if (announced && !before.contacts.has(retiredId)) this.#losses.push(`${retiredId} was never seen, but told of`);
+      for (const id of [retiredId, survivorId]) if (!this.contacts.has(id)) this.#losses.push(`the ledger names ${id}`);
+    }
+  }
+
   export(): string[] {
     return canonicalExport(this.facts);
   }
@@ -124,7 +148,7 @@ export class MemoryStore {
 
   /** What the stored contacts fail of their promises; empty when all is well. */
   problems(): string[] {
-    const problems: string[] = [];
+    const problems = [...this.#losses];
     const live = [...this.contacts.values()].filter((contact) => contact.state === 'live');
     const stored = live.map(({ id }) => {
       const addresses = [...this.addressRows].filter(([, contactId]) => contactId === id).map(([address]) => address);
