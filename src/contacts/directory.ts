@@ -54,14 +54,10 @@ export class Directory {
   }
 
   /** Puts a stored contact in; its addresses, account and tokens follow with `place`, `attach` and `knowToken`. */
-  restore(contact: Omit<Contact, 'known' | 'changed' | 'token'>, token: string | null): void {
-    this.contacts.set(contact.id, {
-      ...contact,
-      known: true,
-      changed: false,
-      token: token ? { id: token, storedWith: contact.id } : null,
-    });
-    if (token) this.knowToken(token, contact.id);
+  restore(id: string, state: ContactState, mergedInto: string | null, version: number, token: string | null): void {
+    const live = token ? { id: token, storedWith: id } : null;
+    this.contacts.set(id, { id, state, mergedInto, version, known: true, token: live, changed: false });
+    if (token) this.knowToken(token, id);
   }
 
   knowToken(token: string, contactId: string): void {

@@ -11,6 +11,12 @@ import {
 } from './facts';
 import { languageOf } from './language';
 
+/** The address that an event names; one that is addressed by a token names none. */
+export function namedAddress(event: ContactEvent): Address | null {
+  if (event.kind === 'claim') return event.address;
+  return event.kind === 'newsletter' && 'address' in event.to ? event.to.address : null;
+}
+
 /**
  * What the events of a batch say of each address and account, put together: the rows to insert for those that are new.
  * Deletions are left out: they move addresses, which takes a look at all claims.

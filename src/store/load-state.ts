@@ -2,7 +2,7 @@ import type { State } from '../contacts/decide';
 import { Directory, type Ids } from '../contacts/directory';
 import type { ContactEvent } from '../contacts/event';
 import { Facts } from '../contacts/facts';
-import { newsOf } from '../contacts/record';
+import { namedAddress, newsOf } from '../contacts/record';
 import { accountFactsOf } from './account-rows';
 import { addressFactsOf } from './address-rows';
 import type { Queries } from './database';
@@ -24,73 +24,79 @@ export class ReachGrew extends Error {
  */
 export async function loadState(tx: Queries, events: readonly ContactEvent[], ids: Ids): Promise<State> {
   const news = newsOf(events);
-  const tokens = tokensOf(events);
+  const tokens = [...new Set(events.flatMap((event) => tokenOf(event) ?? []))];
+  const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
   const wide = news.accounts.size > 0 || tokens.length > 0;
-  const seeds = { addresses: wide ? claimed(events) : [], uids: [...news.accounts.keys()], tokens };
-  const reach: Reach = wide ? await findReach(tx, seeds) : { addresses: [], uids: [] };
+  const reach = wide
+    ? await findReach(tx, { addresses: claimed, uids: [...news.accounts.keys()], tokens })
+    : { addresses: [], uids: [] };
 
   const candidates = candidatesFor(events, ids);
-  const addresses = await lockAddresses(
-    tx,
-    [...news.addresses.values()].map((facts) => ({ facts, contactId: candidates.get(facts.address) as string })),
-    reach.addresses,
-  );
-  const accounts = await lockAccounts(
-    tx,
-    [...news.accounts.values()].map((facts) => ({ facts, contactId: candidates.get(facts.uid) as string })),
-    reach.uids,
-  );
+  const withCandidate = <F>(known: Map<string, F>) =>
+    [...known].map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));
+  const addresses = await lockAddresses(tx, withCandidate(news.addresses), reach.addresses);
+  const accounts = await lockAccounts(tx, withCandidate(news.accounts), reach.uids);
 
-  const facts = new Facts();
-  for (const row of addresses.rows) facts.learnAddress(addressFactsOf(row));
-  for (const row of accounts.rows) facts.learnAccount(accountFactsOf(row));
-  const directory = new Directory(ids);
-  const rows = {
-    address: new Map(addresses.rows.map((row) => [row.address, row.contact_id])),
-    account: new Map(accounts.rows.map((row) => [row.uid, row.contact_id])),
+  const state: State = {
+    facts: new Facts(),
+    directory: new Directory(ids),
+    rows: {
+      address: new Map(addresses.rows.map((row) => [row.address, row.contact_id])),
+      account: new Map(accounts.rows.map((row) => [row.uid, row.contact_id])),
+    },
+    fresh: { address: addresses.fresh, account: accounts.fresh },
   };
-  const places = [
-    ...addresses.rows.map((row) => ({ kind: 'address' as const, key: row.address, contactId: row.contact_id })),
-    ...accounts.rows.map((row) => ({ kind: 'account' as const, key: row.uid, contactId: row.contact_id })),
-  ].filter(
-    ({ kind, key, contactId }) => contactId !== null && !(kind === 'address' ? addresses : accounts).fresh.has(key),
-  );
-
-  if (wide) {
-    // All claims on each of these addresses, and of each of these accounts: anything less would name wrong owners.
-    const [within, whose] = [new Set(reach.addresses), new Set(rows.account.keys())];
-    for (const claim of await loadClaims(tx, { addresses: [...within], uids: [...whose] })) {
-      if (!within.has(claim.address) || !whose.has(claim.uid)) throw new ReachGrew();
-      facts.learnClaim(claim);
-    }
-    const targets = tokens.length === 0 ? [] : await resolveTokens(tx, tokens);
-    const contactIds = new Set(
-      [...places, ...targets.map((t) => ({ contactId: t.contact_id }))].map(({ contactId }) => contactId),
-    );
-    for (const row of await loadContacts(tx, [...contactIds] as string[])) {
-      directory.restore({ id: row.id, state: row.state, mergedInto: row.merged_into, version: row.version }, row.token);
-    }
-    for (const { token, contact_id } of targets) directory.knowToken(token, contact_id);
-    const placed = new Set(places.map(({ contactId }) => contactId));
-    for (const { contact_id } of targets) {
-      if (directory.contacts.get(contact_id)?.state !== 'closed' && !placed.has(contact_id)) throw new ReachGrew();
-    }
-  } else {
-    // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
-    for (const { contactId } of places) {
-      directory.restore({ id: contactId as string, state: 'live', mergedInto: null, version: 0 }, null);
-    }
-  }
-  for (const { kind, key, contactId } of places) directory.restorePlace(kind, key, contactId as string);
-  return { facts, directory, rows, fresh: { address: addresses.fresh, account: accounts.fresh } };
+  for (const row of addresses.rows) state.facts.learnAddress(addressFactsOf(row));
+  for (const row of accounts.rows) state.facts.learnAccount(accountFactsOf(row));
+  if (wide) await loadClaimsAndContacts(tx, state, reach, tokens);
+  // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
+  else for (const { contactId } of placesIn(state)) state.directory.restore(contactId, 'live', null, 0, null);
+  for (const { kind, key, contactId } of placesIn(state)) state.directory.restorePlace(kind, key, contactId);
+  return state;
 }
 
-const tokensOf = (events: readonly ContactEvent[]): string[] => [
-  ...new Set(events.flatMap((event) => (event.kind === 'newsletter' && 'token' in event.to ? [event.to.token] : []))),
-];
+async function loadClaimsAndContacts(
+  tx: Queries,
+  state: State,
+  reach: Reach,
+  tokens: readonly string[],
+): Promise<void> {
+  const { facts, directory, rows } = state;
+  // All claims on each of these addresses, and of each of these accounts: anything less would name wrong owners.
+  const [within, whose] = [new Set(reach.addresses), new Set(rows.account.keys())];
+  for (const claim of await loadClaims(tx, { addresses: [...within], uids: [...whose] })) {
+    if (!within.has(claim.address) || !whose.has(claim.uid)) throw new ReachGrew();
+    facts.learnClaim(claim);
+  }
+  const targets = tokens.length === 0 ? [] : await resolveTokens(tx, tokens);
+  const locked = new Set(placesIn(state).map(({ contactId }) => contactId));
+  const contacts = await loadContacts(tx, [...new Set([...locked, ...targets.map((target) => target.contact_id)])]);
+  for (const { id, state, merged_into, version, token } of contacts) {
+    directory.restore(id, state, merged_into, version, token);
+  }
+  for (const { token, contact_id } of targets) {
+    if (directory.contacts.get(contact_id)?.state !== 'closed' && !locked.has(contact_id)) throw new ReachGrew();
+    directory.knowToken(token, contact_id);
+  }
+}
 
-const claimed = (events: readonly ContactEvent[]): string[] =>
-  events.flatMap((event) => (event.kind === 'claim' ? [event.address.key] : []));
+interface Place {
+  kind: 'address' | 'account';
+  key: string;
+  contactId: string;
+}
+
+/** Which contact each address and account hangs on; those that are new hang on none yet. */
+function placesIn({ rows, fresh }: State): Place[] {
+  return (['address', 'account'] as const).flatMap((kind) =>
+    [...rows[kind]].flatMap(([key, contactId]) =>
+      contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },
+    ),
+  );
+}
+
+const tokenOf = (event: ContactEvent): string | undefined =>
+  event.kind === 'newsletter' && 'token' in event.to ? event.to.token : undefined;
 
 /**
  * A contact id for each address and account, should it be new. An account that is first heard of with an address that
@@ -99,15 +105,10 @@ const claimed = (events: readonly ContactEvent[]): string[] =>
 function candidatesFor(events: readonly ContactEvent[], ids: Ids): Map<string, string> {
   const candidates = new Map<string, string>();
   for (const event of events) {
-    const address =
-      event.kind === 'claim'
-        ? event.address.key
-        : event.kind === 'newsletter' && 'address' in event.to
-          ? event.to.address.key
-          : null;
-    const shared = address !== null && !candidates.has(address) ? ids.contact() : undefined;
-    if (address !== null && shared) candidates.set(address, shared);
-    if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, shared ?? ids.contact());
+    const address = namedAddress(event)?.key;
+    const id = address !== undefined && !candidates.has(address) ? ids.contact() : undefined;
+    if (address !== undefined && id) candidates.set(address, id);
+    if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, id ?? ids.contact());
   }
   return candidates;
 }

@@ -3,8 +3,8 @@ import { accountRows } from './account-rows';
 import type { Queries } from './database';
 
 /**
- * Rewrites the rows of accounts that are locked: first those that leave their contact, then those that have one, for
- * an account made anew may take its predecessor's.
+ * Rewrites the rows of accounts that are locked. First all deleted ones leave their contacts (a live account never leaves
+ * its own), then those that have one get it: an account made anew may take its predecessor's, while that gets another.
  */
 export async function saveAccounts(
   tx: Queries,

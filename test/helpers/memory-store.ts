@@ -9,6 +9,7 @@ import type { ContactEvent } from '../../src/contacts/event';
 import { type AddressFacts, Facts } from '../../src/contacts/facts';
 import type { MergePlan } from '../../src/contacts/merge';
 import { peopleOf } from '../../src/contacts/ownership';
+import { namedAddress } from '../../src/contacts/record';
 import type { TokenPolicy } from '../../src/contacts/tokens';
 
 interface ContactRow {
@@ -57,12 +58,7 @@ export class MemoryStore {
   #load(events: readonly ContactEvent[]): State {
     const fresh = { address: new Set<string>(), account: new Set<string>() };
     for (const event of events) {
-      const address =
-        event.kind === 'claim'
-          ? event.address
-          : event.kind === 'newsletter' && 'address' in event.to
-            ? event.to.address
-            : null;
+      const address = namedAddress(event);
       if (address && !this.addressRows.has(address.key)) {
         this.addressRows.set(address.key, this.#id('contact'));
         fresh.address.add(address.key);
@@ -81,7 +77,9 @@ export class MemoryStore {
     const live = new Map(
       [...this.tokens].filter(([, row]) => row.state === 'live').map(([id, row]) => [row.contactId, id]),
     );
-    for (const row of this.contacts.values()) directory.restore({ ...row }, live.get(row.id) ?? null);
+    for (const row of this.contacts.values()) {
+      directory.restore(row.id, row.state, row.mergedInto, row.version, live.get(row.id) ?? null);
+    }
     for (const [id, row] of this.tokens) if (row.state === 'retired') directory.knowToken(id, row.contactId);
     for (const [address, id] of this.addressRows)
       if (!fresh.address.has(address)) directory.restorePlace('address', address, id);

@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
+import { type Service, startService } from '../../src/main';
+import { silent, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { signup } from '../helpers/events';
+import { config, eventually, get, publish } from '../helpers/service';
+import { TcpProxy } from '../helpers/tcp-proxy';
+
+const broker = withBroker();
+
+describe('with the database away', () => {
+  let database: TestDatabase;
+  let proxy: TcpProxy;
+  let service: Service;
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    proxy = await TcpProxy.to(database.url);
+    const urls = { amqpUrl: broker().url, databaseUrl: proxy.through(database.url) };
+    service = await startService(config(urls), { log: silent });
+  });
+  afterAll(async () => {
+    await service?.stop();
+    await proxy?.close();
+    await database?.drop();
+  });
+
+  const readers = async (): Promise<number> =>
+    (await database.sql<{ n: number }>('SELECT count(*)::int AS n FROM email_address'))[0]?.n ?? 0;
+  const heartbeat = async () => (await get(service, '/__heartbeat__')).status;
+
+  it('nothing is drained into retries: what came waits, and is done once the database is back', async () => {
+    await publish(broker(), signup('before', ['x'], 1));
+    await eventually(readers, (n) => n === 1);
+    proxy.down();
+    await publish(broker(), ...Array.from({ length: 50 }, (_, i) => signup(`meanwhile${i}`, ['x'], 1)));
+    await eventually(heartbeat, (status) => status === 500);
+    await eventually(
+      () => broker().ready(NEWSLETTER_QUEUE),
+      (n) => n === 0,
+    ); // taken, and not acknowledged
+    expect(await readers()).toBe(1);
+    proxy.restore();
+    await eventually(readers, (n) => n === 51);
+    expect(await eventually(heartbeat, (status) => status === 200)).toBe(200);
+    for (const queue of [DEAD_LETTERS, ...RETRY_LADDER.map(retryQueue)]) expect(await broker().ready(queue)).toBe(0);
+  });
+});
