@@ -7,6 +7,7 @@ import { declareTopology } from './broker/topology';
 import type { ServiceConfig } from './config';
 import { makeServer } from './http/server';
 import { readVersion } from './http/version';
+import { OperatorError } from './operator-error';
 import { openDatabase } from './store/database';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
@@ -19,8 +20,6 @@ export type Part = (typeof PARTS)[number];
 export interface Service {
   /** Where HTTP listens, when it does. */
   url: string | null;
-  /** Rejects when the service cannot go on. */
-  failed: Promise<never>;
   /**
    * Takes no more, finishes what is in flight, acknowledges it, makes a last relay pass, closes everything.
    *
@@ -53,6 +52,7 @@ export async function startService(
     const metrics = makeMetrics();
     const publishing = await openConnection({ url: config.amqpUrl, name: 'onecontact publisher', log });
     closing.push(() => publishing.close());
+    await publishing.ready();
     const publisher = new Publisher({ connection: publishing, log });
     closing.push(() => publisher.close());
     const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
@@ -60,6 +60,7 @@ export async function startService(
 
     const consuming = await openConnection({ url: config.amqpUrl, name: 'onecontact consumer', log });
     closing.push(() => consuming.close());
+    await consuming.ready();
     const workers = [
       { source: 'fxa' as const, queue: FXA_QUEUE },
       { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
@@ -95,19 +96,17 @@ export async function startService(
       const health = { database, broker };
       const server = makeServer({ db, log, apiKey, health, version: readVersion(), metrics: metrics.registry });
       closing.push(() => server.close());
-      url = await server.listen({ host, port });
+      url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
+        throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);
+      });
     }
 
-    const failed = Promise.all([consuming, publishing].map((connection) => connection.ready())).then(
-      () => new Promise<never>(() => undefined),
-    );
-    failed.catch(() => undefined);
     let stopping: Promise<boolean> | undefined;
     const stop = (): Promise<boolean> => {
       stopping ??= within(config.shutdownTimeoutMs, close());
       return stopping;
     };
-    return { url, failed, stop };
+    return { url, stop };
   } catch (error) {
     await close();
     throw error;

@@ -1,3 +1,5 @@
+import { connect } from 'amqplib';
+import { deleteAll } from '../../src/broker/topology';
 import { dropTemplate } from '../../test/helpers/database';
 import { forget } from './started';
 
@@ -5,7 +7,18 @@ import { forget } from './started';
 export default async function globalTeardown(): Promise<void> {
   const run = forget();
   if (!run) return;
-  await dropTemplate();
+  const given = run.services.from;
+  if (given.database === 'url') await dropTemplate();
+  if (given.broker === 'url') await clearBroker(run.services.amqpUrl);
   for (const variable of run.ours) delete process.env[variable];
   await run.services.stop();
+}
+
+async function clearBroker(url: string): Promise<void> {
+  const connection = await connect(url);
+  try {
+    await deleteAll(await connection.createChannel());
+  } finally {
+    await connection.close();
+  }
 }

@@ -6,12 +6,14 @@ import { BrokerRefusal, codeOf, describe } from './errors';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
+  EXCHANGES,
   FXA_EVENTS,
   FXA_QUEUE,
   HEADERS,
   MAILER_QUEUE,
   NEWSLETTER_EVENTS,
   NEWSLETTER_QUEUE,
+  QUEUES,
   RETRY_EXCHANGE,
   RETRY_LADDER,
   retryQueue,
@@ -120,6 +122,12 @@ export async function declareAll(channel: Channel): Promise<void> {
   for (const name of TOPIC_EXCHANGES) await declareExchange(channel, name, 'topic');
   await declareExchange(channel, RETRY_EXCHANGE, 'headers');
   for (const spec of QUEUE_SPECS) await declareQueue(channel, spec);
+}
+
+/** Deletes all of it, with every message in it, and such exchanges as are not to be spared. For the demo and the tests. */
+export async function deleteAll(channel: Channel, spared: readonly string[] = []): Promise<void> {
+  for (const queue of QUEUES) await channel.deleteQueue(queue);
+  for (const exchange of EXCHANGES) if (!spared.includes(exchange)) await channel.deleteExchange(exchange);
 }
 
 async function declareExchange(channel: Channel, name: string, type: 'topic' | 'headers'): Promise<void> {

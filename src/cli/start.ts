@@ -70,12 +70,9 @@ async function start(
     return 0;
   }
   log.info({ parts: options.only, url: service.url }, 'service is up');
-  const signal = await Promise.race([stop, service.failed.catch((error: unknown) => ({ error }))]);
-  const failed = typeof signal === 'object';
-  if (failed) log.fatal({ err: signal.error }, 'the service cannot go on');
-  else log.info({ signal }, 'told to stop: finishing what is in flight');
+  log.info({ signal: await stop }, 'told to stop: finishing what is in flight');
   const inTime = await service.stop();
   if (inTime) log.info('stopped');
   else log.error({ timeoutMs: config.shutdownTimeoutMs }, 'stopped before all was finished: the rest comes again');
-  return inTime && !failed ? 0 : 1;
+  return inTime ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 /** Leaves a user's own broker and database as they were found: only what came to be since is taken away. */
 import { connect } from 'amqplib';
-import { EXCHANGES, QUEUES } from '../broker/names';
+import { EXCHANGES } from '../broker/names';
+import { deleteAll } from '../broker/topology';
 import { Prisma } from '../generated/prisma/client';
 import type { Database } from '../store/database';
 
@@ -20,8 +21,7 @@ export async function cleanUp(amqpUrl: string, db: Database, found: Found): Prom
   connection.on('error', () => undefined);
   try {
     const channel = await connection.createChannel();
-    for (const queue of QUEUES) await channel.deleteQueue(queue);
-    for (const exchange of EXCHANGES) if (!found.exchanges.includes(exchange)) await channel.deleteExchange(exchange);
+    await deleteAll(channel, found.exchanges);
   } finally {
     await connection.close();
   }

@@ -2,8 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll } from '@jest/globals';
 import { type Channel, type ChannelModel, type ConfirmChannel, connect, type GetMessage } from 'amqplib';
 import pino from 'pino';
-import { EXCHANGES, QUEUES } from '../../src/broker/names';
-import { declareAll, declareQueue, type QueueSpec } from '../../src/broker/topology';
+import { declareAll, declareQueue, deleteAll, type QueueSpec } from '../../src/broker/topology';
 
 export const silent = pino({ level: 'silent' });
 
@@ -46,8 +45,7 @@ export class TestBroker {
 
   /** Everything of ours deleted and declared again: empty queues, the right arguments. */
   async freshTopology(): Promise<void> {
-    for (const queue of QUEUES) await this.#channel.deleteQueue(queue);
-    for (const exchange of EXCHANGES) await this.#channel.deleteExchange(exchange);
+    await deleteAll(this.#channel);
     await declareAll(this.#channel);
   }
 

@@ -81,7 +81,9 @@ describe('case 1: the two workflows of CTMS issue 1017', () => {
       },
     });
     const history = await get(service, `/contacts/${one.body.id}/history`);
-    expect(history.text).toContain(body.merge_id);
+    expect(history.body.merges).toMatchObject([
+      { merge_id: body.merge_id, reason: 'claim', token: { policy: 'address', reason: 'held_primary_address' } },
+    ]);
   });
 
   it('change first has one contact from the start and one token; nothing is announced', async () => {
