@@ -99,6 +99,8 @@ export const originKey = (origin: Origin): string => `${origin.kind}\u0000${orig
 export class Facts {
   readonly addresses = new Map<string, AddressFacts>();
   readonly accounts = new Map<string, AccountFacts>();
+  /** Goes up with each claim and each deletion: what decides who owned what, and when. */
+  revision = 0;
   readonly #claimsOn = new Map<string, Claim[]>();
   readonly #claimsBy = new Map<string, Claim[]>();
   readonly #claims = new Set<string>();
@@ -143,11 +145,13 @@ export class Facts {
     const known = this.accounts.get(news.uid);
     if (!known) {
       this.accounts.set(news.uid, { ...news });
+      this.revision += 1;
       return true;
     }
     let changed = false;
     if (news.deletedAt !== undefined && news.deletedAt < (known.deletedAt ?? Number.POSITIVE_INFINITY)) {
       known.deletedAt = news.deletedAt;
+      this.revision += 1;
       changed = true;
     }
     for (const field of ['locale', 'country', 'service'] as const) {
@@ -163,6 +167,7 @@ export class Facts {
     const key = `${claim.address}\u0000${claim.uid}\u0000${claim.at}`;
     if (this.#claims.has(key)) return false;
     this.#claims.add(key);
+    this.revision += 1;
     const on = this.#claimsOn.get(claim.address) ?? [];
     const by = this.#claimsBy.get(claim.uid) ?? [];
     on.push(claim);

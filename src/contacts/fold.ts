@@ -17,7 +17,7 @@ import {
   type ProfileField,
 } from './facts';
 import { languageOf } from './language';
-import { addressesClaimedBy, erasOf, type Person, primaryOf } from './ownership';
+import { addressesClaimedBy, erasClaimedBy, erasOf, type Person, primaryOf } from './ownership';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
@@ -107,29 +107,17 @@ function refusalsOf(facts: Facts, uid: string): Choice[] {
   for (const member of line) {
     refusals.push(...refusalsIn(facts, { kind: 'account', key: member }, () => true));
     for (const address of addressesClaimedBy(facts, member)) {
-      const theirs = erasOf(facts, address).filter((era) => era.uid === member);
+      const theirs = erasClaimedBy(facts, address, member);
       const within = (at: Time): boolean => theirs.some((era) => era.from < at && at <= era.until);
       refusals.push(...refusalsIn(facts, { kind: 'address', key: address }, within));
+      for (const { heirOf } of theirs) if (heirOf !== null) line.add(heirOf);
     }
-    for (const predecessor of predecessorsOf(facts, member)) line.add(predecessor);
   }
   return refusals;
 }
 
 function refusalsIn(facts: Facts, origin: Origin, within: (at: Time) => boolean): Choice[] {
   return [...facts.choicesAt(origin)].filter((choice) => isRefusal(choice) && within(choice.at));
-}
-
-/** The accounts whose era at some address passed straight to an era of this account. */
-function predecessorsOf(facts: Facts, uid: string): Set<string> {
-  const predecessors = new Set<string>();
-  for (const address of addressesClaimedBy(facts, uid)) {
-    const eras = erasOf(facts, address);
-    for (const [i, era] of eras.entries()) {
-      if (era.passed && eras[i + 1]?.uid === uid) predecessors.add(era.uid);
-    }
-  }
-  return predecessors;
 }
 
 /** Opted out just before a time: the latest opt-out stands unless a proven act came strictly later. */

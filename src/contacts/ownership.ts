@@ -17,6 +17,8 @@ export interface Era {
   passed: boolean;
   /** The account that the era has passed to, at any depth; else `uid`. */
   owner: string;
+  /** The account whose era, just before, passed to this one; null when it was another person's, or there was none. */
+  heirOf: string | null;
 }
 
 /** Counted, and not made after the account's deletion (at the very time: it counts). */
@@ -27,8 +29,39 @@ export function counts(facts: Facts, claim: Claim): boolean {
 
 const byTime = (a: Claim, b: Claim): number => a.at - b.at || (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0);
 
+interface Eras {
+  inOrder: readonly Era[];
+  byClaimant: ReadonlyMap<string, Era[]>;
+}
+
+/** Eras that were worked out before, for as long as no claim and no deletion is learned. */
+const memory = new WeakMap<Facts, { revision: number; eras: Map<string, Eras> }>();
+
 /** The eras of an address, in order of time; none when nobody's claim counts. The first begins with the world. */
-export function erasOf(facts: Facts, address: string): Era[] {
+export const erasOf = (facts: Facts, address: string): readonly Era[] => remembered(facts, address).inOrder;
+
+/** Those of them that an account claimed, whoever they have passed to. */
+export const erasClaimedBy = (facts: Facts, address: string, uid: string): readonly Era[] =>
+  remembered(facts, address).byClaimant.get(uid) ?? [];
+
+function remembered(facts: Facts, address: string): Eras {
+  let known = memory.get(facts);
+  if (known?.revision !== facts.revision) {
+    known = { revision: facts.revision, eras: new Map() };
+    memory.set(facts, known);
+  }
+  let eras = known.eras.get(address);
+  if (!eras) {
+    const inOrder = workOutEras(facts, address);
+    const byClaimant = new Map<string, Era[]>();
+    for (const era of inOrder) byClaimant.set(era.uid, [...(byClaimant.get(era.uid) ?? []), era]);
+    eras = { inOrder, byClaimant };
+    known.eras.set(address, eras);
+  }
+  return eras;
+}
+
+function workOutEras(facts: Facts, address: string): Era[] {
   const claims = facts.claimsOn(address).filter((claim) => counts(facts, claim));
   const eras: Era[] = [];
   for (const claim of claims.sort(byTime)) {
@@ -36,13 +69,15 @@ export function erasOf(facts: Facts, address: string): Era[] {
     if (last?.uid === claim.uid) continue;
     if (last) last.until = claim.at;
     const from = last ? claim.at : Number.NEGATIVE_INFINITY;
-    eras.push({ uid: claim.uid, from, until: Number.POSITIVE_INFINITY, passed: false, owner: claim.uid });
+    eras.push({ uid: claim.uid, from, until: Number.POSITIVE_INFINITY, passed: false, owner: claim.uid, heirOf: null });
   }
   // Backwards, because an era passes to the owner that the next one has by then.
   for (let i = eras.length - 2; i >= 0; i--) {
     const [era, next] = [eras[i] as Era, eras[i + 1] as Era];
     era.passed = (facts.deletedAt(era.uid) ?? Number.POSITIVE_INFINITY) <= next.from; // GSA FAC decision record 33
-    if (era.passed) era.owner = next.owner;
+    if (!era.passed) continue;
+    era.owner = next.owner;
+    next.heirOf = era.uid;
   }
   return eras;
 }
@@ -84,7 +119,7 @@ export function lastClaimed(claims: readonly Claim[]): string | null {
  * address stood alone before. False where two different people had it, one after the other.
  */
 export function passedTo(facts: Facts, address: string, claimant: string | null, owner: string): boolean {
-  const era = erasOf(facts, address).findLast((candidate) => candidate.uid === claimant);
+  const era = claimant === null ? undefined : erasClaimedBy(facts, address, claimant).at(-1);
   return !era || era.owner === owner;
 }
 
