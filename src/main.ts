@@ -28,8 +28,10 @@ export interface Service {
   stop(): Promise<boolean>;
 }
 
-/** Lanes of both queues, the relay and look-ups share the pool. */
-const SPARE_CONNECTIONS = 4;
+/** For the relay and the heartbeat, beside the lanes of both queues. */
+const SPARE_CONNECTIONS = 2;
+/** Look-ups have connections of their own: however many come, the workers go on. */
+const LOOK_UP_CONNECTIONS = 4;
 
 /** @throws OperatorError or BrokerRefusal, whose messages say what to do. */
 export async function startService(
@@ -93,8 +95,17 @@ export async function startService(
     let url: string | null = null;
     if (runs('http')) {
       const { apiKey, httpHost: host, httpPort: port } = config;
+      const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
+      closing.push(() => lookUps.$disconnect());
       const health = { database, broker };
-      const server = makeServer({ db, log, apiKey, health, version: readVersion(), metrics: metrics.registry });
+      const server = makeServer({
+        db: lookUps,
+        log,
+        apiKey,
+        health,
+        version: readVersion(),
+        metrics: metrics.registry,
+      });
       closing.push(() => server.close());
       url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
         throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);

@@ -148,6 +148,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');
       this.#tell('up');
+      // Closed right behind the handshake: amqplib listens for that too late, and would keep a dead connection for good.
+      if (this.#socket?.writable === false) established.emit('close', new Error('closed while connecting'));
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;

@@ -173,7 +173,8 @@ export class Consumer {
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
           this.#log.info({ prefetch: this.#options.prefetch }, 'consuming');
         } else if (consumerTag !== undefined && this.#paused) {
-          await channel.cancel(consumerTag);
+          const tag = consumerTag;
+          if ((await untilAborted(channel.cancel(tag), this.#stopping.signal)) === undefined) break;
           consumerTag = undefined;
           framesAtCancel = ledger.frames;
           this.#log.info({ outstanding: ledger.open }, 'consumer paused');

@@ -51,6 +51,11 @@ function copyOf(delivery: Delivery, own: Headers): Omit<OutgoingMessage, 'exchan
   };
 }
 
+const MAX_SHORT_TEXT = 255;
+
+/** AMQP's short texts have 255 bytes at most; one that came with invalid UTF-8 may have more once decoded. */
 function text<K extends string>(key: K, value: unknown): { [P in K]?: string } {
-  return typeof value === 'string' ? ({ [key]: value } as { [P in K]?: string }) : {};
+  return typeof value === 'string' && Buffer.byteLength(value) <= MAX_SHORT_TEXT
+    ? ({ [key]: value } as { [P in K]?: string })
+    : {};
 }

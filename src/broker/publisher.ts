@@ -59,6 +59,8 @@ export class Publisher {
   readonly #inFlight = new Map<string, Request>();
   #channel: ConfirmChannel | undefined;
   #stalled = false;
+  /** Ends the life of the present channel: one that was closed before its listeners were on says nothing. */
+  #over = (): void => undefined;
   #timer: NodeJS.Timeout | undefined;
   #drained = (): void => undefined;
   #closing: Promise<void> | undefined;
@@ -156,6 +158,7 @@ export class Publisher {
         this.#lose(channel, 'channel closed');
         over();
       });
+      this.#over = over;
       this.#channel = channel;
       this.#stalled = false;
       this.#pump();
@@ -203,7 +206,10 @@ export class Publisher {
       // Nothing was written. Either the channel is closing, or amqplib cannot encode this (an id over 255 bytes).
       const closing = error instanceof Error && error.name === 'IllegalOperationError';
       this.#settle(request, failed(describe(error).reason, closing));
-      if (closing) this.#lose(channel, 'channel closing');
+      if (closing) {
+        this.#lose(channel, 'channel closing');
+        this.#over();
+      }
     }
   }
 

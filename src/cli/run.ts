@@ -60,9 +60,6 @@ const NOT_LET_IN = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
-  if ((error as NodeJS.ErrnoException).syscall === 'listen') {
-    return `HTTP cannot listen at HTTP_HOST and HTTP_PORT (${code}): choose others, or end what listens there.`;
-  }
   if (kind === 'down' || NOT_LET_IN.test(code)) {
     return `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`;
   }

@@ -93,8 +93,10 @@ async function play(amqpUrl: string, databaseUrl: string, db: Database, { report
     const stage = await setStage({ amqpUrl, httpUrl: service.url ?? '', db, log, signal });
     try {
       for (const scene of SCENES) {
-        if (signal.aborted) break;
-        await attempt(report, () => scene({ stage, report }));
+        await attempt(report, () => {
+          signal.throwIfAborted(); // an interrupted demo has not shown what it is to show
+          return scene({ stage, report });
+        });
       }
     } finally {
       await stage.close();

@@ -31,10 +31,12 @@ export const SurvivorBody = z.object({
   version: z.int().nonnegative().describe('Rises with every change of the contact'),
 });
 
-/** The contact that is no more: its id and its token answer 404. */
+/** The contact that is no more: its id answers 404. Which token has stopped to work is told by `token.retired`. */
 export const RetiredBody = z.object({
   contact_id: Uuid,
-  basket_token: Uuid.nullable().describe('The token it had, whichever of the two lives on; null when it had none'),
+  basket_token: Uuid.nullable().describe(
+    'The token it had; it may be the one that lives on (see token.kept). Null when it had none',
+  ),
   addresses: z.array(NormalisedAddress).describe('Those that went over to the survivor'),
 });
 

@@ -18,6 +18,7 @@ export interface DatabaseOptions {
 
 /** No statement of the service is slow by nature; one that runs longer than this waits for somebody. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
 /** The server ends a statement in time, unless it is away: then this ends the waiting here. */
 const ANSWER_MS = 5_000;
 
@@ -25,8 +26,9 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
   const adapter = new PrismaPg({
     connectionString: url,
     application_name: name,
-    // Statements here are short, but look dear to the planner (recursive ones above all): compiling them took 150 ms each.
-    options: '-c jit=off',
+    // A session whose client vanished must not keep its locks: it ends soon after the transaction's own limit.
+    // And statements here are short, but look dear to the planner (recursive ones above all): compiling them took 150 ms each.
+    options: `-c jit=off -c idle_in_transaction_session_timeout=${statementTimeoutMs === 0 ? 0 : TRANSACTION_MS + ANSWER_MS}`,
     max,
     connectionTimeoutMillis: 5_000,
     statement_timeout: statementTimeoutMs,
@@ -40,7 +42,7 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
 
 /** A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation. */
 export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  return db.$transaction(work, { maxWait: 10_000, timeout: 2 * STATEMENT_TIMEOUT_MS, isolationLevel: 'ReadCommitted' });
+  return db.$transaction(work, { maxWait: 10_000, timeout: TRANSACTION_MS, isolationLevel: 'ReadCommitted' });
 }
 
 /** All statements of `work` see the database at one moment. */

@@ -40,8 +40,8 @@ const SUSPECT_DELIVERIES = 2;
  * The way of messages from one queue: take what was pushed, decode, apply in one transaction, settle each, acknowledge.
  *
  * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` lanes handles one batch at a time.
- * When the database is away the lanes wait with what they have, and the broker pushes nothing beyond the prefetch: so
- * consumption pauses by itself. When stopping, nothing more is taken; what the lanes have is finished and acknowledged.
+ * When the database is away the lanes wait with what they have, and consumption is paused until one of them gets on. When
+ * stopping, nothing more is taken; what the lanes have is finished and acknowledged.
  */
 export class EventWorker {
   readonly #options: EventWorkerOptions;
@@ -111,7 +111,12 @@ export class EventWorker {
       for (const { reason } of merges) metrics.merges.inc({ reason });
       if (merges.length > 0) onMerged();
     };
-    return { db, options: apply, log, stopping: this.#stopping.signal, onApplied };
+    // While the database is away nothing more is taken: each channel that is lost would count against all of it.
+    const onAway = (): void => this.#consumer.pause();
+    const onBack = (): void => {
+      if (!this.#stopping.signal.aborted) this.#consumer.resume();
+    };
+    return { db, options: apply, log, stopping: this.#stopping.signal, onApplied, onAway, onBack };
   }
 
   #count(delivery: Delivery, outcome: Outcome): Delivery {

@@ -14,6 +14,10 @@ export interface BatchContext {
   /** Ends the waiting for a database that is away; the batch then stays unacknowledged, and comes again. */
   stopping: AbortSignal;
   onApplied(applied: Applied): void;
+  /** The database cannot be used; said again with each attempt. */
+  onAway(): void;
+  /** A batch went through. */
+  onBack(): void;
 }
 
 /** So often is a batch tried again after a failure that was a matter of chance. */
@@ -27,11 +31,12 @@ const ATTEMPTS = 5;
  * @returns an outcome for each event, in their order; null when it was stopped while waiting.
  */
 export async function handleBatch(events: readonly ContactEvent[], context: BatchContext): Promise<Outcome[] | null> {
-  const { db, options, log, stopping, onApplied } = context;
+  const { db, options, log, stopping, onApplied, onAway, onBack } = context;
   const away = new Backoff(200, 5_000);
   for (let attempt = 1; ; ) {
     try {
       const applied = await applyBatch(db, events, options);
+      onBack();
       onApplied(applied);
       const unknown = new Set(applied.unknownTokens);
       return events.map(
@@ -46,6 +51,7 @@ export async function handleBatch(events: readonly ContactEvent[], context: Batc
       if (stopping.aborted) return null;
       // Asked before anything is taken for a fault of the messages: an outage must not drain the queue into retries.
       if (failure.kind === 'down' || !(await answers(db))) {
+        onAway();
         await pause(away.next(), stopping);
         if (stopping.aborted) return null;
         continue;

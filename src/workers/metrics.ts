@@ -3,7 +3,7 @@ import { Counter, Registry } from 'prom-client';
 /** What the service counts. Labels have few values, and nothing personal. */
 export interface Metrics {
   registry: Registry;
-  /** Messages by queue, type and outcome (ok, ignored, dead, retry). */
+  /** Messages by queue, outcome (ok, ignored, dead, retry) and type; of dead ones the reason, of retries the error's code. */
   messages: Counter<'queue' | 'type' | 'outcome'>;
   /** Merges by reason. */
   merges: Counter<'reason'>;
@@ -18,7 +18,7 @@ export function makeMetrics(): Metrics {
     registry,
     messages: new Counter({
       name: 'onecontact_messages_total',
-      help: 'Messages handled, by queue, type and outcome',
+      help: 'Messages handled, by queue, outcome and type (of dead ones the reason, of retries the error code)',
       labelNames: ['queue', 'type', 'outcome'],
       registers,
     }),

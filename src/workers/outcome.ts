@@ -1,6 +1,6 @@
 import type { DeadLetterReason } from '../events/decode';
 
-/** What becomes of one message. The switch over it is exhaustive: a new outcome that nobody handles does not compile. */
+/** What becomes of one message. */
 export type Outcome =
   /** Its facts are committed. */
   | { kind: 'ok'; type: string }

@@ -4,6 +4,7 @@ import { CONTACT_EVENTS, HEADERS } from '../broker/names';
 import type { Publisher } from '../broker/publisher';
 import { SCHEMA_VERSION } from '../events/out';
 import { type Database, inTransaction } from '../store/database';
+import { failureOf } from '../store/failure';
 import { deleteFromOutbox, type PendingMessage, takeFromOutbox } from '../store/outbox';
 import type { Metrics } from './metrics';
 
@@ -64,10 +65,7 @@ export class Relay {
         }
         this.#options.log.warn({ left }, 'notifications could not be published, trying again');
       } catch (error) {
-        this.#options.log.warn(
-          { error: error instanceof Error ? error.name : 'unknown' },
-          'relay pass failed, trying again',
-        );
+        this.#options.log.warn({ failure: failureOf(error) }, 'relay pass failed, trying again');
       }
       await pause(backoff.next(), this.#stopping.signal);
     }

@@ -36,13 +36,16 @@ describe('with the database away', () => {
     proxy.down();
     await publish(broker(), ...Array.from({ length: 50 }, (_, i) => signup(`meanwhile${i}`, ['x'], 1)));
     await eventually(heartbeat, (status) => status === 500);
-    await eventually(
-      () => broker().ready(NEWSLETTER_QUEUE),
-      (n) => n === 0,
-    ); // taken, and not acknowledged
+    // Consumption is paused: what comes from now on piles up in the queue.
+    let later = 0;
+    const piledUp = async (): Promise<number> => {
+      await publish(broker(), signup(`later${later++}`, ['x'], 1));
+      return broker().ready(NEWSLETTER_QUEUE);
+    };
+    await eventually(piledUp, (n) => n >= 5);
     expect(await readers()).toBe(1);
     proxy.restore();
-    await eventually(readers, (n) => n === 51);
+    await eventually(readers, (n) => n === 51 + later);
     expect(await eventually(heartbeat, (status) => status === 200)).toBe(200);
     for (const queue of [DEAD_LETTERS, ...RETRY_LADDER.map(retryQueue)]) expect(await broker().ready(queue)).toBe(0);
   });
