@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import { Pool } from 'pg';
+import { OperatorError } from '../operator-error';
 import { type Database, openDatabase } from './database';
 import { type SchemaEngine, startSchemaEngine } from './schema-engine';
 
@@ -41,8 +42,28 @@ export async function migrate(url: string): Promise<string[]> {
       },
       { maxWait: 30_000, timeout: 3_600_000 },
     );
+  } catch (error) {
+    throw refusalOf(error) ?? error;
   } finally {
     await lock.$disconnect();
+  }
+}
+
+/** What only an operator can mend, by the engine's codes (https://www.prisma.io/docs/orm/reference/error-reference). */
+function refusalOf(error: unknown): OperatorError | null {
+  switch ((error as { code?: unknown }).code) {
+    case 'P3005':
+      return new OperatorError(
+        'The database has tables that are not OneContact’s: set DATABASE_URL to an empty database of its own.',
+        { cause: error },
+      );
+    case 'P3009':
+      return new OperatorError(
+        'A migration failed here before (its log is in the table _prisma_migrations): mend the cause, run `prisma migrate resolve --rolled-back NAME`, then migrate again.',
+        { cause: error },
+      );
+    default:
+      return null;
   }
 }
 

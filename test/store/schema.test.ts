@@ -31,6 +31,16 @@ describe('the schema', () => {
     await migrated.sql(`DELETE FROM _prisma_migrations WHERE id = 'x'`);
   });
 
+  it('is put into no database that has tables of others, and the refusal says what to do', async () => {
+    const foreign = await freshDatabase({ migrated: false });
+    try {
+      await foreign.sql('CREATE TABLE theirs (id int)');
+      await expect(migrate(foreign.url)).rejects.toThrow(/tables that are not OneContact’s: set DATABASE_URL/);
+    } finally {
+      await foreign.drop();
+    }
+  });
+
   it('is in the migrations what schema.prisma says, but for what Prisma has no words for', async () => {
     await derived.sql(await scriptOf(readFileSync(SCHEMA, 'utf8'), derived.url));
     expect(await shapeOf(migrated)).toEqual(await shapeOf(derived));
