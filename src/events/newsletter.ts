@@ -8,12 +8,11 @@ import type { JsonObject } from './json';
 import { cut, distinct, NewsletterNames, Text } from './text';
 import { fromSeconds, timeProblem } from './time';
 import { traceId } from './trigger';
+import { asUuid } from './uuid';
 
 const MAX_NAME = 200;
 const MAX_SOURCE_URL = 2_000;
 const MAX_REASON = 1_000;
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export const NEWSLETTER_TYPES = ['newsletter.subscribe', 'newsletter.unsubscribe', 'newsletter.confirm'] as const;
 const KNOWN = new Set<unknown>(NEWSLETTER_TYPES);
@@ -106,7 +105,8 @@ function addresseeOf({ email, token }: Message): NewsletterEvent['to'] | Invalid
     return normalised.ok ? { address: normalised.address } : invalid('invalid_address', `email: ${normalised.problem}`);
   }
   if (token === undefined) return invalid('invalid_address', 'email: is missing, and so is token');
-  return UUID.test(token) ? { token: token.toLowerCase() } : invalid('unknown_token', 'token: is no uuid');
+  const uuid = asUuid(token);
+  return uuid === undefined ? invalid('unknown_token', 'token: is no uuid') : { token: uuid };
 }
 
 function profileOf(data: Message): Profile {

@@ -1,16 +1,18 @@
 /** Texts from outside as keys of contacts; undefined for what cannot be one. */
 import { normaliseAddress } from '../contacts/address';
+import { asUuid } from '../events/uuid';
 import type { Key } from '../store/find-contact';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const UID = /^[0-9a-f]{32}$/i;
 
 export function tokenKey(text: string): Key | undefined {
-  return UUID.test(text) ? { by: 'token', token: text.toLowerCase() } : undefined;
+  const token = asUuid(text);
+  return token === undefined ? undefined : { by: 'token', token };
 }
 
 export function idKey(text: string): Extract<Key, { by: 'id' }> | undefined {
-  return UUID.test(text) ? { by: 'id', id: text.toLowerCase() } : undefined;
+  const id = asUuid(text);
+  return id === undefined ? undefined : { by: 'id', id };
 }
 
 export function accountKey(text: string): Key | undefined {

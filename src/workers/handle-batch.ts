@@ -16,7 +16,7 @@ export interface BatchContext {
   onApplied(applied: Applied): void;
   /** The database cannot be used; said again with each attempt. */
   onAway(): void;
-  /** A batch went through. */
+  /** It can be used: a batch went through, or failed for a reason of its own. */
   onBack(): void;
 }
 
@@ -56,6 +56,7 @@ export async function handleBatch(events: readonly ContactEvent[], context: Batc
         if (stopping.aborted) return null;
         continue;
       }
+      onBack();
       if (failure.kind === 'transient' && attempt < ATTEMPTS) {
         await delay(Math.random() * 20 * 2 ** attempt);
         attempt += 1;

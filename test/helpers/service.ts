@@ -2,31 +2,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/broker/names';
-import type { ServiceConfig } from '../../src/config';
+import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../../src/config';
 import type { ContactEvent } from '../../src/contacts/event';
 import { type Service, startService } from '../../src/main';
 import { silent, type TestBroker } from './broker';
 import type { TestDatabase } from './database';
 
-export const config = (
-  urls: { amqpUrl: string; databaseUrl: string },
-  more: Partial<ServiceConfig> = {},
-): ServiceConfig => ({
-  httpHost: '127.0.0.1',
-  httpPort: 0,
-  apiKey: null,
-  logLevel: 'silent',
-  batchSize: 500,
-  prefetch: 1000,
-  concurrency: 2,
-  mergeMode: 'on',
-  mergePercent: 100,
-  tokenPolicy: 'address',
-  shutdownTimeoutMs: 20_000,
-  erasureKey: null,
-  ...urls,
-  ...more,
-});
+/** The defaults, silent, on any free port. */
+export const config = (urls: { amqpUrl: string; databaseUrl: string }): ServiceConfig =>
+  readConfig(
+    { AMQP_URL: urls.amqpUrl, DATABASE_URL: urls.databaseUrl, HTTP_PORT: '0', LOG_LEVEL: 'silent' },
+    SERVICE_NEEDS,
+  );
 
 export function startOn(broker: TestBroker, database: TestDatabase, log: Logger = silent): Promise<Service> {
   return startService(config({ amqpUrl: broker.url, databaseUrl: database.url }), { log });

@@ -49,4 +49,21 @@ describe('with the database away', () => {
     expect(await eventually(heartbeat, (status) => status === 200)).toBe(200);
     for (const queue of [DEAD_LETTERS, ...RETRY_LADDER.map(retryQueue)]) expect(await broker().ready(queue)).toBe(0);
   });
+
+  it('consumption goes on once it is back, also when all that was waiting fails then for a reason of its own', async () => {
+    await database.sql(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison%') EXECUTE FUNCTION refuse()`);
+    const before = await readers();
+    proxy.down();
+    await publish(broker(), signup('poison', ['x'], 1));
+    await eventually(heartbeat, (status) => status === 500);
+    proxy.restore();
+    await eventually(
+      () => broker().ready(retryQueue(RETRY_LADDER[0])),
+      (n) => n === 1,
+    );
+    await publish(broker(), signup('after', ['x'], 1));
+    await eventually(readers, (n) => n === before + 1);
+  });
 });
