@@ -33,13 +33,14 @@ export const Variables = z.object({
   PREFETCH: integer(1, 65_535).default(1000).describe('Messages of a queue that the broker sends ahead of their acks'),
   CONCURRENCY: integer(1, 64).default(2).describe('Batches in flight'),
   MERGE_MODE: choice('on', 'observe')
-    .refine((mode) => mode === 'on', 'observe is not available in this version: leave it at on')
     .default('on')
-    .describe('`on`: contacts of one person are merged'),
+    .describe(
+      '`on`: contacts of one person are merged. `observe`: a claim that would take an address from a contact is held, ' +
+        'listed by `collisions list`, and counts once `collisions resolve` releases it',
+    ),
   MERGE_PERCENT: integer(0, 100)
-    .refine((percent) => percent === 100, 'less than 100 is not available in this version: leave it at 100')
     .default(100)
-    .describe('Share of the accounts that merge, by a hash of their uid'),
+    .describe('Share of the accounts that merge, by a hash of their uid; the others are observed'),
   TOKEN_POLICY: choice('address', 'account')
     .default('address')
     .describe(

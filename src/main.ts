@@ -13,6 +13,7 @@ import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
 import { makeMetrics } from './workers/metrics';
 import { Relay } from './workers/relay';
+import { observer } from './workers/rollout';
 
 export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
 export type Part = (typeof PARTS)[number];
@@ -75,7 +76,7 @@ export async function startService(
           connection: consuming,
           publisher,
           db,
-          apply: { tokenPolicy: config.tokenPolicy },
+          apply: { tokenPolicy: config.tokenPolicy, observes: observer(config) },
           batchSize: config.batchSize,
           prefetch: config.prefetch,
           concurrency: config.concurrency,

@@ -109,10 +109,13 @@ describe('readConfig', () => {
     for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.evil.test']) expect(isLoopback(host)).toBe(false);
   });
 
-  it('says of what is not there yet that it is not', () => {
-    const lines = problems({ ...URLS, MERGE_MODE: 'observe', MERGE_PERCENT: '50' });
-    expect(lines.slice(1).every((line) => line.includes('not available in this version'))).toBe(true);
-    expect(readConfig({ ...URLS, MERGE_MODE: 'on', MERGE_PERCENT: '100' }, START).mergePercent).toBe(100);
+  it('takes observe mode and a percentage of the accounts', () => {
+    const { mergeMode, mergePercent } = readConfig({ ...URLS, MERGE_MODE: 'observe', MERGE_PERCENT: '5' }, START);
+    expect([mergeMode, mergePercent]).toEqual(['observe', 5]);
+    expect(problems({ ...URLS, MERGE_MODE: 'off', MERGE_PERCENT: '101' }).slice(1)).toEqual([
+      '  MERGE_MODE: must be one of on, observe',
+      '  MERGE_PERCENT: must be a whole number from 0 to 100',
+    ]);
   });
 
   it('describes every variable', () => {

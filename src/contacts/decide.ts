@@ -3,8 +3,9 @@
  *
  * The events are taken one after the other, as if each came alone; what they change is told once, at the end.
  */
-import type { Contact, Directory, RetiredToken } from './directory';
-import type { ContactEvent, NewsletterEvent, Time } from './event';
+import type { Command, ReleaseCommand, UnblockCommand } from './command';
+import type { Contact, Directory, RetiredToken, StoredToken } from './directory';
+import type { ClaimEvent, ContactEvent, NewsletterEvent, Time } from './event';
 import {
   type AccountFacts,
   type AddressFacts,
@@ -16,11 +17,13 @@ import {
   type Origin,
   originKey,
 } from './facts';
-import { followClaim, followDeletion, followNewAddress, type World } from './follow';
+import { followClaim, followDeletion, followNewAddress, takes, type World } from './follow';
 import type { MergePlan } from './merge';
 import { erasOf, primaryOf } from './ownership';
 import { accountFacts, addressFacts, choicesOf, claimOf } from './record';
 import type { TokenPolicy } from './tokens';
+import { type Undone, type UndoRefusal, undo } from './undo';
+import { type Cause, type EmailChange, PrimaryWatch, type Review } from './watch';
 
 /** What the store loaded, under locks, for all that the events may touch. `decide` consumes it. */
 export interface State {
@@ -34,6 +37,8 @@ export interface State {
 
 export interface Options {
   tokenPolicy: TokenPolicy;
+  /** Of this account, claims that would take an address from a contact wait for a decision (observe mode). */
+  observes(uid: string): boolean;
   mergeId(): string;
 }
 
@@ -42,22 +47,38 @@ export interface Changes {
   addresses: { facts: AddressFacts; contactId: string }[];
   accounts: { uid: string; contactId: string | null }[];
   claims: Claim[];
+  /** Stored claims that count now, or count no more. */
+  standings: Claim[];
   /** One for each key; some may be known already. */
   choices: Choice[];
   /** The contact of each origin of these choices: its version goes up if one of them is news. */
   contactOfOrigin: Map<string, string | undefined>;
   contacts: { created: Contact[]; changed: Contact[] };
   tokens: {
-    issued: { id: string; contactId: string }[];
+    issued: StoredToken[];
     retired: RetiredToken[];
-    moved: { id: string; contactId: string }[];
+    revived: StoredToken[];
+    moved: StoredToken[];
   };
   merges: MergePlan[];
+  undone: Undone[];
+  /** Blocks that were taken away. */
+  unblocked: UnblockCommand[];
+  emailChanges: EmailChange[];
+  reviews: Review[];
+  /** Claims that came and do not count, repetitions included, by why. */
+  uncounted: { held: number; blocked: number };
   /** Events that came to nothing, by their index: addressed by a token that nobody has, or whose contact was closed. */
   unknownTokens: number[];
+  /** Why the merge cannot be undone. Then nothing may be saved. */
+  refusal: UndoRefusal | null;
 }
 
-export function decide(state: State, events: readonly ContactEvent[], { tokenPolicy, mergeId }: Options): Changes {
+export function decide(
+  state: State,
+  steps: readonly (ContactEvent | Command)[],
+  { tokenPolicy, observes, mergeId }: Options,
+): Changes {
   const { facts, directory, rows, fresh } = state;
   const merges: MergePlan[] = [];
   const candidate: World['candidate'] = (kind, key) => {
@@ -67,31 +88,85 @@ export function decide(state: State, events: readonly ContactEvent[], { tokenPol
   const world: World = { facts, directory, merges, tokenPolicy, mergeId, candidate };
   const changed = { address: new Set<string>(), account: new Set<string>() };
   const claims: Claim[] = [];
+  const standings: Claim[] = [];
+  const undone: Undone[] = [];
+  const unblocked: UnblockCommand[] = [];
+  const uncounted = { held: 0, blocked: 0 };
   const choices = new Map<string, Choice>();
   const unknownTokens: number[] = [];
+  let refusal: UndoRefusal | null = null;
+  // Newsletter events move nothing.
+  const watch = steps.some(({ kind }) => kind !== 'newsletter') ? new PrimaryWatch(facts, directory) : null;
 
-  for (const [index, event] of events.entries()) {
-    switch (event.kind) {
-      case 'claim': {
-        learnAddress(addressFacts(event.address, event.at));
-        learnAccount(accountFacts(event));
-        const claim = claimOf(event);
-        const news = facts.learnClaim(claim);
-        if (news) claims.push(claim);
-        followClaim(world, event);
-        if (news) mark(directory.ofAccount(event.uid));
-        learnChoices(choicesOf(event));
+  for (const [index, step] of steps.entries()) {
+    switch (step.kind) {
+      case 'claim':
+        claimed(step);
+        look(step.uid, step);
         break;
-      }
       case 'deletion':
-        if (learnAccount({ uid: event.uid, deletedAt: event.at })) followDeletion(world, event);
+        if (learnAccount({ uid: step.uid, deletedAt: step.at })) followDeletion(world, step);
+        look(step.uid, step);
         break;
       case 'newsletter':
-        if (!newsletter(event)) unknownTokens.push(index);
+        if (!newsletter(step)) unknownTokens.push(index);
         break;
+      case 'release':
+        recount(step, facts.settleClaims(step.uid, step.address, 'counted', isHeld));
+        break;
+      case 'unblock':
+        unblocked.push(step);
+        recount(step, facts.forgetBlock(step.uid, step.address));
+        break;
+      case 'undo': {
+        const result = undo(world, step);
+        if (typeof result === 'string') {
+          refusal = result;
+        } else {
+          undone.push(result);
+          standings.push(...result.claims);
+        }
+        look(step.merge.uid, null);
+        break;
+      }
     }
   }
   return summary();
+
+  function claimed(event: ClaimEvent): void {
+    const { uid, trigger, at } = event;
+    const address = event.address.key;
+    learnAddress(addressFacts(event.address, at));
+    learnAccount(accountFacts(event));
+    const news = facts.learnClaim(claimOf(event));
+    const claim = facts.claim({ address, uid, at }) as Claim;
+    if (news && observes(uid) && takes(world, claim)) {
+      facts.settleClaims(uid, address, 'held', (known) => known === claim);
+    }
+    if (claim.standing !== 'counted') uncounted[claim.standing] += 1;
+    followClaim(world, { uid, address, trigger, at });
+    if (news) {
+      claims.push(claim);
+      mark(directory.ofAccount(uid));
+    }
+    learnChoices(choicesOf(event));
+  }
+
+  /** Claims that count from now on: as if the last of them had just come. */
+  function recount({ uid, address }: ReleaseCommand | UnblockCommand, released: Claim[]): void {
+    standings.push(...released);
+    const last = released.reduce<Claim | null>((a, b) => (a && a.at > b.at ? a : b), null);
+    if (!last) return;
+    const trigger = { source: 'fxa' as const, event: last.event, id: last.eventId };
+    followClaim(world, { uid, address, trigger, at: last.at });
+    mark(directory.ofAccount(uid));
+    look(uid, { trigger, at: last.at });
+  }
+
+  function look(uid: string, cause: Cause): void {
+    watch?.look([directory.ofAccount(uid), ...directory.moved], cause && { trigger: cause.trigger, at: cause.at });
+    directory.moved.clear();
+  }
 
   function newsletter(event: NewsletterEvent): boolean {
     if ('address' in event.to) {
@@ -154,10 +229,10 @@ export function decide(state: State, events: readonly ContactEvent[], { tokenPol
     const contacts = [...directory.contacts.values()];
     const created = contacts.filter((contact) => !contact.known && (contact.state === 'live' || named.has(contact.id)));
     const kept = contacts.filter((contact) => contact.state === 'live' && contact.token !== null);
-    const tokens = kept.map((contact) => ({
-      ...(contact.token as NonNullable<Contact['token']>),
-      contactId: contact.id,
-    }));
+    const revived = new Set(directory.revivedTokens.map(({ id }) => id));
+    const tokens = kept
+      .map((contact) => ({ ...(contact.token as NonNullable<Contact['token']>), contactId: contact.id }))
+      .filter(({ id }) => !revived.has(id));
     return {
       addresses: [...rows.address.keys()].filter(differs('address')).map((address) => ({
         facts: facts.addresses.get(address) as AddressFacts,
@@ -167,6 +242,7 @@ export function decide(state: State, events: readonly ContactEvent[], { tokenPol
         .filter(differs('account'))
         .map((uid) => ({ uid, contactId: directory.ofAccount(uid)?.id ?? null })),
       claims,
+      standings,
       choices: [...choices.values()],
       contactOfOrigin: new Map([...choices.values()].map(({ origin }) => [originKey(origin), contactOf(origin)?.id])),
       contacts: { created, changed: contacts.filter((contact) => contact.known && contact.changed) },
@@ -174,16 +250,25 @@ export function decide(state: State, events: readonly ContactEvent[], { tokenPol
         issued: tokens.filter((token) => token.storedWith === null),
         moved: tokens.filter((token) => token.storedWith !== null && token.storedWith !== token.contactId),
         retired: directory.retiredTokens,
+        revived: directory.revivedTokens,
       },
       // A survivor that was closed later in the batch leaves nobody to tell.
       merges: merges.map((merge) => ({
         ...merge,
         announced: merge.announced && rootOf(merge.survivorId).state === 'live',
       })),
+      undone,
+      unblocked,
+      emailChanges: watch?.emailChanges() ?? [],
+      reviews: watch?.reviews() ?? [],
+      uncounted,
       unknownTokens,
+      refusal,
     };
   }
 }
+
+const isHeld = (claim: Claim): boolean => claim.standing === 'held';
 
 const mark = (contact: Contact | null): void => {
   if (contact) contact.changed = true;

@@ -26,6 +26,11 @@ export interface Token {
   storedWith: string | null;
 }
 
+export interface StoredToken {
+  id: string;
+  contactId: string;
+}
+
 export interface RetiredToken {
   id: string;
   contactId: string;
@@ -42,7 +47,11 @@ export interface Ids {
 
 export class Directory {
   readonly contacts = new Map<string, Contact>();
+  /** Those that something came to or left, until the reader clears it. */
+  readonly moved = new Set<Contact>();
   readonly retiredTokens: RetiredToken[] = [];
+  /** Retired before, live again. */
+  readonly revivedTokens: StoredToken[] = [];
   readonly #contactOf = { address: new Map<string, string>(), account: new Map<string, string>() };
   readonly #addresses = new Map<string, Set<string>>();
   readonly #account = new Map<string, string>();
@@ -106,10 +115,10 @@ export class Directory {
     if (old === contact) return;
     if (old) {
       this.#addresses.get(old.id)?.delete(address);
-      old.changed = true;
+      this.#mark(old);
     }
     this.#put('address', address, contact.id);
-    contact.changed = true;
+    this.#mark(contact);
   }
 
   /** Makes a contact the account's; an account that was on it before (a deleted one) leaves it. */
@@ -117,7 +126,7 @@ export class Directory {
     const before = this.accountOf(contact);
     if (before !== null) this.#contactOf.account.delete(before);
     this.#put('account', uid, contact.id);
-    contact.changed = true;
+    this.#mark(contact);
   }
 
   detach(uid: string): void {
@@ -125,7 +134,7 @@ export class Directory {
     if (!contact) return;
     this.#account.delete(contact.id);
     this.#contactOf.account.delete(uid);
-    contact.changed = true;
+    this.#mark(contact);
   }
 
   /** Ends a contact that has nothing left. Whatever was merged into it before is in `into` now: never a chain. */
@@ -142,10 +151,35 @@ export class Directory {
     }
   }
 
+  /** Lets a merged contact live again; those that had been merged into it before lead to it again. */
+  revive(contact: Contact, followers: readonly string[]): void {
+    contact.state = 'live';
+    contact.mergedInto = null;
+    contact.changed = true;
+    for (const id of followers) {
+      const follower = this.contacts.get(id);
+      if (!follower || follower.mergedInto === null) continue;
+      follower.mergedInto = contact.id;
+      follower.changed = true;
+    }
+  }
+
+  /** Gives a contact the token that it had before; a new one where it had none that anybody knew. */
+  reviveToken(contact: Contact, token: string | null): void {
+    contact.token = { id: token ?? this.#ids.token(), storedWith: token === null ? null : contact.id };
+    contact.changed = true;
+    if (token !== null) this.revivedTokens.push({ id: token, contactId: contact.id });
+  }
+
   /** Takes a contact's token away. One that nobody can have seen leaves no trace. */
   retireToken(contact: Contact, mergeId: string | null): void {
     if (contact.token?.storedWith) this.retiredTokens.push({ id: contact.token.id, contactId: contact.id, mergeId });
     contact.token = null;
+  }
+
+  #mark(contact: Contact): void {
+    contact.changed = true;
+    this.moved.add(contact);
   }
 
   #get(id: string | undefined): Contact | null {

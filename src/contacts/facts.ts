@@ -45,6 +45,31 @@ export interface Claim {
   eventId: string;
 }
 
+/** After an undo: claims of this account on this address, made after `since`, do not count until it is unblocked. */
+export interface Block {
+  uid: string;
+  address: string;
+  /** When the era began that had passed to the account; minus infinity where the address had stood alone. */
+  since: Time;
+}
+
+/**
+ * A merge that was undone. While it stood, one token opened both sides, and whoever opted out meant all their email:
+ * an opt-out on either side in that time counts for both.
+ */
+export interface UndoneMerge {
+  mergeId: string;
+  /** The survivor's account. */
+  uid: string;
+  /** The retired contact's account; null where its address stood alone. */
+  claimant: string | null;
+  /** The retired side's. */
+  addresses: readonly string[];
+  /** From the event time of what triggered the merge until the undo. */
+  from: Time;
+  until: Time;
+}
+
 export type Act = 'subscribe' | 'unsubscribe' | 'confirm' | 'opt_out';
 
 export interface Origin {
@@ -95,6 +120,10 @@ const detail = (choice: Choice): string =>
 export const choiceKey = (choice: Choice): string => `${choice.newsletter}\u0000${choice.at}`;
 export const originKey = (origin: Origin): string => `${origin.kind}\u0000${origin.key}`;
 
+const claimKey = ({ address, uid, at }: Pick<Claim, 'address' | 'uid' | 'at'>): string =>
+  `${address}\u0000${uid}\u0000${at}`;
+const blockKey = (uid: string, address: string): string => `${uid}\u0000${address}`;
+
 /** Facts in memory: those of a batch and of all that it touches, or all there are. */
 export class Facts {
   readonly addresses = new Map<string, AddressFacts>();
@@ -103,7 +132,9 @@ export class Facts {
   revision = 0;
   readonly #claimsOn = new Map<string, Claim[]>();
   readonly #claimsBy = new Map<string, Claim[]>();
-  readonly #claims = new Set<string>();
+  readonly #claims = new Map<string, Claim>();
+  readonly #blocks = new Map<string, Block>();
+  readonly #undone = new Map<string, UndoneMerge>();
   readonly #choices = new Map<string, Map<string, Choice>>();
 
   claimsOn(address: string): readonly Claim[] {
@@ -114,8 +145,18 @@ export class Facts {
     return this.#claimsBy.get(uid) ?? [];
   }
 
+  /** What is known of a claim, by its key. */
+  claim(key: Pick<Claim, 'address' | 'uid' | 'at'>): Claim | undefined {
+    return this.#claims.get(claimKey(key));
+  }
+
   choicesAt(origin: Origin): Iterable<Choice> {
     return this.#choices.get(originKey(origin))?.values() ?? [];
+  }
+
+  /** Merges that were undone, each once. */
+  get undone(): Iterable<UndoneMerge> {
+    return this.#undone.values();
   }
 
   deletedAt(uid: string): Time | undefined {
@@ -163,11 +204,14 @@ export class Facts {
     return changed;
   }
 
-  learnClaim(claim: Claim): boolean {
-    const key = `${claim.address}\u0000${claim.uid}\u0000${claim.at}`;
+  /** A claim that a block covers is blocked. What is decided of a claim that is known already stays. */
+  learnClaim(news: Claim): boolean {
+    const key = claimKey(news);
     if (this.#claims.has(key)) return false;
-    this.#claims.add(key);
     this.revision += 1;
+    const block = this.#blocks.get(blockKey(news.uid, news.address));
+    const claim: Claim = block && news.at > block.since ? { ...news, standing: 'blocked' } : { ...news };
+    this.#claims.set(key, claim);
     const on = this.#claimsOn.get(claim.address) ?? [];
     const by = this.#claimsBy.get(claim.uid) ?? [];
     on.push(claim);
@@ -175,6 +219,32 @@ export class Facts {
     this.#claimsOn.set(claim.address, on);
     this.#claimsBy.set(claim.uid, by);
     return true;
+  }
+
+  /** Sets which claims of an account on an address count. @returns those for which this is news */
+  settleClaims(uid: string, address: string, standing: Claim['standing'], which: (claim: Claim) => boolean): Claim[] {
+    const settled = this.claimsBy(uid).filter(
+      (claim) => claim.address === address && claim.standing !== standing && which(claim),
+    );
+    for (const claim of settled) claim.standing = standing;
+    if (settled.length > 0) this.revision += 1;
+    return settled;
+  }
+
+  /** @returns the claims that count no more */
+  learnBlock(block: Block): Claim[] {
+    this.#blocks.set(blockKey(block.uid, block.address), block);
+    return this.settleClaims(block.uid, block.address, 'blocked', (claim) => claim.at > block.since);
+  }
+
+  /** @returns the claims that count again */
+  forgetBlock(uid: string, address: string): Claim[] {
+    this.#blocks.delete(blockKey(uid, address));
+    return this.settleClaims(uid, address, 'counted', (claim) => claim.standing === 'blocked');
+  }
+
+  learnUndone(merge: UndoneMerge): void {
+    this.#undone.set(merge.mergeId, merge);
   }
 
   learnChoice(choice: Choice): boolean {
@@ -195,6 +265,7 @@ export class Facts {
     { claim, deletionOf }: { claim?: (claim: Claim) => boolean; deletionOf?: string | null },
   ): Facts {
     const others = new Facts();
+    for (const merge of this.undone) others.learnUndone(merge);
     for (const address of addresses) {
       const known = this.addresses.get(address);
       if (known) others.learnAddress(known);

@@ -15,14 +15,19 @@ import {
   type Origin,
   PROFILE_FIELDS,
   type ProfileField,
+  type UndoneMerge,
 } from './facts';
 import { languageOf } from './language';
-import { addressesClaimedBy, erasClaimedBy, erasOf, type Person, primaryOf } from './ownership';
+import { addressesClaimedBy, counts, erasClaimedBy, erasOf, type Person, primaryOf } from './ownership';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
   /** Since when: the choice itself, the opt-out that ended it, or the confirmation that began it. */
   since: Time;
+  /** The time of the latest choice about the newsletter: the one that decides. */
+  chosenAt: Time;
+  /** What made it so: that choice, or what came of it. */
+  by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
 }
 
 export interface View {
@@ -31,6 +36,8 @@ export interface View {
   account: string | null;
   primary: string | null;
   profile: Record<ProfileField, string | null>;
+  /** The same with the times at which it was learned; absent is what nobody ever said. */
+  learned: Partial<Record<ProfileField, Dated>>;
   optedOut: boolean;
   doubleOptIn: boolean;
   newsletters: Map<string, Subscription>;
@@ -45,39 +52,44 @@ export function fold(facts: Facts, person: Person): View {
     addresses: person.addresses,
     account: live ? person.uid : null,
     primary: person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid),
-    profile: seen.profile,
+    profile: Object.fromEntries(
+      PROFILE_FIELDS.map((field) => [field, seen.learned[field]?.value ?? null]),
+    ) as View['profile'],
+    learned: seen.learned,
     optedOut: optedOutBy(optOuts, proofs, Number.POSITIVE_INFINITY),
     doubleOptIn: (person.uid !== null && person.addresses.length > 0) || proofs.length > 0,
     newsletters: subscriptions(seen.choices, optOuts, proofs),
   };
 }
 
-interface Seen {
+interface Seen extends Pick<View, 'learned'> {
   choices: Choice[];
-  profile: Record<ProfileField, string | null>;
 }
 
 /** All facts that count for a person. */
 function look(facts: Facts, person: Person, live: boolean): Seen {
   const choices: Choice[] = [];
-  const profile: Partial<Record<ProfileField, Dated>> = {};
+  const learned: View['learned'] = {};
   const learn = (field: ProfileField, value: Dated | undefined): void => {
-    const best = latest(profile[field], value);
-    if (best) profile[field] = best;
+    const best = latest(learned[field], value);
+    if (best) learned[field] = best;
   };
   const lookAt = (address: string, within: (at: Time) => boolean): void => {
     for (const choice of facts.choicesAt({ kind: 'address', key: address }))
       if (within(choice.at)) choices.push(choice);
-    const learned = facts.addresses.get(address)?.profile ?? {};
+    const profile = facts.addresses.get(address)?.profile ?? {};
     for (const field of PROFILE_FIELDS) {
-      const value = learned[field];
+      const value = profile[field];
       if (value && within(value.at)) learn(field, value);
     }
   };
 
   const { uid } = person;
   if (uid === null) {
-    for (const address of person.addresses) lookAt(address, () => true);
+    for (const address of person.addresses) {
+      lookAt(address, () => true);
+      choices.push(...optOutsMeantFor(facts, address, () => true));
+    }
   } else {
     choices.push(...refusalsOf(facts, uid));
     if (live) {
@@ -89,11 +101,12 @@ function look(facts: Facts, person: Person, live: boolean): Seen {
     }
     for (const address of addressesClaimedBy(facts, uid)) {
       const mine = erasOf(facts, address).filter((era) => era.owner === uid);
-      lookAt(address, (at) => mine.some((era) => era.from < at && at <= era.until));
+      const within = (at: Time): boolean => mine.some((era) => era.from < at && at <= era.until);
+      lookAt(address, within);
+      choices.push(...optOutsMeantFor(facts, address, within));
     }
   }
-  const values = PROFILE_FIELDS.map((field) => [field, profile[field]?.value ?? null]);
-  return { choices, profile: Object.fromEntries(values) as Seen['profile'] };
+  return { choices, learned };
 }
 
 /**
@@ -102,18 +115,72 @@ function look(facts: Facts, person: Person, live: boolean): Seen {
  * "no". May repeat what the view has already.
  */
 function refusalsOf(facts: Facts, uid: string): Choice[] {
-  const refusals: Choice[] = [];
-  const line = new Set([uid]); // grows while it is walked
-  for (const member of line) {
-    refusals.push(...refusalsIn(facts, { kind: 'account', key: member }, () => true));
-    for (const address of addressesClaimedBy(facts, member)) {
-      const theirs = erasClaimedBy(facts, address, member);
-      const within = (at: Time): boolean => theirs.some((era) => era.from < at && at <= era.until);
-      refusals.push(...refusalsIn(facts, { kind: 'address', key: address }, within));
-      for (const { heirOf } of theirs) if (heirOf !== null) line.add(heirOf);
-    }
+  const line = lineOf(facts, uid);
+  const refusals = line.flatMap((member) => ownRefusals(facts, member));
+  for (const merge of facts.undone) {
+    if (line.includes(merge.uid)) refusals.push(...optOutsOfRetired(facts, merge));
+    if (merge.claimant !== null && line.includes(merge.claimant)) refusals.push(...optOutsOfSurvivor(facts, merge));
   }
   return refusals;
+}
+
+/** An account, and the deleted ones that passed an era to it, and to them. */
+function lineOf(facts: Facts, uid: string): string[] {
+  const line = new Set([uid]); // grows while it is walked
+  for (const member of line) {
+    for (const address of addressesClaimedBy(facts, member)) {
+      for (const { heirOf } of erasClaimedBy(facts, address, member)) if (heirOf !== null) line.add(heirOf);
+    }
+  }
+  return [...line];
+}
+
+function ownRefusals(facts: Facts, uid: string): Choice[] {
+  const refusals = refusalsIn(facts, { kind: 'account', key: uid }, () => true);
+  for (const address of addressesClaimedBy(facts, uid)) {
+    const theirs = erasClaimedBy(facts, address, uid);
+    const within = (at: Time): boolean => theirs.some((era) => era.from < at && at <= era.until);
+    refusals.push(...refusalsIn(facts, { kind: 'address', key: address }, within));
+  }
+  return refusals;
+}
+
+/** Opt-outs of the survivor's account, made while a merge stood that was undone later: whoever has the address then. */
+function optOutsMeantFor(facts: Facts, address: string, within: (at: Time) => boolean): Choice[] {
+  const optOuts: Choice[] = [];
+  for (const merge of facts.undone) {
+    if (!merge.addresses.includes(address)) continue;
+    const until = endAt(facts, merge, address);
+    optOuts.push(...optOutsOfSurvivor(facts, merge).filter(({ at }) => at <= until && within(at)));
+  }
+  return optOuts;
+}
+
+/** What the survivor's side of a merge that was undone opted out of while it stood; its addresses' choices included. */
+function optOutsOfSurvivor(facts: Facts, merge: UndoneMerge): Choice[] {
+  return lineOf(facts, merge.uid)
+    .flatMap((member) => ownRefusals(facts, member))
+    .filter(({ act, at }) => act === 'opt_out' && merge.from <= at && at <= merge.until);
+}
+
+/** The same of the retired side: at its addresses, and in the account that it had. */
+function optOutsOfRetired(facts: Facts, merge: UndoneMerge): Choice[] {
+  const inAccount = merge.claimant === null ? [] : ownRefusals(facts, merge.claimant);
+  const atAddresses = merge.addresses.flatMap((address) => {
+    const until = endAt(facts, merge, address);
+    return refusalsIn(facts, { kind: 'address', key: address }, (at) => at <= until);
+  });
+  return [...inAccount, ...atAddresses].filter(
+    ({ act, at }) => act === 'opt_out' && merge.from <= at && at <= merge.until,
+  );
+}
+
+/** Until when an address was that of a merge: the undo, or before it a claim of somebody else. */
+function endAt(facts: Facts, { uid, claimant, from, until }: UndoneMerge, address: string): Time {
+  const others = facts
+    .claimsOn(address)
+    .filter((claim) => claim.at > from && claim.uid !== uid && claim.uid !== claimant && counts(facts, claim));
+  return Math.min(until, ...others.map(({ at }) => at));
 }
 
 function refusalsIn(facts: Facts, origin: Origin, within: (at: Time) => boolean): Choice[] {
@@ -143,13 +210,16 @@ function subscriptions(choices: Choice[], optOuts: Time[], proofs: Time[]): Map<
 
 /** The state that the latest choices about one newsletter (all of one time) leave. */
 function subscription(last: Choice[], choices: Choice[], optOuts: Time[], proofs: Time[]): Subscription {
-  const at = (last[0] as Choice).at;
-  if (last.some(isRefusal)) return { state: 'unsubscribed', since: at };
-  const ended = optOuts.filter((time) => time >= at);
-  if (ended.length > 0) return { state: 'unsubscribed', since: Math.min(...ended) };
+  const chosenAt = (last[0] as Choice).at;
+  if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'choice' };
+  const ended = optOuts.filter((time) => time >= chosenAt);
+  if (ended.length > 0) return { state: 'unsubscribed', since: Math.min(...ended), chosenAt, by: 'opt_out' };
   const beginnings = last.map((choice) => beginning(choice, choices, optOuts, proofs));
   const since = Math.min(...beginnings);
-  return since === Number.POSITIVE_INFINITY ? { state: 'unsubscribed', since: at } : { state: 'subscribed', since };
+  if (since === Number.POSITIVE_INFINITY) {
+    return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'unconfirmed' };
+  }
+  return { state: 'subscribed', since, chosenAt, by: since === chosenAt ? 'choice' : 'confirmation' };
 }
 
 /** When a subscription begins: an unproven one made while opted out only with a later `confirm` at its origin. */

@@ -4,8 +4,8 @@
  * which ids and tokens live on, and who is told.
  */
 import type { Contact, Directory } from './directory';
-import type { ClaimEvent, DeletionEvent } from './event';
-import type { Facts } from './facts';
+import type { DeletionEvent, Trigger } from './event';
+import type { Claim, Facts } from './facts';
 import { executeMerge, type MergeCause, type MergePlan, planMerge } from './merge';
 import { addressesClaimedBy, addressesOwnedBy, counts, lastClaimed, ownerOf, passedTo, primaryOf } from './ownership';
 import type { TokenPolicy } from './tokens';
@@ -26,8 +26,11 @@ export function followNewAddress({ directory, candidate }: World, address: strin
   if (!directory.ofAddress(address)) directory.place(address, directory.open(candidate('address', address)));
 }
 
+/** A claim with the event that carried it. */
+export type FollowedClaim = Pick<Claim, 'uid' | 'address' | 'at'> & { trigger: Trigger };
+
 /** After the claim was learned. */
-export function followClaim(world: World, { uid, address: { key: address }, trigger, at }: ClaimEvent): void {
+export function followClaim(world: World, { uid, address, trigger, at }: FollowedClaim): void {
   const { facts, directory, candidate } = world;
   if (ownerOf(facts, address) === uid) {
     const move = take(world, address, uid);
@@ -77,6 +80,19 @@ export function followDeletion(world: World, { uid, trigger, at }: DeletionEvent
   settle(world, { from: own, to: into, passed }, cause);
 }
 
+/** Whether a claim that was learned takes an address from a contact. Joining a contact takes nothing. */
+export function takes({ facts, directory }: World, { uid, address }: Pick<Claim, 'uid' | 'address'>): boolean {
+  const from = directory.ofAddress(address);
+  if (from === null || ownerOf(facts, address) !== uid || from === directory.ofAccount(uid)) return false;
+  return !joins({ facts, directory }, from, address, uid);
+}
+
+/** One person, one address: the account has no contact yet, and the address's has no other address. */
+function joins({ facts, directory }: Pick<World, 'facts' | 'directory'>, from: Contact, address: string, uid: string) {
+  const passed = passedTo(facts, address, directory.accountOf(from), uid);
+  return passed && !directory.ofAccount(uid) && directory.addressesOf(from).length === 1;
+}
+
 interface Cause extends Omit<MergeCause, 'primaryHeldBy' | 'claimant'> {
   /** The addresses that left the contact in this event. */
   moved: string[];
@@ -102,12 +118,12 @@ function take(world: World, address: string, uid: string): (Move & { claimant: s
     directory.place(address, to);
     return null;
   }
-  const claimant = directory.accountOf(from);
-  const passed = passedTo(facts, address, claimant, uid);
-  if (!own && passed && directory.addressesOf(from).length === 1) {
-    directory.attach(uid, from); // one person, one address: nothing is retired, nobody's token changes
+  if (joins(world, from, address, uid)) {
+    directory.attach(uid, from); // nothing is retired, nobody's token changes
     return null;
   }
+  const claimant = directory.accountOf(from);
+  const passed = passedTo(facts, address, claimant, uid);
   const to = own ?? directory.open(candidate('account', uid));
   if (!own) directory.attach(uid, to);
   directory.place(address, to);

@@ -39,6 +39,23 @@ export interface MergePlan extends MergeCause {
   announced: boolean;
 }
 
+/** A merge as the ledger has it: what undoing it takes. */
+export interface MergeRecord {
+  id: string;
+  uid: string;
+  claimant: string | null;
+  survivorId: string;
+  retiredId: string;
+  addresses: readonly string[];
+  /** The event time of what triggered it. */
+  at: Time;
+  /** The side whose token stayed, and both tokens; null for a side that had none. */
+  tokenSide: 'survivor' | 'retired';
+  tokenKept: string | null;
+  tokenRetired: string | null;
+  announced: boolean;
+}
+
 export function planMerge(
   id: string,
   survivor: Contact,

@@ -123,6 +123,15 @@ export function passedTo(facts: Facts, address: string, claimant: string | null,
   return !era || era.owner === owner;
 }
 
+/**
+ * When the era began that passed from `claimant` at this address, exclusive: claims made since are those that took it.
+ * Minus infinity where the address had stood alone.
+ */
+export function passedSince(facts: Facts, address: string, claimant: string | null): Time {
+  const era = claimant === null ? undefined : erasClaimedBy(facts, address, claimant).at(-1);
+  return era?.from ?? Number.NEGATIVE_INFINITY;
+}
+
 /** One person by the claims: an account (live, or deleted and still owning) with its addresses, or a lone address. */
 export interface Person {
   uid: string | null;

@@ -16,13 +16,13 @@ export const TriggerBody = z.object({
   event_time: Instant,
 });
 
-/** The contact that lives on, as it is after the merge. */
-export const SurvivorBody = z.object({
+/** A contact as it is from now on: the survivor of a merge, each side of an undone one. */
+export const ContactPart = z.object({
   contact_id: Uuid,
   primary_email: z
     .string()
     .nullable()
-    .describe('As typed: the address to mail; null when the contact lost its last address right after'),
+    .describe('As typed: the address to mail; null when the contact has none (any more)'),
   basket_token: Uuid.describe('The key to the preference centre that works from now on'),
   lang: z.string().nullable().describe('Lower-case, such as fr or pt-br'),
   format: z.string().nullable().describe('H or T'),
@@ -45,6 +45,8 @@ export const NewsletterStateBody = z.object({
   since: Instant.describe('Event time of the choice that counts'),
 });
 
+const Newsletters = z.record(z.string(), NewsletterStateBody).describe('By name; as in effect from now on');
+
 /** Which of the two tokens goes on working, and why. */
 export const TokenDecisionBody = z.object({
   policy: z.enum(['address', 'account']),
@@ -66,12 +68,41 @@ export const ContactMerged = z.object({
         'deletion: an account that owned no address any more was deleted',
     ),
   trigger: TriggerBody,
-  survivor: SurvivorBody,
+  survivor: ContactPart,
   retired: RetiredBody,
   former_addresses: z.array(NormalisedAddress).describe("The survivor's addresses besides its primary one"),
-  newsletters: z.record(z.string(), NewsletterStateBody).describe('By name; as in effect after the merge'),
+  newsletters: Newsletters,
   newsletters_added: z.array(z.string()).describe('Subscriptions that the survivor did not have before'),
   token: TokenDecisionBody,
 });
 
+/** `contact.unmerged`: a merge was taken back; each side has its own id, token and newsletters again. */
+export const ContactUnmerged = z.object({
+  merge_id: Uuid.describe('The merge that was undone; its contact.merged had this as its message id'),
+  unmerged_at: Instant,
+  survivor: ContactPart.extend({ newsletters: Newsletters }),
+  restored: ContactPart.extend({ newsletters: Newsletters }).describe('The contact that lives again, with its token'),
+  addresses: z.array(NormalisedAddress).describe('Those that went back to the restored contact'),
+});
+
+/** `contact.email_changed`: the primary address of a contact is another one now. */
+export const ContactEmailChanged = z.object({
+  changed_at: Instant,
+  trigger: TriggerBody.nullable().describe('Null when a person decided: an undo'),
+  contact: ContactPart,
+  former_email: z.string().nullable().describe('As typed; null when the account had no address before'),
+});
+
+/** `contact.review_needed`: a live account is left without an address, which another account proved to own. */
+export const ContactReviewNeeded = z.object({
+  needed_at: Instant,
+  reason: z.literal('no_address'),
+  trigger: TriggerBody.nullable().describe('Null when a person decided: an undo'),
+  contact: ContactPart,
+  former_email: z.string().nullable().describe('As typed; null when the account never had an address of its own'),
+});
+
 export type ContactMerged = z.infer<typeof ContactMerged>;
+export type ContactUnmerged = z.infer<typeof ContactUnmerged>;
+export type ContactEmailChanged = z.infer<typeof ContactEmailChanged>;
+export type ContactReviewNeeded = z.infer<typeof ContactReviewNeeded>;

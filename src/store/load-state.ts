@@ -1,3 +1,4 @@
+import type { Command } from '../contacts/command';
 import type { State } from '../contacts/decide';
 import { Directory, type Ids } from '../contacts/directory';
 import type { ContactEvent } from '../contacts/event';
@@ -7,6 +8,7 @@ import { accountFactsOf } from './account-rows';
 import { addressFactsOf } from './address-rows';
 import type { Queries } from './database';
 import { findReach, type Reach } from './find-reach';
+import { loadBlocks } from './load-blocks';
 import { loadClaims } from './load-claims';
 import { loadContacts, resolveTokens } from './load-contacts';
 import { lockAccounts } from './lock-accounts';
@@ -18,17 +20,27 @@ export class ReachGrew extends Error {
   readonly code = '40001';
 }
 
+/** What an event says, or what a person decides. */
+export type Step = ContactEvent | Command;
+
 /**
- * Locks and loads all that some events may touch, in a number of statements that does not depend on how many they are.
- * Newsletter events at addresses touch these alone: what their contacts hold besides is neither locked nor loaded.
+ * Locks and loads all that some events or commands may touch, in a number of statements that does not depend on how many
+ * they are. Newsletter events at addresses touch these alone: what their contacts hold besides is neither locked nor loaded.
  */
-export async function loadState(tx: Queries, events: readonly ContactEvent[], ids: Ids): Promise<State> {
+export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): Promise<State> {
+  const events = steps.filter(isEvent);
+  const commands = steps.filter((step) => !isEvent(step));
   const news = newsOf(events);
   const tokens = [...new Set(events.flatMap((event) => tokenOf(event) ?? []))];
+  const named = namedBy(commands);
   const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
-  const wide = news.accounts.size > 0 || tokens.length > 0;
+  const wide = news.accounts.size > 0 || tokens.length > 0 || commands.length > 0;
   const reach = wide
-    ? await findReach(tx, { addresses: claimed, uids: [...news.accounts.keys()], tokens })
+    ? await findReach(tx, {
+        addresses: [...claimed, ...named.addresses],
+        uids: [...news.accounts.keys(), ...named.uids],
+        tokens,
+      })
     : { addresses: [], uids: [] };
 
   const candidates = candidatesFor(events, ids);
@@ -46,9 +58,12 @@ export async function loadState(tx: Queries, events: readonly ContactEvent[], id
     },
     fresh: { address: addresses.fresh, account: accounts.fresh },
   };
+  // A row that was there is there no more: its person was erased in the meantime.
+  if ([...news.addresses.keys()].some((address) => !state.rows.address.has(address))) throw new ReachGrew();
+  if ([...news.accounts.keys()].some((uid) => !state.rows.account.has(uid))) throw new ReachGrew();
   for (const row of addresses.rows) state.facts.learnAddress(addressFactsOf(row));
   for (const row of accounts.rows) state.facts.learnAccount(accountFactsOf(row));
-  if (wide) await loadClaimsAndContacts(tx, state, reach, tokens);
+  if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts: named.contacts });
   // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
   else for (const { contactId } of placesIn(state)) state.directory.restore(contactId, 'live', null, 0, null);
   for (const { kind, key, contactId } of placesIn(state)) state.directory.restorePlace(kind, key, contactId);
@@ -59,18 +74,22 @@ async function loadClaimsAndContacts(
   tx: Queries,
   state: State,
   reach: Reach,
-  tokens: readonly string[],
+  { tokens, contacts: named }: { tokens: readonly string[]; contacts: readonly string[] },
 ): Promise<void> {
   const { facts, directory, rows } = state;
   // All claims on each of these addresses, and of each of these accounts: anything less would name wrong owners.
   const [within, whose] = [new Set(reach.addresses), new Set(rows.account.keys())];
+  const blocked = new Set<string>(); // a block has claims that it keeps from counting
   for (const claim of await loadClaims(tx, { addresses: [...within], uids: [...whose] })) {
     if (!within.has(claim.address) || !whose.has(claim.uid)) throw new ReachGrew();
     facts.learnClaim(claim);
+    if (claim.standing === 'blocked') blocked.add(claim.uid);
   }
+  if (blocked.size > 0) for (const block of await loadBlocks(tx, [...blocked])) facts.learnBlock(block);
   const targets = tokens.length === 0 ? [] : await resolveTokens(tx, tokens);
   const locked = new Set(placesIn(state).map(({ contactId }) => contactId));
-  const contacts = await loadContacts(tx, [...new Set([...locked, ...targets.map((target) => target.contact_id)])]);
+  const others = targets.map((target) => target.contact_id);
+  const contacts = await loadContacts(tx, [...new Set([...locked, ...others, ...named])]);
   for (const { id, state, merged_into, version, token } of contacts) {
     directory.restore(id, state, merged_into, version, token);
   }
@@ -93,6 +112,26 @@ function placesIn({ rows, fresh }: State): Place[] {
       contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },
     ),
   );
+}
+
+const isEvent = (step: Step): step is ContactEvent =>
+  step.kind === 'claim' || step.kind === 'deletion' || step.kind === 'newsletter';
+
+/** Whom commands name: all of it is known already. */
+function namedBy(commands: readonly Command[]): Reach & { contacts: string[] } {
+  const named = { addresses: [] as string[], uids: [] as string[], contacts: [] as string[] };
+  for (const command of commands) {
+    if (command.kind === 'undo') {
+      const { merge, followers } = command;
+      named.addresses.push(...merge.addresses);
+      named.uids.push(merge.uid, ...(merge.claimant === null ? [] : [merge.claimant]));
+      named.contacts.push(merge.survivorId, merge.retiredId, ...followers);
+    } else {
+      named.addresses.push(command.address);
+      named.uids.push(command.uid);
+    }
+  }
+  return named;
 }
 
 const tokenOf = (event: ContactEvent): string | undefined =>

@@ -4,12 +4,15 @@ import type { Queries } from './database';
 import { saveAccounts } from './save-accounts';
 import { saveAddresses } from './save-addresses';
 import { saveChoices } from './save-choices';
-import { saveClaims } from './save-claims';
+import { saveClaims, saveStandings } from './save-claims';
 import { saveContacts } from './save-contacts';
-import { saveMerges } from './save-merges';
 import { saveTokens } from './save-tokens';
+import { deleteBlocks, saveUndone } from './save-undone';
 
-/** Writes what was decided: one statement a table (two where an order must be kept), however many rows. */
+/**
+ * Writes what was decided: one statement a table (two where an order must be kept), however many rows. Merges are written
+ * by `saveMerges`, once they can be explained.
+ */
 export async function saveChanges(tx: Queries, changes: Changes, facts: State['facts']): Promise<void> {
   const news = await saveChoices(tx, changes.choices);
   await saveAddresses(tx, changes.addresses);
@@ -18,8 +21,10 @@ export async function saveChanges(tx: Queries, changes: Changes, facts: State['f
     changes.accounts.map(({ uid, contactId }) => ({ facts: facts.accounts.get(uid) as AccountFacts, contactId })),
   );
   await saveClaims(tx, changes.claims);
+  await saveStandings(tx, changes.standings);
+  await saveUndone(tx, changes.undone);
+  await deleteBlocks(tx, changes.unblocked);
   const touched = news.flatMap((origin) => changes.contactOfOrigin.get(originKey(origin)) ?? []);
   await saveContacts(tx, changes.contacts, touched);
-  await saveMerges(tx, changes.merges);
   await saveTokens(tx, changes.tokens);
 }

@@ -13,3 +13,15 @@ export async function saveClaims(tx: Queries, claims: readonly Claim[]): Promise
       ${claims.map(({ event }) => event)}::text[], ${claims.map(({ eventId }) => eventId)}::text[]
     ) AS x (address, uid, at, standing, event, event_id)`;
 }
+
+/** Writes whether claims that are known count. */
+export async function saveStandings(tx: Queries, claims: readonly Claim[]): Promise<void> {
+  if (claims.length === 0) return;
+  await tx.$executeRaw`
+    UPDATE address_claim AS known SET standing = x.standing::standing
+    FROM unnest(
+      ${claims.map(({ address }) => address)}::text[], ${claims.map(({ uid }) => uid)}::text[],
+      ${claims.map(({ at }) => at)}::float8[], ${claims.map(({ standing }) => standing)}::text[]
+    ) AS x (address, uid, at, standing)
+    WHERE known.address = x.address AND known.uid = x.uid AND known.at = to_timestamp(x.at / 1000)`;
+}

@@ -27,7 +27,8 @@ export async function saveContacts(
     const keep = <T>(items: readonly T[]): (T | null)[] => [...items, ...others.map(() => null)];
     await tx.$executeRaw`
       WITH x AS (
-        SELECT c.id, coalesce(x.state::contact_state, c.state) AS state, coalesce(x.merged_into, c.merged_into) AS merged_into
+        SELECT c.id, coalesce(x.state::contact_state, c.state) AS state,
+          CASE WHEN x.state IS NULL THEN c.merged_into ELSE x.merged_into END AS merged_into
         FROM unnest(
           ${[...changed.map(({ id }) => id), ...others]}::uuid[], ${keep(changed.map(({ state }) => state))}::text[],
           ${keep(changed.map(({ mergedInto }) => mergedInto))}::uuid[]

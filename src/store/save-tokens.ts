@@ -1,8 +1,8 @@
 import type { Changes } from '../contacts/decide';
 import type { Queries } from './database';
 
-/** Retires tokens first, then moves and issues others: a contact has one live token at every moment. */
-export async function saveTokens(tx: Queries, { retired, moved, issued }: Changes['tokens']): Promise<void> {
+/** Retires tokens first, then moves, revives and issues others: a contact never has two live tokens. */
+export async function saveTokens(tx: Queries, { retired, moved, revived, issued }: Changes['tokens']): Promise<void> {
   if (retired.length > 0) {
     await tx.$executeRaw`
       UPDATE basket_token AS known SET state = 'retired', retired_by = x.merge_id, contact_id = x.contact_id
@@ -16,6 +16,12 @@ export async function saveTokens(tx: Queries, { retired, moved, issued }: Change
     await tx.$executeRaw`
       UPDATE basket_token AS known SET contact_id = x.contact_id
       FROM unnest(${moved.map(({ id }) => id)}::uuid[], ${moved.map(({ contactId }) => contactId)}::uuid[]) AS x (token, contact_id)
+      WHERE known.token = x.token`;
+  }
+  if (revived.length > 0) {
+    await tx.$executeRaw`
+      UPDATE basket_token AS known SET state = 'live', retired_by = NULL, contact_id = x.contact_id
+      FROM unnest(${revived.map(({ id }) => id)}::uuid[], ${revived.map(({ contactId }) => contactId)}::uuid[]) AS x (token, contact_id)
       WHERE known.token = x.token`;
   }
   if (issued.length > 0) {

@@ -1,66 +1,79 @@
-import { decide } from '../contacts/decide';
-import type { ContactEvent } from '../contacts/event';
+import { type Changes, decide } from '../contacts/decide';
+import { type Explanation, explainMerge } from '../contacts/explain';
 import type { MergePlan } from '../contacts/merge';
-import { concerned, noticesOf } from '../contacts/notice';
+import { concernedBy, noticesOf } from '../contacts/notice';
 import type { TokenPolicy } from '../contacts/tokens';
-import { contactMerged } from '../events/contact-merged';
+import { notificationOf } from '../events/notification';
 import { type Database, inTransaction, type Transaction } from '../store/database';
 import { ids } from '../store/ids';
 import { loadChoices } from '../store/load-choices';
-import { loadState, ReachGrew } from '../store/load-state';
+import { loadState, ReachGrew, type Step } from '../store/load-state';
+import { loadUndone } from '../store/load-undone';
 import { addToOutbox } from '../store/outbox';
 import { saveChanges } from '../store/save-changes';
+import { saveMerges } from '../store/save-merges';
 
-export interface Applied {
-  merges: MergePlan[];
-  /** Indexes of events that no contact could be found for, by their token. */
-  unknownTokens: number[];
+export interface Applied extends Pick<Changes, 'unknownTokens' | 'uncounted' | 'undone' | 'refusal'> {
+  merges: (MergePlan & { explanation: Explanation })[];
 }
 
 export interface ApplyOptions {
   tokenPolicy: TokenPolicy;
+  /** Of this account, claims that would take an address from a contact are held. */
+  observes(uid: string): boolean;
+  /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
+  dryRun?: boolean;
 }
 
 /** So often may others widen what a batch reaches between its look and its locks. Each time needs such a coincidence. */
 const LOOKS = 10;
 
 /**
- * Events, as facts and all that follows from them, in one transaction: lock and load, decide, save, and the notices of
- * merges into the outbox. Either all of it is committed or nothing. The number of statements does not depend on the
+ * Events (and commands), as facts and all that follows from them, in one transaction: lock and load, decide, save, and
+ * the notices into the outbox. Either all of it is committed or nothing. The number of statements does not depend on the
  * number of events.
  */
-export async function applyBatch(
-  db: Database,
-  events: readonly ContactEvent[],
-  options: ApplyOptions,
-): Promise<Applied> {
+export async function applyBatch(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Applied> {
   for (let look = 1; ; look++) {
     try {
-      return await inTransaction(db, (tx) => apply(tx, events, options));
+      return await inTransaction(db, (tx) => apply(tx, steps, options));
     } catch (error) {
+      if (error instanceof RolledBack) return error.applied;
       if (!(error instanceof ReachGrew) || look === LOOKS) throw error;
     }
   }
 }
 
+/** Not an error: ends a transaction that was only looked at. */
+class RolledBack extends Error {
+  constructor(readonly applied: Applied) {
+    super();
+  }
+}
+
 async function apply(
   tx: Transaction,
-  events: readonly ContactEvent[],
-  { tokenPolicy }: ApplyOptions,
+  steps: readonly Step[],
+  { tokenPolicy, observes, dryRun = false }: ApplyOptions,
 ): Promise<Applied> {
-  const state = await loadState(tx, events, ids);
-  const changes = decide(state, events, { tokenPolicy, mergeId: ids.merge });
-  await saveChanges(tx, changes, state.facts);
-  if (changes.merges.some((plan) => plan.announced)) {
-    for (const choice of await loadChoices(tx, concerned(changes.merges, state.facts))) state.facts.learnChoice(choice);
-    const now = Date.now();
-    const messages = noticesOf(changes.merges, state.directory, state.facts).map((notice) => ({
-      messageId: notice.plan.id,
-      contactId: notice.survivor.id,
-      type: 'contact.merged',
-      body: contactMerged(notice, now),
-    }));
-    await addToOutbox(tx, messages);
+  const { facts, directory, ...state } = await loadState(tx, steps, ids);
+  const changes = decide({ facts, directory, ...state }, steps, { tokenPolicy, observes, mergeId: ids.merge });
+  const { unknownTokens, uncounted, undone, refusal } = changes;
+  if (refusal) throw new RolledBack({ merges: [], unknownTokens, uncounted, undone, refusal });
+  await saveChanges(tx, changes, facts);
+  const concerned = concernedBy(changes, directory, facts);
+  if (concerned.addresses.length + concerned.uids.length > 0) {
+    for (const choice of await loadChoices(tx, concerned)) facts.learnChoice(choice);
+    for (const merge of await loadUndone(tx, concerned.uids)) facts.learnUndone(merge);
   }
-  return { merges: changes.merges, unknownTokens: changes.unknownTokens };
+  const merges = changes.merges.map((plan) => ({ ...plan, explanation: explainMerge(plan, facts) }));
+  await saveMerges(tx, merges);
+  const now = Date.now();
+  await addToOutbox(
+    tx,
+    noticesOf(changes, directory, facts).map((notice) => notificationOf(notice, now, ids.merge)),
+  );
+  const applied = { merges, unknownTokens, uncounted, undone, refusal };
+  if (dryRun) throw new RolledBack(applied);
+  return applied;
 }

@@ -3,6 +3,7 @@
  * given (all of it: no locks, no look-ups), and applies the changes as the SQL does.
  */
 import { canonicalExport } from '../../src/contacts/canonical';
+import type { Command, UndoCommand } from '../../src/contacts/command';
 import { type Changes, decide, type State } from '../../src/contacts/decide';
 import { type Contact, type ContactState, Directory } from '../../src/contacts/directory';
 import type { ContactEvent } from '../../src/contacts/event';
@@ -30,6 +31,8 @@ export class MemoryStore {
   readonly contacts = new Map<string, ContactRow>();
   readonly tokens = new Map<string, TokenRow>();
   readonly merges: MergePlan[] = [];
+  /** Ids of merges that were undone. */
+  readonly undone = new Set<string>();
   readonly addressRows = new Map<string, string>();
   readonly accountRows = new Map<string, string | null>();
   #serial = 0;
@@ -37,27 +40,49 @@ export class MemoryStore {
   /** What this store has lost or made up; see `problems`. */
   readonly #losses: string[] = [];
 
-  constructor(policy: TokenPolicy = 'address') {
+  /** @param observes accounts whose claims are held, by their uid */
+  constructor(policy: TokenPolicy = 'address', observes: (uid: string) => boolean = () => false) {
     this.#policy = policy;
+    this.observes = observes;
   }
+  observes: (uid: string) => boolean;
 
   #id(kind: string): string {
     this.#serial += 1;
     return `${kind}-${String(this.#serial).padStart(4, '0')}`;
   }
 
-  apply(events: readonly ContactEvent[]): Changes {
+  apply(events: readonly (ContactEvent | Command)[]): Changes {
     const state = this.#load(events);
-    const changes = decide(state, events, { tokenPolicy: this.#policy, mergeId: () => this.#id('merge') });
+    const { observes } = this;
+    const changes = decide(state, events, { tokenPolicy: this.#policy, observes, mergeId: () => this.#id('merge') });
+    if (changes.refusal) throw new Error('a refused undo leaves no usable state: look before with `undoOf`');
     const before = { contacts: new Map(this.contacts), tokens: new Map(this.tokens) };
     this.#save(changes);
     this.#compare(before, changes);
     return changes;
   }
 
-  #load(events: readonly ContactEvent[]): State {
+  /** The command that undoes a merge, with what the store has to look up for it. */
+  undoOf(plan: MergePlan, at: number): UndoCommand {
+    const later = this.merges.slice(this.merges.indexOf(plan) + 1).filter(({ id }) => !this.undone.has(id));
+    const into = (id: string): string[] =>
+      this.merges
+        .filter((merge) => merge.survivorId === id && merge !== plan && !this.undone.has(merge.id))
+        .flatMap(({ retiredId }) => [retiredId, ...into(retiredId)]);
+    return {
+      kind: 'undo',
+      at,
+      merge: { ...plan, tokenSide: plan.token.keep },
+      superseded: later.some(({ survivorId, retiredId }) => [survivorId, retiredId].includes(plan.survivorId)),
+      followers: into(plan.retiredId),
+    };
+  }
+
+  #load(steps: readonly (ContactEvent | Command)[]): State {
     const fresh = { address: new Set<string>(), account: new Set<string>() };
-    for (const event of events) {
+    for (const event of steps) {
+      if (event.kind === 'undo' || event.kind === 'release' || event.kind === 'unblock') continue;
       const address = namedAddress(event);
       if (address && !this.addressRows.has(address.key)) {
         this.addressRows.set(address.key, this.#id('contact'));
@@ -109,23 +134,31 @@ export class MemoryStore {
     for (const { id, contactId, mergeId } of changes.tokens.retired) {
       this.tokens.set(id, { contactId, state: 'retired', retiredBy: mergeId });
     }
-    for (const { id, contactId } of [...changes.tokens.issued, ...changes.tokens.moved]) {
+    const { issued, moved, revived } = changes.tokens;
+    for (const { id, contactId } of [...issued, ...moved, ...revived]) {
       this.tokens.set(id, { contactId, state: 'live', retiredBy: null });
     }
     this.merges.push(...changes.merges);
+    for (const { merge } of changes.undone) this.undone.add(merge.id);
   }
 
   /** Whatever was committed stays known; each contact that ends is in the ledger once, and told of if it was known. */
-  #compare(before: { contacts: Map<string, ContactRow>; tokens: Map<string, TokenRow> }, { merges }: Changes): void {
+  #compare(
+    before: { contacts: Map<string, ContactRow>; tokens: Map<string, TokenRow> },
+    { merges, undone }: Changes,
+  ): void {
+    const back = new Set(undone.flatMap(({ merge }) => [merge.retiredId, merge.tokenRetired]));
     for (const [id, token] of before.tokens) {
       const after = this.tokens.get(id);
       if (!after) this.#losses.push(`token ${id} vanished`);
-      else if (token.state === 'retired' && after.state === 'live') this.#losses.push(`token ${id} came back`);
+      else if (token.state === 'retired' && after.state === 'live' && !back.has(id))
+        this.#losses.push(`token ${id} came back`);
     }
     for (const [id, { state }] of before.contacts) {
       const after = this.contacts.get(id);
       if (!after) this.#losses.push(`contact ${id} vanished`);
-      else if (state !== 'live' && after.state === 'live') this.#losses.push(`contact ${id} came back`);
+      else if (state !== 'live' && after.state === 'live' && !back.has(id))
+        this.#losses.push(`contact ${id} came back`);
       const told = merges.filter((merge) => merge.retiredId === id).length;
       const ended = state === 'live' && after?.state === 'merged';
       if (told !== (ended ? 1 : 0)) this.#losses.push(`contact ${id} is ${after?.state}, ${told} times in the ledger`);

@@ -4,7 +4,8 @@ import { canonicalLine } from '../../src/contacts/canonical';
 import type { ContactEvent } from '../../src/contacts/event';
 import type { Database } from '../../src/store/database';
 import { exportContacts } from '../../src/store/export-contacts';
-import { applyBatch } from '../../src/workers/apply-batch';
+import type { Step } from '../../src/store/load-state';
+import { type ApplyOptions, applyBatch } from '../../src/workers/apply-batch';
 import type { TestDatabase } from './database';
 
 export async function canonicalExportOf(db: Database): Promise<string[]> {
@@ -15,7 +16,9 @@ export async function canonicalExportOf(db: Database): Promise<string[]> {
   return lines;
 }
 
-export const apply = (db: Database, ...events: ContactEvent[]) => applyBatch(db, events, { tokenPolicy: 'address' });
+export const DEFAULTS: ApplyOptions = { tokenPolicy: 'address', observes: () => false };
+
+export const apply = (db: Database, ...steps: Step[]) => applyBatch(db, steps, DEFAULTS);
 
 /** Several workers take the batches, as they come. */
 export async function applyConcurrently(db: Database, batches: ContactEvent[][], workers: number): Promise<void> {

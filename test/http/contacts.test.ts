@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
+import type { ContactEvent } from '../../src/contacts/event';
 import { makeServer } from '../../src/http/server';
-import { applyBatch } from '../../src/workers/apply-batch';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, at, del, signup, uidOf, unsub } from '../helpers/events';
+import { apply as applyTo } from '../helpers/stored';
 import { ask } from './ask';
 
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
@@ -39,8 +40,7 @@ describe('the look-ups over HTTP', () => {
     await app?.close();
     await data?.drop();
   });
-  const apply = (...events: Parameters<typeof applyBatch>[1]) =>
-    applyBatch(data.db, events, { tokenPolicy: 'address' });
+  const apply = (...events: ContactEvent[]) => applyTo(data.db, ...events);
 
   it('answer the folded contact under the names of the canonical export, whichever key opens it', async () => {
     const found = await contact('/contacts/by-email/ada2%40mail.test');
