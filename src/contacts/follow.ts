@@ -7,7 +7,7 @@ import type { Contact, Directory } from './directory';
 import type { DeletionEvent, Trigger } from './event';
 import type { Claim, Facts } from './facts';
 import { executeMerge, type MergeCause, type MergePlan, planMerge } from './merge';
-import { addressesClaimedBy, addressesOwnedBy, counts, lastClaimed, ownerOf, passedTo, primaryOf } from './ownership';
+import { addressesOwnedBy, counts, lastClaimed, ownerOf, passedTo, primaryOf } from './ownership';
 import type { TokenPolicy } from './tokens';
 
 export interface World {
@@ -68,14 +68,15 @@ export function followDeletion(world: World, { uid, trigger, at }: DeletionEvent
     directory.detach(uid);
     return;
   }
-  const address =
-    lastClaimed(facts.claimsBy(uid).filter((claim) => counts(facts, claim))) ?? lastClaimed(facts.claimsBy(uid));
+  // Of claims that wait, or were taken back with a merge, nothing follows: they may be another person's.
+  const claims = facts.claimsBy(uid).filter(({ standing }) => standing === 'counted');
+  const address = lastClaimed(claims.filter((claim) => counts(facts, claim))) ?? lastClaimed(claims);
   const heir = address === null ? null : ownerOf(facts, address);
   const passed = address !== null && heir !== null && passedTo(facts, address, uid, heir);
   const into = passed ? directory.ofAccount(heir) : null;
-  const addresses = addressesClaimedBy(facts, uid).filter(
-    (other) => heir !== null && ownerOf(facts, other) === heir && passedTo(facts, other, uid, heir),
-  );
+  const addresses = [...new Set(claims.map((claim) => claim.address))]
+    .filter((other) => heir !== null && ownerOf(facts, other) === heir && passedTo(facts, other, uid, heir))
+    .sort();
   const cause = { trigger, at, reason: 'deletion' as const, uid: heir ?? uid, addresses, moved: lost };
   settle(world, { from: own, to: into, passed }, cause);
 }

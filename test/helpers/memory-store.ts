@@ -12,6 +12,7 @@ import type { MergePlan } from '../../src/contacts/merge';
 import { peopleOf } from '../../src/contacts/ownership';
 import { namedAddress } from '../../src/contacts/record';
 import type { TokenPolicy } from '../../src/contacts/tokens';
+import type { UndoRefusal } from '../../src/contacts/undo';
 
 interface ContactRow {
   id: string;
@@ -61,6 +62,28 @@ export class MemoryStore {
     this.#save(changes);
     this.#compare(before, changes);
     return changes;
+  }
+
+  /** Why an undo would be refused; null when it would not. Changes nothing. */
+  look(command: UndoCommand): UndoRefusal | null {
+    const copy = new MemoryStore(this.#policy);
+    copy.#restore(this);
+    return decide(copy.#load([]), [command], {
+      tokenPolicy: this.#policy,
+      observes: this.observes,
+      mergeId: () => 'never',
+    }).refusal;
+  }
+
+  #restore(other: MemoryStore): void {
+    for (const facts of other.facts.addresses.values()) this.facts.learnAddress(facts);
+    for (const facts of other.facts.accounts.values()) this.facts.learnAccount(facts);
+    for (const address of other.addressRows.keys())
+      for (const claim of other.facts.claimsOn(address)) this.facts.learnClaim(claim);
+    for (const [id, row] of other.contacts) this.contacts.set(id, { ...row });
+    for (const [id, row] of other.tokens) this.tokens.set(id, { ...row });
+    for (const [address, id] of other.addressRows) this.addressRows.set(address, id);
+    for (const [uid, id] of other.accountRows) this.accountRows.set(uid, id);
   }
 
   /** The command that undoes a merge, with what the store has to look up for it. */

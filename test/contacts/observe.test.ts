@@ -1,0 +1,162 @@
+/** Observe mode in the pure domain: claims that would take an address wait, until somebody decides. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ReleaseCommand } from '../../src/contacts/command';
+import type { ContactEvent } from '../../src/contacts/event';
+import { observer } from '../../src/workers/rollout';
+import { acct, addressOf, at, del, optout, signup, uidOf } from '../helpers/events';
+import { history, shuffledBatches } from '../helpers/histories';
+import { MemoryStore } from '../helpers/memory-store';
+
+const observing = (): MemoryStore => new MemoryStore('address', () => true);
+
+function receive(store: MemoryStore, ...events: ContactEvent[]): MemoryStore {
+  for (const event of events) store.apply([event]);
+  expect(store.problems()).toEqual([]);
+  return store;
+}
+
+const release = (u: string, a: string): ReleaseCommand => ({
+  kind: 'release',
+  uid: uidOf(u),
+  address: addressOf(a).key,
+});
+const lines = (store: MemoryStore) => store.export().map((line) => JSON.parse(line));
+const held = (store: MemoryStore) =>
+  [...store.addressRows.keys()].flatMap((address) =>
+    store.facts.claimsOn(address).filter(({ standing }) => standing === 'held'),
+  );
+
+describe('in observe mode, a claim', () => {
+  it('on an address that has a contact is held: nothing is merged; what else the event says counts', () => {
+    const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2));
+    const changes = store.apply([acct('u', 'b', 3, { newsletters: ['in-account'] })]);
+    expect([changes.merges, changes.uncounted]).toEqual([[], { held: 1, blocked: 0 }]);
+    expect(lines(store)).toMatchObject([
+      { addresses: ['a@mail.test'], newsletters: { 'in-account': 'subscribed' } },
+      { addresses: ['b@mail.test'], account: null },
+    ]);
+    expect(store.problems()).toEqual([]);
+  });
+
+  it('on an address that nobody heard of counts, and so does one that joins a contact: both take nothing', () => {
+    const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2), acct('v', 'b', 3));
+    expect(held(store)).toEqual([]);
+    expect(store.merges).toEqual([]);
+    expect(lines(store)).toMatchObject([
+      { account: uidOf('u') },
+      { account: uidOf('v'), newsletters: { x: 'subscribed' } },
+    ]);
+  });
+
+  it('that loses against a later one takes nothing, and counts', () => {
+    const store = receive(observing(), acct('u', 'a', 5), acct('v', 'a', 3));
+    expect(held(store)).toEqual([]);
+  });
+
+  it('on the address of another live account is held too', () => {
+    const store = receive(observing(), acct('u', 'a', 1), acct('v', 'b', 1), acct('v', 'a', 3));
+    expect(held(store)).toMatchObject([{ uid: uidOf('v'), at: at(3) }]);
+    expect(lines(store)).toMatchObject([{ account: uidOf('u'), addresses: ['a@mail.test'] }, { account: uidOf('v') }]);
+  });
+
+  it('that is all we know of its account leaves it a contact without addresses, and no call for review besides', () => {
+    const store = receive(observing(), acct('u', 'a', 1));
+    const { reviews } = store.apply([acct('v', 'a', 3)]);
+    expect(reviews).toEqual([]);
+    expect(lines(store)).toMatchObject([{ addresses: [], account: uidOf('v') }, { account: uidOf('u') }]);
+  });
+
+  it('comes again, and is held again, once', () => {
+    const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3));
+    expect(store.apply([acct('u', 'b', 3)])).toMatchObject({ claims: [], uncounted: { held: 1 } });
+    expect(held(store)).toHaveLength(1);
+  });
+});
+
+describe('a held claim that is released', () => {
+  it('does what it would have done: the merge is announced, with the event that carried the claim', () => {
+    const events = [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)];
+    const store = receive(observing(), ...events);
+    const { merges, emailChanges, standings } = store.apply([release('u', 'b')]);
+    expect(merges).toMatchObject([
+      { reason: 'claim', at: at(3), announced: true, trigger: { source: 'fxa', event: 'primaryEmailChanged' } },
+    ]);
+    expect(emailChanges).toMatchObject([{ former: 'a@mail.test', cause: { at: at(3) } }]);
+    expect(standings).toMatchObject([{ standing: 'counted' }]);
+    expect(store.problems()).toEqual([]);
+    expect(store.export()).toEqual(receive(new MemoryStore(), ...events).export());
+  });
+
+  it('takes nothing when a later claim has the address by now', () => {
+    const store = receive(observing(), signup('b', ['x'], 2), acct('u', 'a', 1), acct('u', 'b', 3));
+    store.observes = () => false;
+    store.apply([acct('v', 'b', 9)]);
+    expect(store.apply([release('u', 'b')]).merges).toEqual([]);
+    expect(store.problems()).toEqual([]);
+  });
+
+  it('is nobody’s, when nothing is held: nothing changes', () => {
+    const store = receive(observing(), acct('u', 'a', 1));
+    const { contacts, merges, standings } = store.apply([release('u', 'a'), release('nobody', 'nowhere')]);
+    expect([contacts, merges, standings]).toEqual([{ created: [], changed: [] }, [], []]);
+  });
+});
+
+describe('the roll-out', () => {
+  const uids = Array.from({ length: 2_000 }, (_, i) => uidOf(`user-${i}`));
+
+  it('merges about the share that is asked for, and whoever merges at a percentage merges at every greater one', () => {
+    const merging = (mergePercent: number) => uids.filter((uid) => !observer({ mergeMode: 'on', mergePercent })(uid));
+    expect(merging(0)).toEqual([]);
+    expect(merging(100)).toEqual(uids);
+    const [few, half] = [merging(5), merging(50)];
+    expect(few.length / uids.length).toBeCloseTo(0.05, 1);
+    expect(half.length / uids.length).toBeCloseTo(0.5, 1);
+    expect(few.every((uid) => half.includes(uid))).toBe(true);
+  });
+
+  it('merges nobody in observe mode, whatever the percentage', () => {
+    expect(uids.some((uid) => !observer({ mergeMode: 'observe', mergePercent: 100 })(uid))).toBe(false);
+  });
+
+  it('ends, once all that was held is released, as if nothing had ever been held', () => {
+    const seen = { held: 0 };
+    fc.assert(
+      fc.property(history().chain(shuffledBatches), fc.constantFrom('u1', 'u2', 'u3', 'u4'), (batches, merging) => {
+        const [half, all] = [new MemoryStore('address', (uid) => uid !== uidOf(merging)), new MemoryStore()];
+        for (const batch of batches) {
+          half.apply(batch);
+          all.apply(batch);
+          if (half.problems().length > 0) expect(half.problems()).toEqual([]);
+        }
+        const waiting = held(half);
+        seen.held += waiting.length;
+        for (const { uid, address } of waiting) half.apply([{ kind: 'release', uid, address }]);
+        expect(half.problems()).toEqual([]);
+        expect(half.export()).toEqual(all.export());
+      }),
+      { numRuns: 5_000, seed: 5 },
+    );
+    expect(seen.held).toBeGreaterThan(1_000);
+  });
+});
+
+describe('a deletion', () => {
+  it('of an account whose only claim waits closes its contact, and merges it into nobody’s', () => {
+    const store = receive(observing(), acct('v', 'a', 1), acct('u', 'a', 3));
+    const contact = store.accountRows.get(uidOf('u')) as string;
+    expect(store.apply([del('u', 4)]).merges).toEqual([]);
+    expect(store.contacts.get(contact)?.state).toBe('closed');
+    expect(store.problems()).toEqual([]);
+  });
+
+  it('that arrives late works as usual', () => {
+    const store = receive(observing(), acct('u1', 'a', 1), optout('a', 2));
+    store.observes = () => false;
+    store.apply([acct('u2', 'a', 5)]);
+    store.observes = () => true;
+    expect(store.apply([del('u1', 4)]).merges).toMatchObject([{ reason: 'deletion' }]);
+    expect(store.problems()).toEqual([]);
+  });
+});

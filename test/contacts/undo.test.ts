@@ -1,0 +1,328 @@
+/** Conformance cases 22 to 24 in the pure domain: a merge can be taken back, and stays taken back. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { canonicalExport } from '../../src/contacts/canonical';
+import type { ClaimEvent, ContactEvent } from '../../src/contacts/event';
+import type { MergePlan } from '../../src/contacts/merge';
+import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../helpers/events';
+import { contactEvent, history } from '../helpers/histories';
+import { factsOf, MemoryStore } from '../helpers/memory-store';
+
+const NOW = at(100);
+
+function receive(...events: ContactEvent[]): MemoryStore {
+  const store = new MemoryStore();
+  for (const event of events) store.apply([event]);
+  return store;
+}
+
+/** Undoes the last merge, or says why not. */
+function undo(store: MemoryStore, plan = store.merges.at(-1) as MergePlan, now = NOW) {
+  const changes = store.apply([store.undoOf(plan, now)]);
+  expect(store.problems()).toEqual([]);
+  return changes;
+}
+const refusalOf = (store: MemoryStore, plan = store.merges.at(-1) as MergePlan) => store.look(store.undoOf(plan, NOW));
+
+const tokenAt = (store: MemoryStore, name: string) =>
+  store.liveToken(store.addressRows.get(addressOf(name).key) as string);
+const contactAt = (store: MemoryStore, name: string) => store.addressRows.get(addressOf(name).key);
+const lineAt = (store: MemoryStore, name: string) =>
+  store
+    .export()
+    .map((line) => JSON.parse(line))
+    .find(({ addresses }) => addresses.includes(addressOf(name).key));
+
+const TRIGGER = acct('u', 'b', 3, { locale: 'de', newsletters: ['in-account'] });
+const MERGED = [acct('u', 'a', 1), signup('b', ['x'], 2), TRIGGER];
+
+describe('case 22: a merge by a claim, and its undo, with nothing in between', () => {
+  it('leaves the canonical export of the same events without this claim, and what else the trigger said', () => {
+    const store = receive(...MERGED);
+    undo(store);
+    const without = factsOf([acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'a', 1, { locale: 'de' })]);
+    expect(lineAt(store, 'a')).toMatchObject({
+      addresses: ['a@mail.test'],
+      lang: 'de',
+      newsletters: { 'in-account': 'subscribed' },
+    });
+    expect(lineAt(store, 'b')).toEqual(
+      JSON.parse(canonicalExport(without).find((line) => line.includes('b@mail')) as string),
+    );
+  });
+
+  it.each(['address', 'account'] as const)(
+    'gives each side its id and the token it had before, with policy `%s`',
+    (policy) => {
+      const store = new MemoryStore(policy);
+      for (const event of MERGED.slice(0, 2)) store.apply([event]);
+      const before = ['a', 'b'].map((name) => [contactAt(store, name), tokenAt(store, name)]);
+      store.apply([TRIGGER]);
+      undo(store);
+      expect(['a', 'b'].map((name) => [contactAt(store, name), tokenAt(store, name)])).toEqual(before);
+    },
+  );
+
+  it('gives a deleted account its contact back', () => {
+    const store = receive(acct('u1', 'b', 1), signup('b', ['x'], 2), del('u1', 3), acct('u2', 'a', 4));
+    const before = [store.export(), contactAt(store, 'b'), tokenAt(store, 'b')];
+    store.apply([acct('u2', 'b', 5)]);
+    expect(store.merges).toMatchObject([{ reason: 'recreated' }]);
+    undo(store);
+    expect([store.export(), contactAt(store, 'b'), tokenAt(store, 'b')]).toEqual(before);
+    expect(store.accountRows.get(uidOf('u1'))).toBe(contactAt(store, 'b'));
+  });
+
+  it('takes back what a late deletion completed: the addresses whose era passed', () => {
+    const store = receive(acct('u1', 'a', 1), signup('a', ['x'], 2), acct('u2', 'a', 5));
+    const [retired] = [...store.contacts.keys()];
+    store.apply([del('u1', 4)]);
+    expect(store.merges).toMatchObject([{ reason: 'deletion', retiredId: retired, addresses: ['a@mail.test'] }]);
+    undo(store);
+    expect(contactAt(store, 'a')).toBe(retired);
+    expect(lineAt(store, 'a')).toMatchObject({ account: null, newsletters: { x: 'subscribed' } });
+  });
+
+  it('keeps what the account claimed before the era that passed to it', () => {
+    const store = receive(
+      acct('u', 'b', 1),
+      signup('b', ['mine'], 2),
+      acct('d', 'b', 3),
+      signup('b', ['theirs'], 4),
+      del('d', 5),
+      acct('u', 'a', 5),
+      acct('u', 'b', 6),
+    );
+    undo(store);
+    expect(lineAt(store, 'b')).toMatchObject({ account: null, newsletters: { theirs: 'subscribed' } });
+    expect(lineAt(store, 'a')).toMatchObject({ account: uidOf('u'), newsletters: { mine: 'subscribed' } });
+  });
+
+  it('leads to the restored contact again what had been merged into it before', () => {
+    const store = receive(
+      acct('u1', 'b', 1),
+      signup('c', ['x'], 1),
+      acct('u1', 'c', 2),
+      del('u1', 3),
+      acct('u2', 'a', 4),
+    );
+    const old = store.merges[0] as MergePlan;
+    store.apply([acct('u2', 'b', 5), acct('u2', 'c', 5)]);
+    expect(store.contacts.get(old.retiredId)?.mergedInto).toBe(store.merges[1]?.survivorId);
+    expect(refusalOf(store)).toBe(null);
+    undo(store);
+    expect(store.contacts.get(old.retiredId)?.mergedInto).toBe(store.merges[1]?.retiredId);
+    const unknown = store.apply([unsub({ token: old.tokenRetired as string }, ['x'], 6)]).unknownTokens;
+    expect(unknown).toEqual([]);
+  });
+
+  it('announces it, and that the primary address is another one again', () => {
+    const store = receive(...MERGED);
+    const { undone, emailChanges } = undo(store);
+    expect(undone).toMatchObject([{ merge: { announced: true }, at: NOW }]);
+    expect(emailChanges).toEqual([{ contactId: contactAt(store, 'a'), former: addressOf('b').key, cause: null }]);
+  });
+});
+
+describe('case 23: a merge and its undo, with events in between', () => {
+  it('leaves each event with its origin; opt-outs made while merged are on both', () => {
+    const store = receive(
+      ...MERGED,
+      signup('a', ['at-a'], 4),
+      signup('b', ['at-b'], 4),
+      unsub('b', ['x'], 5),
+      acct('u', 'a', 5, { newsletters: ['later'] }),
+      signup({ token: 'unknown' }, [], 5),
+    );
+    store.apply([unsub({ token: tokenAt(store, 'a') as string }, ['by-token'], 6)]);
+    undo(store);
+    expect(lineAt(store, 'a').newsletters).toEqual({
+      'at-a': 'subscribed',
+      'by-token': 'unsubscribed',
+      'in-account': 'subscribed',
+      later: 'subscribed',
+    });
+    expect(lineAt(store, 'b').newsletters).toEqual({ 'at-b': 'subscribed', x: 'unsubscribed' });
+    for (const name of ['a', 'b']) expect(lineAt(store, name).opted_out).toBe(false);
+  });
+
+  it.each([
+    ['at the address that came', () => optout('b', 5)],
+    ['at the account’s own address', () => optout('a', 5)],
+    ['through the token', (store: MemoryStore) => optout({ token: tokenAt(store, 'a') as string }, 5)],
+  ])('counts an opt-out made %s while merged for both', (_, event) => {
+    const store = receive(...MERGED);
+    store.apply([event(store)]);
+    undo(store);
+    for (const name of ['a', 'b']) {
+      expect(lineAt(store, name).opted_out).toBe(true);
+      for (const state of Object.values(lineAt(store, name).newsletters)) expect(state).toBe('unsubscribed');
+    }
+  });
+
+  it.each([
+    ['before the merge', 2.5],
+    ['after the undo', 101],
+  ])('leaves an opt-out made %s with its own side, in whatever order it comes', (_, time) => {
+    const [late, early] = [receive(...MERGED), receive(...MERGED)];
+    early.apply([optout('b', time)]);
+    undo(early);
+    undo(late);
+    late.apply([optout('b', time)]);
+    for (const store of [late, early]) {
+      expect([lineAt(store, 'a').opted_out, lineAt(store, 'b').opted_out]).toEqual([false, true]);
+    }
+  });
+
+  it('lets a proof made later on one side lift it there, and only there', () => {
+    const store = receive(...MERGED, optout('a', 5));
+    undo(store);
+    store.apply([confirm('b', 6)]);
+    expect([lineAt(store, 'a').opted_out, lineAt(store, 'b').opted_out]).toEqual([true, false]);
+  });
+
+  it('hands an opt-out that counts for an address on to the account that claims it later, and on to its successor', () => {
+    const store = receive(...MERGED, optout('a', 5));
+    undo(store);
+    store.apply([acct('v', 'b', 7)]);
+    expect(lineAt(store, 'b')).toMatchObject({ account: uidOf('v'), opted_out: true });
+    store.apply([del('v', 8), acct('w', 'b', 9)]);
+    expect(lineAt(store, 'b')).toMatchObject({ account: uidOf('w'), opted_out: true });
+  });
+
+  it('asks nothing of the account that has proved the address in the meantime', () => {
+    const store = receive(...MERGED);
+    undo(store);
+    store.apply([acct('v', 'b', 4), optout('a', 5)]); // both arrive late
+    expect(lineAt(store, 'b')).toMatchObject({ account: uidOf('v'), opted_out: false });
+  });
+});
+
+describe('case 24: an undo that cannot be', () => {
+  it('is refused as superseded after a newer merge of the survivor, until that is undone', () => {
+    const store = receive(...MERGED, signup('c', ['y'], 4), acct('u', 'c', 5));
+    const [first, second] = store.merges as [MergePlan, MergePlan];
+    expect(refusalOf(store, first)).toBe('superseded');
+    undo(store, second);
+    expect(refusalOf(store, first)).toBe(null);
+  });
+
+  it('is refused as superseded when the address is another account’s by now', () => {
+    const store = receive(...MERGED, acct('v', 'b', 4));
+    expect(refusalOf(store)).toBe('superseded');
+  });
+
+  it('is refused as empty when a side would be left with nothing', () => {
+    const store = receive(acct('v', 'a', 1), acct('u', 'c', 1), acct('v', 'c', 2), signup('b', ['x'], 2));
+    store.apply([acct('u', 'b', 3), del('u', 4)]);
+    expect(store.merges).toHaveLength(1);
+    expect(refusalOf(store)).toBe('empty');
+  });
+
+  it('is refused as empty when an address would go to a third contact', () => {
+    const store = receive(acct('d', 'b', 1), acct('d', 'c', 1), acct('e', 'b', 2), del('d', 3), del('e', 3));
+    store.apply([acct('u', 'a', 4)]);
+    store.apply([acct('u', 'c', 5)]); // d's contact is left with nothing
+    expect(store.merges).toHaveLength(1);
+    store.apply([acct('e', 'c', 2)]); // comes late: c was e's before it passed on
+    expect(refusalOf(store)).toBe('empty');
+  });
+
+  it('blocks the trigger when it comes again, and later claims too, and counts them; nothing changes', () => {
+    const store = receive(...MERGED);
+    undo(store);
+    const before = store.export();
+    expect(store.apply([TRIGGER]).uncounted).toEqual({ held: 0, blocked: 1 });
+    expect(store.apply([acct('u', 'b', 200)]).uncounted).toEqual({ held: 0, blocked: 1 });
+    expect(store.export()).toEqual(before);
+    expect(store.problems()).toEqual([]);
+  });
+
+  it('counts the claims again when the block is taken away: they merge again, and this can be undone again', () => {
+    const store = receive(...MERGED);
+    const merged = store.export();
+    undo(store);
+    const { merges } = store.apply([{ kind: 'unblock', uid: uidOf('u'), address: addressOf('b').key }]);
+    expect(merges).toMatchObject([{ reason: 'claim', at: at(3), announced: true }]);
+    expect(store.problems()).toEqual([]);
+    expect(store.export()).toEqual(merged);
+    undo(store);
+    expect(store.problems()).toEqual([]);
+  });
+});
+
+describe('generated histories', () => {
+  const claimName = (uid: string, address: string, time: number): string => `${uid} ${address} ${time}`;
+
+  it('case 22: an undone merge leaves the export of the same events without its claims; no refusal is lost', () => {
+    const seen = { undone: 0 };
+    fc.assert(
+      fc.property(history(10), fc.nat(), (events, pick) => {
+        const store = receive(...events);
+        const candidates = store.merges.filter((plan) => store.look(store.undoOf(plan, NOW)) === null);
+        const plan = candidates[pick % Math.max(1, candidates.length)];
+        if (!plan) return;
+        seen.undone += 1;
+        const { undone } = undo(store, plan);
+        const blocked = new Set(undone[0]?.claims.map(({ uid, address, at }) => claimName(uid, address, at)));
+        const isBlocked = (event: ContactEvent): event is ClaimEvent =>
+          event.kind === 'claim' && blocked.has(claimName(event.uid, event.address.key, event.at));
+        // What else these events said of the account stays: its newsletters and its locale.
+        const without = factsOf(events.filter((event) => !isBlocked(event)));
+        for (const event of events.filter(isBlocked)) {
+          without.learnAccount(store.facts.accounts.get(event.uid) ?? { uid: event.uid });
+          for (const choice of store.facts.choicesAt({ kind: 'account', key: event.uid })) without.learnChoice(choice);
+          without.learnAddress({
+            address: event.address.key,
+            typed: { value: event.address.typed, at: event.at },
+            profile: {},
+          });
+        }
+        const between = [...store.facts.addresses.keys(), ...store.facts.accounts.keys()].some((key) =>
+          (['address', 'account'] as const).some((kind) =>
+            [...store.facts.choicesAt({ kind, key })].some(({ act, at }) => act === 'opt_out' && at >= plan.at),
+          ),
+        );
+        if (!between) expect(store.export()).toEqual(canonicalExport(without));
+        for (const line of canonicalExport(without).map((text) => JSON.parse(text))) {
+          const now = store.export().map((text) => JSON.parse(text));
+          const same = now.find((it) => String(it.addresses) === String(line.addresses) && it.account === line.account);
+          expect(same).toBeDefined();
+          if (line.opted_out) expect(same.opted_out).toBe(true);
+        }
+      }),
+      { numRuns: 20_000, seed: 22 },
+    );
+    expect(seen.undone).toBeGreaterThan(1_000);
+  });
+
+  it('end alike in any order after an undo, with any repetition', () => {
+    const seen = { undone: 0 };
+    fc.assert(
+      fc.property(
+        history(8),
+        fc.array(contactEvent, { maxLength: 6 }),
+        fc.nat(),
+        fc.infiniteStream(fc.nat()),
+        (events, later, pick, dice) => {
+          const first = receive(...events);
+          const second = receive(...events);
+          const plans = first.merges.filter((plan) => first.look(first.undoOf(plan, NOW)) === null);
+          const n = first.merges.indexOf(plans[pick % Math.max(1, plans.length)] as MergePlan);
+          if (n < 0) return;
+          seen.undone += 1;
+          for (const store of [first, second]) undo(store, store.merges[n]);
+          const replayed = [...events, ...later];
+          first.apply(later);
+          for (const event of replayed.map((it) => [dice.next().value, it] as const).sort(([a], [b]) => a - b)) {
+            second.apply([event[1]]);
+            expect(second.problems()).toEqual([]);
+          }
+          expect(second.export()).toEqual(first.export());
+        },
+      ),
+      { numRuns: 10_000, seed: 23 },
+    );
+    expect(seen.undone).toBeGreaterThan(500);
+  });
+});
