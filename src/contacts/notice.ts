@@ -1,5 +1,5 @@
 /** What is told to others: contacts as they are once the batch is committed, and what happened to them. */
-import type { Changes } from './decide';
+import type { Changes } from './changes';
 import type { Contact, Directory, Token } from './directory';
 import type { Claim, Facts } from './facts';
 import { fold, type View } from './fold';

@@ -1,5 +1,5 @@
+import type { State } from '../contacts/changes';
 import type { Command } from '../contacts/command';
-import type { State } from '../contacts/decide';
 import { Directory, type Ids } from '../contacts/directory';
 import type { ContactEvent } from '../contacts/event';
 import { Facts } from '../contacts/facts';

@@ -1,4 +1,4 @@
-import type { Changes, State } from '../contacts/decide';
+import type { Changes, State } from '../contacts/changes';
 import { type AccountFacts, originKey } from '../contacts/facts';
 import type { Queries } from './database';
 import { saveAccounts } from './save-accounts';

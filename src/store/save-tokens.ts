@@ -1,4 +1,4 @@
-import type { Changes } from '../contacts/decide';
+import type { Changes } from '../contacts/changes';
 import type { Queries } from './database';
 
 /** Retires tokens first, then moves, revives and issues others: a contact never has two live tokens. */

@@ -1,4 +1,5 @@
-import { type Changes, decide } from '../contacts/decide';
+import type { Changes } from '../contacts/changes';
+import { decide } from '../contacts/decide';
 import { type Explanation, explainMerge } from '../contacts/explain';
 import type { MergePlan } from '../contacts/merge';
 import { concernedBy, noticesOf } from '../contacts/notice';

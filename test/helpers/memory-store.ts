@@ -3,8 +3,9 @@
  * given (all of it: no locks, no look-ups), and applies the changes as the SQL does.
  */
 import { canonicalExport } from '../../src/contacts/canonical';
+import type { Changes, State } from '../../src/contacts/changes';
 import type { Command, UndoCommand } from '../../src/contacts/command';
-import { type Changes, decide, type State } from '../../src/contacts/decide';
+import { decide } from '../../src/contacts/decide';
 import { type Contact, type ContactState, Directory } from '../../src/contacts/directory';
 import type { ContactEvent } from '../../src/contacts/event';
 import { type AddressFacts, Facts } from '../../src/contacts/facts';
