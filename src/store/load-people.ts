@@ -1,12 +1,7 @@
-import { Facts } from '../contacts/facts';
 import { fold, type View } from '../contacts/fold';
-import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from './account-rows';
-import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from './address-rows';
 import type { Queries } from './database';
-import { findReach } from './find-reach';
-import { loadChoices } from './load-choices';
-import { loadClaims } from './load-claims';
 import { type ContactRow, loadContacts } from './load-contacts';
+import { loadFacts } from './load-facts';
 
 /** A live contact as its readers see it. */
 export interface StoredPerson {
@@ -40,19 +35,4 @@ export async function loadPeople(db: Queries, ids: readonly string[]): Promise<S
     person.addresses.sort();
     return [{ contact, view: fold(facts, person) }];
   });
-}
-
-/** All facts that the views of some addresses and accounts are made of. */
-async function loadFacts(db: Queries, seeds: { addresses: string[]; uids: string[] }): Promise<Facts> {
-  const reach = await findReach(db, { ...seeds, tokens: [] });
-  const facts = new Facts();
-  const addresses = await db.$queryRaw<AddressRow[]>`
-    SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${reach.addresses}::text[])`;
-  for (const row of addresses) facts.learnAddress(addressFactsOf(row));
-  const accounts = await db.$queryRaw<AccountRow[]>`
-    SELECT ${ACCOUNT_COLUMNS} FROM account WHERE uid = ANY (${reach.uids}::text[])`;
-  for (const row of accounts) facts.learnAccount(accountFactsOf(row));
-  for (const claim of await loadClaims(db, reach)) facts.learnClaim(claim);
-  for (const choice of await loadChoices(db, reach)) facts.learnChoice(choice);
-  return facts;
 }

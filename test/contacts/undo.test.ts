@@ -190,6 +190,14 @@ describe('case 23: a merge and its undo, with events in between', () => {
     expect(lineAt(store, 'b')).toMatchObject({ account: uidOf('w'), opted_out: true });
   });
 
+  it('counts an opt-out for both that came from a predecessor of the retired account', () => {
+    const store = receive(acct('u0', 'z', 1), acct('u0', 'b', 1), del('u0', 2), acct('u1', 'b', 3), del('u1', 4));
+    for (const event of [acct('u2', 'a', 5), acct('u2', 'b', 6), optout('z', 8)]) store.apply([event]);
+    expect(lineAt(store, 'a').opted_out).toBe(true);
+    undo(store);
+    for (const name of ['a', 'b', 'z']) expect(lineAt(store, name).opted_out).toBe(true);
+  });
+
   it('asks nothing of the account that has proved the address in the meantime', () => {
     const store = receive(...MERGED);
     undo(store);

@@ -1,0 +1,406 @@
+/** The consent ledger: every choice with its one reason, and the fold's states follow from these reasons. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { consentOf, type LedgerEntry } from '../../src/contacts/consent';
+import type { ContactEvent } from '../../src/contacts/event';
+import { type Choice, Facts, isRefusal, originKey, type UndoneMerge } from '../../src/contacts/facts';
+import { fold } from '../../src/contacts/fold';
+import type { MergePlan } from '../../src/contacts/merge';
+import { addressesOwnedBy, erasOf, ownerOf, type Person, peopleOf } from '../../src/contacts/ownership';
+import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../helpers/events';
+import { history } from '../helpers/histories';
+import { factsOf, MemoryStore } from '../helpers/memory-store';
+
+function personAt(facts: Facts, name: string): Person {
+  const address = addressOf(name).key;
+  const uid = ownerOf(facts, address);
+  return { uid, addresses: uid === null ? [address] : addressesOwnedBy(facts, uid) };
+}
+const accountOf = (facts: Facts, name: string): Person => ({
+  uid: uidOf(name),
+  addresses: addressesOwnedBy(facts, uidOf(name)),
+});
+const nameOf = (key: string): string =>
+  key.includes('@') ? key.replace('@mail.test', '') : Buffer.from(key, 'hex').toString().replaceAll('\0', '');
+
+/** `2 signup x at a: decides`, and through what it reached the person when that is not its own. */
+function told({ at, act, newsletter, origin, why, via, counts }: LedgerEntry): string {
+  const what = `${(at - EPOCH) / 1000} ${act}${newsletter && ` ${newsletter}`}`;
+  const where = origin === null ? '' : ` at ${nameOf(origin.key)}`;
+  return `${what}${where}: ${counts ? '' : 'not, '}${why}${via === 'own' ? '' : ` (${via})`}`;
+}
+const ledger = (name: string, ...events: ContactEvent[]): string[] => {
+  const facts = factsOf(events);
+  return consentOf(facts, personAt(facts, name)).map(told);
+};
+const ledgerOfAccount = (name: string, ...events: ContactEvent[]): string[] => {
+  const facts = factsOf(events);
+  return consentOf(facts, accountOf(facts, name)).map(told);
+};
+
+const proven = { optin: true };
+
+describe('a choice about a newsletter', () => {
+  it('decides when it is the latest; an earlier one is superseded', () => {
+    expect(ledger('a', signup('a', ['x'], 1), unsub('a', ['x'], 2), signup('a', ['y'], 2))).toEqual([
+      '1 subscribe x at a: not, superseded',
+      '2 unsubscribe x at a: decides',
+      '2 subscribe y at a: decides',
+    ]);
+  });
+
+  it('gives way to a refusal at the same time, wherever each was made', () => {
+    expect(ledger('a', acct('u', 'a', 0), acct('u', 'b', 9), signup('a', ['x'], 2), unsub('b', ['x'], 2))).toEqual([
+      '2 subscribe x at a: not, refusal_wins',
+      '2 unsubscribe x at b: decides',
+    ]);
+  });
+
+  it('is ended by an opt-out at its time or later', () => {
+    expect(ledger('a', acct('u', 'a', 0), acct('u', 'b', 9), signup('b', ['x'], 2, proven), optout('a', 2))).toEqual([
+      '2 opt_out at a: stands',
+      '2 subscribe x at b: not, ended_by_opt_out',
+    ]);
+  });
+
+  it('does not begin when it is made while opted out, without proof', () => {
+    expect(ledger('a', optout('a', 1), signup('a', ['x'], 2))).toEqual([
+      '1 opt_out at a: stands',
+      '2 subscribe x at a: not, unproven_while_opted_out',
+    ]);
+  });
+
+  it('begins with a confirmation at its own address, though an earlier one elsewhere had lifted the opt-out', () => {
+    const events = [acct('u', 'a', 0), acct('u', 'b', 9), optout('a', 1), signup('b', ['x'], 2), confirm('a', 3)];
+    expect(ledger('a', ...events)).toEqual([
+      '1 opt_out at a: ends',
+      '2 subscribe x at b: not, unproven_while_opted_out',
+      '3 confirm at a: lifts',
+    ]);
+    expect(ledger('a', ...events, confirm('b', 4))).toEqual([
+      '1 opt_out at a: not, lifted',
+      '2 subscribe x at b: decides',
+      '3 confirm at a: lifts',
+      '4 confirm at b: confirms',
+    ]);
+  });
+});
+
+describe('an opt-out', () => {
+  it('stands until a proven act lifts it; what it ended stays ended', () => {
+    expect(ledger('a', optout('a', 1), confirm('a', 2))).toEqual([
+      '1 opt_out at a: not, lifted',
+      '2 confirm at a: lifts',
+    ]);
+    expect(ledger('a', signup('a', ['x'], 1), optout('a', 2), confirm('a', 3))).toEqual([
+      '1 subscribe x at a: not, ended_by_opt_out',
+      '2 opt_out at a: ends',
+      '3 confirm at a: lifts',
+    ]);
+  });
+
+  it('is superseded by a later one, unless it was lifted before', () => {
+    expect(ledger('a', optout('a', 1), optout('a', 2), confirm('a', 3), optout('a', 4))).toEqual([
+      '1 opt_out at a: not, superseded',
+      '2 opt_out at a: not, lifted',
+      '3 confirm at a: confirms',
+      '4 opt_out at a: stands',
+    ]);
+  });
+
+  it('ends what was there before it, also when it is made again later', () => {
+    expect(ledger('a', signup('a', ['x'], 1), optout('a', 2), optout('a', 3))).toEqual([
+      '1 subscribe x at a: not, ended_by_opt_out',
+      '2 opt_out at a: ends',
+      '3 opt_out at a: stands',
+    ]);
+  });
+
+  it('is lifted by a proven subscription that a refusal, then or later, took the newsletter from', () => {
+    const both = [acct('u', 'a', 0), acct('u', 'b', 9), optout('a', 1), signup('a', ['x'], 2, proven)];
+    for (const refusal of [2, 3]) {
+      expect(ledger('a', ...both, unsub('b', ['x'], refusal))).toEqual([
+        '1 opt_out at a: not, lifted',
+        '2 subscribe x at a: lifts',
+        `${refusal} unsubscribe x at b: decides`,
+      ]);
+    }
+  });
+
+  it('is not lifted by a second proof, which confirms', () => {
+    expect(ledger('a', optout('a', 1), confirm('a', 2), confirm('a', 3))).toEqual([
+      '1 opt_out at a: not, lifted',
+      '2 confirm at a: lifts',
+      '3 confirm at a: confirms',
+    ]);
+  });
+
+  it('is not lifted by what was said without proof at that very moment', () => {
+    const events = [acct('u', 'a', 0), acct('u', 'b', 9), optout('a', 1), confirm('a', 2), signup('b', ['x'], 2)];
+    expect(ledger('a', ...events, confirm('b', 2, false), unsub('b', ['x'], 3))).toEqual([
+      '1 opt_out at a: not, lifted',
+      '2 confirm at a: lifts',
+      '2 confirm at b: not, unproven',
+      '2 subscribe x at b: not, superseded',
+      '3 unsubscribe x at b: decides',
+    ]);
+  });
+
+  it('that was never made is lifted by nothing', () => {
+    expect(ledger('a', signup('a', ['x'], 1, proven), unsub('a', ['x'], 2), confirm('a', 3))).toEqual([
+      '1 subscribe x at a: not, superseded',
+      '2 unsubscribe x at a: decides',
+      '3 confirm at a: confirms',
+    ]);
+  });
+
+  it('is not lifted by a confirmation without proof', () => {
+    expect(ledger('a', optout('a', 1), confirm('a', 2, false))).toEqual([
+      '1 opt_out at a: stands',
+      '2 confirm at a: not, unproven',
+    ]);
+  });
+});
+
+describe('whose a choice is', () => {
+  const moved = [acct('u1', 'a', 1), unsub('a', ['x'], 2), acct('u2', 'a', 5), signup('a', ['x'], 6)];
+
+  it('goes by the era: one in another’s does not count, on either side', () => {
+    expect(ledger('a', ...moved)).toEqual([
+      '2 unsubscribe x at a: not, not_their_era (null)',
+      '6 subscribe x at a: decides',
+    ]);
+    // What is said at an address that one has no more is nothing of one's own.
+    expect(ledgerOfAccount('u1', ...moved)).toEqual(['2 unsubscribe x at a: decides']);
+  });
+
+  it('is told of another’s era without what else was said then', () => {
+    const more = { optin: true, profile: { lang: 'fr', format: 'H' as const } };
+    const theirs = { ...signup('a', ['x'], 2, more), source: 'https://site.test/', reason: 'mine' };
+    const facts = factsOf([acct('u1', 'a', 1), theirs, acct('u2', 'a', 5)]);
+    expect(consentOf(facts, accountOf(facts, 'u1'))).toMatchObject([
+      { source: 'https://site.test/', lang: 'fr', format: 'H', reason: 'mine', via: 'own' },
+    ]);
+    expect(consentOf(facts, accountOf(facts, 'u2'))).toEqual([
+      {
+        origin: { kind: 'address', key: addressOf('a').key },
+        newsletter: 'x',
+        at: at(2),
+        act: 'subscribe',
+        proven: true,
+        source: null,
+        lang: null,
+        format: null,
+        reason: null,
+        counts: false,
+        why: 'not_their_era',
+        via: null,
+      },
+    ]);
+  });
+
+  it('leaves with a deleted account, but for its refusals', () => {
+    const events = [acct('u', 'a', 1, { newsletters: ['x'] }), signup('a', ['y'], 2), optout('a', 3), del('u', 4)];
+    expect(ledger('a', ...events)).toEqual([
+      '1 subscribe x at u: not, account_deleted',
+      '2 subscribe y at a: not, ended_by_opt_out',
+      '3 opt_out at a: stands',
+    ]);
+  });
+
+  it('passes to the account made anew with its era; refusals of the deleted one follow from everywhere', () => {
+    const before = [acct('u1', 'a', 1, { newsletters: ['in'] }), acct('u1', 'b', 1), signup('a', ['x'], 2)];
+    const events = [...before, unsub('b', ['y'], 3), signup('b', ['z'], 3), del('u1', 4), acct('u2', 'a', 5)];
+    expect(ledger('a', ...events)).toEqual([
+      '1 subscribe in at u1: not, account_deleted (predecessor)',
+      '2 subscribe x at a: decides (predecessor)',
+      '3 unsubscribe y at b: decides (predecessor)',
+    ]);
+    expect(ledger('b', ...events)).toEqual([
+      '1 subscribe in at u1: not, account_deleted',
+      '3 unsubscribe y at b: decides',
+      '3 subscribe z at b: decides',
+    ]);
+  });
+
+  it('is of both sides of an undone merge when it is an opt-out made meanwhile, told without the other’s origin', () => {
+    const store = new MemoryStore();
+    for (const event of [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)]) store.apply([event]);
+    const [merge] = store.merges as [MergePlan];
+    store.apply([optout({ token: merge.tokenKept as string }, 4), signup('a', ['y'], 4), optout('b', 5)]);
+    store.apply([store.undoOf(merge, at(6))]);
+    const { facts } = store;
+    expect(consentOf(facts, personAt(facts, 'b')).map(told)).toEqual([
+      '2 subscribe x at b: not, ended_by_opt_out',
+      '4 opt_out: ends (undone_merge)',
+      '5 opt_out at b: stands',
+    ]);
+    expect(consentOf(facts, personAt(facts, 'a')).map(told)).toEqual([
+      '4 opt_out at u: ends',
+      '4 subscribe y at a: not, ended_by_opt_out',
+      '5 opt_out: stands (undone_merge)',
+    ]);
+  });
+});
+
+const numRuns = Number(process.env.HISTORIES ?? 3_000);
+const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
+
+const uid = fc.constantFrom(...['u1', 'u2', 'u3', 'u4'].map(uidOf));
+const address = fc.constantFrom(...['a', 'b', 'c', 'd', 'e', 'f'].map((name) => addressOf(name).key));
+/** Wilder than real ones: anybody's, at any addresses, at any time. */
+const undoneMerge: fc.Arbitrary<Omit<UndoneMerge, 'mergeId'>> = fc
+  .record({
+    uid,
+    claimant: fc.option(uid),
+    addresses: fc.uniqueArray(address, { minLength: 1, maxLength: 2 }),
+    from: fc.integer({ min: 0, max: 12 }),
+    lasted: fc.integer({ min: 0, max: 8 }),
+  })
+  .filter((merge) => merge.uid !== merge.claimant)
+  .map(({ from, lasted, ...merge }) => ({ ...merge, from: at(from), until: at(from + lasted) }));
+
+function factsWith(events: ContactEvent[], undone: Omit<UndoneMerge, 'mergeId'>[]): Facts {
+  const facts = factsOf(events);
+  for (const [i, merge] of undone.entries()) {
+    for (const moved of merge.addresses) facts.learnBlock({ uid: merge.uid, address: moved, since: merge.from - 1 });
+    facts.learnUndone({ ...merge, mergeId: `m${i}` });
+  }
+  return facts;
+}
+
+const keyOf = (choice: Pick<Choice, 'origin' | 'newsletter' | 'at'>): string =>
+  [originKey(choice.origin), choice.newsletter, choice.at].join(' ');
+const isTold = (entry: LedgerEntry): entry is LedgerEntry & Choice => entry.origin !== null;
+
+/** What the reasons alone say of a person. */
+function statesBy(entries: LedgerEntry[], person: Person): string {
+  const reaching = entries.filter(({ why }) => why !== 'not_their_era' && why !== 'account_deleted');
+  const names = [...new Set(reaching.map(({ newsletter }) => newsletter))].filter((name) => name !== '').sort();
+  const deciding = (name: string) => reaching.filter(({ newsletter, why }) => newsletter === name && why === 'decides');
+  const actOf = (name: string): string => [...new Set(deciding(name).map(({ act }) => act))].join(' and ');
+  const isProof = ({ proven, act }: LedgerEntry): boolean => proven && (act === 'subscribe' || act === 'confirm');
+  return show({
+    newsletters: names.map((name) => [name, actOf(name) === 'subscribe' ? 'subscribed' : 'unsubscribed']),
+    contradictions: names.filter((name) => actOf(name).includes('and')),
+    optedOut: entries.some(({ why }) => why === 'stands'),
+    doubleOptIn: (person.uid !== null && person.addresses.length > 0) || reaching.some(isProof),
+  });
+}
+
+/** Text, because comparing values is what takes long. */
+const show = (states: object): string => JSON.stringify(states);
+
+function statesOf(facts: Facts, person: Person, doubleOptIn?: boolean): string {
+  const view = fold(facts, person);
+  return show({
+    newsletters: [...view.newsletters].map(([name, { state }]) => [name, state]),
+    contradictions: [],
+    optedOut: view.optedOut,
+    doubleOptIn: doubleOptIn ?? view.doubleOptIn,
+  });
+}
+
+/** The person's account and the deleted ones whose era passed to it, and to them: from the eras alone. */
+function familyOf(facts: Facts, { uid }: Person): Set<string> {
+  const family = new Set(uid === null ? [] : [uid]);
+  const eras = [...facts.addresses.keys()].map((address) => erasOf(facts, address));
+  for (let size = -1; size !== family.size; ) {
+    size = family.size;
+    for (const [before, after] of eras.flatMap((list) => list.slice(1).map((era, i) => [list[i], era] as const))) {
+      if (before?.passed && family.has((after as { uid: string }).uid)) family.add(before.uid);
+    }
+  }
+  return family;
+}
+
+/** Without the choices of a person that do not count, but for those whose only effect is a newsletter that is off. */
+function withoutUncounted(facts: Facts, entries: LedgerEntry[]): Facts {
+  const forgotten = new Set(
+    entries
+      .filter(isTold)
+      .filter(({ counts, why }) => !counts && why !== 'ended_by_opt_out' && why !== 'unproven_while_opted_out')
+      .map(keyOf),
+  );
+  const kept = new Facts();
+  for (const known of facts.addresses.values()) {
+    kept.learnAddress(known);
+    for (const claim of facts.claimsOn(known.address)) kept.learnClaim(claim);
+  }
+  for (const known of facts.accounts.values()) kept.learnAccount(known);
+  for (const merge of facts.undone) kept.learnUndone(merge);
+  for (const choice of allChoices(facts)) if (!forgotten.has(keyOf(choice))) kept.learnChoice(choice);
+  return kept;
+}
+
+const allChoices = (facts: Facts): Choice[] => [
+  ...[...facts.addresses.keys()].flatMap((key) => [...facts.choicesAt({ kind: 'address', key })]),
+  ...[...facts.accounts.keys()].flatMap((key) => [...facts.choicesAt({ kind: 'account', key })]),
+];
+
+/** Where all choices must be told: at the addresses that a person has, and in its account. */
+const has = ({ uid, addresses }: Person, { kind, key }: Choice['origin']): boolean =>
+  kind === 'account' ? key === uid : addresses.includes(key);
+
+function hasOrHad(facts: Facts, { uid, addresses }: Person, { kind, key }: Choice['origin']): boolean {
+  if (kind === 'account') return key === uid;
+  return addresses.includes(key) || erasOf(facts, key).some((era) => era.uid === uid || era.owner === uid);
+}
+
+const same = (seen: string, wanted: string): void => {
+  if (seen !== wanted) expect(seen).toBe(wanted);
+};
+
+describe(`generated histories (SEED=${seed})`, () => {
+  const forEveryone = (name: string, look: (facts: Facts, person: Person, entries: LedgerEntry[]) => void): void => {
+    const property = fc.property(history(18), fc.array(undoneMerge, { maxLength: 2 }), (events, undone) => {
+      const facts = factsWith(events, undone);
+      for (const person of peopleOf(facts)) look(facts, person, consentOf(facts, person));
+    });
+    it(name, () => fc.assert(property, { numRuns, seed }), 30_000 + 10 * numRuns);
+  };
+
+  forEveryone('give each choice the reason from which the fold’s states follow', (facts, person, entries) => {
+    same(statesBy(entries, person), statesOf(facts, person));
+  });
+
+  forEveryone('show the same without the choices that do not count', (facts, person, entries) => {
+    same(statesOf(withoutUncounted(facts, entries), person, true), statesOf(facts, person, true));
+  });
+
+  forEveryone('tell every choice at the person’s addresses and account, each once', (facts, person, entries) => {
+    const keys = entries.filter(isTold).map(keyOf);
+    const known = new Set(keys);
+    const missing = allChoices(facts).filter((choice) => has(person, choice.origin) && !known.has(keyOf(choice)));
+    const times = entries.map((entry) => entry.at);
+    same(show({ missing, repeated: keys.length - known.size }), show({ missing: [], repeated: 0 }));
+    same(show(times), show([...times].sort((a, b) => a - b)));
+  });
+
+  forEveryone('count nothing of a stranger, and tell only what must be told', (facts, person, entries) => {
+    const family = familyOf(facts, person);
+    const wrong = entries.filter((entry) => {
+      const { origin, via, counts, act, source, lang, format, reason } = entry;
+      const theirs = isTold(entry) && belongs(facts, person, family, entry);
+      if (via === 'own' || via === 'predecessor') return counts && !theirs;
+      if (theirs || [source, lang, format, reason].some((detail) => detail !== null)) return true;
+      if (origin && !family.has(origin.key) && !hasOrHad(facts, person, origin)) return true;
+      return via === null ? counts : act !== 'opt_out' || !whileMerged(facts, entry.at);
+    });
+    same(show(wrong), '[]');
+  });
+});
+
+const whileMerged = (facts: Facts, time: number): boolean =>
+  [...facts.undone].some(({ from, until }) => from <= time && time <= until);
+
+/** A refusal, by anybody of the family; anything else, in the person's own live account or an era that is its own now. */
+function belongs(facts: Facts, { uid, addresses }: Person, family: Set<string>, choice: Choice): boolean {
+  const { kind, key } = choice.origin;
+  if (uid === null) return kind === 'address' && addresses.includes(key);
+  if (kind === 'account') {
+    return isRefusal(choice) ? family.has(key) : key === uid && facts.deletedAt(uid) === undefined;
+  }
+  const era = erasOf(facts, key).find(({ from, until }) => from < choice.at && choice.at <= until);
+  return era !== undefined && (era.owner === uid || (isRefusal(choice) && family.has(era.uid)));
+}
