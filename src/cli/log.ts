@@ -8,8 +8,12 @@ function errorInLog(error: unknown) {
 }
 
 /** Where an error came from, without its message. */
-export const framesOf = (error: Error): string[] =>
-  (error.stack ?? '').split('\n').flatMap((line) => /^\s+at (.+)/.exec(line)?.[1] ?? []);
+export function framesOf({ stack = '', message }: Error): string[] {
+  // A message of several lines may hold one that looks like a frame.
+  const start = stack.indexOf(message);
+  const frames = start < 0 ? '' : stack.slice(start + message.length);
+  return frames.split('\n').flatMap((line) => /^\s+at (.+)/.exec(line)?.[1] ?? []);
+}
 
 /** The log of the running service: one JSON object a line on stdout, written before the call returns. */
 export function makeLog(

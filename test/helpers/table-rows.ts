@@ -1,0 +1,89 @@
+/** All rows of a database: to compare them, and to bring them back. */
+import { createHash } from 'node:crypto';
+import type { TestDatabase } from './database';
+
+export interface Row {
+  table: string;
+  /** The columns; `xmin` tells whether the row was written again. */
+  values: Record<string, unknown>;
+}
+
+/** Every table of ours, also those that are yet to come. */
+async function tablesOf({ sql }: TestDatabase): Promise<string[]> {
+  const rows = await sql<{ name: string }>(`
+    SELECT quote_ident(tablename) AS name FROM pg_tables
+    WHERE schemaname = 'public' AND tablename <> '_prisma_migrations' ORDER BY 1`);
+  return rows.map(({ name }) => name);
+}
+
+export async function allRows(database: TestDatabase): Promise<Row[]> {
+  const tables = await tablesOf(database);
+  return database.sql<Row>(`
+    SELECT * FROM (${tables
+      .map(
+        (t) => `SELECT '${t}' AS table, to_jsonb(t) || jsonb_build_object('xmin', t.xmin::text) AS values FROM ${t} t`,
+      )
+      .join(' UNION ALL ')}) AS rows ORDER BY rows.table, rows.values::text`);
+}
+
+/** Keeps all rows as they are now. @returns what puts them back, in a few milliseconds */
+export async function keepRows(database: TestDatabase): Promise<() => Promise<void>> {
+  const tables = await tablesOf(database);
+  await database.sql(`
+    DROP SCHEMA IF EXISTS kept CASCADE; CREATE SCHEMA kept;
+    ${tables.map((t) => `CREATE TABLE kept.${t} AS TABLE ${t}`).join(';')}`);
+  return async () => {
+    // One transaction: foreign keys are checked at its end. (TRUNCATE makes new files, which takes longer.)
+    const statements = tables.flatMap((t) => [`DELETE FROM ${t}`, `INSERT INTO ${t} TABLE kept.${t}`]);
+    await database.sql(statements.join(';'));
+  };
+}
+
+const UUID = /\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g;
+const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::\d\d)?)/g;
+/** Nearer to the present than this is a time of the clock. Events of tests have times of their own, far away. */
+const CLOCK_MS = 3_600_000;
+/** As many steps as there may be between a generated id and something that was not generated. */
+const STEPS = 4;
+
+/**
+ * Rows without what differs from run to run, so that two ends can be compared: clock times, numbers of sequences (their
+ * order stays), and ids that were generated. An id is named after the rows that it stands in.
+ *
+ * @param before the rows of the beginning: their ids are the same in every run.
+ */
+export function canonicalRows(rows: readonly Row[], before: readonly Row[]): string[] {
+  const known = new Set(JSON.stringify(before).match(UUID));
+  const clock = (text: string): string => (Math.abs(Date.parse(text) - Date.now()) < CLOCK_MS ? 'NOW' : text);
+  const texts = withoutNumbers(rows).map((row) => JSON.stringify(row).replace(TIME, clock));
+  let names = new Map<string, string>();
+  for (let step = 0; step < STEPS; step++) {
+    const places = new Map<string, string[]>();
+    for (const text of texts) {
+      for (const id of new Set(text.match(UUID))) {
+        if (known.has(id)) continue;
+        const place = text.replace(UUID, (other) =>
+          other === id ? 'THIS' : known.has(other) ? other : (names.get(other) ?? ''),
+        );
+        places.set(id, [...(places.get(id) ?? []), place]);
+      }
+    }
+    names = new Map([...places].map(([id, list]) => [id, `NEW-${digest(list.sort().join('\n'))}`]));
+  }
+  return texts.map((text) => text.replace(UUID, (id) => names.get(id) ?? id)).sort();
+}
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
+
+/** `seq` is a number of a sequence in every table that has it. */
+function withoutNumbers(rows: readonly Row[]): Row[] {
+  const order = new Map<string, number[]>();
+  for (const { table, values } of rows) {
+    if (typeof values.seq === 'number') order.set(table, [...(order.get(table) ?? []), values.seq]);
+  }
+  for (const numbers of order.values()) numbers.sort((a, b) => a - b);
+  return rows.map(({ table, values: { xmin, seq, ...values } }) => ({
+    table,
+    values: typeof seq === 'number' ? { ...values, seq: order.get(table)?.indexOf(seq) } : values,
+  }));
+}

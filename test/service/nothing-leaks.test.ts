@@ -1,0 +1,368 @@
+/**
+ * Conformance case 36. The whole service, at its most talkative, under traffic of every kind and every failure that can
+ * be forced; then all that it wrote is searched. Everything personal here holds one word, or is a token or an address
+ * of a network that is made for examples.
+ */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { format } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Client } from 'pg';
+import {
+  CONTACT_EVENTS,
+  DEAD_LETTERS,
+  FXA_EVENTS,
+  MAILER_QUEUE,
+  NEWSLETTER_EVENTS,
+  RETRY_LADDER,
+  retryQueue,
+} from '../../src/broker/names';
+import { declareAll } from '../../src/broker/topology';
+import { makeLog } from '../../src/cli/log';
+import { DEAD_LETTER_REASONS } from '../../src/events/decoded';
+import { type Service, startService } from '../../src/main';
+import { onecontact } from '../cli/terminal';
+import { type TestBroker, until, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { at, signup } from '../helpers/events';
+import { config, eventually } from '../helpers/service';
+import { apply } from '../helpers/stored';
+import { TcpProxy } from '../helpers/tcp-proxy';
+import { type Answer, type AskOptions, ask } from '../http/ask';
+
+/** In every address, name and remark: as text, as bytes in hexadecimal, and as a logged buffer. */
+const WORD = 'lovelace';
+const BYTES = Buffer.from(WORD);
+const UID = 'add1e0ad'.repeat(4);
+const UNKNOWN_TOKEN = 'add1e0ad-0000-4000-8000-000000000000';
+const API_KEY = 'the-key-of-ada-lovelace';
+const address = (name: string): string => `${name}.Lovelace@Lovelace.test`;
+const key = (name: string): string => address(name).toLowerCase();
+
+const PERSONAL = [WORD, BYTES.toString('hex'), BYTES.join(','), 'add1e0ad', '203.0.113.'];
+const holdsPersonal = (text: string, others: readonly string[] = []): boolean =>
+  [...PERSONAL, ...others].some((mark) => text.toLowerCase().includes(mark));
+
+/** What nobody asked for, in every message: it must not get anywhere. */
+const EXTRA = {
+  ip: '203.0.113.7',
+  userAgent: 'Lovelace/1.0',
+  metricsContext: { flowId: 'lovelace' },
+  'lovelace@lovelace.test': 'Lovelace',
+};
+const sub = (name: string, fields: object = {}, event = 'newsletter.subscribe') =>
+  JSON.stringify({
+    event,
+    ts: at(1) / 1000,
+    email: address(name),
+    newsletters: ['x'],
+    first_name: 'Ada Lovelace',
+    last_name: 'Lovelace',
+    source_url: `https://site.test/?email=${key(name)}`,
+    reason: 'I am Ada Lovelace',
+    ...EXTRA,
+    ...fields,
+  });
+const acct = (name: string, t: number, fields: object = {}, event = 'primaryEmailChanged') =>
+  JSON.stringify({ event, uid: UID, ts: at(t) / 1000, email: address(name), ...EXTRA, ...fields });
+
+/** Rubbish for each reason of a dead letter, as others might send it. */
+const RUBBISH: Record<(typeof DEAD_LETTER_REASONS)[number], [exchange: string, body: string][]> = {
+  not_json: [
+    [NEWSLETTER_EVENTS, `{"email":"${key('ada')}"`],
+    [FXA_EVENTS, JSON.stringify({ Message: `${key('ada')} is no JSON`, MessageId: key('ada') })],
+  ],
+  too_large: [[NEWSLETTER_EVENTS, sub('ada', { pad: 'Lovelace'.repeat(40_000) })]],
+  invalid_shape: [
+    [NEWSLETTER_EVENTS, sub('ada', { first_name: { lovelace: 'Lovelace' }, newsletters: [7, 'Lovelace\u0007'] })],
+    [NEWSLETTER_EVENTS, JSON.stringify([key('ada')])],
+    [NEWSLETTER_EVENTS, JSON.stringify({ event: { [key('ada')]: 1 } })],
+    [FXA_EVENTS, acct('ada', 1, { uid: 'lovelace@lovelace.test', locale: 7 })],
+    [
+      FXA_EVENTS,
+      JSON.stringify({
+        sub: UID,
+        iat: at(1) / 1000,
+        events: {
+          'https://schemas.accounts.firefox.com/event/profile-change': { email: key('ada'), uid: key('ada') },
+        },
+      }),
+    ],
+  ],
+  invalid_address: [
+    [NEWSLETTER_EVENTS, sub('ada', { email: 'Ada Lovelace' })],
+    [FXA_EVENTS, acct('ada', 1, { email: `${key('ada')}@lovelace` })],
+  ],
+  invalid_time: [[FXA_EVENTS, acct('ada', 1, { ts: at(1) })]],
+  unknown_token: [
+    [NEWSLETTER_EVENTS, sub('ada', { email: undefined, token: UNKNOWN_TOKEN })],
+    [NEWSLETTER_EVENTS, sub('ada', { email: undefined, token: 'token-of-lovelace' })],
+  ],
+};
+/** What a producer may put around a message. */
+const PROPERTIES = {
+  messageId: 'lovelace@lovelace.test',
+  type: 'lovelace',
+  appId: 'lovelace',
+  correlationId: 'lovelace',
+  headers: { lovelace: 'lovelace', error: 'lovelace', reason: 'lovelace', CC: ['lovelace'] },
+};
+
+const broker = withBroker();
+let database: TestDatabase;
+let service: Service;
+const proxies: TcpProxy[] = [];
+const lines: string[] = [];
+const answers: Answer[] = [];
+/** Why messages were set aside, as their headers tell. */
+const reasons: string[] = [];
+let tokens: string[] = [];
+let metrics = '';
+
+async function look(path: string, options: AskOptions = {}): Promise<Answer> {
+  const headers = { authorization: `Bearer ${API_KEY}`, ...options.headers };
+  const answer = await ask(service.url as string, path, { ...options, headers });
+  answers.push(answer);
+  return answer;
+}
+const byEmail = (name: string) => () => look(`/contacts/by-email/${encodeURIComponent(address(name))}`);
+const found = ({ status }: Answer): boolean => status === 200;
+
+/** Waits until so many messages are in the queue, and takes them away. */
+async function take(queue: string, n = 1): Promise<void> {
+  for (let i = 0; i < n; i++) {
+    const { reason, error } = (await broker().next(queue)).properties.headers ?? {};
+    if (queue !== MAILER_QUEUE) reasons.push(queue === DEAD_LETTERS ? `${reason}: ${error}` : `tried again: ${error}`);
+  }
+}
+/** Does what makes the service say something, and waits until it has. */
+async function untilLogged(text: string, cause: () => unknown): Promise<void> {
+  const before = lines.length;
+  await cause();
+  await until(() => lines.slice(before).some((line) => line.includes(text)));
+}
+const newsletter = (...bodies: string[]) => broker().send(NEWSLETTER_EVENTS, 'lovelace', bodies, PROPERTIES);
+const account = (...bodies: string[]) => broker().send(FXA_EVENTS, 'lovelace', bodies, PROPERTIES);
+
+/** Sign-ups, an account, a merge, messages by token. */
+async function readersComeAndGo(): Promise<void> {
+  await account(acct('one', 1, { newsletters: ['in-account'], locale: 'de', service: 'lovelace' }, 'verified'));
+  await newsletter(sub('two'), sub('Ümlaut', { email: 'ada@lovelace-ümlaut.test' }));
+  await eventually(byEmail('one'), found);
+  await eventually(byEmail('two'), found);
+  await account(acct('two', 2));
+  await take(MAILER_QUEUE);
+  const { token } = (await database.sql<{ token: string }>('SELECT token FROM basket_token LIMIT 1'))[0] ?? {};
+  await newsletter(
+    sub('two', { email: undefined, token }, 'newsletter.unsubscribe'),
+    sub('three', { all: true }, 'newsletter.unsubscribe'),
+    sub('two', { optin: true }, 'newsletter.confirm'),
+  );
+  await eventually(byEmail('three'), found);
+}
+
+async function rubbishComes(to: TestBroker): Promise<void> {
+  const all = Object.values(RUBBISH).flat();
+  for (const [exchange, body] of all) await to.send(exchange, key('ada'), [body], PROPERTIES);
+  await account(acct('ada', 1, {}, 'device:create'), acct('ada', 1, {}, key('ada')));
+  await take(DEAD_LETTERS, all.length);
+}
+
+/** Errors whose text holds the address, or the whole row. */
+async function theDatabaseRefuses(): Promise<void> {
+  await database.sql(`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION E'refused:\\n    at %', NEW.address; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'refused%') EXECUTE FUNCTION refuse();
+    CREATE UNIQUE INDEX one_mailbox ON email_address (split_part(address, '+', 1)) WHERE address LIKE 'unique%';
+    ALTER TABLE email_address ADD CHECK (address NOT LIKE 'checked%')`);
+  await newsletter(sub('unique.lovelace+1'));
+  await eventually(byEmail('unique.lovelace+1'), found);
+  const refused = ['refused', 'unique.lovelace+2', 'checked'];
+  await newsletter(sub('before'), ...refused.map((name) => sub(name)), sub('after'));
+  await take(retryQueue(RETRY_LADDER[0]), refused.length);
+  const { headers, ...rest } = PROPERTIES;
+  const last = { ...rest, headers: { ...headers, attempts: RETRY_LADDER.length } };
+  await broker().send(NEWSLETTER_EVENTS, 'lovelace', [sub('refused2')], last);
+  await take(DEAD_LETTERS);
+}
+
+/** In the middle of a batch, which another session holds up; and all at once. */
+async function sessionsAreEnded(postgres: TcpProxy): Promise<void> {
+  const gate = new Client({ connectionString: database.url });
+  await gate.connect();
+  await gate.query('BEGIN');
+  await gate.query('SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('two')]);
+  await newsletter(sub('two', { first_name: 'Countess Lovelace' }));
+  const waiting = `FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  const pids = () => database.sql(`SELECT pid ${waiting}`);
+  await eventually(pids, (rows) => rows.length === 1);
+  await untilLogged('batch failed', () => database.sql(`SELECT pg_terminate_backend(pid) ${waiting}`));
+  await gate.query('COMMIT');
+  await gate.end();
+  postgres.cut();
+  await newsletter(sub('four'));
+  await eventually(byEmail('four'), found);
+}
+
+/** The connection is lost; there is no queue for dead letters, then none for the mailer. */
+async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
+  await untilLogged('broker connection lost', () => rabbit.cut());
+  await broker().deleteQueue(DEAD_LETTERS);
+  const channel = await broker().channel();
+  await untilLogged('message could not be set aside', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
+  await declareAll(channel);
+  await take(DEAD_LETTERS);
+  await channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
+  await untilLogged('notifications could not be published', () => account(acct('three', 3)));
+  await declareAll(channel);
+  await take(MAILER_QUEUE);
+}
+
+/** Those that find something, those that do not, those that cannot; and with the database away. */
+async function lookUps(postgres: TcpProxy): Promise<void> {
+  const { id, basket_token: token } = JSON.parse((await byEmail('two')()).body);
+  const paths = [
+    `/contacts/by-token/${token}`,
+    `/contacts/by-account/${UID}`,
+    `/contacts/${id}`,
+    `/contacts/${id}/history`,
+    `/contacts/by-token/${UNKNOWN_TOKEN}`,
+    `/contacts/by-email/${key('nobody')}`,
+    `/contacts/by-email/${key('two')}?email=${key('two')}`,
+    '/contacts/by-email/Ada%20Lovelace',
+    '/contacts/by-email/%zz-lovelace',
+    `/contacts/by-email/${'lovelace'.repeat(300)}@lovelace.test`,
+    `/contacts/by-lovelace/${key('two')}`,
+    `/${key('two')}`,
+  ];
+  const wrong = { headers: { authorization: 'Bearer Lovelace', cookie: 'lovelace', 'x-forwarded-for': '203.0.113.7' } };
+  for (const path of paths) {
+    await look(path);
+    await look(path, wrong);
+    await look(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '"Lovelace"' });
+  }
+  const { hostname, port } = new URL(service.url as string);
+  const socket = connect(Number(port), hostname);
+  socket.resume().end(`GET /contacts/by-email/${key('two')} lovelace\r\nlovelace\r\n\r\n`);
+  await once(socket, 'close');
+  postgres.down();
+  await newsletter(sub('five'));
+  await eventually(byEmail('two'), ({ status }) => status === 500);
+  await eventually(
+    () => look('/__heartbeat__'),
+    ({ status }) => status === 500,
+  );
+  postgres.restore();
+  await eventually(byEmail('five'), found);
+}
+
+describe('case 36: no address, name or token', () => {
+  beforeAll(async () => {
+    database = await freshDatabase();
+    const [rabbit, postgres] = [await TcpProxy.to(broker().url), await TcpProxy.to(database.url)];
+    proxies.push(rabbit, postgres);
+    const urls = { amqpUrl: rabbit.through(broker().url), databaseUrl: postgres.through(database.url) };
+    const log = makeLog('trace', { write: (line) => void lines.push(line) });
+    // What a library says past the log is a line as well.
+    for (const method of ['debug', 'log', 'info', 'warn', 'error'] as const) {
+      jest.spyOn(console, method).mockImplementation((...said) => void lines.push(format(...said)));
+    }
+    service = await startService({ ...config(urls), apiKey: API_KEY }, { log });
+
+    await readersComeAndGo();
+    await rubbishComes(broker());
+    await theDatabaseRefuses();
+    await sessionsAreEnded(postgres);
+    await theBrokerFails(rabbit);
+    await lookUps(postgres);
+    tokens = (await database.sql<{ token: string }>('SELECT token::text FROM basket_token')).map(({ token }) => token);
+    metrics = (await look('/metrics')).body;
+    expect(await service.stop()).toBe(true);
+  }, 120_000);
+  afterAll(async () => {
+    jest.restoreAllMocks();
+    await service?.stop();
+    for (const proxy of proxies) await proxy.close();
+    await database?.drop();
+  });
+
+  it('is in any log line, whatever came and whatever failed', () => {
+    for (const said of [
+      'batch failed',
+      'a request failed',
+      'broker connection lost',
+      'message could not be set aside',
+      'notifications could not be published',
+      '"code":"23505"',
+      '"code":"23514"',
+      '"code":"P0001"',
+    ]) {
+      expect(lines.some((line) => line.includes(said)) ? '' : `nobody said ${said}`).toBe('');
+    }
+    expect(tokens.length).toBeGreaterThan(5);
+    expect(lines.filter((line) => holdsPersonal(line, tokens))).toEqual([]);
+  });
+
+  it('is in any metric or its labels', () => {
+    for (const reason of [...DEAD_LETTER_REASONS, 'device:create', 'other', 'P0001', '23505', '23514']) {
+      expect(metrics).toContain(`type="${reason}"`);
+    }
+    expect(metrics).toMatch(/onecontact_merges_total\{[^}]*\} 2/);
+    expect(metrics.split('\n').filter((line) => holdsPersonal(line, tokens))).toEqual([]);
+  });
+
+  it('is in the reason or the error of any message that was set aside', () => {
+    const told = new Set(reasons.map((reason) => reason.split(':')[0]));
+    expect([...told].sort()).toEqual([...DEAD_LETTER_REASONS, 'failed', 'tried again'].sort());
+    expect(reasons.filter((reason) => holdsPersonal(reason, tokens))).toEqual([]);
+  });
+
+  it('is in the headers of any answer, or in the body of one that is no contact', () => {
+    const statuses = new Set(answers.map(({ status }) => status));
+    expect([...statuses].sort()).toEqual([200, 401, 404, 500]);
+    const told = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
+    expect(told.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
+  });
+});
+
+describe.each([
+  ['on one line', `${key('ada')} of Ada Lovelace`],
+  ['on a line that looks like one of a stack', `\n    at ${key('ada')} (Ada Lovelace)`],
+])('case 36: an error whose text holds an address %s', (_, personal) => {
+  it('does not bring it into the log, however it is logged', () => {
+    const error = Object.assign(new Error(personal, { cause: new Error(personal) }), { detail: personal });
+    const written: string[] = [];
+    const log = makeLog('trace', { write: (line) => void written.push(line) });
+    for (const logger of [log, log.child({ queue: 'x' }), log.child({ err: error })]) {
+      logger.error(error);
+      logger.error(error, 'with a message');
+      logger.warn({ err: error }, 'as err');
+      logger.fatal({ error }, 'as error');
+      logger.debug({ err: personal }, 'no error at all');
+    }
+    expect(written).toHaveLength(15);
+    expect(written.filter((line) => holdsPersonal(line))).toEqual([]);
+  });
+
+  it.each(['P0001', '23505', '42501', '53100'])('does not bring it into what a command says: %s', async (code) => {
+    const data = await freshDatabase();
+    await apply(data.db, signup(address('ada'), ['x'], 1));
+    await data.sql(`
+      CREATE FUNCTION refuse() RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION USING ERRCODE = '${code}', MESSAGE = '${personal}', DETAIL = '${personal}'; END $$;
+      ALTER TABLE email_address RENAME TO kept;
+      CREATE VIEW email_address AS SELECT * FROM kept WHERE refuse()`);
+    await expect(data.sql('SELECT * FROM email_address')).rejects.toThrow(personal);
+    for (const command of [
+      ['show', key('ada')],
+      ['show', '--json', key('ada')],
+      ['export'],
+      ['export', '--canonical'],
+    ]) {
+      const { code: exit, out, err } = await onecontact(command, { DATABASE_URL: data.url });
+      expect([exit, out, holdsPersonal(err) ? err : '']).toEqual([1, '', '']);
+      expect(err).toContain(code);
+    }
+    await data.drop();
+  });
+});
