@@ -9,6 +9,7 @@ import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { OperatorError } from './operator-error';
 import { openDatabase } from './store/database';
+import { requireErasureKey, serviceSession } from './store/erasure-key';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
 import { makeMetrics } from './workers/metrics';
@@ -42,7 +43,7 @@ export async function startService(
   const runs = (part: Part): boolean => only.includes(part);
   const db = openDatabase({
     url: config.databaseUrl,
-    name: 'onecontact',
+    name: serviceSession(config.erasureKey),
     max: 2 * config.concurrency + SPARE_CONNECTIONS,
   });
   const closing: (() => Promise<unknown>)[] = [() => db.$disconnect()];
@@ -51,6 +52,7 @@ export async function startService(
   };
   try {
     await requireSchema(db);
+    await requireErasureKey(db, config.erasureKey);
     await declareTopology({ url: config.amqpUrl, log });
     const metrics = makeMetrics();
     const publishing = await openConnection({ url: config.amqpUrl, name: 'onecontact publisher', log });
@@ -76,13 +78,13 @@ export async function startService(
           connection: consuming,
           publisher,
           db,
-          apply: { tokenPolicy: config.tokenPolicy, observes: observer(config) },
+          apply: { tokenPolicy: config.tokenPolicy, observes: observer(config), erasureKey: config.erasureKey },
           batchSize: config.batchSize,
           prefetch: config.prefetch,
           concurrency: config.concurrency,
           metrics,
           log,
-          onMerged: () => relay?.nudge(),
+          onNotices: () => relay?.nudge(),
         }),
     );
     closing.push(() => Promise.all(running.map((worker) => worker.stop())));

@@ -3,9 +3,10 @@ import { canonicalLine } from '../contacts/canonical';
 import { contactBody } from '../http/contact-body';
 import { exportContacts } from '../store/export-contacts';
 import type { StoredPerson } from '../store/load-people';
+import { makeProgress } from './progress';
 import type { Context } from './run';
 import { withStore } from './store';
-import { type Terminal, write } from './terminal';
+import { write } from './terminal';
 
 export function addExport(program: Command, context: Context): void {
   program
@@ -39,12 +40,4 @@ Examples:
         progress.clear();
       }
     });
-}
-
-/** One line that is written over and over, where somebody sees it. */
-function makeProgress(sink: Terminal['stderr']): { show(text: string): void; clear(): void } {
-  const put = (text: string): void => {
-    if (sink.isTTY) sink.write(`\r\x1b[K${text}`);
-  };
-  return { show: put, clear: () => put('') };
 }

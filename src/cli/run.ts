@@ -3,10 +3,15 @@ import { BrokerRefusal } from '../broker/errors';
 import { readVersion } from '../http/version';
 import { OperatorError } from '../operator-error';
 import { failureOf } from '../store/failure';
+import { addCollisions } from './collisions';
+import { addConsent } from './consent';
 import { addDemo } from './demo';
+import { addErase } from './erase';
 import { addExport } from './export';
 import { framesOf } from './log';
+import { addMerges } from './merges';
 import { addMigrate } from './migrate';
+import { addPurge } from './purge';
 import { addShow } from './show';
 import { addStart } from './start';
 import type { Terminal } from './terminal';
@@ -49,7 +54,19 @@ function makeProgram(context: Context): Command {
       'after',
       '\nExit codes: 0 done, 1 failed, 2 bad usage.\nTo see it at work without any set-up: npm run demo',
     );
-  for (const add of [addStart, addMigrate, addDemo, addShow, addExport]) add(program, context);
+  for (const add of [
+    addStart,
+    addMigrate,
+    addDemo,
+    addShow,
+    addExport,
+    addConsent,
+    addMerges,
+    addCollisions,
+    addPurge,
+    addErase,
+  ])
+    add(program, context);
   return program;
 }
 

@@ -12,6 +12,7 @@ export interface Terminal {
   env: NodeJS.ProcessEnv;
   stdout: Sink & NodeJS.EventEmitter;
   stderr: Sink & NodeJS.EventEmitter;
+  stdin?: { isTTY?: boolean | undefined } | undefined;
 }
 
 /** Writes, and waits while the reader is slower. Rejects when the reader has gone away. */

@@ -17,10 +17,14 @@ export interface UnblockCommand {
 }
 
 /** Takes a merge back (`merges undo`). */
-export interface UndoCommand {
+export interface UndoRequest {
   kind: 'undo';
   at: Time;
   merge: MergeRecord;
+}
+
+/** The same with what the ledger says, once the locks are held, of what came after the merge. */
+export interface UndoCommand extends UndoRequest {
   /** A later merge that is not undone has the survivor on either side. */
   superseded: boolean;
   /** Contacts that had been merged, at any depth, into the one that was retired. */

@@ -1,10 +1,10 @@
 /** What is told to others: contacts as they are once the batch is committed, and what happened to them. */
 import type { Changes } from './changes';
 import type { Contact, Directory, Token } from './directory';
-import type { Claim, Facts } from './facts';
-import { fold, type View } from './fold';
+import type { Facts } from './facts';
+import type { View } from './fold';
 import type { MergePlan, MergeRecord } from './merge';
-import { addressesOwnedBy, type Person, passedSince } from './ownership';
+import { type Concerned, type MergeSides, reach, viewOf } from './sides';
 import type { Cause } from './watch';
 
 /** A live contact, as a mailer has to know it. */
@@ -56,13 +56,19 @@ export interface ReviewNotice {
 export type Notice = MergeNotice | UnmergeNotice | EmailNotice | ReviewNotice;
 
 /**
+ * @param sides of each merge.
  * @param facts all that is known of the people concerned (`concernedBy`), consent ledger included.
  */
-export function noticesOf(changes: Changes, directory: Directory, facts: Facts): Notice[] {
+export function noticesOf(
+  changes: Changes,
+  sides: readonly MergeSides[],
+  directory: Directory,
+  facts: Facts,
+): Notice[] {
   const told = (id: string): Told => tell(directory.contacts.get(id) as Contact, directory, facts);
   const typed = (address: string | null): string | null => facts.addresses.get(address ?? '')?.typed.value ?? null;
   return [
-    ...changes.merges.filter((plan) => plan.announced).map((plan) => merged(plan, directory, facts)),
+    ...sides.filter(({ plan }) => plan.announced).map((merge) => merged(merge, facts)),
     ...changes.undone
       .filter(({ merge }) => merge.announced)
       .map(
@@ -108,31 +114,9 @@ export function concernedBy(changes: Changes, directory: Directory, facts: Facts
   });
 }
 
-export interface Concerned {
-  addresses: string[];
-  uids: string[];
-}
-
-function reach(facts: Facts, from: Concerned): Concerned {
-  const [addresses, uids] = [new Set(from.addresses), new Set<string>()];
-  const follow = (uid: string): void => {
-    uids.add(uid);
-    for (const claim of facts.claimsBy(uid)) addresses.add(claim.address);
-  };
-  for (const uid of from.uids) follow(uid);
-  // It grows while it is walked, until nothing new is reached.
-  for (const address of addresses) for (const { uid } of facts.claimsOn(address)) if (!uids.has(uid)) follow(uid);
-  return { addresses: [...addresses], uids: [...uids] };
-}
-
-function merged(plan: MergePlan, directory: Directory, facts: Facts): MergeNotice {
-  const first = directory.contacts.get(plan.survivorId) as Contact;
-  const last = first.mergedInto ? (directory.contacts.get(first.mergedInto) as Contact) : first;
-  const survivor = tell(last, directory, facts);
-  const uid = directory.accountOf(last);
-  const before = uid === null ? undefined : sidesBefore(plan, uid, facts).survivor;
-  const subscribed = (seen: View | undefined, name: string): boolean =>
-    seen?.newsletters.get(name)?.state === 'subscribed';
+function merged({ plan, root, survivor: before, after }: MergeSides, facts: Facts): MergeNotice {
+  const survivor = tellAs(root, after, facts);
+  const subscribed = (seen: View, name: string): boolean => seen.newsletters.get(name)?.state === 'subscribed';
   return {
     kind: 'merged',
     plan,
@@ -140,37 +124,17 @@ function merged(plan: MergePlan, directory: Directory, facts: Facts): MergeNotic
     retired: { id: plan.retiredId, token: plan.token.keep === 'retired' ? plan.tokenKept : plan.tokenRetired },
     // A survivor that was merged on in the same batch may have lost the token that it had just kept.
     tokenRetired: survivor.token === plan.tokenKept ? plan.tokenRetired : plan.tokenKept,
-    added: [...survivor.view.newsletters.keys()].filter(
-      (name) => subscribed(survivor.view, name) && !subscribed(before, name),
-    ),
+    added: [...after.newsletters.keys()].filter((name) => subscribed(after, name) && !subscribed(before, name)),
   };
 }
 
-function tell(contact: Contact, directory: Directory, facts: Facts): Told {
-  const view = fold(facts, { uid: directory.accountOf(contact), addresses: directory.addressesOf(contact) });
-  return {
-    id: contact.id,
-    token: (contact.token as Token).id,
-    version: contact.version + 1,
-    view,
-    primary: facts.addresses.get(view.primary ?? '')?.typed.value ?? null,
-  };
-}
+const tell = (contact: Contact, directory: Directory, facts: Facts): Told =>
+  tellAs(contact, viewOf(contact, directory, facts), facts);
 
-/** Both sides of a merge as they would be had the claims that caused it, or the deletion, not come. */
-export function sidesBefore(plan: MergePlan, uid: string, facts: Facts): { survivor: View; retired: View } {
-  const { claimant, reason, addresses } = plan;
-  const took = (claim: Claim): boolean =>
-    claim.uid === plan.uid &&
-    addresses.includes(claim.address) &&
-    claim.at > passedSince(facts, claim.address, claimant);
-  const others = facts.without(
-    reach(facts, { addresses, uids: [uid] }),
-    reason === 'deletion' ? { deletionOf: claimant } : { claim: took },
-  );
-  const account = (key: string): Person => ({ uid: key, addresses: addressesOwnedBy(others, key) });
-  return {
-    survivor: fold(others, account(uid)),
-    retired: fold(others, claimant === null ? { uid: null, addresses } : account(claimant)),
-  };
-}
+const tellAs = (contact: Contact, view: View, facts: Facts): Told => ({
+  id: contact.id,
+  token: (contact.token as Token).id,
+  version: contact.version + 1,
+  view,
+  primary: facts.addresses.get(view.primary ?? '')?.typed.value ?? null,
+});

@@ -13,13 +13,16 @@ export interface HistoryEntry {
   undoneAt: Date | null;
 }
 
-/** The merges that led to a live contact, at any depth, oldest first. Null for an id that is no live contact's. */
+/**
+ * The merges that led to a live contact, at any depth, and those that retired it until they were undone; oldest first.
+ * Null for an id that is no live contact's.
+ */
 export async function findHistory(db: Database, id: string): Promise<HistoryEntry[] | null> {
   const rows = await inSnapshot(db, async (tx) => {
     if (!(await tx.contact.findFirst({ where: { id, state: 'live' }, select: { id: true } }))) return null;
     return tx.merge.findMany({
-      where: { OR: [{ survivorId: id }, { survivor: { mergedInto: id } }] },
-      orderBy: { id: 'asc' },
+      where: { OR: [{ survivorId: id }, { survivor: { mergedInto: id } }, { retiredId: id }] },
+      orderBy: { seq: 'asc' },
     });
   });
   if (!rows) return null;

@@ -1,5 +1,5 @@
 import type { State } from '../contacts/changes';
-import type { Command } from '../contacts/command';
+import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/command';
 import { Directory, type Ids } from '../contacts/directory';
 import type { ContactEvent } from '../contacts/event';
 import { Facts } from '../contacts/facts';
@@ -11,6 +11,7 @@ import { findReach, type Reach } from './find-reach';
 import { loadBlocks } from './load-blocks';
 import { loadClaims } from './load-claims';
 import { loadContacts, resolveTokens } from './load-contacts';
+import { loadUndo } from './load-undo';
 import { lockAccounts } from './lock-accounts';
 import { lockAddresses } from './lock-addresses';
 
@@ -21,13 +22,21 @@ export class ReachGrew extends Error {
 }
 
 /** What an event says, or what a person decides. */
-export type Step = ContactEvent | Command;
+export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
+
+export interface LoadedState extends State {
+  /** Those that were given, with what an undo has to know of the ledger. */
+  steps: (ContactEvent | Command)[];
+  /** A merge is to be undone that was undone before. */
+  alreadyUndone: boolean;
+}
 
 /**
  * Locks and loads all that some events or commands may touch, in a number of statements that does not depend on how many
- * they are. Newsletter events at addresses touch these alone: what their contacts hold besides is neither locked nor loaded.
+ * they are (but for undos: one each). Newsletter events at addresses touch these alone: what their contacts hold besides
+ * is neither locked nor loaded.
  */
-export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): Promise<State> {
+export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): Promise<LoadedState> {
   const events = steps.filter(isEvent);
   const commands = steps.filter((step) => !isEvent(step));
   const news = newsOf(events);
@@ -63,11 +72,12 @@ export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): 
   if ([...news.accounts.keys()].some((uid) => !state.rows.account.has(uid))) throw new ReachGrew();
   for (const row of addresses.rows) state.facts.learnAddress(addressFactsOf(row));
   for (const row of accounts.rows) state.facts.learnAccount(accountFactsOf(row));
-  if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts: named.contacts });
+  const { contacts, ...completed } = await completeUndos(tx, steps);
+  if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts });
   // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
   else for (const { contactId } of placesIn(state)) state.directory.restore(contactId, 'live', null, 0, null);
   for (const { kind, key, contactId } of placesIn(state)) state.directory.restorePlace(kind, key, contactId);
-  return state;
+  return { ...state, ...completed };
 }
 
 async function loadClaimsAndContacts(
@@ -114,24 +124,42 @@ function placesIn({ rows, fresh }: State): Place[] {
   );
 }
 
-const isEvent = (step: Step): step is ContactEvent =>
+export const isEvent = (step: Step): step is ContactEvent =>
   step.kind === 'claim' || step.kind === 'deletion' || step.kind === 'newsletter';
 
 /** Whom commands name: all of it is known already. */
-function namedBy(commands: readonly Command[]): Reach & { contacts: string[] } {
-  const named = { addresses: [] as string[], uids: [] as string[], contacts: [] as string[] };
+function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): Reach {
+  const named: Reach = { addresses: [], uids: [] };
   for (const command of commands) {
     if (command.kind === 'undo') {
-      const { merge, followers } = command;
-      named.addresses.push(...merge.addresses);
-      named.uids.push(merge.uid, ...(merge.claimant === null ? [] : [merge.claimant]));
-      named.contacts.push(merge.survivorId, merge.retiredId, ...followers);
+      const { addresses, uid, claimant } = command.merge;
+      named.addresses.push(...addresses);
+      named.uids.push(uid, ...(claimant === null ? [] : [claimant]));
     } else {
       named.addresses.push(command.address);
       named.uids.push(command.uid);
     }
   }
   return named;
+}
+
+/** Once the locks are held: what an undo has to know of the ledger, and the contacts that it is about. */
+async function completeUndos(
+  tx: Queries,
+  steps: readonly Step[],
+): Promise<Pick<LoadedState, 'steps' | 'alreadyUndone'> & { contacts: string[] }> {
+  const completed = { steps: [] as LoadedState['steps'], alreadyUndone: false, contacts: [] as string[] };
+  for (const step of steps) {
+    if (step.kind !== 'undo') {
+      completed.steps.push(step);
+      continue;
+    }
+    const { undone, superseded, followers } = await loadUndo(tx, step.merge.id);
+    completed.steps.push({ ...step, superseded: superseded || undone, followers });
+    completed.contacts.push(step.merge.survivorId, step.merge.retiredId, ...followers);
+    completed.alreadyUndone ||= undone;
+  }
+  return completed;
 }
 
 const tokenOf = (event: ContactEvent): string | undefined =>

@@ -51,6 +51,11 @@ export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingM
 /** Any number of our own; the same in every process. */
 const RELAY_LOCK = 7_261_001;
 
+/** Waits until the relay is between two passes, and keeps all relays there until the commit. */
+export async function holdRelay(tx: Queries): Promise<void> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(${RELAY_LOCK}::bigint)`;
+}
+
 export async function deleteFromOutbox(tx: Queries, seqs: readonly bigint[]): Promise<void> {
   if (seqs.length > 0) await tx.$executeRaw`DELETE FROM outbox WHERE seq = ANY (${seqs}::bigint[])`;
 }

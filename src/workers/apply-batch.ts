@@ -1,27 +1,39 @@
-import type { Changes } from '../contacts/changes';
+import type { Changes, State } from '../contacts/changes';
 import { decide } from '../contacts/decide';
+import type { ContactEvent } from '../contacts/event';
 import { type Explanation, explainMerge } from '../contacts/explain';
 import type { MergePlan } from '../contacts/merge';
 import { concernedBy, noticesOf } from '../contacts/notice';
+import { sidesOf } from '../contacts/sides';
 import type { TokenPolicy } from '../contacts/tokens';
 import { notificationOf } from '../events/notification';
 import { type Database, inTransaction, type Transaction } from '../store/database';
+import { findErased } from '../store/find-erased';
 import { ids } from '../store/ids';
 import { loadChoices } from '../store/load-choices';
-import { loadState, ReachGrew, type Step } from '../store/load-state';
+import { isEvent, loadState, ReachGrew, type Step } from '../store/load-state';
 import { loadUndone } from '../store/load-undone';
 import { addToOutbox } from '../store/outbox';
 import { saveChanges } from '../store/save-changes';
 import { saveMerges } from '../store/save-merges';
 
-export interface Applied extends Pick<Changes, 'unknownTokens' | 'uncounted' | 'undone' | 'refusal'> {
-  merges: (MergePlan & { explanation: Explanation })[];
+export interface Applied extends Omit<Changes, 'merges' | 'refusal'> {
+  merges: ExplainedMerge[];
+  refusal: Changes['refusal'] | 'already_undone';
+  /** Events that were dropped, by their index: they name somebody who was erased, and are older than that. */
+  erased: number[];
+  /** Where everything hung before. */
+  before: Pick<State, 'rows' | 'fresh'>;
 }
+
+export type ExplainedMerge = MergePlan & { explanation: Explanation };
 
 export interface ApplyOptions {
   tokenPolicy: TokenPolicy;
   /** Of this account, claims that would take an address from a contact are held. */
   observes(uid: string): boolean;
+  /** Key of the hashes of erased people. Without it nobody is known to be erased. */
+  erasureKey?: string | null;
   /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
   dryRun?: boolean;
 }
@@ -35,19 +47,45 @@ const LOOKS = 10;
  * number of events.
  */
 export async function applyBatch(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Applied> {
+  const erased = new Set<Step>();
   for (let look = 1; ; look++) {
+    const places = [...steps.keys()].filter((place) => !erased.has(steps[place] as Step));
     try {
-      return await inTransaction(db, (tx) => apply(tx, steps, options));
+      const left = places.map((place) => steps[place] as Step);
+      const applied = await attempt(db, left, options);
+      return {
+        ...applied,
+        unknownTokens: applied.unknownTokens.map((index) => places[index] as number),
+        erased: [...steps.keys()].filter((place) => erased.has(steps[place] as Step)),
+      };
     } catch (error) {
-      if (error instanceof RolledBack) return error.applied;
-      if (!(error instanceof ReachGrew) || look === LOOKS) throw error;
+      if (error instanceof NamesErased) for (const event of error.events) erased.add(event);
+      else if (!(error instanceof ReachGrew) || look >= LOOKS) throw error;
     }
+  }
+}
+
+type Attempted = Omit<Applied, 'erased'>;
+
+async function attempt(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Attempted> {
+  try {
+    return await inTransaction(db, (tx) => apply(tx, steps, options));
+  } catch (error) {
+    if (error instanceof RolledBack) return error.applied;
+    throw error;
   }
 }
 
 /** Not an error: ends a transaction that was only looked at. */
 class RolledBack extends Error {
-  constructor(readonly applied: Applied) {
+  constructor(readonly applied: Attempted) {
+    super();
+  }
+}
+
+/** Ends a transaction that has inserted rows for people who were erased: it is done again without these events. */
+class NamesErased extends Error {
+  constructor(readonly events: readonly ContactEvent[]) {
     super();
   }
 }
@@ -55,26 +93,31 @@ class RolledBack extends Error {
 async function apply(
   tx: Transaction,
   steps: readonly Step[],
-  { tokenPolicy, observes, dryRun = false }: ApplyOptions,
-): Promise<Applied> {
-  const { facts, directory, ...state } = await loadState(tx, steps, ids);
-  const changes = decide({ facts, directory, ...state }, steps, { tokenPolicy, observes, mergeId: ids.merge });
-  const { unknownTokens, uncounted, undone, refusal } = changes;
-  if (refusal) throw new RolledBack({ merges: [], unknownTokens, uncounted, undone, refusal });
+  { tokenPolicy, observes, erasureKey, dryRun = false }: ApplyOptions,
+): Promise<Attempted> {
+  const { facts, directory, steps: known, alreadyUndone, ...before } = await loadState(tx, steps, ids);
+  if (erasureKey) {
+    const erased = await findErased(tx, steps.filter(isEvent), erasureKey);
+    if (erased.length > 0) throw new NamesErased(erased);
+  }
+  const changes = decide({ facts, directory, ...before }, known, { tokenPolicy, observes, mergeId: ids.merge });
+  const refusal = alreadyUndone ? 'already_undone' : changes.refusal;
+  if (refusal) throw new RolledBack({ ...changes, merges: [], refusal, before });
   await saveChanges(tx, changes, facts);
   const concerned = concernedBy(changes, directory, facts);
   if (concerned.addresses.length + concerned.uids.length > 0) {
     for (const choice of await loadChoices(tx, concerned)) facts.learnChoice(choice);
     for (const merge of await loadUndone(tx, concerned.uids)) facts.learnUndone(merge);
   }
-  const merges = changes.merges.map((plan) => ({ ...plan, explanation: explainMerge(plan, facts) }));
+  const sides = changes.merges.map((plan) => sidesOf(plan, directory, facts));
+  const merges = sides.map((merge) => ({ ...merge.plan, explanation: explainMerge(merge, facts) }));
   await saveMerges(tx, merges);
   const now = Date.now();
   await addToOutbox(
     tx,
-    noticesOf(changes, directory, facts).map((notice) => notificationOf(notice, now, ids.merge)),
+    noticesOf(changes, sides, directory, facts).map((notice) => notificationOf(notice, now, ids.merge)),
   );
-  const applied = { merges, unknownTokens, uncounted, undone, refusal };
+  const applied = { ...changes, merges, refusal, before };
   if (dryRun) throw new RolledBack(applied);
   return applied;
 }

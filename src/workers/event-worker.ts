@@ -30,7 +30,7 @@ export interface EventWorkerOptions {
   concurrency: number;
   metrics: Metrics;
   log: Logger;
-  onMerged(): void;
+  onNotices(): void;
 }
 
 /** A message that came so often without an ack may be what kills its worker: it is handled alone. */
@@ -98,7 +98,7 @@ export class EventWorker {
     const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
     for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
     // First those that need no more: a dead letter that cannot be written now must not hold them back.
-    const here = [...outcomes].filter(([, { kind }]) => kind === 'ok' || kind === 'ignored');
+    const here = [...outcomes].filter(([, { kind }]) => kind !== 'dead' && kind !== 'retry');
     ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
     const elsewhere = [...outcomes].filter(([, { kind }]) => kind === 'dead' || kind === 'retry');
     const sent = await Promise.all(elsewhere.map(async (entry) => ((await this.#forward(...entry)) ? [entry] : [])));
@@ -106,10 +106,11 @@ export class EventWorker {
   }
 
   #context(): BatchContext {
-    const { db, apply, log, metrics, onMerged } = this.#options;
-    const onApplied = ({ merges }: Applied): void => {
+    const { db, apply, log, metrics, onNotices } = this.#options;
+    const onApplied = ({ merges, uncounted, emailChanges, reviews }: Applied): void => {
       for (const { reason } of merges) metrics.merges.inc({ reason });
-      if (merges.length > 0) onMerged();
+      for (const [standing, claims] of Object.entries(uncounted)) metrics.uncountedClaims.inc({ standing }, claims);
+      if (merges.length + emailChanges.length + reviews.length > 0) onNotices();
     };
     // While the database is away nothing more is taken: each channel that is lost would count against all of it.
     const onAway = (): void => this.#consumer.pause();

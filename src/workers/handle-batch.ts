@@ -38,13 +38,11 @@ export async function handleBatch(events: readonly ContactEvent[], context: Batc
       const applied = await applyBatch(db, events, options);
       onBack();
       onApplied(applied);
-      const unknown = new Set(applied.unknownTokens);
-      return events.map(
-        (event, index): Outcome =>
-          unknown.has(index)
-            ? { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] }
-            : { kind: 'ok', type: event.trigger.event },
-      );
+      const [unknown, erased] = [new Set(applied.unknownTokens), new Set(applied.erased)];
+      return events.map((event, index): Outcome => {
+        if (unknown.has(index)) return { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };
+        return { kind: erased.has(index) ? 'erased' : 'ok', type: event.trigger.event };
+      });
     } catch (error) {
       const failure = failureOf(error);
       log.warn({ failure, events: events.length, attempt }, 'batch failed');

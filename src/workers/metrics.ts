@@ -3,10 +3,12 @@ import { Counter, Registry } from 'prom-client';
 /** What the service counts. Labels have few values, and nothing personal. */
 export interface Metrics {
   registry: Registry;
-  /** Messages by queue, outcome (ok, ignored, dead, retry) and type; of dead ones the reason, of retries the error's code. */
+  /** Messages by queue, outcome (ok, ignored, erased, dead, retry) and type; of dead ones the reason, of retries the error's code. */
   messages: Counter<'queue' | 'type' | 'outcome'>;
   /** Merges by reason. */
   merges: Counter<'reason'>;
+  /** Claims that came and do not count: held in observe mode, blocked since a merge was undone. Repetitions included. */
+  uncountedClaims: Counter<'standing'>;
   /** Notifications by type and what became of publishing them. */
   notifications: Counter<'type' | 'outcome'>;
 }
@@ -26,6 +28,12 @@ export function makeMetrics(): Metrics {
       name: 'onecontact_merges_total',
       help: 'Contacts merged, by reason',
       labelNames: ['reason'],
+      registers,
+    }),
+    uncountedClaims: new Counter({
+      name: 'onecontact_uncounted_claims_total',
+      help: 'Claims that came and do not count, by standing (held, blocked), repetitions included',
+      labelNames: ['standing'],
       registers,
     }),
     notifications: new Counter({

@@ -6,6 +6,8 @@ export type Outcome =
   | { kind: 'ok'; type: string }
   /** Nothing of it concerns a contact. */
   | { kind: 'ignored'; type: string }
+  /** It names somebody who was erased since: dropped. */
+  | { kind: 'erased'; type: string }
   /** It will never be of use: to the dead letters, with a reason and the list of problems. */
   | { kind: 'dead'; reason: DeadLetterReason | 'failed'; problems: string[] }
   /** It failed alone, for a reason that may pass: up the delay ladder. */

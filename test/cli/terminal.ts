@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { run } from '../../src/cli/run';
+import type { Terminal } from '../../src/cli/terminal';
 
 /** A stream that keeps what is written. */
 class Page extends EventEmitter {
@@ -18,8 +19,12 @@ export interface Ran {
 }
 
 /** Runs a command in this process. `start` ends its process: spawn that one. */
-export async function onecontact(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+export async function onecontact(
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+  stdin: Terminal['stdin'] = undefined,
+): Promise<Ran> {
   const [stdout, stderr] = [new Page(), new Page()];
-  const code = await run(args, { env, stdout, stderr });
+  const code = await run(args, { env, stdout, stderr, stdin });
   return { code, out: stdout.text, err: stderr.text };
 }

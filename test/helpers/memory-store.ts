@@ -37,6 +37,8 @@ export class MemoryStore {
   readonly undone = new Set<string>();
   readonly addressRows = new Map<string, string>();
   readonly accountRows = new Map<string, string | null>();
+  /** As the last batch left it. */
+  directory = new Directory({ contact: () => this.#id('contact'), token: () => this.#id('token') });
   #serial = 0;
   readonly #policy: TokenPolicy;
   /** What this store has lost or made up; see `problems`. */
@@ -62,6 +64,7 @@ export class MemoryStore {
     const before = { contacts: new Map(this.contacts), tokens: new Map(this.tokens) };
     this.#save(changes);
     this.#compare(before, changes);
+    this.directory = state.directory;
     return changes;
   }
 

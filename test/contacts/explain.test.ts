@@ -1,0 +1,355 @@
+/** What the ledger says of a merge: why each value won, and what lost. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ContactEvent } from '../../src/contacts/event';
+import { type Explanation, explainMerge, type Verdict, valueAfter, type Why } from '../../src/contacts/explain';
+import { latest, PROFILE_FIELDS } from '../../src/contacts/facts';
+import type { View } from '../../src/contacts/fold';
+import { type MergeSides, sidesOf } from '../../src/contacts/sides';
+import { acct, at, confirm, del, optout, signup, unsub } from '../helpers/events';
+import { history } from '../helpers/histories';
+import { MemoryStore } from '../helpers/memory-store';
+
+/** The last merge that some events cause, each in a batch of its own. */
+function explain(...events: ContactEvent[]): Explanation {
+  const store = new MemoryStore();
+  let explanation: Explanation | undefined;
+  for (const event of events) {
+    const { merges } = store.apply([event]);
+    for (const plan of merges) {
+      explanation = explainMerge(sidesOf(plan, store.directory, store.facts), store.facts);
+    }
+  }
+  if (!explanation) throw new Error('nothing was merged');
+  return explanation;
+}
+
+/** An account at `a` and a reader at `b`, and the claim that makes them one. */
+const merge = (...between: ContactEvent[]): Explanation =>
+  explain(acct('u', 'a', 1), signup('b', [], 1), ...between, acct('u', 'b', 9));
+const named = (t: number, firstName: string | null, where = 'a'): ContactEvent =>
+  signup(where, [], t, { profile: { firstName } });
+
+describe('a profile field', () => {
+  const field = (...between: ContactEvent[]) => merge(...between).fields.first_name;
+
+  it('is the only one there is', () => {
+    expect(field(named(2, 'Ada', 'b'))).toEqual({ retired: { value: 'Ada', at: at(2) }, won: 'retired', why: 'only' });
+    expect(field(named(2, null))).toEqual({ survivor: { value: null, at: at(2) }, won: 'survivor', why: 'only' });
+  });
+
+  it('is the one that was said later, also an explicit null', () => {
+    expect(field(named(3, 'Ada'), named(2, 'Bea', 'b'))).toEqual({
+      survivor: { value: 'Ada', at: at(3) },
+      retired: { value: 'Bea', at: at(2) },
+      won: 'survivor',
+      why: 'later',
+    });
+    expect(field(named(2, 'Ada'), named(3, null, 'b'))).toMatchObject({ won: 'retired', why: 'later' });
+  });
+
+  it('is, at equal times, the greater value, and a value before a null', () => {
+    expect(field(named(2, 'Ada'), named(2, 'Bea', 'b'))).toMatchObject({ won: 'retired', why: 'greater' });
+    expect(field(named(2, 'Ada'), named(2, null, 'b'))).toMatchObject({ won: 'survivor', why: 'value_before_null' });
+  });
+
+  it('is the same on both', () => {
+    const verdict = field(named(2, 'Ada'), named(3, 'Ada', 'b'));
+    expect(verdict).toEqual({
+      survivor: { value: 'Ada', at: at(2) },
+      retired: { value: 'Ada', at: at(3) },
+      after: { value: 'Ada', at: at(3) },
+      won: 'both',
+      why: 'same',
+    });
+  });
+
+  it('is not told of when nobody ever said it', () => {
+    expect(merge().fields).toEqual({});
+  });
+
+  it('does not come along when it was said in the account that is deleted', () => {
+    const { fields } = explain(
+      acct('u1', 'a', 1, { locale: 'de' }),
+      signup('a', [], 2, { profile: { lang: 'fr' } }),
+      acct('u2', 'a', 5, { locale: 'it' }),
+      acct('u1', 'c', 4, { locale: 'es' }),
+      acct('u2', 'c', 6),
+      del('u1', 4.5),
+    );
+    expect(fields.lang).toMatchObject({ survivor: { value: 'it' }, won: 'survivor', why: 'later' });
+    const late = explain(acct('u1', 'a', 1, { locale: 'de' }), acct('u2', 'a', 5), del('u1', 4));
+    expect(late.fields.lang).toEqual({
+      retired: { value: 'de', at: at(1) },
+      after: null,
+      won: null,
+      why: 'left_behind',
+    });
+  });
+});
+
+describe('the primary address', () => {
+  it('is the one that the account claimed later', () => {
+    expect(merge().primary).toEqual({
+      survivor: { value: 'a@mail.test', at: at(1) },
+      retired: { value: 'b@mail.test', at: at(9) },
+      won: 'retired',
+      why: 'later',
+    });
+    const early = explain(acct('u', 'a', 5), signup('b', [], 1), acct('u', 'b', 3));
+    expect(early.primary).toMatchObject({ won: 'survivor', why: 'later' });
+  });
+
+  it('is, claimed at the same time, the greater address', () => {
+    const { primary } = explain(acct('u', 'a', 3), signup('b', [], 1), acct('u', 'b', 3));
+    expect(primary).toMatchObject({ won: 'retired', why: 'greater' });
+  });
+
+  it('is the only one of an account that had none', () => {
+    const { primary } = explain(acct('u', 'a', 1), acct('v', 'a', 2), signup('b', [], 1), acct('u', 'b', 3));
+    expect(primary).toEqual({ retired: { value: 'b@mail.test', at: at(3) }, won: 'retired', why: 'only' });
+  });
+
+  it('is the account’s own when a late deletion completes what its claim had begun', () => {
+    const { primary } = explain(acct('u1', 'a', 1), acct('u2', 'a', 5), del('u1', 4));
+    expect(primary).toEqual({ survivor: { value: 'a@mail.test', at: at(5) }, won: 'survivor', why: 'only' });
+  });
+});
+
+describe('a newsletter', () => {
+  const newsletter = (...between: ContactEvent[]) => merge(...between).newsletters.x;
+
+  it('is carried with its state when only one side had it, refusals too', () => {
+    expect(newsletter(signup('b', ['x'], 2))).toEqual({
+      retired: { state: 'subscribed', since: at(2) },
+      won: 'retired',
+      why: 'only',
+    });
+    expect(newsletter(unsub('a', ['x'], 2))).toEqual({
+      survivor: { state: 'unsubscribed', since: at(2) },
+      won: 'survivor',
+      why: 'only',
+    });
+  });
+
+  it('follows the latest choice', () => {
+    expect(newsletter(signup('b', ['x'], 3), unsub('a', ['x'], 2))).toEqual({
+      survivor: { state: 'unsubscribed', since: at(2) },
+      retired: { state: 'subscribed', since: at(3) },
+      won: 'retired',
+      why: 'later',
+    });
+  });
+
+  it('follows, at equal times, the refusal', () => {
+    expect(newsletter(signup('b', ['x'], 2), unsub('a', ['x'], 2))).toMatchObject({ won: 'survivor', why: 'refusal' });
+  });
+
+  it('is the same on both, since the later of the two choices', () => {
+    expect(newsletter(signup('b', ['x'], 2), signup('a', ['x'], 3))).toMatchObject({
+      won: 'both',
+      why: 'same',
+      survivor: { since: at(3) },
+      retired: { since: at(2) },
+    });
+  });
+
+  it('is ended by an opt-out of the other side, which need not have chosen it', () => {
+    expect(newsletter(signup('a', ['x'], 2), optout('b', 3))).toEqual({
+      survivor: { state: 'subscribed', since: at(2) },
+      after: { state: 'unsubscribed', since: at(3) },
+      won: 'retired',
+      why: 'opt_out',
+    });
+    // It chose it before, and ended that with the same opt-out.
+    expect(newsletter(signup('a', ['x'], 3), signup('b', ['x'], 2), optout('b', 4))).toEqual({
+      survivor: { state: 'subscribed', since: at(3) },
+      retired: { state: 'unsubscribed', since: at(4) },
+      won: 'retired',
+      why: 'opt_out',
+    });
+  });
+
+  it('chosen on both at once, is ended by the opt-out that only one side made', () => {
+    expect(newsletter(signup('a', ['x'], 2), signup('b', ['x'], 2), optout('b', 3))).toMatchObject({
+      won: 'retired',
+      why: 'opt_out',
+    });
+  });
+
+  it('does not begin when it was chosen, without proof, while the other side was opted out', () => {
+    expect(newsletter(optout('b', 2), signup('a', ['x'], 3))).toEqual({
+      survivor: { state: 'subscribed', since: at(3) },
+      after: { state: 'unsubscribed', since: at(3) },
+      won: 'retired',
+      why: 'unconfirmed',
+    });
+  });
+
+  it('begins with its confirmation when it was chosen, without proof, while the other side was opted out', () => {
+    expect(newsletter(optout('b', 2), signup('a', ['x'], 3), confirm('a', 4))).toEqual({
+      survivor: { state: 'subscribed', since: at(3) },
+      after: { state: 'subscribed', since: at(4) },
+      won: 'survivor',
+      why: 'only',
+    });
+  });
+
+  it('begins when the other side had proved, before, that it wants mail again', () => {
+    expect(newsletter(optout('b', 2), confirm('a', 3), signup('b', ['x'], 4))).toEqual({
+      retired: { state: 'unsubscribed', since: at(4) },
+      after: { state: 'subscribed', since: at(4) },
+      won: 'survivor',
+      why: 'proven',
+    });
+  });
+
+  it('stays behind when it was chosen in the account that is deleted', () => {
+    const { newsletters } = explain(acct('u1', 'a', 1, { newsletters: ['x'] }), acct('u2', 'a', 5), del('u1', 4));
+    expect(newsletters.x).toEqual({
+      retired: { state: 'subscribed', since: at(1) },
+      after: null,
+      won: null,
+      why: 'left_behind',
+    });
+  });
+
+  it('may have any name', () => {
+    const { newsletters } = merge(signup('b', ['__proto__', '7', 'constructor'], 2));
+    expect(Object.keys(JSON.parse(JSON.stringify(newsletters)))).toEqual(['7', '__proto__', 'constructor']);
+  });
+});
+
+describe('the opt-out of all email', () => {
+  const optedOut = (...between: ContactEvent[]) => merge(...between).opted_out;
+
+  it('is not told of when nobody opted out', () => {
+    expect(optedOut()).toBeUndefined();
+  });
+
+  it('stands when one side made it, and when both did', () => {
+    expect(optedOut(optout('b', 2))).toEqual({ retired: true, won: 'retired', why: 'only' });
+    expect(optedOut(optout('a', 2), optout('b', 3))).toEqual({
+      survivor: true,
+      retired: true,
+      won: 'both',
+      why: 'same',
+    });
+  });
+
+  it('is lifted when the other side proved later that it wants mail', () => {
+    expect(optedOut(optout('b', 2), confirm('a', 3))).toEqual({
+      retired: true,
+      won: 'survivor',
+      why: 'proven',
+    });
+  });
+});
+
+describe('generated histories', () => {
+  it('the value that is named as the winner’s is the value of the fold after, and the reason is true', () => {
+    const seen = new Set<Why>();
+    fc.assert(
+      fc.property(history(), (events) => {
+        const store = new MemoryStore();
+        for (const event of events) {
+          for (const plan of store.apply([event]).merges) {
+            const sides = sidesOf(plan, store.directory, store.facts);
+            const explanation = explainMerge(sides, store.facts);
+            for (const { why } of verdictsIn(explanation)) seen.add(why);
+            checkValues(explanation, sides);
+            checkReasons(explanation, sides);
+          }
+        }
+      }),
+      { numRuns: 6_000, seed: 37 },
+    );
+    const reasons: Why[] = ['only', 'same', 'later', 'greater', 'value_before_null', 'refusal', 'opt_out'];
+    expect([...seen].sort()).toEqual([...reasons, 'unconfirmed', 'proven', 'left_behind'].sort());
+  });
+
+  it('also when all events come in one batch', () => {
+    fc.assert(
+      fc.property(history(), (events) => {
+        const store = new MemoryStore();
+        for (const plan of store.apply(events).merges) {
+          const sides = sidesOf(plan, store.directory, store.facts);
+          checkValues(explainMerge(sides, store.facts), sides);
+        }
+      }),
+      { numRuns: 5_000, seed: 38 },
+    );
+  });
+});
+
+const NAMES = ['first_name', 'last_name', 'country', 'lang', 'format'];
+
+function verdictsIn({ primary, fields, newsletters, opted_out }: Explanation): Verdict<unknown>[] {
+  return [primary, opted_out, ...Object.values(fields), ...Object.values(newsletters)].filter(
+    (verdict) => verdict !== undefined,
+  );
+}
+
+/** Both sides and what came of it are told, of all that anybody had. */
+function checkValues({ primary, fields, newsletters, opted_out }: Explanation, sides: MergeSides): void {
+  const { after, survivor, retired } = sides;
+  const told: unknown[] = [
+    (primary && valueAfter(primary)?.value) ?? null,
+    opted_out ? (valueAfter(opted_out) ?? false) : false,
+  ];
+  const known: unknown[] = [after.primary, after.optedOut];
+  const compare = <T>(verdict: Verdict<T> | undefined, of: (view: View) => T | undefined): void => {
+    told.push(verdict && valueAfter(verdict), verdict?.survivor, verdict?.retired);
+    known.push(of(after), of(survivor), of(retired));
+  };
+  for (const [i, field] of PROFILE_FIELDS.entries()) {
+    compare(fields[NAMES[i] as string], ({ learned: { [field]: known } }) =>
+      known ? { value: known.value, at: known.at } : undefined,
+    );
+  }
+  for (const name of [...survivor.newsletters.keys(), ...retired.newsletters.keys(), ...after.newsletters.keys()]) {
+    compare(newsletters[name], (view) => {
+      const known = view.newsletters.get(name);
+      return known ? { state: known.state, since: known.since } : undefined;
+    });
+  }
+  if (JSON.stringify(told) !== JSON.stringify(known)) expect(told).toEqual(known); // matchers are slow
+}
+
+/** By the rules of the model, said once more. */
+function checkReasons({ fields, newsletters }: Explanation, { survivor, retired, after }: MergeSides): void {
+  const sidesOf = (won: Verdict<unknown>['won']) => (won === 'survivor' ? [survivor, retired] : [retired, survivor]);
+  const untrue: unknown[] = [];
+  for (const [i, field] of PROFILE_FIELDS.entries()) {
+    const verdict = fields[NAMES[i] as string];
+    if (!verdict) continue;
+    const [mine, theirs] = sidesOf(verdict.won).map((view) => view.learned[field]);
+    const best = latest(mine, theirs);
+    const isTrue = {
+      left_behind: best?.at !== after.learned[field]?.at,
+      later: (mine?.at ?? 0) > (theirs?.at ?? 0),
+      only: mine !== undefined && theirs === undefined,
+      same: mine?.value === theirs?.value,
+      greater: mine?.at === theirs?.at && (mine?.value ?? '') > (theirs?.value ?? ''),
+      value_before_null: mine?.at === theirs?.at && theirs?.value === null,
+    }[verdict.why as string];
+    if (!isTrue) untrue.push([field, verdict]);
+  }
+  for (const [name, verdict] of Object.entries(newsletters)) {
+    const [mine, theirs] = sidesOf(verdict.won).map((view) => view.newsletters.get(name));
+    const now = after.newsletters.get(name);
+    const ended = now?.state === 'unsubscribed' && theirs?.state === 'subscribed';
+    const isTrue = {
+      left_behind: now?.chosenAt !== Math.max(mine?.chosenAt ?? 0, theirs?.chosenAt ?? 0),
+      later: mine?.state === now?.state && (mine?.chosenAt ?? 0) > (theirs?.chosenAt ?? 0),
+      only: mine?.state === now?.state && theirs === undefined,
+      same: mine?.state === theirs?.state,
+      refusal: ended && mine?.chosenAt === theirs?.chosenAt && now?.by === 'choice',
+      opt_out: ended && now?.by === 'opt_out',
+      unconfirmed: ended && now?.by === 'unconfirmed',
+      proven: now?.state === 'subscribed' && theirs?.state === 'unsubscribed',
+    }[verdict.why as string];
+    if (!isTrue) untrue.push([name, verdict]);
+  }
+  if (untrue.length > 0) expect(untrue).toEqual([]);
+}

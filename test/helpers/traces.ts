@@ -1,0 +1,25 @@
+import type { TestDatabase } from './database';
+
+/**
+ * Where some words stand in a database, whatever their case: `table.column: word`, from the catalog, so that no table or
+ * column is left out. Empty when there is no trace of them.
+ */
+export async function tracesOf({ sql }: TestDatabase, words: readonly string[]): Promise<string[]> {
+  const columns = await sql<{ table: string; column: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS table, quote_ident(a.attname) AS column
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+       AND a.attnum > 0 AND NOT a.attisdropped`,
+  );
+  const found = await sql<{ trace: string }>(
+    columns
+      .map(
+        ({ table, column }) =>
+          `SELECT DISTINCT '${table}.${column}: ' || word AS trace FROM ${table}, unnest($1::text[]) AS word
+           WHERE strpos(lower(${column}::text), lower(word)) > 0`,
+      )
+      .join(' UNION ALL '),
+    [words],
+  );
+  return found.map(({ trace }) => trace).sort();
+}
