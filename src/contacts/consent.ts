@@ -2,21 +2,20 @@
  * The consent ledger as proof: every choice that is known of a person, whether it counts, and why. It asks the fold
  * which choices reach the person and what becomes of them, so that the two cannot disagree.
  */
+
+import { choicesReaching, lineOf, type Via } from './attribution';
 import type { Time } from './event';
 import { type Choice, type Facts, isRefusal, type Origin, originKey } from './facts';
 import {
   beginning,
-  choicesReaching,
   earliest,
   isProof,
   lastOptOut,
-  lineOf,
   optedOutBefore,
   type Said,
   type Subscription,
   saidIn,
   subscriptions,
-  type Via,
 } from './fold';
 import { addressesClaimedBy, erasClaimedBy, type Person } from './ownership';
 

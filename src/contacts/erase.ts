@@ -8,6 +8,8 @@
  * that is none, of an account that is deleted and has no contact. A refusal of the person that counts for somebody else
  * becomes that one's own.
  */
+
+import { choicesReaching } from './attribution';
 import type { Time } from './event';
 import {
   type AccountFacts,
@@ -21,7 +23,6 @@ import {
   PROFILE_FIELDS,
   type UndoneMerge,
 } from './facts';
-import { choicesReaching } from './fold';
 import { addressesClaimedBy, addressesOwnedBy, counts, erasOf, type Person, peopleOf } from './ownership';
 
 export interface ErasurePlan {
@@ -87,8 +88,9 @@ export function planErasure(facts: Facts, person: Person, { now, newName, merges
   const instead = insteadOf(subject, gone);
   const profiles = others.map(({ rest }) => rest);
   const left = leftOf(subject, gone, instead, profiles);
-  for (const merge of facts.undone)
+  for (const merge of facts.undone) {
     if (!merges.has(merge.mergeId)) left.learnUndone(renamedMerge(merge, subject.names));
+  }
   const inherited = refusalsLost(subject, left);
   for (const choice of inherited) left.learnChoice(choice);
   instead.choices.push(...inherited);
@@ -142,9 +144,13 @@ const heirsOf = (facts: Facts, uid: string): string[] =>
 
 const isNobody = (uid: string): boolean => /^[!~]/.test(uid);
 
-/** No name can be an address or a uid that somebody has. */
+/** No name can be an address or a uid that somebody has; and they are in the same order as what they stand for. */
 function namesFor(addresses: Iterable<string>, uids: Iterable<string>, newName: () => string): Names {
-  const named = (keys: Iterable<string>) => new Map([...keys].map((key) => [key, `~${newName()}`]));
+  const named = (keys: Iterable<string>): Map<string, string> => {
+    const inOrder = [...keys].sort();
+    const names = inOrder.map(() => `~${newName()}`).sort();
+    return new Map(inOrder.map((key, i) => [key, names[i] as string]));
+  };
   return { address: named(addresses), account: named(uids) };
 }
 

@@ -5,20 +5,11 @@
  * it has lost since; a lone address's view, of all that was learned there. Refusals weigh more than consent at every
  * turn: at equal times, in what a deleted account leaves behind, and in what its successor inherits.
  */
+import { choicesReaching, isLive, isTheirs } from './attribution';
 import type { Time } from './event';
-import {
-  type Choice,
-  type Dated,
-  type Facts,
-  isRefusal,
-  latest,
-  type Origin,
-  PROFILE_FIELDS,
-  type ProfileField,
-  type UndoneMerge,
-} from './facts';
+import { type Choice, type Dated, type Facts, isRefusal, latest, PROFILE_FIELDS, type ProfileField } from './facts';
 import { languageOf } from './language';
-import { addressesClaimedBy, counts, type Era, erasClaimedBy, erasOf, type Person, primaryOf } from './ownership';
+import { addressesClaimedBy, type Person, primaryOf } from './ownership';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
@@ -60,16 +51,6 @@ export function fold(facts: Facts, person: Person): View {
   };
 }
 
-const isLive = (facts: Facts, uid: string | null): uid is string => uid !== null && facts.deletedAt(uid) === undefined;
-
-/** The era of an address that a time falls into; none when nobody's claim counts. */
-const eraAt = (facts: Facts, address: string, at: Time): Era | undefined =>
-  erasOf(facts, address).find((era) => era.from < at && at <= era.until);
-
-/** Does what was learned at one of their addresses, at a time, belong to an account? To a lone address, all does. */
-const isTheirs = (facts: Facts, uid: string | null, address: string, at: Time): boolean =>
-  uid === null || eraAt(facts, address, at)?.owner === uid;
-
 function learnedOf(facts: Facts, { uid, addresses }: Person): View['learned'] {
   const learned: View['learned'] = {};
   const learn = (field: ProfileField, value: Dated | undefined): void => {
@@ -90,100 +71,6 @@ function learnedOf(facts: Facts, { uid, addresses }: Person): View['learned'] {
     }
   }
   return learned;
-}
-
-/**
- * Through what a choice reached a person: it was made at the person's address or in its account (`own`); in an era or an
- * account of a deleted account that this one succeeded (`predecessor`); or on the other side of a merge that was undone,
- * while it stood (`undone_merge`).
- */
-export type Via = 'own' | 'predecessor' | 'undone_merge';
-
-/** All choices that count for a person, each once, whatever becomes of them among each other. */
-export function choicesReaching(facts: Facts, { uid, addresses }: Person): Map<Choice, Via> {
-  const reached = new Map<Choice, Via>();
-  const add = (via: Via, choices: Iterable<Choice>): void => {
-    for (const choice of choices) if (!reached.has(choice)) reached.set(choice, via);
-  };
-  const viaOf = (member: string | undefined): Via => (uid === null || member === uid ? 'own' : 'predecessor');
-  const places = uid === null ? addresses : addressesClaimedBy(facts, uid);
-  for (const address of places) {
-    for (const choice of facts.choicesAt({ kind: 'address', key: address })) {
-      const era = uid === null ? null : eraAt(facts, address, choice.at);
-      if (era === null || era?.owner === uid) reached.set(choice, viaOf(era?.uid));
-    }
-  }
-  if (isLive(facts, uid)) add('own', facts.choicesAt({ kind: 'account', key: uid }));
-  // Neither an account made anew nor what its predecessor still has may forget a "no".
-  const line = uid === null ? [] : lineOf(facts, uid);
-  for (const member of line) add(viaOf(member), ownRefusals(facts, member));
-  for (const address of places) add('undone_merge', optOutsMeantFor(facts, uid, address));
-  for (const merge of facts.undone) {
-    if (line.includes(merge.uid)) add('undone_merge', optOutsOfRetired(facts, merge));
-    if (merge.claimant !== null && line.includes(merge.claimant)) add('undone_merge', optOutsOfSurvivor(facts, merge));
-  }
-  return reached;
-}
-
-/** An account, and the deleted ones that passed an era to it, and to them. */
-export function lineOf(facts: Facts, uid: string): string[] {
-  const line = new Set([uid]); // grows while it is walked
-  for (const member of line) {
-    for (const address of addressesClaimedBy(facts, member)) {
-      for (const { heirOf } of erasClaimedBy(facts, address, member)) if (heirOf !== null) line.add(heirOf);
-    }
-  }
-  return [...line];
-}
-
-/** The refusals in an account and in the eras that it claimed at any address, whoever these have passed to. */
-function ownRefusals(facts: Facts, uid: string): Choice[] {
-  const inAccount = refusalsIn(facts, { kind: 'account', key: uid }, () => true);
-  const atAddresses = addressesClaimedBy(facts, uid).flatMap((address) =>
-    refusalsIn(facts, { kind: 'address', key: address }, (at) => eraAt(facts, address, at)?.uid === uid),
-  );
-  return [...inAccount, ...atAddresses];
-}
-
-/** Opt-outs of the survivor's account, made while a merge stood that was undone later: whoever has the address then. */
-function optOutsMeantFor(facts: Facts, uid: string | null, address: string): Choice[] {
-  return [...facts.undone].flatMap((merge) => {
-    if (!merge.addresses.includes(address)) return [];
-    const until = endAt(facts, merge, address);
-    return optOutsOfSurvivor(facts, merge).filter(({ at }) => at <= until && isTheirs(facts, uid, address, at));
-  });
-}
-
-/** What the survivor's side of a merge that was undone opted out of while it stood; its addresses' choices included. */
-function optOutsOfSurvivor(facts: Facts, merge: UndoneMerge): Choice[] {
-  return lineOf(facts, merge.uid)
-    .flatMap((member) => ownRefusals(facts, member))
-    .filter(({ act, at }) => act === 'opt_out' && merge.from <= at && at <= merge.until);
-}
-
-/** The same of the retired side: at its addresses, and in the account that it had, with those that this one succeeded. */
-function optOutsOfRetired(facts: Facts, merge: UndoneMerge): Choice[] {
-  const line = merge.claimant === null ? [] : lineOf(facts, merge.claimant);
-  const inAccount = line.flatMap((member) => ownRefusals(facts, member));
-  const atAddresses = merge.addresses.flatMap((address) => {
-    const until = endAt(facts, merge, address);
-    return refusalsIn(facts, { kind: 'address', key: address }, (at) => at <= until);
-  });
-  return [...inAccount, ...atAddresses].filter(
-    ({ act, at }) => act === 'opt_out' && merge.from <= at && at <= merge.until,
-  );
-}
-
-/** Until when an address was that of a merge: the undo, or before it a claim of somebody else. */
-function endAt(facts: Facts, { uid, claimant, from, until }: UndoneMerge, address: string): Time {
-  const others = facts
-    .claimsOn(address)
-    .filter((claim) => claim.at > from && claim.uid !== uid && claim.uid !== claimant && counts(facts, claim));
-  return Math.min(until, ...others.map(({ at }) => at));
-}
-
-function refusalsIn(facts: Facts, origin: Origin, within: (at: Time) => boolean): Choice[] {
-  return [...facts.choicesAt(origin)].filter((choice) => isRefusal(choice) && within(choice.at));
 }
 
 /** What a person said, of all that reached them: newsletters and the opt-out follow from it. */

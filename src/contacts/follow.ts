@@ -7,7 +7,7 @@ import type { Contact, Directory } from './directory';
 import type { DeletionEvent, Trigger } from './event';
 import type { Claim, Facts } from './facts';
 import { executeMerge, type MergeCause, type MergePlan, planMerge } from './merge';
-import { addressesOwnedBy, counts, lastClaimed, ownerOf, passedTo, primaryOf } from './ownership';
+import { addressesOwnedBy, counts, erasClaimedBy, lastClaimed, ownerOf, passedTo, primaryOf } from './ownership';
 import type { TokenPolicy } from './tokens';
 
 export interface World {
@@ -70,12 +70,19 @@ export function followDeletion(world: World, { uid, trigger, at }: DeletionEvent
   }
   // Of claims that wait, or were taken back with a merge, nothing follows: they may be another person's.
   const claims = facts.claimsBy(uid).filter(({ standing }) => standing === 'counted');
-  const address = lastClaimed(claims.filter((claim) => counts(facts, claim))) ?? lastClaimed(claims);
+  const fell = claims.filter((claim) => lost.includes(claim.address) && ownerOf(facts, claim.address) !== null);
+  const address =
+    lastClaimed(claims.filter((claim) => counts(facts, claim))) ?? lastClaimed(fell) ?? lastClaimed(claims);
   const heir = address === null ? null : ownerOf(facts, address);
   const passed = address !== null && heir !== null && passedTo(facts, address, uid, heir);
   const into = passed ? directory.ofAccount(heir) : null;
+  // Those whose era passed, and those that went over just now; not what it claimed and never had.
+  const had = (other: string): boolean =>
+    other === address || lost.includes(other) || erasClaimedBy(facts, other, uid).length > 0;
   const addresses = [...new Set(claims.map((claim) => claim.address))]
-    .filter((other) => heir !== null && ownerOf(facts, other) === heir && passedTo(facts, other, uid, heir))
+    .filter(
+      (other) => heir !== null && ownerOf(facts, other) === heir && passedTo(facts, other, uid, heir) && had(other),
+    )
     .sort();
   const cause = { trigger, at, reason: 'deletion' as const, uid: heir ?? uid, addresses, moved: lost };
   settle(world, { from: own, to: into, passed }, cause);

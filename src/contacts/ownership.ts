@@ -124,12 +124,13 @@ export function passedTo(facts: Facts, address: string, claimant: string | null,
 }
 
 /**
- * When the era began that passed from `claimant` at this address, exclusive: claims made since are those that took it.
- * Minus infinity where the address had stood alone.
+ * When the era began that passed from `claimant` to `uid` at this address, exclusive: claims made since are those that
+ * took it. Minus infinity where the address had stood alone.
  */
-export function passedSince(facts: Facts, address: string, claimant: string | null): Time {
+export function passedSince(facts: Facts, address: string, claimant: string | null, uid: string): Time {
   const era = claimant === null ? undefined : erasClaimedBy(facts, address, claimant).at(-1);
-  return era?.from ?? Number.NEGATIVE_INFINITY;
+  if (!era) return Number.NEGATIVE_INFINITY;
+  return uid > era.uid ? era.from - 1 : era.from; // at one moment the greater uid's claim is the later one
 }
 
 /** One person by the claims: an account (live, or deleted and still owning) with its addresses, or a lone address. */

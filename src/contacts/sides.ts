@@ -37,7 +37,7 @@ function sidesBefore(plan: MergePlan, uid: string, facts: Facts): Pick<MergeSide
   const took = (claim: Claim): boolean =>
     claim.uid === plan.uid &&
     addresses.includes(claim.address) &&
-    claim.at > passedSince(facts, claim.address, claimant);
+    claim.at > passedSince(facts, claim.address, claimant, plan.uid);
   const others = facts.without(
     reach(facts, { addresses, uids: [uid] }),
     reason === 'deletion' ? { deletionOf: claimant } : { claim: took },

@@ -40,7 +40,7 @@ export function undo(
     return 'superseded';
   }
 
-  const blocks = addresses.map((address) => ({ uid, address, since: passedSince(facts, address, claimant) }));
+  const blocks = addresses.map((address) => ({ uid, address, since: passedSince(facts, address, claimant, uid) }));
   const claims = blocks.flatMap((block) => facts.learnBlock(block));
   const owners = new Set(addresses.map((address) => ownerOf(facts, address)));
   const [owner] = owners;

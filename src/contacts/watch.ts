@@ -22,21 +22,27 @@ export interface Review {
   cause: Cause;
 }
 
+interface Glance {
+  primary: string | null;
+  /** A live account without an address, that does not wait for a decision: `collisions list` has that one. */
+  isLeft: boolean;
+}
+
 /**
- * Looks at the primary address of each contact before the batch and after each step of it, so that a change is told
- * once for a contact and a batch, with the step that made the last difference.
+ * Looks at each contact before the batch and after each step of it, so that a change is told once for a contact and a
+ * batch, with the step that made the last difference.
  */
 export class PrimaryWatch {
   readonly #facts: Facts;
   readonly #directory: Directory;
-  readonly #before = new Map<string, string | null>();
-  readonly #now = new Map<string, { primary: string | null; cause: Cause }>();
+  readonly #before = new Map<string, Glance>();
+  readonly #now = new Map<string, Glance & { cause: Cause }>();
 
   constructor(facts: Facts, directory: Directory) {
     this.#facts = facts;
     this.#directory = directory;
     for (const contact of directory.contacts.values()) {
-      if (contact.state === 'live') this.#before.set(contact.id, this.#primaryOf(contact));
+      if (contact.state === 'live') this.#before.set(contact.id, this.#glance(contact));
     }
   }
 
@@ -44,44 +50,43 @@ export class PrimaryWatch {
   look(contacts: Iterable<Contact | null>, cause: Cause): void {
     for (const contact of contacts) {
       if (!contact) continue;
-      const last = this.#now.has(contact.id) ? this.#now.get(contact.id)?.primary : this.#before.get(contact.id);
-      const primary = this.#primaryOf(contact);
-      if (primary !== last) this.#now.set(contact.id, { primary, cause });
+      const last = this.#now.get(contact.id) ?? this.#before.get(contact.id);
+      const now = this.#glance(contact);
+      if (now.primary !== last?.primary || now.isLeft !== last.isLeft) this.#now.set(contact.id, { ...now, cause });
     }
   }
 
   /** Contacts that were live before, with another primary address now. */
   emailChanges(): EmailChange[] {
-    return this.#changes().flatMap(({ contact: { id }, former, primary, cause }) =>
-      former !== undefined && primary !== null && primary !== former ? { contactId: id, former, cause } : [],
+    return this.#changes().flatMap(({ contactId, before, now: { primary, cause } }) =>
+      before && primary !== null && primary !== before.primary ? { contactId, former: before.primary, cause } : [],
     );
   }
 
-  /** Live accounts that have no address any more, or came without one. One that waits for a decision is listed with it. */
+  /** Live accounts that have no address any more, or came without one. */
   reviews(): Review[] {
-    return this.#changes().flatMap(({ contact, former, primary, cause }) => {
-      const uid = this.#directory.accountOf(contact);
-      if (primary !== null || former === null) return [];
-      if (uid === null || this.#facts.deletedAt(uid) !== undefined || this.#waits(uid)) return [];
-      return { contactId: contact.id, uid, former: former ?? null, cause };
+    return this.#changes().flatMap(({ contactId, uid, before, now: { isLeft, cause } }) =>
+      uid !== null && isLeft && !before?.isLeft ? { contactId, uid, former: before?.primary ?? null, cause } : [],
+    );
+  }
+
+  /** `before` is undefined for a contact that was not there, or not live. */
+  #changes() {
+    return [...this.#now].flatMap(([contactId, now]) => {
+      const contact = this.#directory.contacts.get(contactId) as Contact;
+      if (contact.state !== 'live') return [];
+      return { contactId, uid: this.#directory.accountOf(contact), before: this.#before.get(contactId), now };
     });
   }
 
-  /** `former` is undefined for a contact that was not there, or not live, before. */
-  #changes() {
-    return [...this.#now].flatMap(([id, { primary, cause }]) => {
-      const contact = this.#directory.contacts.get(id) as Contact;
-      return contact.state === 'live' ? { contact, primary, cause, former: this.#before.get(id) } : [];
-    });
+  #glance(contact: Contact): Glance {
+    const uid = this.#directory.accountOf(contact);
+    if (uid === null) return { primary: this.#directory.addressesOf(contact)[0] ?? null, isLeft: false };
+    const primary = primaryOf(this.#facts, uid);
+    return { primary, isLeft: primary === null && this.#facts.deletedAt(uid) === undefined && !this.#waits(uid) };
   }
 
   #waits(uid: string): boolean {
     return this.#facts.claimsBy(uid).some((claim) => claim.standing === 'held');
-  }
-
-  #primaryOf(contact: Contact): string | null {
-    const uid = this.#directory.accountOf(contact);
-    if (uid === null) return this.#directory.addressesOf(contact)[0] ?? null;
-    return primaryOf(this.#facts, uid);
   }
 }

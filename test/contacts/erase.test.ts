@@ -54,10 +54,13 @@ describe('planErasure', () => {
   });
 
   it('leaves nothing at all of somebody who never met anybody', () => {
-    const facts = factsOf([acct('u', 'a', 1, { newsletters: ['x'] }), signup('b', ['x'], 2), acct('u', 'b', 3)]);
-    const { left, instead } = erase(facts, personAt(facts, 'b'));
-    expect(dump(left)).toBe('[[],[],[],[],[]]');
-    expect(instead).toEqual({ accounts: [], claims: [], choices: [] });
+    const account = [acct('u', 'a', 1, { newsletters: ['x'] }), signup('b', ['x'], 2), acct('u', 'b', 3)];
+    for (const events of [account, [signup('b', ['x'], 2), optout('b', 3)]]) {
+      const facts = factsOf(events);
+      const { left, instead } = erase(facts, personAt(facts, 'b'));
+      expect(dump(left)).toBe('[[],[],[],[],[]]');
+      expect(instead).toEqual({ accounts: [], claims: [], choices: [] });
+    }
   });
 
   it('has the time of the newest event erased, when it is later than now', () => {

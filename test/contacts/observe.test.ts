@@ -96,6 +96,13 @@ describe('a held claim that is released', () => {
     expect(store.problems()).toEqual([]);
   });
 
+  it('calls for review of its account when that is left without an address after all', () => {
+    const store = receive(observing(), acct('v', 'a', 1), acct('u', 'a', 2));
+    store.observes = () => false;
+    store.apply([acct('w', 'a', 3)]);
+    expect(store.apply([release('u', 'a')]).reviews).toMatchObject([{ uid: uidOf('u'), former: null }]);
+  });
+
   it('is nobody’s, when nothing is held: nothing changes', () => {
     const store = receive(observing(), acct('u', 'a', 1));
     const { contacts, merges, standings } = store.apply([release('u', 'a'), release('nobody', 'nowhere')]);

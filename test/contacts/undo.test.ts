@@ -83,6 +83,20 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(lineAt(store, 'a')).toMatchObject({ account: null, newsletters: { x: 'subscribed' } });
   });
 
+  it('takes back what a late deletion completed, and not what the account claimed in vain', () => {
+    const store = receive(acct('u2', 'a', 9), acct('u1', 'c', 1), acct('u2', 'c', 5), acct('u1', 'a', 6));
+    store.apply([del('u1', 4)]);
+    expect(store.merges).toMatchObject([{ addresses: [addressOf('c').key] }]);
+    undo(store);
+    expect(lineAt(store, 'c').addresses).toEqual([addressOf('c').key]);
+  });
+
+  it('blocks a claim of the very moment in which the era began, when it is the later one by its uid', () => {
+    const store = receive(acct('u3', 'b', 1), acct('u2', 'b', 5), del('u2', 5), acct('u3', 'b', 5));
+    undo(store);
+    expect(lineAt(store, 'b')).toMatchObject({ account: null });
+  });
+
   it('keeps what the account claimed before the era that passed to it', () => {
     const store = receive(
       acct('u', 'b', 1),
@@ -196,6 +210,36 @@ describe('case 23: a merge and its undo, with events in between', () => {
     expect(lineAt(store, 'a').opted_out).toBe(true);
     undo(store);
     for (const name of ['a', 'b', 'z']) expect(lineAt(store, name).opted_out).toBe(true);
+  });
+
+  it('keeps an opt-out for both sides of a merge when the address that it was made at is taken out after it', () => {
+    const store = receive(acct('u', 'a', 1), signup('b', ['n'], 2), signup('c', ['n'], 2), acct('u', 'b', 3));
+    for (const event of [acct('u', 'c', 4), optout('b', 5)]) store.apply([event]);
+    undo(store, store.merges[1], at(10));
+    undo(store, store.merges[0], at(11));
+    for (const name of ['a', 'b', 'c']) expect(lineAt(store, name).opted_out).toBe(true);
+  });
+
+  it('counts an opt-out made in the retired contact’s account for the address that is restored', () => {
+    const store = receive(acct('u2', 'c', 1), acct('u4', 'c', 3));
+    store.apply([optout({ token: tokenAt(store, 'c') as string }, 4)]);
+    store.apply([del('u4', 2)]); // its claim does not count any more: c falls to u2
+    undo(store);
+    for (const line of store.export().map((text) => JSON.parse(text))) expect(line.opted_out).toBe(true);
+  });
+
+  it('hands an opt-out that counts for a deleted account on to its successor at another address', () => {
+    const store = receive(
+      acct('u2', 'c', 2),
+      optout('a', 1),
+      signup('d', [], 1),
+      acct('u1', 'a', 1),
+      acct('u1', 'd', 1),
+    );
+    for (const event of [acct('u3', 'c', 1)]) store.apply([event]);
+    undo(store, store.merges.at(-1), at(5));
+    store.apply([del('u3', 1), acct('u3', 'd', 1)]);
+    expect(lineAt(store, 'c')).toMatchObject({ account: uidOf('u2'), opted_out: true });
   });
 
   it('asks nothing of the account that has proved the address in the meantime', () => {

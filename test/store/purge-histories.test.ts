@@ -237,7 +237,7 @@ function learnNewsletter(facts: Facts, event: NewsletterEvent): void {
 function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: StoredMerge): boolean {
   if ([...facts.undone].some(({ mergeId }) => mergeId === id)) return false;
   if (addresses.some((address) => ownerOf(facts, address) !== uid)) return false;
-  const blocks = addresses.map((address) => ({ uid, address, since: passedSince(facts, address, claimant) }));
+  const blocks = addresses.map((address) => ({ uid, address, since: passedSince(facts, address, claimant, uid) }));
   const claims = blocks.flatMap((block) => facts.learnBlock(block));
   const owners = new Set(addresses.map((address) => ownerOf(facts, address)));
   const [owner] = owners;

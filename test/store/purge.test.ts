@@ -185,6 +185,11 @@ describe('a subscription without proof', () => {
     expect(states).toContainEqual({ x: 'unsubscribed' });
   });
 
+  it('goes when somebody else claimed the address at the moment of the later choice: both are of the era before', async () => {
+    await happened(acct('u', 'a', 1), signup('a', ['x'], 3), unsub('a', ['x'], 5), acct('v', 'a', 5));
+    expect(await purgeOld()).toEqual({ ...NOTHING, choices: 1 });
+  });
+
   it('goes when the claims that came between are compacted in the same run', async () => {
     await happened(...[1, 2, 3, 6, 7].map((t) => acct('u', 'a', t)), signup('a', ['x'], 2), unsub('a', ['x'], 5));
     expect(await purgeOld()).toEqual({ ...NOTHING, claims: 3, choices: 1 });
