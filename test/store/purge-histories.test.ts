@@ -238,13 +238,17 @@ function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: Stored
   if ([...facts.undone].some(({ mergeId }) => mergeId === id)) return false;
   if (addresses.some((address) => ownerOf(facts, address) !== uid)) return false;
   const blocks = addresses.map((address) => ({ uid, address, since: passedSince(facts, address, claimant, uid) }));
-  const claims = blocks.flatMap((block) => facts.learnBlock(block));
+  // A held claim that is blocked would count once the block is taken away.
+  const standings = addresses.flatMap((address) =>
+    facts.claimsOn(address).map((claim) => [claim, claim.standing] as const),
+  );
+  for (const block of blocks) facts.learnBlock(block);
   const owners = new Set(addresses.map((address) => ownerOf(facts, address)));
   const [owner] = owners;
   if (owners.size !== 1 || (owner !== null && owner !== claimant) || (owner === null && addresses.length > 1)) {
-    for (const claim of claims) claim.standing = 'counted';
-    facts.revision += 1;
     for (const block of blocks) facts.forgetBlock(block.uid, block.address);
+    for (const [claim, standing] of standings) claim.standing = standing;
+    facts.revision += 1;
     return false;
   }
   facts.learnUndone({ mergeId: id, uid, claimant, addresses, from, until: at(26) });
