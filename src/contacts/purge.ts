@@ -41,10 +41,11 @@ function islandsOf(facts: Facts): Island[] {
   });
 }
 
-/** Nothing is known of an address but claims, all of them old and none that waits for a decision or was undone. */
+/** Nothing is known of an address but old claims, none of which waits for a decision or was undone. */
 function isBare(facts: Facts, address: string, before: Time): boolean {
   const known = facts.addresses.get(address);
+  // Every event that names an address, a claim as well, says how it is typed.
   if (!known || known.typed.at >= before || Object.keys(known.profile).length > 0) return false;
   const [choice] = facts.choicesAt({ kind: 'address', key: address });
-  return !choice && facts.claimsOn(address).every(({ standing, at }) => standing === 'counted' && at < before);
+  return !choice && facts.claimsOn(address).every(({ standing }) => standing === 'counted');
 }

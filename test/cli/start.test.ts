@@ -54,7 +54,7 @@ describe('onecontact start', () => {
   it('refuses an unknown schema with one sentence that says what to do', async () => {
     const service = start([], env());
     expect(await service.exit()).toBe(1);
-    expect(service.err).toMatch(/^onecontact: The database is 1 migration behind .*`onecontact migrate`[^\n]*\n$/);
+    expect(service.err).toMatch(/^onecontact: The database is \d+ migrations behind .*`onecontact migrate`[^\n]*\n$/);
   });
 
   it('migrates when told to, serves, and ends with 0 on SIGTERM, also when npm sends it twice', async () => {
