@@ -409,6 +409,19 @@ describe('a purge beside running workers', () => {
     expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed' } });
   });
 
+  it('compacts no claims that a worker is about to write another’s between', async () => {
+    await happened(...[1, 2, 3, 5].map((t) => acct('u', 'a', t)), signup('b', ['x'], 1));
+    const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
+    const batch = applyBatch(database.db, [signup('b', ['y'], 3), acct('v', 'a', 2.5)], DEFAULTS);
+    await waiting(database, 1);
+    const purging = purgeOld();
+    await waiting(database, 2);
+    await open();
+    await batch;
+    expect(await purging).toEqual(NOTHING);
+    expect(await claimsOn('a')).toEqual([1, 2, 2.5, 3, 5]);
+  });
+
   it('holds nobody up who works on other addresses', async () => {
     await happened(acct('d', 'a', 1), del('d', 2));
     const open = await gate(database, lock, [uidOf('d')]);
