@@ -78,7 +78,14 @@ describe('case 25: a merged contact is erased', () => {
       second,
       merge: merge as NonNullable<typeof merge>,
       tokens: tokens.map(({ token }) => token),
-      words: [...words, `only-augusta${nr}`, `q=0.${nr}`, 'old-house', 'new-house', ...tokens.map(({ token }) => token)],
+      words: [
+        ...words,
+        `only-augusta${nr}`,
+        `q=0.${nr}`,
+        'old-house',
+        'new-house',
+        ...tokens.map(({ token }) => token),
+      ],
     };
   }
 
