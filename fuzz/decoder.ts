@@ -1,7 +1,7 @@
+import type { Random } from '../dev/random';
 import { decode } from '../src/events/decode';
 import { Memory } from './memory';
 import { fuzzMessage } from './messages';
-import type { Random } from './random';
 import { problemOf } from './well-formed';
 
 export interface DecoderRun {

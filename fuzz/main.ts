@@ -1,22 +1,26 @@
-/**
- * `npm run fuzz -- [--count N] [--seed N] [--decoder]`: mutated and random messages through the whole service, on a real
- * broker and a real database of its own, or (--decoder) through the decoder alone. Exit 0 when nothing was found.
- */
+/** `npm run fuzz`: see {@link HELP}. */
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
+import { Random } from '../dev/random';
 import { bringServices } from '../src/demo/services';
 import { migrate } from '../src/store/migrate';
 import { brokenPromises } from '../test/helpers/stored';
 import { fuzzDecoder } from './decoder';
 import type { Memory } from './memory';
-import { randomOf } from './random';
 import { fuzzService, sum } from './service';
 
-const { values } = parseArgs({
-  options: { count: { type: 'string' }, seed: { type: 'string' }, decoder: { type: 'boolean' } },
-});
-const count = Number(values.count ?? (values.decoder ? 5_000_000 : 1_000_000));
-const seed = Number(values.seed ?? Date.now() % 2 ** 32);
+const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder]
+
+Mutated and random messages through the whole service, on a real broker and a real database of its own.
+
+  --count N   how many messages (1,000,000; with --decoder 5,000,000)
+  --seed N    the same seed makes the same messages (another one each time)
+  --decoder   through the decoder alone: no broker, no database
+
+Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.
+`;
+
+const { count, seed, decoder } = readOptions();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const begin = performance.now();
 
@@ -51,7 +55,7 @@ async function throughService(): Promise<void> {
   const services = await bringServices(process.env, say);
   try {
     await migrate(services.databaseUrl);
-    const run = await fuzzService({ ...services, random: randomOf(seed), count, onProgress: progress });
+    const run = await fuzzService({ ...services, random: new Random(seed), count, onProgress: progress });
     table('Published = counted by the service', run.counted);
     table('Dead letters read, by reason', run.deadLetters);
     if (run.logged.size > 0) table('Logged at warn or above', run.logged);
@@ -79,9 +83,35 @@ async function inDatabase(url: string, announced: number): Promise<string[]> {
   }
 }
 
+function readOptions(): { count: number; seed: number; decoder: boolean } {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  try {
+    const { values } = parseArgs({ options: { count: text, seed: text, decoder: flag, help: flag } });
+    if (values.help) {
+      process.stdout.write(HELP);
+      process.exit(0);
+    }
+    const { decoder } = values;
+    const given = (name: 'count' | 'seed', otherwise: number): number => {
+      if (values[name] === undefined) return otherwise;
+      if (!/^\d{1,10}$/.test(values[name])) throw new Error(`--${name} takes a whole number`);
+      return Number(values[name]);
+    };
+    return {
+      count: given('count', decoder ? 5_000_000 : 1_000_000),
+      seed: given('seed', Date.now() % 2 ** 32),
+      decoder,
+    };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
+    process.exit(2);
+  }
+}
+
 say(`seed ${seed}`);
-if (values.decoder) {
-  const run = fuzzDecoder(randomOf(seed), count, progress);
+if (decoder) {
+  const run = fuzzDecoder(new Random(seed), count, progress);
   table('Outcomes', run.outcomes);
   verdict(run.problems, run.memory);
 } else {

@@ -1,4 +1,4 @@
-import type { Random } from './random';
+import type { Random } from '../dev/random';
 
 /** Real messages: as the account service and the sites send them, in all envelopes. */
 
@@ -31,20 +31,20 @@ export function realMessage(source: Source, random: Random): Json {
   return source === 'fxa' ? accountMessage(random) : newsletterMessage(random);
 }
 
-const momentOf = (random: Random): number => FIRST_MOMENT + random.int(MOMENTS) * 60.5;
+const momentOf = (random: Random): number => FIRST_MOMENT + random.below(MOMENTS) * 60.5;
 const addressOf = (group: number, random: Random): string => {
-  const name = `g${group}a${random.int(ADDRESSES)}@mail.test`;
-  return random.oneIn(10) ? ` ${name.toUpperCase()}` : name;
+  const name = `g${group}a${random.below(ADDRESSES)}@mail.test`;
+  return random.chance(1 / 10) ? ` ${name.toUpperCase()}` : name;
 };
-const newslettersOf = (random: Random): string[] => NEWSLETTERS.filter(() => random.oneIn(3));
+const newslettersOf = (random: Random): string[] => NEWSLETTERS.filter(() => random.chance(1 / 3));
 
 function accountMessage(random: Random): Json {
-  const group = random.int(GROUPS);
+  const group = random.below(GROUPS);
   // Few deletions: an account lives for many events.
-  const event = random.oneIn(8) ? random.pick(ACCOUNT_EVENTS) : random.pick(ACCOUNT_EVENTS.slice(0, 4));
+  const event = random.chance(1 / 8) ? random.pick(ACCOUNT_EVENTS) : random.pick(ACCOUNT_EVENTS.slice(0, 4));
   const flat: Json = {
     event,
-    uid: (group * UIDS + random.int(UIDS)).toString(16).padStart(32, 'a'),
+    uid: (group * UIDS + random.below(UIDS)).toString(16).padStart(32, 'a'),
     iss: 'accounts.fxa.test',
     ts: momentOf(random),
     metricsContext: {},
@@ -63,11 +63,11 @@ function accountMessage(random: Random): Json {
 
 function enveloped(flat: Json, random: Random): Json {
   const { event, uid, ts, email, locale, ...rest } = flat;
-  switch (random.int(8)) {
+  switch (random.below(8)) {
     case 0:
       return { event, data: { uid, ts, email, locale, ...rest } };
     case 1:
-      return { MessageId: `sns-${random.int(1e6)}`, Message: JSON.stringify(flat) };
+      return { MessageId: `sns-${random.below(1e6)}`, Message: JSON.stringify(flat) };
     case 2: {
       const type = event === 'delete' ? 'delete-user' : 'profile-change';
       return {
@@ -75,7 +75,7 @@ function enveloped(flat: Json, random: Random): Json {
         sub: uid,
         aud: 'rp',
         iat: ts,
-        jti: `jti-${random.int(1e6)}`,
+        jti: `jti-${random.below(1e6)}`,
         events: { [TYPES + type]: { email, locale } },
       };
     }
@@ -85,15 +85,20 @@ function enveloped(flat: Json, random: Random): Json {
 }
 
 function newsletterMessage(random: Random): Json {
-  const group = random.int(GROUPS);
+  const group = random.below(GROUPS);
   const event = random.pick([
     'newsletter.subscribe',
     'newsletter.subscribe',
     'newsletter.unsubscribe',
     'newsletter.confirm',
   ]);
-  const message: Json = { event, id: `form-${random.int(1e6)}`, ts: momentOf(random), email: addressOf(group, random) };
-  if (random.oneIn(30)) {
+  const message: Json = {
+    event,
+    id: `form-${random.below(1e6)}`,
+    ts: momentOf(random),
+    email: addressOf(group, random),
+  };
+  if (random.chance(1 / 30)) {
     delete message.email;
     message.token = '4c7a1d52-90de-4b6e-8a55-2a2f5f0c7e11'; // nobody's
   }
@@ -106,10 +111,10 @@ function newsletterMessage(random: Random): Json {
       last_name: null,
       source_url: 'https://site.test/',
     };
-    Object.assign(message, { newsletters: newslettersOf(random), optin: random.oneIn(3), ...profile });
+    Object.assign(message, { newsletters: newslettersOf(random), optin: random.chance(1 / 3), ...profile });
   }
   if (event === 'newsletter.unsubscribe') {
-    if (random.oneIn(4)) message.all = true;
+    if (random.chance(1 / 4)) message.all = true;
     else message.newsletters = [random.pick(NEWSLETTERS)];
   }
   return message;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Channel, connect } from 'amqplib';
 import pino from 'pino';
+import type { Random } from '../dev/random';
 import {
   DEAD_LETTERS,
   FXA_EVENTS,
@@ -14,7 +15,6 @@ import { readConfig, SERVICE_NEEDS } from '../src/config';
 import { startService } from '../src/main';
 import { Memory } from './memory';
 import { type FuzzMessage, fuzzMessage } from './messages';
-import type { Random } from './random';
 
 export interface ServiceRun {
   published: number;

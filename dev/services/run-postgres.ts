@@ -37,7 +37,8 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
   });
 }
 
-function steps(programs: string, folder: string, port: number, durable: boolean): Step[] {
+/** First the data folder, then the server. */
+export function steps(programs: string, folder: string, port: number, durable: boolean): Step[] {
   const data = join(folder, 'data');
   const env = { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C', TZ: 'UTC' };
   const settings = [

@@ -37,6 +37,8 @@ export class ChannelLedger {
   #alive = true;
   /** Ack frames sent so far. */
   frames = 0;
+  /** Deliveries acknowledged so far. */
+  settled = 0;
 
   constructor(
     private readonly channel: Channel,
@@ -92,6 +94,7 @@ export class ChannelLedger {
       this.counts.late += group.length - sent;
     }
     this.counts.acked += sent;
+    this.settled += sent;
     this.onSettled();
   }
 

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../broker/backoff';
 import type { BrokerConnection } from '../broker/connection';
@@ -16,6 +17,7 @@ import type { Applied, ApplyOptions } from './apply-batch';
 import { type BatchContext, handleBatch } from './handle-batch';
 import type { Metrics } from './metrics';
 import type { Outcome } from './outcome';
+import { batchesOf, isSuspect } from './suspects';
 
 export interface EventWorkerOptions {
   source: 'fxa' | 'newsletter';
@@ -35,8 +37,8 @@ export interface EventWorkerOptions {
   onNotices(): void;
 }
 
-/** A message that came so often without an ack may be what kills its worker: it is handled alone. */
-const SUSPECT_DELIVERIES = 2;
+/** amqplib writes what it is given some turns of the event loop later. */
+const ACKS_WRITTEN_MS = 5;
 
 /**
  * The way of messages from one queue: take what was pushed, decode, apply in one transaction, settle each, acknowledge.
@@ -73,10 +75,11 @@ export class EventWorker {
     for (;;) {
       const deliveries = await this.#inbox.take(this.#options.batchSize);
       if (deliveries.length === 0) return;
-      const suspects = deliveries.filter(({ deliveryCount }) => deliveryCount >= SUSPECT_DELIVERIES);
-      const others = deliveries.filter(({ deliveryCount }) => deliveryCount < SUSPECT_DELIVERIES);
-      for (const batch of [others, ...suspects.map((delivery) => [delivery])]) {
-        if (batch.length > 0) await this.#handle(batch);
+      for (const batch of batchesOf(deliveries, this.#options.batchSize)) {
+        if (this.#stopping.signal.aborted) return; // what is not begun goes back to the queue
+        // If it kills us, the acks of those before it must be on their way: they would come again, and count as suspects.
+        if (isSuspect(batch[0] as Delivery)) await delay(ACKS_WRITTEN_MS);
+        await this.#handle(batch);
       }
     }
   }

@@ -1,7 +1,7 @@
 /** The fuzzer itself, small: `npm run fuzz` sends a million. */
 import { expect, it } from '@jest/globals';
+import { Random } from '../../dev/random';
 import { fuzzDecoder } from '../../fuzz/decoder';
-import { randomOf } from '../../fuzz/random';
 import { fuzzService, sum } from '../../fuzz/service';
 import { DEAD_LETTER_REASONS } from '../../src/events/decoded';
 import { withBroker } from '../helpers/broker';
@@ -15,7 +15,7 @@ it(`of thousands of mutated and random messages none is lost, none ends the serv
   const database = await freshDatabase();
   try {
     const { amqpUrl, databaseUrl } = { amqpUrl: broker().url, databaseUrl: database.url };
-    const run = await fuzzService({ amqpUrl, databaseUrl, random: randomOf(seed), count: 3_000, chunk: 1_500 });
+    const run = await fuzzService({ amqpUrl, databaseUrl, random: new Random(seed), count: 3_000, chunk: 1_500 });
     expect(run.problems).toEqual([]);
     expect(sum(run.counted)).toBe(3_000);
     // Every dead letter that was counted is there, under the same reason.
@@ -32,7 +32,7 @@ it(`of thousands of mutated and random messages none is lost, none ends the serv
 }, 120_000);
 
 it(`the decoder reads all of them without throwing, to a well-formed outcome of every kind (SEED=${seed})`, () => {
-  const run = fuzzDecoder(randomOf(seed), 30_000, () => undefined);
+  const run = fuzzDecoder(new Random(seed), 30_000, () => undefined);
   expect(run.problems).toEqual([]);
   for (const kind of ['event', 'ignored', ...DEAD_LETTER_REASONS]) expect([...run.outcomes.keys()]).toContain(kind);
 }, 120_000);
