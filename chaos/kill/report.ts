@@ -14,6 +14,7 @@ export interface Played extends Numbered {
 }
 
 const SHOWN = 4;
+const PLURAL = { statement: 'statements', ack: 'acks', publish: 'publications', confirm: 'confirms' };
 
 export function nameOf({ kind, nr, what, side }: Point): string {
   return `${side.padEnd(6)} ${kind} ${nr}${kind === 'statement' ? ` ${what.slice(0, 60)}` : ''}`;
@@ -54,7 +55,7 @@ export function summary({ servers, scenarios, played, problems, ms }: Run): stri
       const kinds: readonly Kind[] = ['statement', 'ack', 'publish', 'confirm'];
       const steps = kinds.flatMap((kind) => {
         const number = points.filter((point) => point.kind === kind && point.side === 'before').length;
-        return number > 0 ? [`${number} ${kind}s`] : [];
+        return number > 0 ? [`${number} ${number === 1 ? kind : PLURAL[kind]}`] : [];
       });
       const messages = scene.messages.length > 0 ? `${scene.messages.length} messages, ` : '';
       return [`  ${scene.name}`, `${messages}${notifications} notifications; ${steps.join(', ')}`];
