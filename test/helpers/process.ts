@@ -86,6 +86,11 @@ export class Supervised {
     this.#life = this.#start();
   }
 
+  /** Whether the present life has come up: before, a signal may find it without a handler. */
+  get isUp(): boolean {
+    return this.#life.isUp;
+  }
+
   /** SIGTERM. @returns the exit code */
   async stop(): Promise<number | null> {
     this.#stopping = true;

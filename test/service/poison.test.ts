@@ -15,6 +15,8 @@ import { messageOf, publish } from '../helpers/service';
 import { canonicalExportOf } from '../helpers/stored';
 
 const broker = withBroker();
+const COUNT_FACTS = 'SELECT (SELECT count(*) FROM choice)::int + (SELECT count(*) FROM address_claim)::int AS n';
+const factsIn = (event: ContactEvent): number => (event.kind === 'newsletter' ? event.newsletters.length : 1);
 
 describe('case 31: a message that kills the process', () => {
   let program: Program;
@@ -61,10 +63,11 @@ describe('case 31: a message that kills the process', () => {
 
       const expected = canonicalExport(factsOf([...before, ...after]));
       await until(async () => (await broker().ready(DEAD_LETTERS)) > 0, 90_000);
-      await until(async () => {
-        const lines = await canonicalExportOf(database.db);
-        return lines.length === expected.length && lines.every((line, index) => line === expected[index]);
-      });
+      // Looked at cheaply: the processes need the machine. What exactly is there is compared below.
+      const facts = async (): Promise<number> => (await database.sql<{ n: number }>(COUNT_FACTS))[0]?.n ?? 0;
+      const all = [...before, ...after].reduce((sum, event) => sum + factsIn(event), 0);
+      await until(async () => (await facts()) === all || (await broker().ready(DEAD_LETTERS)) > 1, 60_000);
+      await until(() => workers.every(({ isUp }) => isUp)); // nothing kills them any more
       for (const worker of workers) expect(await worker.stop()).toBe(0);
       expect(await canonicalExportOf(database.db)).toEqual(expected);
       for (const queue of [FXA_QUEUE, NEWSLETTER_QUEUE, ...RETRY_LADDER.map(retryQueue)]) {
@@ -79,10 +82,12 @@ describe('case 31: a message that kills the process', () => {
 
       const origin = poison.kind === 'newsletter' ? NEWSLETTER_QUEUE : FXA_QUEUE;
       const { out } = await deadLetters('list', '--json');
-      const letters = out.trimEnd().split('\n');
-      expect(letters).toHaveLength(1);
-      const letter = JSON.parse(letters[0] ?? '');
-      expect(letter).toMatchObject({ reason: 'delivery_limit', origin_queue: origin, attempts: 0 });
+      const letters = out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(letters).toMatchObject([{ reason: 'delivery_limit', origin_queue: origin, attempts: 0 }]);
+      const [letter] = letters;
       expect((await deadLetters('list')).out).toMatch(
         new RegExp(`\\n${letter.id} .* delivery_limit +${origin.replace('.', '\\.')} +0 +-\\n1 dead letter\\n$`),
       );
