@@ -27,7 +27,7 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
       directories: [],
       files: [{ path: join(folder, 'password'), content: password }],
       copies,
-      steps: steps(programs, folder, port!, context.durable),
+      steps: steps(programs, folder, port!, context),
     } satisfies Job);
     return {
       url: `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`,
@@ -37,7 +37,7 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
   });
 }
 
-function steps(programs: string, folder: string, port: number, durable: boolean): Step[] {
+function steps(programs: string, folder: string, port: number, { durable, settings: more }: Context): Step[] {
   const data = join(folder, 'data');
   const env = { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C', TZ: 'UTC' };
   const settings = [
@@ -47,6 +47,7 @@ function steps(programs: string, folder: string, port: number, durable: boolean)
     MAX_CONNECTIONS,
     'logging_collector=off',
     ...(durable ? [] : NOT_DURABLE),
+    ...more,
   ];
   return [
     {
