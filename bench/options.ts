@@ -17,6 +17,8 @@ export interface Options {
   seconds: number;
   sizes: readonly number[];
   backlog: number;
+  /** Environment of OneContact's worker, beside the defaults. */
+  set: Record<string, string>;
 }
 
 const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes'];
@@ -40,6 +42,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
   --sizes N,M       contacts in the database, for growth (10000,1000000)
   --backlog N       messages, for memory (1000000)
   --seconds N       load in each measurement of latency (10)
+  --set NAME=VALUE  environment of OneContact's worker, to try a setting; as often as needed
   --seed N          of the generated people and events (1)
   --quick           under a minute, for CI: fails unless OneContact has at least 5 times the baseline's throughput
   --keep            write docs/performance.json and docs/performance.svg too, not only bench/results
@@ -54,6 +57,7 @@ export function readOptions(args: string[]): Options | 'help' {
     options: {
       ...{ rounds: { type: 'string' }, events: { type: 'string' }, only: { type: 'string' }, seed: { type: 'string' } },
       ...{ sizes: { type: 'string' }, backlog: { type: 'string' }, seconds: { type: 'string' } },
+      set: { type: 'string', multiple: true },
       ...{ quick: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
     },
   });
@@ -69,6 +73,7 @@ export function readOptions(args: string[]): Options | 'help' {
     sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => number('sizes', size, 0)),
     backlog: number('backlog', values.backlog, 1_000_000),
     seconds: number('seconds', values.seconds, 10),
+    set: Object.fromEntries((values.set ?? []).map(assignment)),
   };
 }
 
@@ -76,6 +81,12 @@ function number(name: string, text: string | undefined, otherwise: number): numb
   const value = text === undefined ? otherwise : Number(text);
   if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1`);
   return value;
+}
+
+function assignment(text: string): [string, string] {
+  const [name, ...value] = text.split('=');
+  if (!name || value.length === 0) throw new Error('--set is NAME=VALUE');
+  return [name, value.join('=')];
 }
 
 function parts(text: string | undefined, otherwise: readonly Part[]): readonly Part[] {

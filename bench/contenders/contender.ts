@@ -70,7 +70,6 @@ export class Contender {
     return this.#ask('report') as Promise<Report>;
   }
 
-  /** May be called while it stands still: it begins when it goes on. */
   async startProfile(): Promise<void> {
     await this.#ask('start profile');
   }

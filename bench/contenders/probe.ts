@@ -12,6 +12,8 @@ export interface Report {
   /** Messages acknowledged since the start. */
   acked: number;
   lastAckAt: number;
+  /** Frames that it took: an ack may be of many messages. */
+  ackFrames: number;
   /** Of messages that say when they were due: milliseconds until their ack, since the report before. */
   latencies: number[];
   /** Seconds of processor time of this process since the start. */
@@ -30,7 +32,7 @@ const { ack, handleDelivery } = Prototype.prototype;
 
 /** Of each channel: tags that are not acknowledged yet, in the order of their delivery, with when they were due. */
 const open = new WeakMap<Channel, Map<number, number | undefined>>();
-const report: Report = { acked: 0, lastAckAt: 0, latencies: [], cpu: 0 };
+const report: Report = { acked: 0, lastAckAt: 0, ackFrames: 0, latencies: [], cpu: 0 };
 
 Prototype.prototype.handleDelivery = function (message) {
   const tags = open.get(this) ?? new Map<number, number | undefined>();
@@ -44,6 +46,7 @@ Prototype.prototype.ack = function (message, allUpTo = false) {
   const { deliveryTag } = message.fields;
   const tags = open.get(this) ?? new Map<number, number | undefined>();
   report.lastAckAt = now();
+  report.ackFrames += 1;
   if (!allUpTo) return settle(tags, deliveryTag);
   for (const tag of tags.keys()) {
     if (tag > deliveryTag) break;

@@ -5,11 +5,12 @@ export const BATCH_SIZE = 500;
 export const CONCURRENCY = 2;
 export const PREFETCH = 1_000;
 
-export const onecontact = (): Program => ({
+/** @param set environment beside the defaults */
+export const onecontact = (set: Record<string, string> = {}): Program => ({
   name: 'OneContact',
   file: 'onecontact',
   args: ['start'],
-  env: { BATCH_SIZE: `${BATCH_SIZE}`, CONCURRENCY: `${CONCURRENCY}`, PREFETCH: `${PREFETCH}` },
+  env: { BATCH_SIZE: `${BATCH_SIZE}`, CONCURRENCY: `${CONCURRENCY}`, PREFETCH: `${PREFETCH}`, ...set },
 });
 
 export const baseline = (concurrency: number): Program => ({

@@ -31,9 +31,9 @@ export async function measureLatency(bench: Bench, concurrency: number, baseline
   const { options, say } = bench;
   const half = Math.floor(baselineBest / 2);
   const plans: [Latency, Program][] = [
-    [{ contender: 'onecontact', rate: RATE, rounds: [] }, onecontact()],
+    [{ contender: 'onecontact', rate: RATE, rounds: [] }, onecontact(options.set)],
     [{ contender: 'baseline', rate: half, rounds: [] }, baseline(concurrency)],
-    [{ contender: 'onecontact', rate: SINGLE_RATE, rounds: [] }, onecontact()],
+    [{ contender: 'onecontact', rate: SINGLE_RATE, rounds: [] }, onecontact(options.set)],
     [{ contender: 'baseline', rate: Math.min(SINGLE_RATE, half), rounds: [] }, baseline(concurrency)],
   ];
   for (let round = 1; round <= options.rounds; round++) {

@@ -27,7 +27,7 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
     say(`  publishing ${backlog.toLocaleString('en')} messages …`);
     const progress = every(5_000, (done) => say(`  published ${done.toLocaleString('en')}`));
     await broker.publish(messagesOf(contacts, options.seed, backlog), progress);
-    const contender = await Contender.start(onecontact(), { amqpUrl, databaseUrl: database.url });
+    const contender = await Contender.start(onecontact(options.set), { amqpUrl, databaseUrl: database.url });
     try {
       const shown = every(5_000, (acked) =>
         say(`  handled ${acked.toLocaleString('en')}, ${contender.peakMemory()?.toFixed(0)} MB`),

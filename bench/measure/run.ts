@@ -14,6 +14,7 @@ export interface Run {
   throughput: number;
   /** Seconds of processor time of the contender's processes. */
   cpu: number;
+  ackFrames: number;
   /** Warnings in the contenders' logs, with how often they came. */
   warnings: Record<string, number>;
 }
@@ -27,7 +28,7 @@ export interface RunOptions {
   processes?: number;
   /** Which of the rows a contender writes: the baseline merges nothing, the limit of the broker writes nothing. */
   writes: 'all' | 'no merges' | 'nothing';
-  /** Right before the backlog is let go, and right after all of it is done. With one process. */
+  /** Before the contender is held and the backlog is published, and right after all of it is done. With one process. */
   watch?: Record<'begin' | 'end', (database: RunDatabase, contender: Contender) => Promise<void>>;
 }
 
@@ -51,21 +52,19 @@ export async function measureRun(bench: Bench, options: RunOptions): Promise<Run
     const before = await database.rows();
     const told = await broker.ready(MAILER_QUEUE);
 
+    const [cpuBefore, framesBefore] = await spent(contenders);
+    await options.watch?.begin(database, contenders[0] as Contender);
     for (const contender of contenders) contender.suspend();
     await broker.publish(acts.map(messageOf));
     await database.client.query('CHECKPOINT');
-    await options.watch?.begin(database, contenders[0] as Contender);
-    const cpuBefore = new Map<Contender, number>();
     const begin = now();
     for (const contender of contenders) contender.resume();
-    for (const contender of contenders) cpuBefore.set(contender, (await contender.report()).cpu);
     const lastAckAt = await untilAllAcked(contenders, warmUp.length + acts.length);
     const relayed = options.writes === 'all' ? await untilRelayed(database) : 0;
     const elapsed = Math.max(lastAckAt, relayed) - begin;
 
     await options.watch?.end(database, contenders[0] as Contender);
-    let cpu = 0;
-    for (const contender of contenders) cpu += (await contender.report()).cpu - (cpuBefore.get(contender) ?? 0);
+    const [cpuAfter, framesAfter] = await spent(contenders);
     verifyRows(program.name, options, before, await database.rows());
     const notices = (await broker.ready(MAILER_QUEUE)) - told;
     const collisions = acts.filter(({ kind }) => kind === 'collision').length;
@@ -77,11 +76,19 @@ export async function measureRun(bench: Bench, options: RunOptions): Promise<Run
     for (const contender of contenders) {
       for (const [text, count] of contender.warnings) warnings[text] = (warnings[text] ?? 0) + count;
     }
-    return { events: acts.length, elapsed, throughput: (acts.length / elapsed) * 1_000, cpu, warnings };
+    const throughput = (acts.length / elapsed) * 1_000;
+    const [cpu, ackFrames] = [cpuAfter - cpuBefore, framesAfter - framesBefore];
+    return { events: acts.length, elapsed, throughput, cpu, ackFrames, warnings };
   } finally {
     await Promise.all(contenders.map((contender) => contender.stop()));
     await database.drop();
   }
+}
+
+/** Processor time and ack frames of all of them together. */
+async function spent(contenders: readonly Contender[]): Promise<[number, number]> {
+  const reports = await Promise.all(contenders.map((contender) => contender.report()));
+  return [reports.reduce((sum, { cpu }) => sum + cpu, 0), reports.reduce((sum, { ackFrames }) => sum + ackFrames, 0)];
 }
 
 /** @returns when the last ack of all was */

@@ -77,7 +77,14 @@ export function runOnecontact(
 ): Promise<Run> {
   const supply = supplyOf(workload, contacts, bench.options.seed);
   const warmUp = supply(WARM_UP);
-  return measureRun(bench, { program: onecontact(), contacts, warmUp, acts: supply(events), processes, writes: 'all' });
+  return measureRun(bench, {
+    program: onecontact(bench.options.set),
+    contacts,
+    warmUp,
+    acts: supply(events),
+    processes,
+    writes: 'all',
+  });
 }
 
 function runBaseline(bench: Bench, workload: WorkloadName, concurrency: number, events: number): Promise<Run> {
@@ -106,7 +113,7 @@ async function runDatabaseLimit(bench: Bench, workload: WorkloadName): Promise<R
     await limit.write(supply(WARM_UP));
     await database.client.query('CHECKPOINT');
     const elapsed = await limit.write(supply(events));
-    return { events, elapsed, throughput: (events / elapsed) * 1_000, cpu: 0, warnings: {} };
+    return { events, elapsed, throughput: (events / elapsed) * 1_000, cpu: 0, ackFrames: 0, warnings: {} };
   } finally {
     await limit.close();
     await database.drop();

@@ -42,12 +42,18 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
   let servers: ServerTime;
   let counts = false;
   const run = await measureRun(bench, {
-    ...{ program: onecontact(), contacts, warmUp: supply(WARM_UP), acts: supply(events), writes: 'all' },
+    ...{
+      program: onecontact(bench.options.set),
+      contacts,
+      warmUp: supply(WARM_UP),
+      acts: supply(events),
+      writes: 'all',
+    },
     watch: {
       begin: async ({ client }, contender) => {
         counts = await countStatements(client);
         servers = await serverTime(client, bench.amqpUrl);
-        void contender.startProfile(); // it is held: the answer comes when it is let go
+        await contender.startProfile();
       },
       end: async ({ client }, contender) => {
         const after = await serverTime(client, bench.amqpUrl);

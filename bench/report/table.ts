@@ -1,4 +1,5 @@
 import { WORKLOADS } from '../load/workloads';
+import type { Run } from '../measure/run';
 import { CONTENDERS } from '../measure/throughput';
 import { type Results, throughputOf } from './results';
 import { median } from './statistics';
@@ -32,7 +33,21 @@ function throughput({ throughput = [] }: Results): string {
     WORKLOADS[workload].title,
     ...CONTENDERS.map((name) => NUMBER(throughputOf(runs[name]))),
   ]);
-  return table(['Events a second', 'OneContact', 'Baseline', 'Database limit', 'Broker limit'], rows);
+  const costs = throughput.map(({ workload, runs }) => [
+    WORKLOADS[workload].title,
+    cost(runs.onecontact, 'cpu'),
+    cost(runs.baseline, 'cpu'),
+    cost(runs.onecontact, 'ackFrames'),
+  ]);
+  const title = 'Of the process, an event';
+  return `${table(['Events a second', 'OneContact', 'Baseline', 'Database limit', 'Broker limit'], rows)}
+
+${table([title, 'OneContact: µs of CPU', 'Baseline: µs of CPU', 'OneContact: ack frames'], costs)}`;
+}
+
+function cost(runs: readonly Run[], what: 'cpu' | 'ackFrames'): string {
+  const value = median(runs.map((run) => run[what] / run.events));
+  return what === 'cpu' ? NUMBER(1e6 * value) : value.toFixed(3);
 }
 
 function latency({ latency = [] }: Results): string {

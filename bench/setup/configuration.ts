@@ -11,6 +11,11 @@ const SETTINGS = [
 /** Without these, a commit is not on the disk. */
 const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'];
 
+const assignments = (set: Record<string, string>): string =>
+  Object.entries(set)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+
 /** All that the figures depend on, by name. */
 export async function readConfiguration({ broker, databases, options }: Bench): Promise<Record<string, string>> {
   const { server_version, ...settings } = await databases.settings(SETTINGS);
@@ -27,7 +32,7 @@ export async function readConfiguration({ broker, databases, options }: Bench): 
     rabbitmq: `${broker.version}, ${[...kinds].join(', ')} queues`,
     postgresql: server_version ?? '',
     ...settings,
-    onecontact: `BATCH_SIZE=${BATCH_SIZE} PREFETCH=${PREFETCH} CONCURRENCY=${CONCURRENCY}`,
+    onecontact: `BATCH_SIZE=${BATCH_SIZE} PREFETCH=${PREFETCH} CONCURRENCY=${CONCURRENCY} ${assignments(options.set)}`,
     rounds: `${options.rounds}`,
     events: `${options.events}`,
     seed: `${options.seed}`,
