@@ -17,6 +17,8 @@ export interface Options {
   seconds: number;
   sizes: readonly number[];
   backlog: number;
+  /** Concurrency of the baseline; unknown: the best is looked for. */
+  baseline: number | undefined;
   /** Environment of OneContact's worker, beside the defaults. */
   set: Record<string, string>;
 }
@@ -42,6 +44,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
   --sizes N,M       contacts in the database, for growth (10000,1000000)
   --backlog N       messages, for memory (1000000)
   --seconds N       load in each measurement of latency (10)
+  --baseline N      concurrency of the baseline (the best of 4, 8, 16, 32; with --quick 16)
   --set NAME=VALUE  environment of OneContact's worker, to try a setting; as often as needed
   --seed N          of the generated people and events (1)
   --quick           under a minute, for CI: fails unless OneContact has at least 5 times the baseline's throughput
@@ -56,7 +59,12 @@ export function readOptions(args: string[]): Options | 'help' {
     args,
     options: {
       ...{ rounds: { type: 'string' }, events: { type: 'string' }, only: { type: 'string' }, seed: { type: 'string' } },
-      ...{ sizes: { type: 'string' }, backlog: { type: 'string' }, seconds: { type: 'string' } },
+      ...{
+        baseline: { type: 'string' },
+        sizes: { type: 'string' },
+        backlog: { type: 'string' },
+        seconds: { type: 'string' },
+      },
       set: { type: 'string', multiple: true },
       ...{ quick: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
     },
@@ -73,6 +81,7 @@ export function readOptions(args: string[]): Options | 'help' {
     sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => number('sizes', size, 0)),
     backlog: number('backlog', values.backlog, 1_000_000),
     seconds: number('seconds', values.seconds, 10),
+    baseline: values.baseline === undefined && !quick ? undefined : number('baseline', values.baseline, 16),
     set: Object.fromEntries((values.set ?? []).map(assignment)),
   };
 }

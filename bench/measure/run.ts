@@ -28,8 +28,8 @@ export interface RunOptions {
   processes?: number;
   /** Which of the rows a contender writes: the baseline merges nothing, the limit of the broker writes nothing. */
   writes: 'all' | 'no merges' | 'nothing';
-  /** Before the contender is held and the backlog is published, and right after all of it is done. With one process. */
-  watch?: Record<'begin' | 'end', (database: RunDatabase, contender: Contender) => Promise<void>>;
+  /** Before the contender is held, before it is let go, and right after all is done. With one process. */
+  watch?: Record<'prepare' | 'begin' | 'end', (database: RunDatabase, contender: Contender) => Promise<void>>;
 }
 
 /**
@@ -53,10 +53,11 @@ export async function measureRun(bench: Bench, options: RunOptions): Promise<Run
     const told = await broker.ready(MAILER_QUEUE);
 
     const [cpuBefore, framesBefore] = await spent(contenders);
-    await options.watch?.begin(database, contenders[0] as Contender);
+    await options.watch?.prepare(database, contenders[0] as Contender);
     for (const contender of contenders) contender.suspend();
     await broker.publish(acts.map(messageOf));
     await database.client.query('CHECKPOINT');
+    await options.watch?.begin(database, contenders[0] as Contender);
     const begin = now();
     for (const contender of contenders) contender.resume();
     const lastAckAt = await untilAllAcked(contenders, warmUp.length + acts.length);

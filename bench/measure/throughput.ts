@@ -28,7 +28,7 @@ const slowShare = (count: number): number => Math.ceil(count / 10);
 /** Which concurrency (prefetch and pool) is best for the baseline. */
 export async function tuneBaseline(bench: Bench): Promise<{ concurrency: number; grid: Record<number, number> }> {
   const grid: Record<number, number> = {};
-  if (bench.options.quick) return { concurrency: 16, grid };
+  if (bench.options.baseline !== undefined) return { concurrency: bench.options.baseline, grid };
   for (const concurrency of GRID) {
     grid[concurrency] = (await runBaseline(bench, 'new', concurrency, GRID_EVENTS)).throughput;
     bench.say(`  baseline, concurrency ${concurrency}: ${Math.round(grid[concurrency])} events/s`);

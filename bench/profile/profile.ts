@@ -50,10 +50,10 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
       writes: 'all',
     },
     watch: {
-      begin: async ({ client }, contender) => {
+      prepare: (_, contender) => contender.startProfile(),
+      begin: async ({ client }) => {
         counts = await countStatements(client);
         servers = await serverTime(client, bench.amqpUrl);
-        await contender.startProfile();
       },
       end: async ({ client }, contender) => {
         const after = await serverTime(client, bench.amqpUrl);
