@@ -16,7 +16,7 @@ const PLACES: readonly [RegExp, string][] = [
   [/node_modules\/(pg|postgres)/, 'pg'],
   [/node_modules\/amqplib/, 'amqplib'],
   [/node_modules\/uuid/, 'uuid'],
-  [/\/bench\//, 'bench (the probe)'],
+  [/\/bench\//, 'bench (probe, profiler)'],
   [/node_modules\//, 'other packages'],
 ];
 
