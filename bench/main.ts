@@ -8,7 +8,7 @@ import { measureGrowth } from './measure/growth';
 import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
 import { measureProcesses } from './measure/processes';
-import { measureThroughput, tuneBaseline } from './measure/throughput';
+import { measureThroughput, runBaseline, tuneBaseline } from './measure/throughput';
 import { HELP, type Options, type Part, readOptions } from './options';
 import { profileAll } from './profile/profile';
 import { STATEMENT_SETTINGS } from './profile/statements';
@@ -61,7 +61,7 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('latency')) {
     say('Latency …');
     const measured = results.throughput?.find(({ workload }) => workload === 'new')?.runs.baseline;
-    const best = measured ? throughputOf(measured) : (results.baseline?.grid[concurrency] ?? 0);
+    const best = throughputOf(measured ?? [await runBaseline(bench, 'new', concurrency)]);
     results.latency = await measureLatency(bench, concurrency, best);
   }
   if (wants('processes')) {

@@ -1,4 +1,5 @@
 /** What people do, and the message that a producer sends for it. */
+import { randomUUID } from 'node:crypto';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/broker/names';
 import { addressOf, uidOf } from './people';
 import type { Population } from './population';
@@ -74,7 +75,8 @@ export function messageOf({ kind, at, reader, account, newsletters }: Act): Mess
     const event = 'newsletter.subscribe';
     const profile = { lang: 'fr', country: 'fr', format: 'H', first_name: `Ada ${reader}`, last_name: 'L' };
     const source_url = 'https://site.test/fr/newsletter/';
-    const body = { event, ts: at / 1_000, email, newsletters, ...profile, source_url, optin: false };
+    const id = randomUUID(); // as the sites send it; for tracing only
+    const body = { event, id, ts: at / 1_000, email, newsletters, ...profile, source_url, optin: false };
     return { exchange: NEWSLETTER_EVENTS, routingKey: event, body };
   }
   const event = FXA_EVENT[kind];

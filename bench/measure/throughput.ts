@@ -53,7 +53,7 @@ export async function measureThroughput(
   for (let round = 1; round <= options.rounds; round++) {
     for (const { workload, runs } of results) {
       runs.onecontact.push(await runOnecontact(bench, workload, options.events));
-      runs.baseline.push(await runBaseline(bench, workload, concurrency, slowShare(options.events)));
+      runs.baseline.push(await runBaseline(bench, workload, concurrency));
       if (hasLimit(workload)) runs.database.push(await runDatabaseLimit(bench, workload));
       if (workload === 'new') runs.broker.push(await runBrokerLimit(bench, workload));
       const shown = CONTENDERS.flatMap((name) => {
@@ -87,7 +87,12 @@ export function runOnecontact(
   });
 }
 
-function runBaseline(bench: Bench, workload: WorkloadName, concurrency: number, events: number): Promise<Run> {
+export function runBaseline(
+  bench: Bench,
+  workload: WorkloadName,
+  concurrency: number,
+  events = slowShare(bench.options.events),
+): Promise<Run> {
   const contacts = contactsFor(bench.options.events);
   const supply = supplyOf(workload, contacts, bench.options.seed);
   const warmUp = supply(slowShare(WARM_UP));

@@ -9,6 +9,9 @@ const CHUNK = 100_000;
  * reader. All rows are what OneContact itself would have written.
  */
 export async function fill(client: Client, contacts: number, onProgress: (done: number) => void): Promise<void> {
+  // These rows are right by construction: where it is allowed, foreign keys are not checked for each of them.
+  const { rows } = await client.query<{ mine: string }>("SELECT current_setting('is_superuser') AS mine");
+  if (rows[0]?.mine === 'on') await client.query('SET session_replication_role = replica');
   for (let from = 0; from < contacts; from += CHUNK) {
     const to = Math.min(from + CHUNK, contacts) - 1;
     await client.query('BEGIN');
