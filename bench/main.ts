@@ -82,18 +82,11 @@ async function measure(bench: Bench): Promise<Results> {
 
 async function write(results: Results, { keep }: Options): Promise<void> {
   const name = results.configuration.date?.replace(/[:.]/g, '-');
-  const files = new Map([
-    [join(RESULTS, `${name}.json`), `${JSON.stringify(results, null, 2)}\n`],
-    [join(RESULTS, `${name}.svg`), plot(results)],
-  ]);
-  if (keep) {
-    files.set(join(CHECKOUT, 'docs/performance.json'), `${JSON.stringify(results, null, 2)}\n`);
-    files.set(join(CHECKOUT, 'docs/performance.svg'), plot(results));
-  }
-  for (const [file, text] of files) {
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-    say(`Written: ${file}`);
+  for (const place of [join(RESULTS, `${name}`), ...(keep ? [join(CHECKOUT, 'docs/performance')] : [])]) {
+    await mkdir(dirname(place), { recursive: true });
+    await writeFile(`${place}.json`, `${JSON.stringify(results, null, 2)}\n`);
+    if (results.throughput) await writeFile(`${place}.svg`, plot(results));
+    say(`Written: ${place}.json`);
   }
 }
 

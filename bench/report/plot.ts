@@ -51,14 +51,17 @@ export function plot(results: Results): string {
     y += GAP;
   }
   const { processor, rabbitmq, postgresql, node } = results.configuration;
-  const parts = `${processor}, RabbitMQ ${rabbitmq}, PostgreSQL ${postgresql} (durable), Node ${node}, all on one machine`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 20}" width="${WIDTH}" role="img" aria-label="Throughput, events a second">
+  const notes = [
+    `RabbitMQ ${rabbitmq}; PostgreSQL ${postgresql}, durable; Node.js ${node}`,
+    `All on one machine: ${processor}. Medians of ${results.configuration.rounds} rounds`,
+  ];
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 38}" width="${WIDTH}" role="img" aria-label="Throughput, events a second">
 <style>${STYLE}
 </style>
 <text class="title" x="12" y="24">Throughput: events a second, from published to committed and acknowledged</text>
 ${legend()}
 ${lines.join('\n')}
-<text class="quiet" x="12" y="${y + 8}">${parts}</text>
+${notes.map((note, i) => `<text class="quiet" x="12" y="${y + 8 + 18 * i}">${note}</text>`).join('\n')}
 </svg>
 `;
 }
