@@ -63,7 +63,7 @@ const DATABASE: Kind = {
 };
 
 export async function startServices(options: ServicesOptions): Promise<Services> {
-  const context: Context = { env: process.env, durable: false, settings: [], ...options };
+  const context: Context = { env: process.env, durable: false, ...options };
   const [broker, database] = await Promise.allSettled([resolve(BROKER, context), resolve(DATABASE, context)]);
   if (broker.status === 'fulfilled' && database.status === 'fulfilled') {
     return {

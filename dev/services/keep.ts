@@ -38,12 +38,15 @@ export interface Job {
 export interface Kept {
   /** What the last step wrote until it was ready. */
   output: string;
+  /** The last step's process, while it runs. */
+  pid: number | undefined;
   stop(): Promise<void>;
 }
 
 interface Outcome {
   ok: boolean;
   output: string;
+  pid?: number;
   error?: string;
 }
 
@@ -71,6 +74,7 @@ export async function keep(job: Job): Promise<Kept> {
   letGo(keeper);
   return {
     output: outcome.output,
+    pid: outcome.pid,
     stop: async () => {
       keeper.ref();
       keeper.stdin.end();

@@ -38,7 +38,7 @@ async function start() {
     await prepare();
     let output = '';
     for (const step of job.steps) output = await runStep(step);
-    tell({ ok: true, output });
+    tell({ ok: true, output, pid: running.at(-1)?.child.pid });
   } catch (error) {
     tell({ ok: false, error: error.message, output: error.output ?? '' });
     void stop();

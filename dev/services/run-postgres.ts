@@ -27,7 +27,7 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
       directories: [],
       files: [{ path: join(folder, 'password'), content: password }],
       copies,
-      steps: steps(programs, folder, port!, context),
+      steps: steps(programs, folder, port!, context.durable, context.settings),
     } satisfies Job);
     return {
       url: `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`,
@@ -37,7 +37,14 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
   });
 }
 
-function steps(programs: string, folder: string, port: number, { durable, settings: more }: Context): Step[] {
+/** First the data folder, then the server. */
+export function steps(
+  programs: string,
+  folder: string,
+  port: number,
+  durable: boolean,
+  more: readonly string[] = [],
+): Step[] {
   const data = join(folder, 'data');
   const env = { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C', TZ: 'UTC' };
   const settings = [

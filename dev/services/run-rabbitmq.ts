@@ -60,7 +60,7 @@ export async function runRabbit(programs: RabbitPrograms): Promise<Service> {
 }
 
 /** Every path that a node uses by default lies in the system's folders: each is moved into ours. */
-function environment(path: string, at: (name: string) => string): NodeJS.ProcessEnv {
+export function environment(path: string, at: (name: string) => string): NodeJS.ProcessEnv {
   return {
     PATH: path,
     LANG: 'C.UTF-8',
@@ -88,7 +88,8 @@ function environment(path: string, at: (name: string) => string): NodeJS.Process
   };
 }
 
-function steps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] {
+/** First the port mapper, then the node. */
+export function steps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] {
   return [
     {
       command: programs.epmd,

@@ -9,8 +9,10 @@ export interface ConsumerOptions {
   /** For consuming only: under an alarm the broker stops reading from a connection that publishes, acks included. */
   readonly connection: BrokerConnection;
   readonly queue: string;
-  /** How many unacknowledged deliveries the broker may have with us. */
+  /** How many unacknowledged deliveries the broker may have with us, once acks have come for fewer. */
   readonly prefetch: number;
+  /** How many a new channel begins with. */
+  readonly firstWindow?: number;
   /** Called once a delivery, synchronously, in order. A throw is logged; the delivery stays unacknowledged. */
   readonly onMessage: (delivery: Delivery) => void;
   readonly log: Logger;
@@ -23,6 +25,13 @@ export interface ConsumerOptions {
 const ACKS_ON_THEIR_WAY = 32;
 /** A broker that does not answer for so long gets no more time when the consumer stops. */
 const FLUSH_MS = 3_000;
+/**
+ * A new channel takes no more than this ahead of its acks, and more only as these come. Each channel that is lost raises
+ * the delivery count of all that was pushed over it, and after the limit a message goes to the dead letters: so what a
+ * connection that is lost again and again can do harm to, is about what it has handled.
+ */
+const FIRST_WINDOW = 50;
+const WINDOW_GROWTH = 4;
 /** A channel that lived this long was a good one, also when nothing came over it. */
 const STABLE_MS = 60_000;
 
@@ -142,12 +151,15 @@ export class Consumer {
     const since = performance.now();
     const ledger = new ChannelLedger(channel, this.counts, () => {
       this.#backoff.reset(); // real progress; that a channel opened is none, it may be closed at once every time
-      if (this.#state === 'paused') this.#wake();
+      if (this.#state === 'paused' || mayGrow()) this.#wake();
     });
     this.#ledger = ledger;
     let over = false;
     let consumerTag: string | undefined;
     let framesAtCancel = 0;
+    let window = Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
+    let settledBefore = 0;
+    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.settled - settledBefore >= window;
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
     channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
@@ -167,11 +179,18 @@ export class Consumer {
       }
     };
     try {
-      await channel.prefetch(this.#options.prefetch);
       while (!over && !this.#stopping.signal.aborted) {
-        if (consumerTag === undefined && !this.#paused && ledger.open <= this.#options.prefetch / 2) {
+        if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
+          await channel.prefetch(window); // for the consumers that are made from now on
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
-          this.#log.info({ prefetch: this.#options.prefetch }, 'consuming');
+          settledBefore = ledger.settled;
+          this.#log.info({ prefetch: window }, 'consuming');
+        } else if (consumerTag !== undefined && !this.#paused && mayGrow()) {
+          const tag = consumerTag;
+          if ((await untilAborted(channel.cancel(tag), this.#stopping.signal)) === undefined) break;
+          consumerTag = undefined;
+          framesAtCancel = ledger.frames;
+          window = Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
         } else if (consumerTag !== undefined && this.#paused) {
           const tag = consumerTag;
           if ((await untilAborted(channel.cancel(tag), this.#stopping.signal)) === undefined) break;

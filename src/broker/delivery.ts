@@ -37,6 +37,8 @@ export class ChannelLedger {
   #alive = true;
   /** Ack frames sent so far. */
   frames = 0;
+  /** Deliveries acknowledged so far. */
+  settled = 0;
 
   constructor(
     private readonly channel: Channel,
@@ -92,15 +94,33 @@ export class ChannelLedger {
       this.counts.late += group.length - sent;
     }
     this.counts.acked += sent;
+    this.settled += sent;
+    this.onSettled();
+  }
+
+  /** Refuses one delivery, which is not to come back. Never throws. */
+  reject(tag: number): void {
+    if (!this.#alive || !this.#open.delete(tag)) return;
+    try {
+      this.channel.reject(withTag(tag), false);
+      this.frames += 1;
+    } catch {
+      // The channel is closing: the delivery comes again.
+    }
     this.onSettled();
   }
 }
 
-/** amqplib reads nothing of a message but its tag. */
 function ack(channel: Channel, deliveryTag: number, allUpTo: boolean): void {
-  const fields = { deliveryTag, redelivered: false, exchange: '', routingKey: '' };
-  channel.ack({ content: Buffer.alloc(0), fields, properties: NO_PROPERTIES }, allUpTo);
+  channel.ack(withTag(deliveryTag), allUpTo);
 }
+
+/** amqplib reads nothing of a message but its tag. */
+const withTag = (deliveryTag: number) => ({
+  content: Buffer.alloc(0),
+  fields: { deliveryTag, redelivered: false, exchange: '', routingKey: '' },
+  properties: NO_PROPERTIES,
+});
 
 const NO_PROPERTIES = {} as MessageProperties;
 
@@ -151,6 +171,14 @@ export class Delivery {
     this.#ledger.settle([this.#tag]);
   }
 
+  /**
+   * Refuses this delivery for good: the broker itself moves it to where its queue sends dead letters, and drops it where
+   * there is no such place. Like an ack it counts once, on a living channel only. Never throws.
+   */
+  reject(): void {
+    this.#ledger.reject(this.#tag);
+  }
+
   /** See {@link ackAll}. */
   static ackAll(deliveries: readonly Delivery[]): void {
     const groups = new Map<ChannelLedger, number[]>();
@@ -171,6 +199,7 @@ export function ackAll(deliveries: readonly Delivery[]): void {
   Delivery.ackAll(deliveries);
 }
 
-function count(value: unknown): number {
+/** A count in a header; 0 for whatever is none. */
+export function count(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }

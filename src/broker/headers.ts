@@ -3,6 +3,8 @@ export type Headers = Readonly<Record<string, unknown>>;
 
 /** Longest text in a header, in bytes: an error text with its stack may have any length. */
 const MAX_TEXT = 4_096;
+/** AMQP's limit for a key, in bytes. One that came with invalid UTF-8 may have more once decoded. */
+const MAX_KEY = 255;
 /** Most that all headers may take together, in bytes. amqplib throws above 64 KiB. */
 const MAX_TOTAL = 48 * 1_024;
 
@@ -17,7 +19,7 @@ export function fitHeaders(headers: Headers): Record<string, unknown> {
   let total = 0;
   for (const [key, raw] of Object.entries(headers)) {
     const value = encodable(raw);
-    if (value === undefined || Buffer.byteLength(key) > 255) continue;
+    if (value === undefined || Buffer.byteLength(key) > MAX_KEY) continue;
     const size = Buffer.byteLength(key) + 1 + sizeOf(value);
     entries.push({ key, value, size });
     total += size;
@@ -52,7 +54,7 @@ function encodable(value: unknown): unknown {
   if ('!' in value) return isTyped(value) ? value : undefined;
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, inner]) => {
-      const written = encodable(inner);
+      const written = Buffer.byteLength(key) > MAX_KEY ? undefined : encodable(inner);
       return written === undefined ? [] : [[key, written]];
     }),
   );

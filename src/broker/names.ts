@@ -39,10 +39,20 @@ export const HEADERS = {
   delay: 'delay',
   /** How often handling this message was tried and failed. Our own count: RabbitMQ's `x-death` differs by version. */
   attempts: 'attempts',
+  /** How often it was set aside because somebody held what it needs, which is no failed attempt. */
+  waits: 'waits',
   reason: 'reason',
   error: 'error',
   originQueue: 'origin-queue',
   firstSeen: 'first-seen',
   lastSeen: 'last-seen',
   schemaVersion: 'schema-version',
+  /** How often an operator has sent it back from the dead letters. With it the count of attempts begins anew. */
+  replays: 'replays',
+  /** The attempts before that, all rounds together. */
+  earlierAttempts: 'earlier-attempts',
+  /** Why it was a dead letter before: the latest few times, oldest first. */
+  earlierDeaths: 'earlier-deaths',
+  /** Which walk published it anew at the end of its queue: see walk.ts. */
+  round: 'round',
 } as const;

@@ -17,6 +17,8 @@ export interface PublisherOptions {
   readonly confirmTimeoutMs?: number;
   /** How many may wait for their confirms at once; more wait here. */
   readonly maxInFlight?: number;
+  /** The largest content, in bytes, that is tried; lower where the broker is known to take less. */
+  readonly maxContentBytes?: number;
 }
 
 interface Request {
@@ -29,6 +31,8 @@ interface Request {
 
 /** RabbitMQ 4 closes the channel for a larger one, which would fail every other message in flight as well. */
 const MAX_CONTENT_BYTES = 16 * 1_024 * 1_024;
+/** What it says then, where it is set to take less: from then on we know. */
+const TOO_LARGE = /message size \d+ (?:is )?larger than (?:configured )?max size (\d+)/;
 const CONFIRMED: PublishResult = { outcome: 'confirmed' };
 const NACKED: PublishResult = { outcome: 'nacked' };
 
@@ -53,6 +57,7 @@ export class Publisher {
   readonly #log: Logger;
   readonly #timeoutMs: number;
   readonly #maxInFlight: number;
+  #maxContentBytes: number;
   readonly #backoff = new Backoff(100, 15_000);
   readonly #stopping = new AbortController();
   readonly #queued = new Set<Request>(); // both in the order of their deadlines: a Set and a Map keep insertion order
@@ -70,6 +75,7 @@ export class Publisher {
     this.#log = options.log;
     this.#timeoutMs = options.confirmTimeoutMs ?? 10_000;
     this.#maxInFlight = options.maxInFlight ?? 1_000;
+    this.#maxContentBytes = options.maxContentBytes ?? MAX_CONTENT_BYTES;
     this.#connection.once('closed', this.#onConnectionClosed);
     if (this.#connection.closed) this.#stopping.abort();
     void this.#run();
@@ -94,8 +100,8 @@ export class Publisher {
   publish(message: OutgoingMessage): Promise<PublishResult> {
     const closed = this.#closing !== undefined || this.#stopping.signal.aborted;
     if (closed) return Promise.resolve(failed('publisher closed'));
-    if (message.content.length > MAX_CONTENT_BYTES) {
-      return Promise.resolve(failed('the message is larger than 16 MiB', false));
+    if (message.content.length > this.#maxContentBytes) {
+      return Promise.resolve(failed(`the message is larger than ${this.#maxContentBytes} bytes`, false));
     }
     return new Promise((settle) => {
       const id = message.messageId ?? randomUUID();
@@ -145,7 +151,11 @@ export class Publisher {
   /** Returns when the channel is lost, or given up. */
   #serve(channel: ConfirmChannel): Promise<void> {
     return new Promise((over) => {
-      channel.on('error', (error: Error) => this.#log.warn(describe(error), 'publishing channel closed by the broker'));
+      channel.on('error', (error: Error) => {
+        this.#log.warn(describe(error), 'publishing channel closed by the broker');
+        const limit = Number(TOO_LARGE.exec(error.message)?.[1]);
+        if (limit > 0) this.#maxContentBytes = Math.min(this.#maxContentBytes, limit);
+      });
       channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
       channel.on('return', (message: Message) => this.#onReturn(channel, message));
       channel.on('drain', () => {

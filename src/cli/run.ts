@@ -5,6 +5,7 @@ import { OperatorError } from '../operator-error';
 import { failureOf } from '../store/failure';
 import { addCollisions } from './collisions';
 import { addConsent } from './consent';
+import { addDeadLetters } from './dead-letters';
 import { addDemo } from './demo';
 import { addErase } from './erase';
 import { addExport } from './export';
@@ -65,6 +66,7 @@ function makeProgram(context: Context): Command {
     addCollisions,
     addPurge,
     addErase,
+    addDeadLetters,
   ])
     add(program, context);
   return program;
@@ -80,7 +82,7 @@ function explain(error: unknown): string {
   if (kind === 'down' || NOT_LET_IN.test(code)) {
     return `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`;
   }
-  if (kind === 'transient') return `The database could not do it now (${code}): try again.`;
+  if (kind === 'transient' || kind === 'busy') return `The database could not do it now (${code}): try again.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
   return `Failed (${code}). Where:${frames.join('')}`;
 }

@@ -40,9 +40,22 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
   return new PrismaClient({ adapter });
 }
 
-/** A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation. */
-export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
-  return db.$transaction(work, { maxWait: 10_000, timeout: TRANSACTION_MS, isolationLevel: 'ReadCommitted' });
+/**
+ * A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation.
+ *
+ * @param lockTimeoutMs how long a statement waits for each lock; without it, as long as a statement may take
+ */
+export function inTransaction<T>(
+  db: Database,
+  work: (tx: Transaction) => Promise<T>,
+  lockTimeoutMs?: number,
+): Promise<T> {
+  const limited = async (tx: Transaction): Promise<T> => {
+    if (lockTimeoutMs !== undefined)
+      await tx.$executeRaw`SELECT set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true)`;
+    return work(tx);
+  };
+  return db.$transaction(limited, { maxWait: 10_000, timeout: TRANSACTION_MS, isolationLevel: 'ReadCommitted' });
 }
 
 /** All statements of `work` see the database at one moment. */

@@ -3,6 +3,8 @@
 export type FailureKind =
   /** The database cannot be reached, or not used now: wait until it can. */
   | 'down'
+  /** Somebody holds what it needs for longer than we wait: it is nobody's fault, and may take any time. */
+  | 'busy'
   /** A matter of chance (deadlock, serialisation failure, lost connection): the same again may well succeed. */
   | 'transient'
   /** It would fail again. */
@@ -19,10 +21,12 @@ export interface Failure {
  * not our tables: an operator's matter, for which no message can do anything.
  */
 const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703)$/;
-const TRANSIENT = /^(40...|08...|55P03|57014|23505)$/;
-/** Prisma's own: unreachable, timed out, connection closed; P2024 and P2028 tell of a pool or a transaction that waited too long. */
+/** A lock that was not to be had in time, a statement that took too long; Prisma's: a pool or a transaction that did. */
+const BUSY = /^(55P03|57014|P2024|P2028)$/;
+const TRANSIENT = /^(40...|08...|23505)$/;
+/** Prisma's own: unreachable, timed out, connection closed. */
 const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017']);
-const PRISMA_TRANSIENT = new Set(['P2024', 'P2028', 'P2034']);
+const PRISMA_TRANSIENT = new Set(['P2034']);
 const SYSTEM_DOWN = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -40,6 +44,8 @@ export function failureOf(error: unknown): Failure {
     (code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code) || code === 'DatabaseNotReachable',
   );
   if (down) return { kind: 'down', code: down };
+  const busy = found((code) => BUSY.test(code));
+  if (busy) return { kind: 'busy', code: busy };
   const transient = found((code) => TRANSIENT.test(code) || PRISMA_TRANSIENT.has(code) || CONNECTION_ENDED.test(code));
   if (transient) return { kind: 'transient', code: transient };
   const text = error instanceof Error ? error.message : '';

@@ -34,6 +34,8 @@ export interface ApplyOptions {
   observes(uid: string): boolean;
   /** Key of the hashes of erased people. Without it nobody is known to be erased. */
   erasureKey?: string | null;
+  /** For a try that is not to wait long for rows that others hold. */
+  lockTimeoutMs?: number;
   /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
   dryRun?: boolean;
 }
@@ -69,7 +71,7 @@ type Attempted = Omit<Applied, 'erased'>;
 
 async function attempt(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Attempted> {
   try {
-    return await inTransaction(db, (tx) => apply(tx, steps, options));
+    return await inTransaction(db, (tx) => apply(tx, steps, options), options.lockTimeoutMs);
   } catch (error) {
     if (error instanceof RolledBack) return error.applied;
     throw error;

@@ -1,8 +1,11 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../broker/backoff';
 import type { BrokerConnection } from '../broker/connection';
 import { type Consumer, consume } from '../broker/consumer';
-import { ackAll, type Delivery } from '../broker/delivery';
+import { ackAll, count, type Delivery } from '../broker/delivery';
+import { describe } from '../broker/errors';
 import { toDeadLetters, toRetry } from '../broker/forward';
 import { Inbox } from '../broker/inbox';
 import { HEADERS, RETRY_LADDER } from '../broker/names';
@@ -14,6 +17,8 @@ import type { Applied, ApplyOptions } from './apply-batch';
 import { type BatchContext, handleBatch } from './handle-batch';
 import type { Metrics } from './metrics';
 import type { Outcome } from './outcome';
+import { batchesOf, isSuspect } from './suspects';
+import { Turns } from './turns';
 
 export interface EventWorkerOptions {
   source: 'fxa' | 'newsletter';
@@ -30,28 +35,34 @@ export interface EventWorkerOptions {
   concurrency: number;
   metrics: Metrics;
   log: Logger;
+  /** Shared with the other workers of this process. */
+  turns?: Turns;
   onNotices(): void;
 }
 
-/** A message that came so often without an ack may be what kills its worker: it is handled alone. */
-const SUSPECT_DELIVERIES = 2;
+/** amqplib writes what it is given some turns of the event loop later. */
+const ACKS_WRITTEN_MS = 5;
 
 /**
  * The way of messages from one queue: take what was pushed, decode, apply in one transaction, settle each, acknowledge.
  *
- * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` lanes handles one batch at a time.
+ * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` lanes handles one batch at a time;
+ * suspects have to wait for their turn.
  * When the database is away the lanes wait with what they have, and consumption is paused until one of them gets on. When
  * stopping, nothing more is taken; what the lanes have is finished and acknowledged.
  */
 export class EventWorker {
   readonly #options: EventWorkerOptions;
   readonly #inbox = new Inbox();
+  readonly #turns: Turns;
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
   readonly #lanes: Promise<void>[];
 
   constructor(options: EventWorkerOptions) {
     this.#options = options;
+    this.#turns = options.turns ?? new Turns();
+    setMaxListeners(0, this.#stopping.signal); // each message that cannot be set aside yet waits on it
     const { connection, queue, prefetch, log, concurrency } = options;
     this.#consumer = consume({ connection, queue, prefetch, log, onMessage: this.#inbox.push });
     this.#lanes = Array.from({ length: concurrency }, () => this.#run());
@@ -70,10 +81,21 @@ export class EventWorker {
     for (;;) {
       const deliveries = await this.#inbox.take(this.#options.batchSize);
       if (deliveries.length === 0) return;
-      const suspects = deliveries.filter(({ deliveryCount }) => deliveryCount >= SUSPECT_DELIVERIES);
-      const others = deliveries.filter(({ deliveryCount }) => deliveryCount < SUSPECT_DELIVERIES);
-      for (const batch of [others, ...suspects.map((delivery) => [delivery])]) {
-        if (batch.length > 0) await this.#handle(batch);
+      const batches = batchesOf(deliveries, this.#options.batchSize);
+      for (const [place, batch] of batches.entries()) {
+        if (this.#stopping.signal.aborted) return; // what is not begun goes back to the queue
+        const { deliveryCount: count } = batch[0] as Delivery;
+        if (!isSuspect({ deliveryCount: count })) {
+          await this.#handle(batch);
+          continue;
+        }
+        const alike = batches.slice(place).filter(([first]) => first?.deliveryCount === count).length;
+        await this.#turns.take({ count, alike }, async () => {
+          if (this.#stopping.signal.aborted) return;
+          // If it kills us, the acks of those before it must be on their way: they would come again, and count as suspects.
+          await delay(ACKS_WRITTEN_MS);
+          await this.#handle(batch);
+        });
       }
     }
   }
@@ -98,9 +120,9 @@ export class EventWorker {
     const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
     for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
     // First those that need no more: a dead letter that cannot be written now must not hold them back.
-    const here = [...outcomes].filter(([, { kind }]) => kind !== 'dead' && kind !== 'retry');
+    const here = [...outcomes].filter(([, outcome]) => !goesElsewhere(outcome));
     ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
-    const elsewhere = [...outcomes].filter(([, { kind }]) => kind === 'dead' || kind === 'retry');
+    const elsewhere = [...outcomes].filter(([, outcome]) => goesElsewhere(outcome));
     const sent = await Promise.all(elsewhere.map(async (entry) => ((await this.#forward(...entry)) ? [entry] : [])));
     ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
   }
@@ -140,18 +162,36 @@ export class EventWorker {
         toDeadLetters(delivery, deadHeaders(delivery, outcome.reason, outcome.problems.join('; '))),
       );
     }
+    if (outcome.kind === 'wait') {
+      const waits = count(delivery.headers[HEADERS.waits]);
+      const later = RETRY_LADDER[Math.min(waits, RETRY_LADDER.length - 1)] ?? RETRY_LADDER[0];
+      const headers = { ...seen(delivery), [HEADERS.waits]: waits + 1, [HEADERS.error]: outcome.error };
+      return this.#publish(delivery, toRetry(delivery, later, headers));
+    }
     const error = outcome.kind === 'retry' ? outcome.error : '';
     if (!step) return this.#publish(delivery, toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1)));
     const headers = { ...seen(delivery), [HEADERS.attempts]: delivery.attempts + 1, [HEADERS.error]: error };
     return this.#publish(delivery, toRetry(delivery, step, headers));
   }
 
-  /** Until the broker has it: nothing is dropped, and nothing is acknowledged before. False when it is of no use any more. */
+  /**
+   * Until the broker has it: nothing is dropped, and nothing is acknowledged before. False when it is of no use any more.
+   *
+   * What can never be published as it is (larger than the broker takes from a publisher) would be tried for ever. The
+   * broker itself can still move it: it is refused, and the queue dead-letters it, at least once, whatever its size. It
+   * then has the broker's headers for its death (`x-death`, reason "rejected") instead of ours.
+   */
   async #publish(delivery: Delivery, message: OutgoingMessage): Promise<boolean> {
     const backoff = new Backoff(200, 10_000);
     while (delivery.alive) {
       const result = await this.#options.publisher.publish(message);
       if (result.outcome === 'confirmed') return true;
+      if (result.outcome === 'failed' && !result.retryable) {
+        const { reason } = describe(result.error);
+        this.#options.log.error({ reason }, 'message cannot be published: refused, so that the broker sets it aside');
+        delivery.reject();
+        return true; // the ack that follows finds it settled
+      }
       if (this.#stopping.signal.aborted) return false;
       this.#options.log.warn(
         { outcome: result.outcome, queue: message.routingKey },
@@ -162,6 +202,9 @@ export class EventWorker {
     return false;
   }
 }
+
+/** Until it is there, it must not be acknowledged. */
+const goesElsewhere = ({ kind }: Outcome): boolean => kind === 'dead' || kind === 'retry' || kind === 'wait';
 
 const seen = (delivery: Delivery): Record<string, unknown> => {
   const now = new Date().toISOString();

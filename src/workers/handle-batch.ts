@@ -24,18 +24,39 @@ export interface BatchContext {
 const ATTEMPTS = 5;
 
 /**
+ * When a batch has waited in vain for a row that somebody holds (a forgotten transaction, a long command), its parts wait
+ * for this long only: to find the events that need it must not take as long again for each part.
+ */
+const SHORT_LOCK_TIMEOUT_MS = 250;
+/** After so many parts that found something held, it may be everything that is: then it waits, as for a database away. */
+const BUSY_PARTS = 40;
+
+/** What the parts of one batch share. */
+interface Search {
+  /** Something was held: parts do not wait long. */
+  hurried: boolean;
+  busyPartsLeft: number;
+}
+
+/**
  * Applies events and says what became of each. A failure of chance (deadlock, lost connection) is tried again; with the
  * database away it waits, for as long as it takes; any other failure splits the batch, until the event that fails
- * stands alone, and the others are done.
+ * stands alone, and the others are done. An event that needs what somebody else holds is to wait elsewhere: here it would
+ * hold up the others.
  *
  * @returns an outcome for each event, in their order; null when it was stopped while waiting.
  */
-export async function handleBatch(events: readonly ContactEvent[], context: BatchContext): Promise<Outcome[] | null> {
+export async function handleBatch(
+  events: readonly ContactEvent[],
+  context: BatchContext,
+  search: Search = { hurried: false, busyPartsLeft: BUSY_PARTS },
+): Promise<Outcome[] | null> {
   const { db, options, log, stopping, onApplied, onAway, onBack } = context;
   const away = new Backoff(200, 5_000);
   for (let attempt = 1; ; ) {
     try {
-      const applied = await applyBatch(db, events, options);
+      const limit = search.hurried ? { lockTimeoutMs: SHORT_LOCK_TIMEOUT_MS } : {};
+      const applied = await applyBatch(db, events, { ...options, ...limit });
       onBack();
       onApplied(applied);
       const [unknown, erased] = [new Set(applied.unknownTokens), new Set(applied.erased)];
@@ -54,16 +75,27 @@ export async function handleBatch(events: readonly ContactEvent[], context: Batc
         if (stopping.aborted) return null;
         continue;
       }
+      if (failure.kind === 'busy' && events.length > 1) {
+        search.hurried = true;
+        search.busyPartsLeft -= 1;
+        if (search.busyPartsLeft <= 0) {
+          onAway();
+          await pause(away.next(), stopping);
+          if (stopping.aborted) return null;
+          search.busyPartsLeft = BUSY_PARTS;
+          continue;
+        }
+      }
       onBack();
       if (failure.kind === 'transient' && attempt < ATTEMPTS) {
         await delay(Math.random() * 20 * 2 ** attempt);
         attempt += 1;
         continue;
       }
-      if (events.length === 1) return [{ kind: 'retry', error: failure.code }];
+      if (events.length === 1) return [{ kind: failure.kind === 'busy' ? 'wait' : 'retry', error: failure.code }];
       const middle = Math.ceil(events.length / 2);
-      const first = await handleBatch(events.slice(0, middle), context);
-      const second = first && (await handleBatch(events.slice(middle), context));
+      const first = await handleBatch(events.slice(0, middle), context, search);
+      const second = first && (await handleBatch(events.slice(middle), context, search));
       return second && [...first, ...second];
     }
   }

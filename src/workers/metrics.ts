@@ -3,7 +3,7 @@ import { Counter, Registry } from 'prom-client';
 /** What the service counts. Labels have few values, and nothing personal. */
 export interface Metrics {
   registry: Registry;
-  /** Messages by queue, outcome (ok, ignored, erased, dead, retry) and type; of dead ones the reason, of retries the error's code. */
+  /** Messages by queue, outcome (ok, ignored, erased, dead, retry, wait) and type; of dead ones the reason, of retries and waits the error's code. */
   messages: Counter<'queue' | 'type' | 'outcome'>;
   /** Merges by reason. */
   merges: Counter<'reason'>;

@@ -10,5 +10,7 @@ export type Outcome =
   | { kind: 'erased'; type: string }
   /** It will never be of use: to the dead letters, with a reason and the list of problems. */
   | { kind: 'dead'; reason: DeadLetterReason | 'failed'; problems: string[] }
+  /** What it needs is held by somebody: it comes again, as often as it takes, and no attempt is counted. */
+  | { kind: 'wait'; error: string }
   /** It failed alone, for a reason that may pass: up the delay ladder. */
   | { kind: 'retry'; error: string };

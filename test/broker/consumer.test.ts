@@ -14,7 +14,9 @@ describe('the consumer', () => {
   const open: { connections: BrokerConnection[]; proxy?: TcpProxy } = { connections: [] };
 
   /** Consumes QUEUE through a proxy into an array; an empty queue of its own to begin with. */
-  async function start(options: { prefetch?: number; onMessage?: (delivery: Delivery) => void } = {}) {
+  async function start(
+    options: { prefetch?: number; firstWindow?: number; onMessage?: (delivery: Delivery) => void } = {},
+  ) {
     await broker().queue(QUEUE);
     const proxy = await TcpProxy.to(broker().url);
     open.proxy = proxy;
@@ -25,7 +27,9 @@ describe('the consumer', () => {
       got.push(delivery);
       options.onMessage?.(delivery);
     };
-    const consumer = consume({ connection, queue: QUEUE, prefetch: options.prefetch ?? 100, onMessage, log: silent });
+    const prefetch = options.prefetch ?? 100;
+    const firstWindow = options.firstWindow ?? prefetch; // all at once, but where the window is what is looked at
+    const consumer = consume({ connection, queue: QUEUE, prefetch, firstWindow, onMessage, log: silent });
     return { proxy, connection, consumer, got };
   }
 
@@ -194,6 +198,26 @@ describe('the consumer', () => {
     ackAll(got.slice(0, 3));
     await until(() => got.length === 8);
     await expectLeft(consumer, numbers(20).slice(3));
+  });
+
+  it('takes few ahead on a new channel, and more as they are acknowledged: a lost channel counts against few', async () => {
+    const { consumer, got, proxy } = await start({ prefetch: 60, firstWindow: 4 });
+    await broker().send('', QUEUE, numbers(100));
+    for (const [window, all] of [
+      [4, 4],
+      [16, 20],
+      [60, 80],
+    ] as const) {
+      await until(() => got.length === all);
+      await until(async () => (await broker().ready(QUEUE)) === 100 - all);
+      expect(consumer.outstanding).toBe(window);
+      ackAll(got.slice(-window));
+    }
+    await until(() => got.length === 100);
+    proxy.cut();
+    await until(() => got.length === 104);
+    expect(got.slice(-4).map(({ deliveryCount }) => deliveryCount)).toEqual([1, 1, 1, 1]);
+    await expectLeft(consumer, numbers(100).slice(80));
   });
 
   it('takes nothing while paused, lets what it has be acknowledged, and goes on when resumed', async () => {

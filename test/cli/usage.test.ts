@@ -23,14 +23,29 @@ describe('the command line', () => {
     },
   );
 
-  it.each(['start', 'migrate', 'demo', 'show', 'export', 'consent', 'merges', 'collisions', 'erase', 'purge'])(
-    'shows examples in the help of %s',
-    async (command) => {
-      const { code, out } = await onecontact([command, '--help']);
-      expect(code).toBe(0);
-      expect(out).toMatch(/\nExamples:\n {2}\$ /);
-    },
-  );
+  it.each([
+    'start',
+    'migrate',
+    'demo',
+    'show',
+    'export',
+    'consent',
+    'merges',
+    'collisions',
+    'erase',
+    'purge',
+    'dead-letters',
+  ])('shows examples in the help of %s', async (command) => {
+    const { code, out } = await onecontact([command, '--help']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/\nExamples:\n {2}\$ /);
+  });
+
+  it.each(['list', 'show', 'replay', 'drop'])('shows examples in the help of dead-letters %s', async (command) => {
+    const { code, out } = await onecontact(['dead-letters', command, '--help']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/\nExamples:\n {2}\$ /);
+  });
 
   it('answers --help and --version with 0', async () => {
     expect(await onecontact(['--help'])).toMatchObject({ code: 0, err: '' });

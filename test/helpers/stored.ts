@@ -30,7 +30,7 @@ export async function applyConcurrently(db: Database, batches: ContactEvent[][],
 }
 
 /** Broken promises of conformance case 12, as the database itself can tell; empty when all is well. */
-export async function brokenPromises({ sql }: TestDatabase): Promise<string[]> {
+export async function brokenPromises({ sql }: Pick<TestDatabase, 'sql'>): Promise<string[]> {
   const rows = await sql<{ problem: string }>(`
     SELECT 'no live token: ' || c.id AS problem FROM contact c
     WHERE c.state = 'live' AND NOT EXISTS (SELECT FROM basket_token t WHERE t.contact_id = c.id AND t.state = 'live')

@@ -1,0 +1,69 @@
+import { parseArgs } from 'node:util';
+
+export interface Options {
+  seconds: number;
+  seed: number;
+  workers: number;
+  producers: number;
+  /** Messages a second, on average, of all producers together. */
+  rate: number;
+  cluster: boolean;
+  json: boolean;
+  /** Keep the evidence also when all is well. */
+  keep: boolean;
+}
+
+export const HELP = `Usage: npm run chaos -- [options]
+
+A load of events from several producers against several worker processes, while workers are killed, the broker and the
+database restarted, connections cut, the network paused and the mailer's queue filled. Afterwards everything is compared
+with what the pure domain makes of the same events.
+
+  --seconds N     how long load and faults last; the end takes some seconds more (30)
+  --seed N        what is sent, and which faults come (a new one each time; it is printed)
+  --workers N     worker processes (3)
+  --producers N   producer processes (2)
+  --rate N        messages a second, on average (100)
+  --cluster       a broker of three nodes, of which one after the other is killed
+  --keep          keep the logs and exports also when all is well
+  --json          the report as one JSON object on stdout; progress goes to stderr
+
+The load and the plan of the faults follow from the seed. When exactly a fault hits does not: that is up to the machine.
+It brings its own RabbitMQ and PostgreSQL (installed here, or fetched); no other server is touched.
+Exit codes: 0 all checks hold, 1 some do not (or it could not run), 2 bad usage, 130 interrupted.`;
+
+/** @throws TypeError with a message for the user */
+export function readOptions(args: readonly string[]): Options | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: 'string', default: '30' },
+      seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 999_999)) },
+      workers: { type: 'string', default: '3' },
+      producers: { type: 'string', default: '2' },
+      rate: { type: 'string', default: '100' },
+      cluster: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const { cluster, json, keep } = values;
+  return {
+    seconds: whole('seconds', values.seconds, 10, 1_000_000),
+    seed: whole('seed', values.seed, 0, 2 ** 32),
+    workers: whole('workers', values.workers, 1, 20),
+    producers: whole('producers', values.producers, 1, 20),
+    rate: whole('rate', values.rate, 1, 10_000),
+    cluster,
+    json,
+    keep,
+  };
+}
+
+function whole(name: string, text: string, low: number, high: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= low && value <= high)) throw new TypeError(`--${name} must be a whole number from ${low} to ${high}`);
+  return value;
+}

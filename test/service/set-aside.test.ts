@@ -1,0 +1,155 @@
+/** What cannot be published, and what must wait: neither is lost, neither holds up the queue. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { type BrokerConnection, openConnection } from '../../src/broker/connection';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
+import { Publisher } from '../../src/broker/publisher';
+import { type Database, openDatabase } from '../../src/store/database';
+import { EventWorker } from '../../src/workers/event-worker';
+import { makeMetrics } from '../../src/workers/metrics';
+import { silent, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { addressOf, signup } from '../helpers/events';
+import { eventually, publish } from '../helpers/service';
+import { apply, DEFAULTS } from '../helpers/stored';
+
+const broker = withBroker();
+
+describe('the worker', () => {
+  let database: TestDatabase;
+  let db: Database;
+  let connections: BrokerConnection[];
+  let publisher: Publisher;
+  let worker: EventWorker;
+  const holding: Client[] = [];
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    // A worker waits for a row for as long as a statement may take. Here that is short.
+    db = openDatabase({ url: database.url, name: 'onecontact test worker', max: 6, statementTimeoutMs: 700 });
+  });
+  afterAll(async () => {
+    await db?.$disconnect();
+    await database?.drop();
+  });
+  beforeEach(() => broker().freshTopology());
+  afterEach(async () => {
+    for (const client of holding.splice(0)) await client.end();
+    await worker.stop();
+    await publisher.close();
+    for (const connection of connections) await connection.close();
+  });
+
+  async function start(options: { maxContentBytes?: number } = {}): Promise<void> {
+    connections = await Promise.all(
+      ['consumer', 'publisher'].map((name) => openConnection({ url: broker().url, name, log: silent })),
+    );
+    const [connection, publishing] = connections as [BrokerConnection, BrokerConnection];
+    publisher = new Publisher({ connection: publishing, log: silent, ...options });
+    worker = new EventWorker({
+      source: 'newsletter',
+      queue: NEWSLETTER_QUEUE,
+      connection,
+      publisher,
+      db,
+      apply: DEFAULTS,
+      batchSize: 500,
+      prefetch: 1_000,
+      concurrency: 1,
+      metrics: makeMetrics(),
+      log: silent,
+      onNotices: () => undefined,
+    });
+  }
+
+  const stored = async (prefix: string): Promise<number> =>
+    (
+      await database.sql<{ n: number }>('SELECT count(*)::int AS n FROM email_address WHERE address LIKE $1', [
+        `${prefix}%`,
+      ])
+    )[0]?.n ?? 0;
+  const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
+
+  /** Another session, which holds something until it is told to let go. */
+  async function hold(statement: string): Promise<() => Promise<void>> {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    holding.push(client);
+    await client.query('BEGIN');
+    await client.query(statement);
+    return async () => {
+      await client.query('COMMIT');
+    };
+  }
+
+  it('leaves a dead letter that it cannot publish to the broker, whole, and goes on', async () => {
+    await start({ maxContentBytes: 2_000 });
+    const large = `not json ${'x'.repeat(3_000)}`;
+    await broker().send('', NEWSLETTER_QUEUE, [large, 'not json'], { persistent: true, messageId: 'id-1' });
+    await publish(broker(), signup('large', ['x'], 1));
+    await eventually(
+      () => stored('large'),
+      (n) => n === 1,
+    );
+    const letters = [await broker().next(DEAD_LETTERS), await broker().next(DEAD_LETTERS)];
+    const [byBroker, byUs] = letters.sort((a, b) => b.content.length - a.content.length);
+    expect(byBroker?.content.toString()).toBe(large);
+    expect(byBroker?.properties).toMatchObject({ messageId: 'id-1' });
+    expect(byBroker?.properties.headers?.['x-death']).toMatchObject([{ reason: 'rejected', queue: NEWSLETTER_QUEUE }]);
+    expect(byUs?.properties.headers).toMatchObject({ reason: 'not_json' });
+    await worker.stop();
+    expect(await broker().ready(NEWSLETTER_QUEUE)).toBe(0);
+  });
+
+  it('sets a message aside that needs a row which somebody holds: the others are done, no attempt is counted, and it is done once the row is free', async () => {
+    await apply(database.db, signup('held', ['x'], 1));
+    const release = await hold(`SELECT FROM email_address WHERE address = '${addressOf('held').key}' FOR UPDATE`);
+    await start();
+    const others = names('beside', 99);
+    await publish(
+      broker(),
+      ...[...others.slice(0, 60), 'held', ...others.slice(60)].map((name) => signup(name, ['y'], 2)),
+    );
+    await eventually(
+      () => stored('beside'),
+      (n) => n === 99,
+    );
+    // More often than the ladder has steps. Its pauses are shortened by hand; the row is held all the time.
+    for (let waits = 1; waits <= RETRY_LADDER.length + 2; waits++) {
+      const step = RETRY_LADDER[Math.min(waits, RETRY_LADDER.length) - 1]!;
+      const { content, properties } = await broker().next(retryQueue(step));
+      expect(properties.headers).toMatchObject({ waits, error: expect.stringMatching(/^(55P03|57014)$/) });
+      expect(properties.headers).not.toHaveProperty('attempts');
+      if (waits === RETRY_LADDER.length + 2) await release();
+      await broker().send('', NEWSLETTER_QUEUE, [content.toString()], {
+        persistent: true,
+        headers: properties.headers,
+      });
+    }
+    const choices = () =>
+      database.sql("SELECT FROM choice WHERE newsletter = 'y' AND origin = $1", [addressOf('held').key]);
+    await eventually(choices, (rows) => rows.length === 1);
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+  });
+
+  it('waits while everything is held, and does all of it afterwards: nothing ends as a dead letter', async () => {
+    const release = await hold('LOCK TABLE email_address IN EXCLUSIVE MODE');
+    await start();
+    await publish(broker(), ...names('table', 60).map((name) => signup(name, ['x'], 1)));
+    // Consumption is paused: what comes from now on piles up in the queue.
+    let later = 0;
+    const piledUp = async (): Promise<number> => {
+      await publish(broker(), signup(`table-later${later++}`, ['x'], 1));
+      return broker().ready(NEWSLETTER_QUEUE);
+    };
+    await eventually(piledUp, (n) => n >= 5, 40_000);
+    expect(await stored('table')).toBe(0);
+    await release();
+    await eventually(
+      () => stored('table'),
+      (n) => n === 60 + later,
+      40_000,
+    );
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+  }, 120_000);
+});
