@@ -45,12 +45,19 @@ Your newsletters: ${list(subscribed(contact.newsletters))}.
 Your preference centre: ${link(contact.basket_token)}`,
       ),
     ),
-  'contact.email_changed': ({ contact, former_email }) =>
-    toReader(
+  // The former mailbox may be another person's by now: no link, and not where the reader is found from now on.
+  'contact.email_changed': ({ contact, former_email }) => [
+    ...toReader(
       contact,
-      'We write to your new address from now on',
+      'We write to this address from now on',
       `Until now it was ${former_email ?? 'none'}.\nYour preference centre: ${link(contact.basket_token)}`,
     ),
+    ...toReader(
+      { ...contact, primary_email: former_email },
+      'We do not write to this address any more',
+      `Your account has another address. If that was not you: ${STAFF}.`,
+    ),
+  ],
   'contact.review_needed': ({ contact, former_email }) => [
     {
       to: STAFF,

@@ -75,8 +75,8 @@ export class Report {
   }
 
   mail(mail: string): void {
-    this.say('');
     for (const line of mail.split('\n')) this.say(`     ${this.paint('dim', line)}`.trimEnd());
+    this.say('');
   }
 
   /** @param expected said only when it is not so */

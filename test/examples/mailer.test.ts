@@ -27,7 +27,8 @@ it('writes each mail once, however often its message comes; none to who opted ou
   }
   const changed = payloadOf('contact.email_changed');
   await tell('contact.email_changed', { ...changed, contact: { ...changed.contact, opted_out: true } }, id(10));
-  await tell('contact.email_changed', { ...changed, contact: { ...changed.contact, primary_email: null } }, id(11));
+  const gone = { ...changed, contact: { ...changed.contact, primary_email: null }, former_email: null };
+  await tell('contact.email_changed', gone, id(11));
   await broker().send('', MAILER_QUEUE, ['no JSON'], { type: 'contact.what_comes_next', messageId: id(12) });
   await tell('contact.review_needed', payloadOf('contact.review_needed'), id(13));
 
@@ -49,6 +50,7 @@ it('writes each mail once, however often its message comes; none to who opted ou
     ['Ada.L@mail.test', '1.0'],
     ['New.Name@mail.test', '1.1'],
     ['New.Name@mail.test', '2.0'],
+    ['Ada.L@mail.test', '2.1'],
     ['contact-support@site.test', '3.0'],
     ['contact-support@site.test', '13.0'],
   ]);
