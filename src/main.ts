@@ -13,6 +13,7 @@ import { requireErasureKey, serviceSession } from './store/erasure-key';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
 import { makeMetrics } from './workers/metrics';
+import { observeConnection, observeOutbox, observeProcess } from './workers/observe-service';
 import { Relay } from './workers/relay';
 import { observer } from './workers/rollout';
 import { Turns } from './workers/turns';
@@ -56,9 +57,13 @@ export async function startService(
     await requireErasureKey(db, config.erasureKey);
     await declareTopology({ url: config.amqpUrl, log });
     const metrics = makeMetrics();
+    const version = readVersion();
+    observeProcess(metrics, version);
+    observeOutbox(metrics, db);
     const publishing = await openConnection({ url: config.amqpUrl, name: 'onecontact publisher', log });
     closing.push(() => publishing.close());
     await publishing.ready();
+    observeConnection(metrics, 'publisher', publishing);
     const publisher = new Publisher({ connection: publishing, log });
     closing.push(() => publisher.close());
     const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
@@ -67,6 +72,7 @@ export async function startService(
     const consuming = await openConnection({ url: config.amqpUrl, name: 'onecontact consumer', log });
     closing.push(() => consuming.close());
     await consuming.ready();
+    observeConnection(metrics, 'consumer', consuming);
     const workers = [
       { source: 'fxa' as const, queue: FXA_QUEUE },
       { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
@@ -109,7 +115,7 @@ export async function startService(
         log,
         apiKey,
         health,
-        version: readVersion(),
+        version,
         metrics: metrics.registry,
       });
       closing.push(() => server.close());
