@@ -4,7 +4,7 @@ import { openConnection } from './broker/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './broker/names';
 import { Publisher } from './broker/publisher';
 import { declareTopology } from './broker/topology';
-import type { ServiceConfig } from './config';
+import { isLoopback, type ServiceConfig } from './config';
 import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { OperatorError } from './operator-error';
@@ -107,6 +107,11 @@ export async function startService(
     let url: string | null = null;
     if (runs('http')) {
       const { apiKey, httpHost: host, httpPort: port } = config;
+      if (apiKey === null && !isLoopback(host)) {
+        throw new OperatorError(
+          `HTTP would let everybody at ${host} read contacts: set API_KEY, or a loopback HTTP_HOST.`,
+        );
+      }
       const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
       const health = { database, broker };

@@ -29,7 +29,7 @@ export function parseMetrics(text: string): Map<string, Family> {
 }
 
 /** The sum of all samples of a metric (`_count` of a histogram) that have these labels; undefined when there is none. */
-export function valueOf(
+export function sampled(
   families: Map<string, Family>,
   name: string,
   labels: Record<string, string> = {},

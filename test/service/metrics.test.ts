@@ -6,7 +6,7 @@ import { STAGES } from '../../src/workers/metrics';
 import { silent, until, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, optout, signup } from '../helpers/events';
-import { parseMetrics, valueOf } from '../helpers/prometheus';
+import { parseMetrics, sampled } from '../helpers/prometheus';
 import { config, eventually, get, messageOf, publish } from '../helpers/service';
 import { TcpProxy } from '../helpers/tcp-proxy';
 
@@ -21,7 +21,7 @@ describe('/metrics', () => {
   /** Waits until a metric has a value of at least 1. */
   const moves = (name: string, labels: Record<string, string> = {}) =>
     eventually(
-      async () => valueOf(await read(), `onecontact_${name}`, labels) ?? 0,
+      async () => sampled(await read(), `onecontact_${name}`, labels) ?? 0,
       (value) => value >= 1,
     );
   const newsletter = { queue: NEWSLETTER_QUEUE };
@@ -48,12 +48,12 @@ describe('/metrics', () => {
     await moves('batch_messages', newsletter);
     for (const stage of STAGES) await moves('batch_stage_duration_seconds', { ...newsletter, stage });
     await moves('choices_total', { act: 'subscribe' });
-    expect(valueOf(await read(), 'onecontact_consumption_paused', newsletter)).toBe(0);
+    expect(sampled(await read(), 'onecontact_consumption_paused', newsletter)).toBe(0);
   });
 
   it('tells how far it is behind: from the event, and from the publish where that is known', async () => {
     await moves('event_lag_seconds', newsletter);
-    expect(valueOf(await read(), 'onecontact_publish_lag_seconds')).toBeUndefined();
+    expect(sampled(await read(), 'onecontact_publish_lag_seconds')).toBeUndefined();
     const { exchange, key, body } = messageOf(signup('dated', ['x'], 1));
     await broker().send(exchange, key, [JSON.stringify(body)], { timestamp: Math.floor(Date.now() / 1000) - 7 });
     await moves('publish_lag_seconds', newsletter);
@@ -80,11 +80,11 @@ describe('/metrics', () => {
     await moves('opt_out_decisions_total', { why: 'only' });
     await moves('notifications_total', { type: 'contact.merged', outcome: 'returned' });
     await eventually(
-      async () => valueOf(await read(), 'onecontact_outbox_messages') ?? 0,
+      async () => sampled(await read(), 'onecontact_outbox_messages') ?? 0,
       (pending) => pending >= 1,
     );
     await eventually(
-      async () => valueOf(await read(), 'onecontact_outbox_oldest_age_seconds') ?? 0,
+      async () => sampled(await read(), 'onecontact_outbox_oldest_age_seconds') ?? 0,
       (age) => age > 0,
     );
   });
@@ -100,25 +100,25 @@ describe('/metrics', () => {
 
   it('counts lost connections, and pauses while the database is away; then says nothing of the outbox', async () => {
     const [rabbit, postgres] = proxies as [TcpProxy, TcpProxy];
-    expect(valueOf(await read(), 'onecontact_broker_connected', { connection: 'consumer' })).toBe(1);
+    expect(sampled(await read(), 'onecontact_broker_connected', { connection: 'consumer' })).toBe(1);
     rabbit.cut();
     for (const connection of ['consumer', 'publisher']) await moves('broker_reconnects_total', { connection });
     postgres.down();
     await publish(broker(), signup('later', ['x'], 1));
     await moves('pauses_total', { ...newsletter, reason: 'database_down' });
     await moves('consumption_paused', newsletter);
-    await until(async () => valueOf(await read(), 'onecontact_outbox_messages') === undefined);
+    await until(async () => sampled(await read(), 'onecontact_outbox_messages') === undefined);
     postgres.restore();
     await eventually(
-      async () => valueOf(await read(), 'onecontact_consumption_paused', newsletter),
+      async () => sampled(await read(), 'onecontact_consumption_paused', newsletter),
       (paused) => paused === 0,
     );
-    expect(valueOf(await read(), 'onecontact_pauses_total', newsletter)).toBe(1);
+    expect(sampled(await read(), 'onecontact_pauses_total', newsletter)).toBe(1);
   });
 
   it('has the process itself, HTTP, and what runs', async () => {
     await moves('http_request_duration_seconds', { route: '/metrics', status: '200' });
-    expect(valueOf(await read(), 'onecontact_build_info')).toBe(1);
+    expect(sampled(await read(), 'onecontact_build_info')).toBe(1);
     for (const name of ['nodejs_eventloop_lag_p99_seconds', 'process_cpu_seconds_total']) {
       expect((await read()).get(name)?.samples).toHaveLength(1);
     }
