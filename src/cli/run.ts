@@ -81,7 +81,8 @@ function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
   if (kind === 'down' || NOT_LET_IN.test(code) || isUnusable(error)) return whyUnusable(error);
-  if (kind === 'transient' || kind === 'busy') return `The database could not do it now (${code}): try again.`;
+  if (kind === 'transient' || kind === 'busy')
+    return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
   return `Failed (${code}). Where:${frames.join('')}`;
 }
