@@ -12,7 +12,7 @@ export interface Terminal {
   env: NodeJS.ProcessEnv;
   stdout: Sink & NodeJS.EventEmitter;
   stderr: Sink & NodeJS.EventEmitter;
-  stdin?: { isTTY?: boolean | undefined } | undefined;
+  stdin?: ({ isTTY?: boolean | undefined } & Partial<AsyncIterable<Uint8Array>>) | undefined;
 }
 
 /** Writes, and waits while the reader is slower. Rejects when the reader has gone away. */

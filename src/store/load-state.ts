@@ -80,7 +80,8 @@ export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): 
   return { ...state, ...completed };
 }
 
-async function loadClaimsAndContacts(
+/** All claims that decide of what is locked, and the contacts. */
+export async function loadClaimsAndContacts(
   tx: Queries,
   state: State,
   reach: Reach,
@@ -116,7 +117,7 @@ interface Place {
 }
 
 /** Which contact each address and account hangs on; those that are new hang on none yet. */
-function placesIn({ rows, fresh }: State): Place[] {
+export function placesIn({ rows, fresh }: State): Place[] {
   return (['address', 'account'] as const).flatMap((kind) =>
     [...rows[kind]].flatMap(([key, contactId]) =>
       contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },

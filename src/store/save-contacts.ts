@@ -14,12 +14,12 @@ export async function saveContacts(
 ): Promise<void> {
   if (created.length > 0) {
     await tx.$executeRaw`
-      INSERT INTO contact (id, state, merged_into)
-      SELECT id, state::contact_state, merged_into
+      INSERT INTO contact (id, state, merged_into, created_at)
+      SELECT id, state::contact_state, merged_into, coalesce(to_timestamp(created_at / 1000), now())
       FROM unnest(
         ${created.map(({ id }) => id)}::uuid[], ${created.map(({ state }) => state)}::text[],
-        ${created.map(({ mergedInto }) => mergedInto)}::uuid[]
-      ) AS x (id, state, merged_into)`;
+        ${created.map(({ mergedInto }) => mergedInto)}::uuid[], ${created.map(({ createdAt }) => createdAt)}::float8[]
+      ) AS x (id, state, merged_into, created_at)`;
   }
   const counted = new Set([...created, ...changed].map(({ id }) => id));
   const others = [...new Set(touched)].filter((id) => !counted.has(id));
