@@ -30,7 +30,8 @@ function recordOf(i: number, seed: string) {
   const updated = created + (1 - created) * (die(4) / 256);
   const address = (n: number): string => `Reader.${n}@mail${n % 50}.test`;
   const hasAccount = i % 2 === 0;
-  const other = i % (2 * COLLIDING) === 0 ? address(i + 1) : i % (2 * COLLIDING) === 2 ? `new.${address(i)}` : address(i);
+  const other =
+    i % (2 * COLLIDING) === 0 ? address(i + 1) : i % (2 * COLLIDING) === 2 ? `new.${address(i)}` : address(i);
   const newsletters = Array.from({ length: die(5) % 4 }, (_, n) => ({
     name: `newsletter-${(die(6) + 7 * n) % 60}`,
     subscribed: die(7 + n) % 5 > 0,

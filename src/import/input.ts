@@ -37,7 +37,10 @@ export async function openFile(path: string): Promise<Input> {
   const isFile = stat.isFile();
   const { bytesRead: known } = isFile ? await file.read(head, 0, HEAD, 0) : { bytesRead: 0 };
   const stream = file.createReadStream({ highWaterMark: CHUNK, ...(isFile && { start: 0 }), autoClose: false });
-  const fingerprint = createHash('sha256').update(`${stat.size} ${stat.mtimeMs} `).update(head.subarray(0, known)).digest('hex');
+  const fingerprint = createHash('sha256')
+    .update(`${stat.size} ${stat.mtimeMs} `)
+    .update(head.subarray(0, known))
+    .digest('hex');
   return {
     chunks: unpacked(stream),
     bytesRead: () => stream.bytesRead,
