@@ -5,8 +5,6 @@ import type { DeletionEvent, Time } from '../contacts/event';
 import { Facts } from '../contacts/facts';
 import { type ImportRecord, since } from '../contacts/imported';
 import { addressFacts } from '../contacts/record';
-import { accountFactsOf } from './account-rows';
-import { addressFactsOf } from './address-rows';
 import { type Database, inTransaction, type Queries } from './database';
 import type { Hashed } from './erasure-key';
 import { erasureTimes } from './find-erased';
@@ -138,14 +136,14 @@ async function lockAndLoad(tx: Queries, records: readonly ImportRecord[], known:
     facts: new Facts(),
     directory: new Directory(ids),
     rows: {
-      address: new Map(addresses.rows.map((row) => [row.address, row.contact_id])),
-      account: new Map(accounts.rows.map((row) => [row.uid, row.contact_id])),
+      address: new Map(addresses.rows.map(({ facts, contactId }) => [facts.address, contactId])),
+      account: new Map(accounts.rows.map(({ facts, contactId }) => [facts.uid, contactId])),
     },
     fresh: { address: addresses.fresh, account: accounts.fresh },
   };
   requireSame(state, records, known, news);
-  for (const row of addresses.rows) state.facts.learnAddress(addressFactsOf(row));
-  for (const row of accounts.rows) state.facts.learnAccount(accountFactsOf(row));
+  for (const { facts } of addresses.rows) state.facts.learnAddress(facts);
+  for (const { facts } of accounts.rows) state.facts.learnAccount(facts);
   if (!isFirst) await loadClaimsAndContacts(tx, state, reach, { tokens: [], contacts: [] });
   for (const { kind, key, contactId } of placesIn(state)) state.directory.restorePlace(kind, key, contactId);
   return state;

@@ -1,3 +1,4 @@
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 export interface OutboxMessage {
@@ -15,8 +16,8 @@ export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[
     INSERT INTO outbox (message_id, contact_id, type, body)
     SELECT message_id, contact_id, type, body::json
     FROM unnest(
-      ${messages.map(({ messageId }) => messageId)}::uuid[], ${messages.map(({ contactId }) => contactId)}::uuid[],
-      ${messages.map(({ type }) => type)}::text[], ${messages.map(({ body }) => JSON.stringify(body))}::text[]
+      ${arrayLiteral(messages.map(({ messageId }) => messageId))}::uuid[], ${arrayLiteral(messages.map(({ contactId }) => contactId))}::uuid[],
+      ${arrayLiteral(messages.map(({ type }) => type))}::text[], ${arrayLiteral(messages.map(({ body }) => JSON.stringify(body)))}::text[]
     ) WITH ORDINALITY AS x (message_id, contact_id, type, body, nr)
     ORDER BY nr`;
 }
