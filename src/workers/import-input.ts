@@ -70,23 +70,29 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
 
   try {
     for await (const batch of batchesOf(input, after)) {
-      const progress = source === null ? null : { source, lines: done };
+      const progress = source === null || done === after ? null : { source, lines: done };
       const records = batch.records.map(({ record }) => record);
       const result = applied(db, records, run, { erasureKey, dryRun, progress });
       result.catch(() => undefined); // it is looked at in its turn
       flying.push({ batch, result });
       if (flying.length >= LANES) await settleOldest();
     }
-  } finally {
-    // Also where the input broke off: what was read before is imported.
     while (flying.length > 0) await settleOldest();
-    if (source !== null && done > after) await saveLinesDone(db, source, done);
+  } catch (error) {
+    // Nothing may be under way any more when this ends; what was done until the first that failed needs not be done again.
+    try {
+      while (flying.length > 0) await settleOldest();
+    } catch {
+      await Promise.allSettled(flying.map(({ result }) => result));
+    }
+    if (source !== null && done > after) await saveLinesDone(db, source, done).catch(() => undefined);
+    throw error;
   }
   if (source !== null) await forgetProgress(db, source);
   return summary;
 
   async function settleOldest(): Promise<void> {
-    const { batch, result } = flying.shift() as (typeof flying)[number];
+    const { batch, result } = flying[0] as (typeof flying)[number];
     const { outcomes, held } = await result;
     const added: Reject[] = [...batch.unreadable];
     for (const { reason } of batch.unreadable) count(summary.rejected, reason);
@@ -104,6 +110,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     summary.records += batch.records.length + batch.unreadable.length;
     summary.held += held;
     await rejects.add(added.sort((a, b) => a.line - b.line));
+    flying.shift(); // not before: nothing counts as done beyond one that failed
     done = batch.lastLine;
     run.onBatch(summary);
   }
@@ -138,6 +145,7 @@ async function applied(
   { tokenPolicy }: ImportRun,
   options: Parameters<typeof importRecords>[2],
 ): Promise<ImportedBatch> {
+  if (records.length === 0) return { outcomes: [], held: 0, deletions: [] };
   const batch = await importRecords(db, records, options);
   const { deletions } = batch;
   if (deletions.length > 0 && !options.dryRun) {
