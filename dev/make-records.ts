@@ -1,13 +1,12 @@
 /**
- * Synthetic contacts as CTMS exports them, for trials: `node dev/run.mjs script dev/make-records.ts COUNT [SEED] > FILE`.
+ * Synthetic contacts as CTMS exports them, for trials: `node dev/run.mjs script dev/make-records.ts COUNT [SEED] [COLLIDING] > FILE`.
  *
  * The same numbers give the same file. Nobody's data: names and addresses are counted. About half of the contacts have an
- * account; of these one in `COLLIDING` has another contact's address (the defect), and as many one that is no contact's.
+ * account; of these one in COLLIDING (40) has another contact's address (the defect), and as many one that is no contact's.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 
-const COLLIDING = 40;
 const LANGUAGES = ['en', 'de', 'fr', 'es', 'pt-br', 'pl'];
 const COUNTRIES = ['us', 'de', 'fr', 'es', 'br', 'pl'];
 const BEGIN = Date.UTC(2015, 0, 1);
@@ -22,7 +21,7 @@ const uuid = (...parts: (string | number)[]): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
 };
 
-function recordOf(i: number, seed: string) {
+function recordOf(i: number, seed: string, colliding: number) {
   const dice = Buffer.from(digits(seed, 'dice', i), 'hex');
   const die = (n: number): number => dice[n] as number;
   const time = (share: number): string => new Date(BEGIN + Math.floor(SPAN * share)).toISOString();
@@ -31,7 +30,7 @@ function recordOf(i: number, seed: string) {
   const address = (n: number): string => `Reader.${n}@mail${n % 50}.test`;
   const hasAccount = i % 2 === 0;
   const other =
-    i % (2 * COLLIDING) === 0 ? address(i + 1) : i % (2 * COLLIDING) === 2 ? `new.${address(i)}` : address(i);
+    i % (2 * colliding) === 0 ? address(i + 1) : i % (2 * colliding) === 2 ? `new.${address(i)}` : address(i);
   const newsletters = Array.from({ length: die(5) % 4 }, (_, n) => ({
     name: `newsletter-${(die(6) + 7 * n) % 60}`,
     subscribed: die(7 + n) % 5 > 0,
@@ -73,10 +72,11 @@ function recordOf(i: number, seed: string) {
   };
 }
 
-async function main([count = '', seed = 'records']: string[]): Promise<void> {
-  if (!/^[1-9]\d*$/.test(count)) throw new Error('usage: make-records.ts COUNT [SEED]');
+async function main([count = '', seed = 'records', colliding = '40']: string[]): Promise<void> {
+  if (!/^[1-9]\d*$/.test(count)) throw new Error('usage: make-records.ts COUNT [SEED] [COLLIDING]');
   for (let i = 0; i < Number(count); i++) {
-    if (!process.stdout.write(`${JSON.stringify(recordOf(i, seed))}\n`)) await once(process.stdout, 'drain');
+    if (!process.stdout.write(`${JSON.stringify(recordOf(i, seed, Number(colliding)))}\n`))
+      await once(process.stdout, 'drain');
   }
 }
 
