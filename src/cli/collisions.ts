@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { readConfig } from '../config';
 import type { Database } from '../store/database';
-import { type HeldClaims, heldPages } from '../store/list-held-claims';
+import { countHeldClaims, type HeldClaims, heldPages } from '../store/list-held-claims';
 import { listWithoutAddress, type WithoutAddress } from '../store/list-without-address';
 import type { ApplyOptions } from '../workers/apply-batch';
 import { type ClaimOutcome, outcomeOf } from '../workers/claim-outcome';
 import { releaseOf } from '../workers/resolve-collisions';
 import { observer } from '../workers/rollout';
 import { applySteps } from './apply';
+import { positive } from './keys';
 import { shortTime } from './merge-text';
 import { madeUpIn, outcomeBody, outcomeText } from './outcome-text';
 import { addResolve } from './resolve-collisions';
@@ -42,6 +43,7 @@ function addList(collisions: Command, context: Context): void {
   collisions
     .command('list')
     .description('List held claims by address and account, and live accounts that are left without an address')
+    .option('--limit <n>', 'of each kind list so many at most; the counts are of all', positive)
     .option('--json', 'for machines: one JSON object a line, with kind "held" or "no_address"')
     .addHelpText(
       'after',
@@ -50,17 +52,17 @@ Needs DATABASE_URL, and TOKEN_POLICY as the service has it. For the first ${SAMP
 would do, each alone, in a transaction that is rolled back.
 
 Examples:
-  $ onecontact collisions list
+  $ onecontact collisions list --limit 10
   $ onecontact collisions list --json | jq 'select(.kind == "no_address")'`,
     )
-    .action(async ({ json }: { json?: true }) => {
+    .action(async ({ limit = Number.POSITIVE_INFINITY, json }: { limit?: number; json?: true }) => {
       const config = readConfig(context.env, ['database', 'merging']);
       const options = { tokenPolicy: config.tokenPolicy, observes: observer(config), dryRun: true };
       await withStore(context.env, async (db) => {
         const print = (body: object, text: string): Promise<void> =>
           write(context.stdout, json ? `${JSON.stringify(body)}\n` : text);
         let pairs = 0;
-        for await (const held of heldClaims(db)) {
+        for await (const held of heldClaims(db, limit)) {
           const plan = pairs < SAMPLE ? await tryOut(db, held, options) : null;
           pairs += 1;
           await print(heldBody(held, plan), heldText(held, plan));
@@ -68,15 +70,18 @@ Examples:
         let accounts = 0;
         for await (const account of withoutAddress(db)) {
           accounts += 1;
+          if (accounts > limit) continue;
           await print(withoutBody(account), withoutText(account));
         }
-        if (!json) await write(context.stdout, summaryOfList(pairs, accounts));
+        if (json) return;
+        if (pairs === limit) pairs = await countHeldClaims(db, {});
+        await write(context.stdout, summaryOfList(pairs, accounts));
       });
     });
 }
 
-async function* heldClaims(db: Database): AsyncIterable<HeldClaims> {
-  for await (const page of heldPages(db, {}, { size: PAGE })) yield* page;
+async function* heldClaims(db: Database, limit: number): AsyncIterable<HeldClaims> {
+  for await (const page of heldPages(db, {}, { size: PAGE, limit })) yield* page;
 }
 
 async function* withoutAddress(db: Database): AsyncIterable<WithoutAddress> {

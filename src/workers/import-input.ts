@@ -50,7 +50,7 @@ export interface ImportRun {
 interface Batch {
   /** The last line of it, or of the empty ones after it. */
   lastLine: number;
-  records: { line: number; record: ImportRecord; json: unknown }[];
+  records: { line: number; record: ImportRecord; text: string }[];
   unreadable: Reject[];
 }
 
@@ -96,7 +96,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     const { outcomes, held } = await result;
     const added: Reject[] = [...batch.unreadable];
     for (const { reason } of batch.unreadable) count(summary.rejected, reason);
-    for (const [i, { line, record, json }] of batch.records.entries()) {
+    for (const [i, { line, text }] of batch.records.entries()) {
       const outcome = outcomes[i] as (typeof outcomes)[number];
       if (outcome === 'erased') summary.erased += 1;
       else if (outcome === 'new' || outcome === 'known') {
@@ -104,7 +104,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
         if (outcome === 'known') summary.known += 1;
       } else {
         count(outcome in NOTHING_TAKEN ? summary.rejected : summary.partly, outcome);
-        added.push({ line, reason: outcome, problems: [CONFLICTS[outcome]], record: json ?? record });
+        added.push({ line, reason: outcome, problems: [CONFLICTS[outcome]], record: JSON.parse(text) });
       }
     }
     summary.records += batch.records.length + batch.unreadable.length;
@@ -190,23 +190,24 @@ function addLine(batch: Batch, line: Line, now: number): void {
     return;
   }
   if (line.text.trim() === '') return;
-  const read = parse(line.text, now);
-  if (!isUnreadable(read.record)) batch.records.push({ line: line.number, ...read, record: read.record });
-  else
-    batch.unreadable.push({ line: line.number, ...read.record, ...(read.json !== undefined && { record: read.json }) });
+  const json = parse(line.text);
+  const read = json === undefined ? NOT_JSON : readRecord(json, now);
+  // Of those that can be read the text is kept, not all its parts: hardly any of them is ever looked at again.
+  if (!isUnreadable(read)) batch.records.push({ line: line.number, record: read, text: line.text });
+  else batch.unreadable.push({ line: line.number, ...read, ...(json !== undefined && { record: json }) });
 }
+
+const NOT_JSON: Unreadable = { reason: 'not_json', problems: ['the line is no JSON'] };
 
 const UNREADABLE = {
   too_large: `the line is longer than ${MAX_LINE} bytes`,
   not_utf8: 'the line is no UTF-8',
 };
 
-function parse(text: string, now: number): { record: ImportRecord | Unreadable; json: unknown } {
-  let json: unknown;
+function parse(text: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
-    return { record: { reason: 'not_json', problems: ['the line is no JSON'] }, json: undefined };
+    return undefined;
   }
-  return { record: readRecord(json, now), json };
 }

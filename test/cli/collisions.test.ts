@@ -128,6 +128,8 @@ describe('collisions list', () => {
     const lines = await json('list');
     expect([lines.length, lines.filter(({ plan }) => plan !== null).length]).toEqual([230, 10]);
     expect(new Set(lines.map(({ address }) => address)).size).toBe(230);
+    const { out } = await collisions('list', '--limit', '3');
+    expect([out.match(/claimed by/g)?.length, out]).toEqual([3, expect.stringContaining('\n230 pairs of address and')]);
   });
 });
 
