@@ -27,7 +27,7 @@ export function addImport(program: Command, context: Context): void {
     .command('import')
     .description('Move contacts in: CTMS records, one JSON object a line')
     .argument('<file>', 'NDJSON, packed with gzip or not; - for standard input')
-    .option('--rejects <file>', 'where to write what cannot be taken (default: FILE.rejects.ndjson)')
+    .option('--rejects <file>', 'where to write what cannot be taken (default: FILE.rejects.ndjson; of a dry run FILE.dry-run.rejects.ndjson)')
     .option('--dry-run', 'try each batch, and change nothing')
     .option('--json', 'for machines: the summary')
     .addHelpText(
@@ -49,7 +49,7 @@ Examples:
   $ zstd -dc contacts.ndjson.zst | onecontact import - --rejects rejects.ndjson`,
     )
     .action(async (file: string, options: Options) => {
-      const rejectsPath = options.rejects ?? `${file === STDIN ? 'stdin' : file}.rejects.ndjson`;
+      const rejectsPath = options.rejects ?? defaultRejects(file, options);
       if (file !== STDIN && resolve(file) === resolve(rejectsPath)) {
         command.error('error: the rejects file is the file to import');
       }
@@ -83,6 +83,10 @@ Examples:
       }
     });
 }
+
+/** A dry run has one of its own: that of a run to be gone on with stays. */
+const defaultRejects = (file: string, { dryRun }: Options): string =>
+  `${file === STDIN ? 'stdin' : file}${dryRun ? '.dry-run' : ''}.rejects.ndjson`;
 
 function openStdin({ stdin }: Context): Input {
   if (!stdin?.[Symbol.asyncIterator]) throw new OperatorError('There is no standard input to read: name a file.');
