@@ -15,6 +15,7 @@ import { EventWorker } from './workers/event-worker';
 import { makeMetrics } from './workers/metrics';
 import { Relay } from './workers/relay';
 import { observer } from './workers/rollout';
+import { Turns } from './workers/turns';
 
 export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
 export type Part = (typeof PARTS)[number];
@@ -70,6 +71,7 @@ export async function startService(
       { source: 'fxa' as const, queue: FXA_QUEUE },
       { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
     ].filter(({ source }) => runs(source));
+    const turns = new Turns();
     const running = workers.map(
       ({ source, queue }) =>
         new EventWorker({
@@ -84,6 +86,7 @@ export async function startService(
           concurrency: config.concurrency,
           metrics,
           log,
+          turns,
           onNotices: () => relay?.nudge(),
         }),
     );

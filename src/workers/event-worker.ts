@@ -18,6 +18,7 @@ import { type BatchContext, handleBatch } from './handle-batch';
 import type { Metrics } from './metrics';
 import type { Outcome } from './outcome';
 import { batchesOf, isSuspect } from './suspects';
+import { Turns } from './turns';
 
 export interface EventWorkerOptions {
   source: 'fxa' | 'newsletter';
@@ -34,6 +35,8 @@ export interface EventWorkerOptions {
   concurrency: number;
   metrics: Metrics;
   log: Logger;
+  /** Shared with the other workers of this process. */
+  turns?: Turns;
   onNotices(): void;
 }
 
@@ -43,19 +46,22 @@ const ACKS_WRITTEN_MS = 5;
 /**
  * The way of messages from one queue: take what was pushed, decode, apply in one transaction, settle each, acknowledge.
  *
- * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` lanes handles one batch at a time.
+ * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` lanes handles one batch at a time;
+ * suspects have to wait for their turn.
  * When the database is away the lanes wait with what they have, and consumption is paused until one of them gets on. When
  * stopping, nothing more is taken; what the lanes have is finished and acknowledged.
  */
 export class EventWorker {
   readonly #options: EventWorkerOptions;
   readonly #inbox = new Inbox();
+  readonly #turns: Turns;
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
   readonly #lanes: Promise<void>[];
 
   constructor(options: EventWorkerOptions) {
     this.#options = options;
+    this.#turns = options.turns ?? new Turns();
     setMaxListeners(0, this.#stopping.signal); // each message that cannot be set aside yet waits on it
     const { connection, queue, prefetch, log, concurrency } = options;
     this.#consumer = consume({ connection, queue, prefetch, log, onMessage: this.#inbox.push });
@@ -75,11 +81,21 @@ export class EventWorker {
     for (;;) {
       const deliveries = await this.#inbox.take(this.#options.batchSize);
       if (deliveries.length === 0) return;
-      for (const batch of batchesOf(deliveries, this.#options.batchSize)) {
+      const batches = batchesOf(deliveries, this.#options.batchSize);
+      for (const [place, batch] of batches.entries()) {
         if (this.#stopping.signal.aborted) return; // what is not begun goes back to the queue
-        // If it kills us, the acks of those before it must be on their way: they would come again, and count as suspects.
-        if (isSuspect(batch[0] as Delivery)) await delay(ACKS_WRITTEN_MS);
-        await this.#handle(batch);
+        const { deliveryCount: count } = batch[0] as Delivery;
+        if (!isSuspect({ deliveryCount: count })) {
+          await this.#handle(batch);
+          continue;
+        }
+        const alike = batches.slice(place).filter(([first]) => first?.deliveryCount === count).length;
+        await this.#turns.take({ count, alike }, async () => {
+          if (this.#stopping.signal.aborted) return;
+          // If it kills us, the acks of those before it must be on their way: they would come again, and count as suspects.
+          await delay(ACKS_WRITTEN_MS);
+          await this.#handle(batch);
+        });
       }
     }
   }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/broker/names';
 import { until, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 
@@ -51,6 +52,14 @@ describe('onecontact start', () => {
     HTTP_PORT: '0',
   });
 
+  /** Who takes from each of the two queues. */
+  const consumers = async (): Promise<number[]> => {
+    const channel = await broker().channel();
+    const queues = await Promise.all([FXA_QUEUE, NEWSLETTER_QUEUE].map((queue) => channel.checkQueue(queue)));
+    await channel.close();
+    return queues.map(({ consumerCount }) => consumerCount);
+  };
+
   it('refuses an unknown schema with one sentence that says what to do', async () => {
     const service = start([], env());
     expect(await service.exit()).toBe(1);
@@ -62,6 +71,7 @@ describe('onecontact start', () => {
     await until(() => service.out.includes('service is up'), 60_000);
     const url = /"url":"(http:[^"]+)"/.exec(service.out)?.[1] as string;
     expect((await fetch(`${url}/__heartbeat__`)).status).toBe(200);
+    await until(async () => (await consumers()).every((count) => count === 1));
     service.child.kill('SIGTERM');
     service.child.kill('SIGTERM');
     expect([await service.exit(), service.err]).toEqual([0, '']);
@@ -71,7 +81,8 @@ describe('onecontact start', () => {
   it('runs only the parts it is asked for', async () => {
     const service = start(['--only', 'http'], env());
     await until(() => service.out.includes('service is up'), 60_000);
-    expect(service.out).not.toContain('contacts.fxa"');
+    expect(service.out).toMatch(/"parts":\["http"\],.*service is up/);
+    expect(await consumers()).toEqual([0, 0]); // with all parts: one of each queue
     service.child.kill('SIGINT');
     expect(await service.exit()).toBe(0);
   });

@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { BEGINS, ENDS, Frames, READY, textOf } from './postgres-wire';
 
 /** A statement, counted from 1, and the side of it on which everything breaks. */
 export interface CrashPoint {
@@ -137,45 +138,4 @@ export class CrashProxy {
   #isAt(statement: number, side: CrashPoint['side']): boolean {
     return this.#at?.statement === statement && this.#at.side === side;
   }
-}
-
-/** https://www.postgresql.org/docs/current/protocol-message-formats.html: Query, Parse, Bind; Query, Sync; ReadyForQuery. */
-const BEGINS = new Set(['Q', 'P', 'B']);
-const ENDS = new Set(['Q', 'S']);
-const READY = 'Z';
-
-interface Frame {
-  /** Empty for the first of a client, which has none. */
-  type: string;
-  bytes: Buffer;
-}
-
-/** The messages in one direction of a connection, however the network cuts them. */
-class Frames {
-  #rest = Buffer.alloc(0);
-  #untyped: boolean;
-
-  constructor(untyped: boolean) {
-    this.#untyped = untyped;
-  }
-
-  *of(bytes: Buffer): Iterable<Frame> {
-    this.#rest = Buffer.concat([this.#rest, bytes]);
-    for (;;) {
-      const head = this.#untyped ? 0 : 1;
-      if (this.#rest.length < head + 4) return;
-      const length = head + this.#rest.readInt32BE(head);
-      if (this.#rest.length < length) return;
-      const frame = this.#rest.subarray(0, length);
-      this.#rest = this.#rest.subarray(length);
-      this.#untyped = false;
-      yield { type: head === 0 ? '' : String.fromCharCode(frame[0] as number), bytes: frame };
-    }
-  }
-}
-
-/** What a person would call the statement. */
-function textOf({ type, bytes }: Frame): string {
-  const texts = bytes.toString('utf8', 5).split('\0');
-  return ((type === 'P' ? texts[1] : texts[0]) ?? '').trim().replace(/\s+/g, ' ').slice(0, 80);
 }

@@ -2,6 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { TestDatabase } from './database';
 
+/** Whatever runs SQL. */
+type Sql = Pick<TestDatabase, 'sql'>;
+
 export interface Row {
   table: string;
   /** The columns; `xmin` tells whether the row was written again. */
@@ -9,14 +12,14 @@ export interface Row {
 }
 
 /** Every table of ours, also those that are yet to come. */
-async function tablesOf({ sql }: TestDatabase): Promise<string[]> {
+async function tablesOf({ sql }: Sql): Promise<string[]> {
   const rows = await sql<{ name: string }>(`
     SELECT quote_ident(tablename) AS name FROM pg_tables
     WHERE schemaname = 'public' AND tablename <> '_prisma_migrations' ORDER BY 1`);
   return rows.map(({ name }) => name);
 }
 
-export async function allRows(database: TestDatabase): Promise<Row[]> {
+export async function allRows(database: Sql): Promise<Row[]> {
   const tables = await tablesOf(database);
   return database.sql<Row>(`
     SELECT * FROM (${tables
@@ -26,15 +29,15 @@ export async function allRows(database: TestDatabase): Promise<Row[]> {
       .join(' UNION ALL ')}) AS rows ORDER BY rows.table, rows.values::text`);
 }
 
-/** Keeps all rows as they are now. @returns what puts them back, in a few milliseconds */
-export async function keepRows(database: TestDatabase): Promise<() => Promise<void>> {
+/** Keeps all rows as they are now, in a schema of this name. @returns what puts them back, in a few milliseconds */
+export async function keepRows(database: Sql, schema = 'kept'): Promise<() => Promise<void>> {
   const tables = await tablesOf(database);
   await database.sql(`
-    DROP SCHEMA IF EXISTS kept CASCADE; CREATE SCHEMA kept;
-    ${tables.map((t) => `CREATE TABLE kept.${t} AS TABLE ${t}`).join(';')}`);
+    DROP SCHEMA IF EXISTS ${schema} CASCADE; CREATE SCHEMA ${schema};
+    ${tables.map((t) => `CREATE TABLE ${schema}.${t} AS TABLE ${t}`).join(';')}`);
   return async () => {
     // One transaction: foreign keys are checked at its end. (TRUNCATE makes new files, which takes longer.)
-    const statements = tables.flatMap((t) => [`DELETE FROM ${t}`, `INSERT INTO ${t} TABLE kept.${t}`]);
+    const statements = tables.flatMap((t) => [`DELETE FROM ${t}`, `INSERT INTO ${t} TABLE ${schema}.${t}`]);
     await database.sql(statements.join(';'));
   };
 }

@@ -1,0 +1,105 @@
+/** Conformance case 34: real processes, real signals. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../src/broker/names';
+import { until, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { drain } from '../helpers/dead-letters';
+import { acct, signup } from '../helpers/events';
+import { gate } from '../helpers/gate';
+import { buildProgram, type Program, ServiceProcess } from '../helpers/process';
+import { messageOf, publish } from '../helpers/service';
+
+const broker = withBroker();
+
+describe('case 34: SIGTERM', () => {
+  let program: Program;
+  let database: TestDatabase;
+  let service: ServiceProcess | undefined;
+
+  beforeAll(async () => {
+    program = await buildProgram();
+  }, 120_000);
+  afterAll(() => program?.remove());
+  beforeEach(async () => {
+    await broker().freshTopology();
+    database = await freshDatabase();
+  });
+  afterEach(async () => {
+    await service?.kill();
+    await database?.drop();
+  });
+
+  function start(env: Record<string, string> = {}): ServiceProcess {
+    service = new ServiceProcess(program, {
+      env: { AMQP_URL: broker().url, DATABASE_URL: database.url, ...env },
+    });
+    return service;
+  }
+  const stored = async (): Promise<string[]> =>
+    (await database.sql<{ address: string }>('SELECT address FROM email_address')).map(({ address }) => address);
+
+  it('under load: exit 0, what was handled never comes again, and what was not is still there', async () => {
+    const names = Array.from({ length: 1_500 }, (_, n) => n);
+    await publish(broker(), ...names.flatMap((n) => [signup(`reader${n}`, ['x'], 1), acct(`u${n}`, `user${n}`, 1)]));
+    const all = names.flatMap((n) => [`reader${n}@mail.test`, `user${n}@mail.test`]).sort();
+    // Many small batches, of which some are in flight at any moment.
+    const running = start({ BATCH_SIZE: '5', PREFETCH: '100', CONCURRENCY: '4' });
+    await until(async () => (await stored()).length > 200, 60_000);
+    running.child.kill('SIGTERM');
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+
+    const done = await stored();
+    const left = [...(await drain(broker(), FXA_QUEUE)), ...(await drain(broker(), NEWSLETTER_QUEUE))];
+    expect(left.length).toBeGreaterThan(0); // else there was no load any more
+    // Each is either handled or left: what was committed is acknowledged too, and what is left was not begun.
+    expect([...done, ...left.map((body) => JSON.parse(body).email)].sort()).toEqual(all);
+  }, 120_000);
+
+  it('what was announced is published before it ends', async () => {
+    const names = Array.from({ length: 40 }, (_, n) => n);
+    await publish(broker(), ...names.map((n) => signup(`reader${n}`, ['x'], 1)));
+    const running = start();
+    await until(async () => (await stored()).length === names.length, 60_000);
+    const merges = async (): Promise<number> => (await database.sql('SELECT FROM merge')).length;
+    await publish(broker(), ...names.map((n) => acct(`u${n}`, `user${n}`, 1)));
+    await publish(broker(), ...names.map((n) => acct(`u${n}`, `reader${n}`, 2)));
+    await until(async () => (await merges()) > 0, 60_000);
+    running.child.kill('SIGTERM');
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+    expect(await database.sql('SELECT FROM outbox')).toEqual([]);
+    const told = (await drain(broker(), MAILER_QUEUE)).map((body) => JSON.parse(body).merge_id);
+    expect(told.filter((id) => id !== undefined)).toHaveLength(await merges());
+  }, 120_000);
+
+  it('a second one within 2 s is the same request; a later one ends it at once, with 1, and loses nothing', async () => {
+    // Somebody holds what it needs: it cannot finish what is in flight.
+    const release = await gate(database, 'LOCK TABLE email_address IN EXCLUSIVE MODE');
+    try {
+      const running = start({ SHUTDOWN_TIMEOUT_MS: '60000' });
+      const event = signup('held', ['x'], 1);
+      await publish(broker(), event);
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      await until(async () => (await database.sql(waiting)).length > 0, 60_000);
+
+      let end: { code: number | null; signal: NodeJS.Signals | null } | undefined;
+      void running.ended.then((how) => {
+        end = how;
+      });
+      const first = performance.now();
+      let latest = first;
+      await until(() => {
+        if (end === undefined) {
+          running.child.kill('SIGTERM'); // again and again
+          latest = performance.now();
+        }
+        return end !== undefined;
+      }, 30_000);
+      expect(end).toEqual({ code: 1, signal: null });
+      expect(latest - first).toBeGreaterThanOrEqual(2_000);
+      expect(running.out).toContain('told to stop');
+      expect((await broker().next(NEWSLETTER_QUEUE)).content.toString()).toBe(JSON.stringify(messageOf(event).body));
+    } finally {
+      await release();
+    }
+  }, 120_000);
+});

@@ -1,0 +1,101 @@
+/** Conformance case 31: a message that kills its process, on real processes that are started again and again. */
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
+import { DELIVERY_LIMIT } from '../../src/broker/topology';
+import { canonicalExport } from '../../src/contacts/canonical';
+import type { ContactEvent } from '../../src/contacts/event';
+import { onecontact } from '../cli/terminal';
+import { until, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { acct, signup, unsub } from '../helpers/events';
+import { factsOf } from '../helpers/memory-store';
+import { buildProgram, type Program, Supervised } from '../helpers/process';
+import { messageOf, publish } from '../helpers/service';
+import { canonicalExportOf } from '../helpers/stored';
+
+const broker = withBroker();
+const COUNT_FACTS = 'SELECT (SELECT count(*) FROM choice)::int + (SELECT count(*) FROM address_claim)::int AS n';
+const factsIn = (event: ContactEvent): number => (event.kind === 'newsletter' ? event.newsletters.length : 1);
+
+describe('case 31: a message that kills the process', () => {
+  let program: Program;
+  let database: TestDatabase;
+  let workers: Supervised[];
+
+  beforeAll(async () => {
+    program = await buildProgram();
+  }, 120_000);
+  afterAll(() => program?.remove());
+  beforeEach(async () => {
+    workers = [];
+    database = await freshDatabase();
+    await broker().freshTopology();
+  });
+  afterEach(async () => {
+    for (const worker of workers) await worker.kill();
+    await database?.drop();
+  });
+
+  /** Some hundred people, over both queues: accounts, sign-ups, and merges of the two. */
+  const innocents = (from: number, to: number): ContactEvent[] =>
+    Array.from({ length: to - from }, (_, i) => from + i).flatMap((n) => [
+      acct(`u${n}`, `account${n}`, 1),
+      signup(`reader${n}`, ['x', 'y'], 2),
+      unsub(`reader${n}`, ['y'], 3),
+      acct(`u${n}`, `reader${n}`, 4),
+    ]);
+  const deadLetters = (...args: string[]) => onecontact(['dead-letters', ...args], { AMQP_URL: broker().url });
+
+  it.each([
+    { name: 'in the newsletter queue, with one worker', count: 1, poison: signup('poison', ['x'], 2) },
+    { name: 'in the account queue, with two workers at once', count: 2, poison: acct('u0', 'poison', 5) },
+  ])(
+    '$name: it ends in the dead letters, and every innocent one is handled exactly',
+    async ({ count, poison }) => {
+      const before = innocents(0, 40);
+      const after = innocents(40, 80);
+      await publish(broker(), ...before, poison, ...after);
+      const env = { AMQP_URL: broker().url, DATABASE_URL: database.url };
+      const preload = join(__dirname, '../helpers/poison.cjs');
+      const args = ['--only', 'fxa,newsletter,relay'];
+      workers = Array.from({ length: count }, () => new Supervised(program, { args, env, preload }));
+
+      const expected = canonicalExport(factsOf([...before, ...after]));
+      await until(async () => (await broker().ready(DEAD_LETTERS)) > 0, 90_000);
+      // Looked at cheaply: the processes need the machine. What exactly is there is compared below.
+      const facts = async (): Promise<number> => (await database.sql<{ n: number }>(COUNT_FACTS))[0]?.n ?? 0;
+      const all = [...before, ...after].reduce((sum, event) => sum + factsIn(event), 0);
+      await until(async () => (await facts()) === all || (await broker().ready(DEAD_LETTERS)) > 1, 60_000);
+      await until(() => workers.every(({ isUp }) => isUp)); // nothing kills them any more
+      for (const worker of workers) expect(await worker.stop()).toBe(0);
+
+      const origin = poison.kind === 'newsletter' ? NEWSLETTER_QUEUE : FXA_QUEUE;
+      const { out } = await deadLetters('list', '--json');
+      const letters = out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(letters).toMatchObject([{ reason: 'delivery_limit', origin_queue: origin, attempts: 0 }]);
+      const [letter] = letters;
+      expect(await canonicalExportOf(database.db)).toEqual(expected);
+      for (const queue of [FXA_QUEUE, NEWSLETTER_QUEUE, ...RETRY_LADDER.map(retryQueue)]) {
+        expect({ queue, left: await broker().ready(queue) }).toEqual({ queue, left: 0 });
+      }
+
+      // It killed whoever had it. Fewer times than the limit says: RabbitMQ may count a lost delivery more than once.
+      const deaths = workers.flatMap((worker) => worker.deaths);
+      expect(new Set(deaths)).toEqual(new Set(['SIGKILL']));
+      expect(deaths.length).toBeGreaterThanOrEqual(DELIVERY_LIMIT / 2);
+      expect(deaths.length).toBeLessThanOrEqual(DELIVERY_LIMIT + 1);
+
+      expect((await deadLetters('list')).out).toMatch(
+        new RegExp(`\\n${letter.id} .* delivery_limit +${origin.replace('.', '\\.')} +0 +-\\n1 dead letter\\n$`),
+      );
+      const shown = JSON.parse((await deadLetters('show', '--json', letter.id)).out);
+      expect(JSON.parse(shown.body)).toEqual(JSON.parse(JSON.stringify(messageOf(poison).body)));
+      expect((await deadLetters('show', letter.id)).out).toMatch(/reason +delivery_limit\n/);
+    },
+    150_000,
+  );
+});

@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals';
+import { Turns } from '../../src/workers/turns';
+
+/** Lanes of so many batches each, one batch after the other, as a worker's. @returns in which order they came */
+async function order(turns: Turns, lanes: Record<string, { count: number; batches: number }>): Promise<string[]> {
+  const came: string[] = [];
+  let atWork = 0;
+  const run = async ([name, { count, batches }]: [string, { count: number; batches: number }]): Promise<void> => {
+    for (let left = batches; left > 0; left--) {
+      await turns.take({ count, alike: left }, async () => {
+        atWork += 1;
+        expect(atWork).toBe(1);
+        came.push(name);
+        await new Promise((resolve) => setImmediate(resolve));
+        atWork -= 1;
+      });
+    }
+  };
+  await Promise.all(Object.entries(lanes).map(run));
+  return came;
+}
+
+describe('whose suspects are next', () => {
+  test('one goes at a time, and all get their turn', async () => {
+    const came = await order(new Turns(Math.random, 1), {
+      a: { count: 5, batches: 20 },
+      b: { count: 5, batches: 7 },
+    });
+    expect(came.filter((name) => name === 'a')).toHaveLength(20);
+    expect(came.filter((name) => name === 'b')).toHaveLength(7);
+  });
+
+  test('those that came least often are first, whichever lane they are in', async () => {
+    const came = await order(new Turns(Math.random, 1), {
+      poison: { count: 9, batches: 1 },
+      innocent: { count: 3, batches: 10 },
+    });
+    expect(came.at(-1)).toBe('poison');
+  });
+
+  test('of those that came as often each has the same chance: one that kills has about half of the others before it', async () => {
+    let before = 0;
+    for (let life = 0; life < 100; life++) {
+      const came = await order(new Turns(Math.random, 0), {
+        poison: { count: 9, batches: 1 },
+        innocent: { count: 9, batches: 20 },
+      });
+      before += came.indexOf('poison');
+    }
+    // Of 20 each time, 10 on average; the bounds are more than six standard deviations away.
+    expect(before / 100).toBeGreaterThan(6);
+    expect(before / 100).toBeLessThan(14);
+  });
+
+  test('one that fails gives its turn on', async () => {
+    const turns = new Turns(Math.random, 0);
+    await expect(turns.take({ count: 2, alike: 1 }, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    expect(await order(turns, { next: { count: 2, batches: 1 } })).toEqual(['next']);
+  });
+});
