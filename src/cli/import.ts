@@ -27,7 +27,10 @@ export function addImport(program: Command, context: Context): void {
     .command('import')
     .description('Move contacts in: CTMS records, one JSON object a line')
     .argument('<file>', 'NDJSON, packed with gzip or not; - for standard input')
-    .option('--rejects <file>', 'where to write what cannot be taken (default: FILE.rejects.ndjson; of a dry run FILE.dry-run.rejects.ndjson)')
+    .option(
+      '--rejects <file>',
+      'where to write what cannot be taken (default: FILE.rejects.ndjson; of a dry run FILE.dry-run.rejects.ndjson)',
+    )
     .option('--dry-run', 'try each batch, and change nothing')
     .option('--json', 'for machines: the summary')
     .addHelpText(
