@@ -9,6 +9,7 @@ import { addDeadLetters } from './dead-letters';
 import { addDemo } from './demo';
 import { addErase } from './erase';
 import { addExport } from './export';
+import { addImport } from './import';
 import { framesOf } from './log';
 import { addMerges } from './merges';
 import { addMigrate } from './migrate';
@@ -61,6 +62,7 @@ function makeProgram(context: Context): Command {
     addDemo,
     addShow,
     addExport,
+    addImport,
     addConsent,
     addMerges,
     addCollisions,

@@ -1,6 +1,13 @@
 import type { AddressFacts } from '../contacts/facts';
-import { ADDRESS_COLUMNS, type AddressRow, addressRows } from './address-rows';
+import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf, addressRows } from './address-rows';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
+
+/** What is stored of an address. */
+export interface LockedAddress {
+  facts: AddressFacts;
+  contactId: string;
+}
 
 /**
  * Takes the locks on addresses, in their order: those that are new by inserting their rows (a unique index is a lock;
@@ -12,13 +19,13 @@ import type { Queries } from './database';
  */
 export async function lockAddresses(
   tx: Queries,
-  news: readonly { facts: AddressFacts; contactId: string }[],
+  news: readonly LockedAddress[],
   others: readonly string[],
-): Promise<{ rows: AddressRow[]; fresh: Set<string> }> {
+): Promise<{ rows: LockedAddress[]; fresh: Set<string> }> {
   const inserted =
     news.length === 0
       ? []
-      : await tx.$queryRaw<AddressRow[]>`
+      : await tx.$queryRaw<{ address: string }[]>`
           INSERT INTO email_address (address, typed, typed_at, contact_id, first_name, first_name_at, last_name, last_name_at,
             country, country_at, lang, lang_at, format, format_at)
           SELECT address, typed, typed_at, contact_id, first_name, first_name_at, last_name, last_name_at,
@@ -26,8 +33,8 @@ export async function lockAddresses(
           FROM ${addressRows(news)}
           ORDER BY address COLLATE "C"
           ON CONFLICT (address) DO NOTHING
-          RETURNING ${ADDRESS_COLUMNS}`;
-  const fresh = new Set(inserted.map((row) => row.address));
+          RETURNING address`;
+  const fresh = new Set(inserted.map(({ address }) => address));
   const known = [...new Set([...news.map(({ facts }) => facts.address), ...others])].filter(
     (address) => !fresh.has(address),
   );
@@ -35,7 +42,13 @@ export async function lockAddresses(
     known.length === 0
       ? []
       : await tx.$queryRaw<AddressRow[]>`
-          SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${known}::text[])
+          SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${arrayLiteral(known)}::text[])
           ORDER BY address FOR NO KEY UPDATE`;
-  return { rows: [...inserted, ...locked], fresh };
+  return {
+    rows: [
+      ...news.filter(({ facts }) => fresh.has(facts.address)),
+      ...locked.map((row) => ({ facts: addressFactsOf(row), contactId: row.contact_id })),
+    ],
+    fresh,
+  };
 }

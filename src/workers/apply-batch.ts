@@ -36,6 +36,8 @@ export interface ApplyOptions {
   erasureKey?: string | null;
   /** For a try that is not to wait long for rows that others hold. */
   lockTimeoutMs?: number;
+  /** False: nothing goes to the outbox, and merges are in the ledger as not announced. */
+  announce?: boolean;
   /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
   dryRun?: boolean;
 }
@@ -95,7 +97,7 @@ class NamesErased extends Error {
 async function apply(
   tx: Transaction,
   steps: readonly Step[],
-  { tokenPolicy, observes, erasureKey, dryRun = false }: ApplyOptions,
+  { tokenPolicy, observes, erasureKey, announce = true, dryRun = false }: ApplyOptions,
 ): Promise<Attempted> {
   const { facts, directory, steps: known, alreadyUndone, ...before } = await loadState(tx, steps, ids);
   if (erasureKey) {
@@ -111,14 +113,18 @@ async function apply(
     for (const choice of await loadChoices(tx, concerned)) facts.learnChoice(choice);
     for (const merge of await loadUndone(tx, concerned.uids)) facts.learnUndone(merge);
   }
-  const sides = changes.merges.map((plan) => sidesOf(plan, directory, facts));
+  const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
+  const sides = plans.map((plan) => sidesOf(plan, directory, facts));
   const merges = sides.map((merge) => ({ ...merge.plan, explanation: explainMerge(merge, facts) }));
   await saveMerges(tx, merges);
-  const now = Date.now();
-  await addToOutbox(
-    tx,
-    noticesOf(changes, sides, directory, facts).map((notice) => notificationOf(notice, now, ids.merge)),
-  );
+  if (announce) {
+    const now = Date.now();
+    const notices = noticesOf(changes, sides, directory, facts);
+    await addToOutbox(
+      tx,
+      notices.map((notice) => notificationOf(notice, now, ids.merge)),
+    );
+  }
   const applied = { ...changes, merges, refusal, before };
   if (dryRun) throw new RolledBack(applied);
   return applied;
