@@ -9,11 +9,10 @@ import { type ContactGroup, eraseContacts, lockContactGroup } from './erase-cont
 import { eraseMerges } from './erase-merges';
 import { eraseOutbox } from './erase-outbox';
 import { requireErasureKey, requireKeyOfServices } from './erasure-key';
-import { findReach, type Reach } from './find-reach';
+import { findReach, type Reach, ReachGrew } from './find-reach';
 import { ids } from './ids';
 import { loadChoices } from './load-choices';
 import { loadClaims } from './load-claims';
-import { ReachGrew } from './load-state';
 import { loadUndone } from './load-undone';
 import { lockAccounts } from './lock-accounts';
 import { lockAddresses } from './lock-addresses';

@@ -6,6 +6,12 @@ export interface Reach {
   uids: string[];
 }
 
+/** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
+export class ReachGrew extends Error {
+  /** SQLSTATE of a serialisation failure: the same kind of chance. */
+  readonly code = '40001';
+}
+
 /**
  * Everybody whom some events may touch: from their addresses, accounts and tokens over all claims, as far as these
  * lead. Takes no locks: what it finds is locked next, and looked at again then.

@@ -5,19 +5,13 @@ import type { ContactEvent } from '../contacts/event';
 import { Facts } from '../contacts/facts';
 import { namedAddress, newsOf } from '../contacts/record';
 import type { Queries } from './database';
-import { findReach, type Reach } from './find-reach';
+import { findReach, type Reach, ReachGrew } from './find-reach';
 import { loadBlocks } from './load-blocks';
 import { loadClaims } from './load-claims';
 import { loadContacts, resolveTokens } from './load-contacts';
 import { loadUndo } from './load-undo';
 import { lockAccounts } from './lock-accounts';
 import { lockAddresses } from './lock-addresses';
-
-/** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
-export class ReachGrew extends Error {
-  /** SQLSTATE of a serialisation failure: the same kind of chance. */
-  readonly code = '40001';
-}
 
 /** What an event says, or what a person decides. */
 export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;

@@ -2,6 +2,7 @@ import type { AccountFacts } from '../contacts/facts';
 import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf, accountRows } from './account-rows';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
+import { ReachGrew } from './find-reach';
 
 /** What is stored of an account. */
 export interface LockedAccount {
@@ -15,29 +16,21 @@ export async function lockAccounts(
   news: readonly { facts: AccountFacts; contactId: string }[],
   others: readonly string[],
 ): Promise<{ rows: LockedAccount[]; fresh: Set<string> }> {
-  const inserted =
-    news.length === 0
-      ? []
-      : await tx.$queryRaw<{ uid: string }[]>`
-          INSERT INTO account (uid, contact_id, deleted_at, locale, locale_at, country, country_at, service, service_at)
-          SELECT uid, contact_id, deleted_at, locale, locale_at, country, country_at, service, service_at
-          FROM ${accountRows(news)}
-          ORDER BY uid COLLATE "C"
-          ON CONFLICT (uid) DO NOTHING
-          RETURNING uid`;
-  const fresh = new Set(inserted.map(({ uid }) => uid));
-  const known = [...new Set([...news.map(({ facts }) => facts.uid), ...others])].filter((uid) => !fresh.has(uid));
-  const locked =
-    known.length === 0
-      ? []
-      : await tx.$queryRaw<AccountRow[]>`
-          SELECT ${ACCOUNT_COLUMNS} FROM account WHERE uid = ANY (${arrayLiteral(known)}::text[])
-          ORDER BY uid FOR NO KEY UPDATE`;
-  return {
-    rows: [
-      ...news.filter(({ facts }) => fresh.has(facts.uid)),
-      ...locked.map((row) => ({ facts: accountFactsOf(row), contactId: row.contact_id })),
-    ],
-    fresh,
-  };
+  const wanted = [...new Set([...news.map(({ facts }) => facts.uid), ...others])];
+  if (wanted.length === 0) return { rows: [], fresh: new Set() };
+  const locked = await tx.$queryRaw<AccountRow[]>`
+    SELECT ${ACCOUNT_COLUMNS} FROM account WHERE uid = ANY (${arrayLiteral(wanted)}::text[])
+    ORDER BY uid FOR NO KEY UPDATE`;
+  const rows = locked.map((row) => ({ facts: accountFactsOf(row), contactId: row.contact_id }));
+  const known = new Set(locked.map(({ uid }) => uid));
+  const missing = news.filter(({ facts }) => !known.has(facts.uid));
+  if (missing.length === 0) return { rows, fresh: new Set() };
+  const inserted = await tx.$executeRaw`
+    INSERT INTO account (uid, contact_id, deleted_at, locale, locale_at, country, country_at, service, service_at)
+    SELECT uid, contact_id, deleted_at, locale, locale_at, country, country_at, service, service_at
+    FROM ${accountRows(missing)}
+    ORDER BY uid COLLATE "C"
+    ON CONFLICT (uid) DO NOTHING`;
+  if (inserted < missing.length) throw new ReachGrew();
+  return { rows: [...rows, ...missing], fresh: new Set(missing.map(({ facts }) => facts.uid)) };
 }
