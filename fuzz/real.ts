@@ -9,7 +9,7 @@ export type Json = Record<string, unknown>;
  * People come in groups of three, who share six addresses and nothing with others: enough for merges, swaps and lost
  * claims, and a batch never reaches more than its groups.
  */
-const GROUPS = 7_000;
+const GROUPS = 25_000;
 const UIDS = 3;
 const ADDRESSES = 6;
 const NEWSLETTERS = ['privacy-weekly', 'hacks', 'offers', 'a b', 'größe', '10'];

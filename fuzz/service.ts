@@ -40,8 +40,8 @@ export interface ServiceRunOptions {
   onProgress?: (done: number, memory: Memory) => void;
 }
 
-/** No chunk takes longer, unless something is stuck. */
-const PATIENCE_MS = 120_000;
+/** Something is counted in each of these, unless all is stuck. */
+const PATIENCE_MS = 60_000;
 
 /**
  * Messages through a real broker and the whole service, on a database with its schema. Every message must be counted
@@ -63,7 +63,10 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
   const onError = (error: unknown): void =>
     void run.problems.push(`nobody caught: ${(error as Error)?.stack ?? error}`);
   process.on('unhandledRejection', onError).on('uncaughtException', onError);
-  const write = (line: string): void => add(run.logged, (JSON.parse(line) as { msg: string }).msg);
+  const write = (line: string): void => {
+    const { msg, outcome } = JSON.parse(line) as { msg: string; outcome?: string };
+    add(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
+  };
   const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
   const connection = await connect(amqpUrl);
@@ -122,8 +125,8 @@ async function readAside(channel: Channel, run: ServiceRun): Promise<void> {
 
 /** Until the service has counted every message, and every dead one has come. */
 async function untilCounted(run: ServiceRun, url: string): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
-  for (;;) {
+  let end = performance.now() + PATIENCE_MS;
+  for (let before = 0; ; ) {
     readMetrics(run, await (await fetch(url)).text());
     const [done, dead] = [sum(run.counted), sum(run.deadLetters)];
     const expectedDead = sum(new Map([...run.counted].filter(([name]) => name.startsWith('dead '))));
@@ -134,6 +137,7 @@ async function untilCounted(run: ServiceRun, url: string): Promise<void> {
       return;
     }
     if (run.problems.length > 0) return;
+    if (done > before) [before, end] = [done, performance.now() + PATIENCE_MS];
     if (performance.now() > end) {
       run.problems.push(
         `lost: ${run.published - done} messages not counted, ${expectedDead - dead} dead letters missing`,

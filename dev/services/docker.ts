@@ -29,7 +29,7 @@ export async function dockerDatabase(context: Context): Promise<Service> {
   await containerEngine();
   await needImage(POSTGRES_IMAGE, context);
   const { PostgreSqlContainer } = await import('@testcontainers/postgresql');
-  const settings = [MAX_CONNECTIONS, ...(context.durable ? [] : NOT_DURABLE)];
+  const settings = [MAX_CONNECTIONS, ...(context.durable ? [] : NOT_DURABLE), ...(context.settings ?? [])];
   const password = randomBytes(16).toString('hex');
   const container = new PostgreSqlContainer(POSTGRES_IMAGE)
     .withUsername(USER)

@@ -36,6 +36,8 @@ export interface ServicesOptions {
   env?: NodeJS.ProcessEnv;
   /** True: the database writes through to the disk at every commit, as in production. For benchmarks. */
   durable?: boolean;
+  /** Settings of the database besides, such as `shared_buffers=1GB`; not for a database of the user's own. */
+  settings?: readonly string[];
 }
 
 const BROKER: Kind = {
@@ -60,8 +62,8 @@ const DATABASE: Kind = {
   },
 };
 
-export async function startServices({ log, env = process.env, durable = false }: ServicesOptions): Promise<Services> {
-  const context: Context = { log, env, durable };
+export async function startServices(options: ServicesOptions): Promise<Services> {
+  const context: Context = { env: process.env, durable: false, ...options };
   const [broker, database] = await Promise.allSettled([resolve(BROKER, context), resolve(DATABASE, context)]);
   if (broker.status === 'fulfilled' && database.status === 'fulfilled') {
     return {

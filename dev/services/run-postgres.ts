@@ -27,7 +27,7 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
       directories: [],
       files: [{ path: join(folder, 'password'), content: password }],
       copies,
-      steps: steps(programs, folder, port!, context.durable),
+      steps: steps(programs, folder, port!, context.durable, context.settings),
     } satisfies Job);
     return {
       url: `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`,
@@ -38,7 +38,13 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
 }
 
 /** First the data folder, then the server. */
-export function steps(programs: string, folder: string, port: number, durable: boolean): Step[] {
+export function steps(
+  programs: string,
+  folder: string,
+  port: number,
+  durable: boolean,
+  more: readonly string[] = [],
+): Step[] {
   const data = join(folder, 'data');
   const env = { PATH: process.env.PATH, HOME: folder, LC_ALL: 'C', TZ: 'UTC' };
   const settings = [
@@ -48,6 +54,7 @@ export function steps(programs: string, folder: string, port: number, durable: b
     MAX_CONNECTIONS,
     'logging_collector=off',
     ...(durable ? [] : NOT_DURABLE),
+    ...more,
   ];
   return [
     {

@@ -8,6 +8,8 @@ export interface Context {
   env: NodeJS.ProcessEnv;
   /** True: the database must survive a power cut, as in production (for benchmarks). Tests do not need that. */
   durable: boolean;
+  /** Settings of the database besides, such as `shared_buffers=1GB`. */
+  settings?: readonly string[];
 }
 
 /** A server that answers. */

@@ -47,6 +47,9 @@ export const HEADERS = {
   firstSeen: 'first-seen',
   lastSeen: 'last-seen',
   schemaVersion: 'schema-version',
+  /** W3C Trace Context. */
+  traceParent: 'traceparent',
+  traceState: 'tracestate',
   /** How often an operator has sent it back from the dead letters. With it the count of attempts begins anew. */
   replays: 'replays',
   /** The attempts before that, all rounds together. */

@@ -49,8 +49,10 @@ const NACKED: PublishResult = { outcome: 'nacked' };
  *   publish it again with the same id), and another channel is opened.
  * - closed: everything fails at once.
  *
- * A message that no queue wants is returned *and* confirmed, the return first. A return is matched by its message id,
- * which is why one id is in flight only once.
+ * A message that no queue wants is returned *and* confirmed, the return first. A return says nothing of which message of
+ * the channel it is, and ids are not ours: a producer may give all of its messages the same one. It is matched by id and
+ * content. Where two in flight are alike in both, taking one for the other does no harm: the one that is published again
+ * is the same.
  */
 export class Publisher {
   readonly #connection: BrokerConnection;
@@ -60,8 +62,8 @@ export class Publisher {
   #maxContentBytes: number;
   readonly #backoff = new Backoff(100, 15_000);
   readonly #stopping = new AbortController();
-  readonly #queued = new Set<Request>(); // both in the order of their deadlines: a Set and a Map keep insertion order
-  readonly #inFlight = new Map<string, Request>();
+  readonly #queued = new Set<Request>(); // both in the order of their deadlines: a Set keeps insertion order
+  readonly #inFlight = new Set<Request>();
   #channel: ConfirmChannel | undefined;
   #stalled = false;
   /** Ends the life of the present channel: one that was closed before its listeners were on says nothing. */
@@ -104,9 +106,8 @@ export class Publisher {
       return Promise.resolve(failed(`the message is larger than ${this.#maxContentBytes} bytes`, false));
     }
     return new Promise((settle) => {
-      const id = message.messageId ?? randomUUID();
       const deadline = performance.now() + this.#timeoutMs;
-      this.#queued.add({ id, message, settle, deadline, returned: undefined });
+      this.#queued.add({ id: message.messageId ?? randomUUID(), message, settle, deadline, returned: undefined });
       this.#pump();
       this.#watchDeadlines();
     });
@@ -175,17 +176,22 @@ export class Publisher {
     });
   }
 
-  #onReturn(channel: ConfirmChannel, { fields, properties }: Message): void {
+  #onReturn(channel: ConfirmChannel, { fields, properties, content }: Message): void {
     if (channel !== this.#channel) return;
-    const request = this.#inFlight.get(String(properties.messageId));
     const { replyText } = fields as { replyText?: unknown }; // a return has it; amqplib's types do not say so
-    if (request !== undefined) request.returned = typeof replyText === 'string' ? replyText : 'returned';
+    for (const request of this.#inFlight) {
+      const { exchange, routingKey } = request.message;
+      if (request.returned !== undefined || request.id !== (properties.messageId ?? '')) continue;
+      if (exchange !== fields.exchange || routingKey !== fields.routingKey) continue;
+      if (!content.equals(request.message.content)) continue;
+      request.returned = typeof replyText === 'string' ? replyText : 'returned';
+      return;
+    }
   }
 
   #pump(): void {
     for (const request of this.#queued) {
       if (this.#channel === undefined || this.#stalled || this.#inFlight.size >= this.#maxInFlight) return;
-      if (this.#inFlight.has(request.id)) return; // in order: it waits, and the others behind it
       this.#queued.delete(request);
       this.#write(this.#channel, request);
     }
@@ -194,7 +200,7 @@ export class Publisher {
   #write(channel: ConfirmChannel, request: Request): void {
     const { exchange, routingKey, content, headers, ...properties } = request.message;
     request.deadline = performance.now() + this.#timeoutMs;
-    this.#inFlight.set(request.id, request);
+    this.#inFlight.add(request);
     const options = {
       ...properties,
       messageId: request.id,
@@ -204,7 +210,7 @@ export class Publisher {
     };
     try {
       const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
-        if (this.#inFlight.get(request.id) !== request) return; // its channel was given up before
+        if (!this.#inFlight.has(request)) return; // its channel was given up before
         this.#backoff.reset();
         const { returned } = request;
         if (error) this.#settle(request, NACKED);
@@ -225,7 +231,7 @@ export class Publisher {
 
   #settle(request: Request, result: PublishResult): void {
     this.#queued.delete(request);
-    if (this.#inFlight.get(request.id) === request) this.#inFlight.delete(request.id);
+    this.#inFlight.delete(request);
     request.settle(result);
     if (this.pending === 0) {
       clearTimeout(this.#timer);
@@ -238,14 +244,14 @@ export class Publisher {
   #lose(channel: ConfirmChannel | undefined, reason: string): void {
     if (channel !== this.#channel) return;
     this.#channel = undefined;
-    for (const request of this.#inFlight.values()) this.#settle(request, failed(reason));
+    for (const request of this.#inFlight) this.#settle(request, failed(reason));
   }
 
   /** One timer for the oldest request, not one for each. */
   #watchDeadlines(): void {
     if (this.#timer !== undefined || this.pending === 0) return;
     const [queued] = this.#queued;
-    const [inFlight] = this.#inFlight.values();
+    const [inFlight] = this.#inFlight;
     const next = Math.min(queued?.deadline ?? Number.POSITIVE_INFINITY, inFlight?.deadline ?? Number.POSITIVE_INFINITY);
     this.#timer = setTimeout(
       () => {
@@ -259,7 +265,7 @@ export class Publisher {
 
   #expire(now: number): void {
     const why = this.#connection.blocked === undefined ? '' : ': the broker blocks publishing';
-    const [oldest] = this.#inFlight.values();
+    const [oldest] = this.#inFlight;
     const channel = this.#channel;
     if (oldest !== undefined && channel !== undefined && oldest.deadline <= now) {
       this.#log.warn({ inFlight: this.#inFlight.size }, `no confirm within ${this.#timeoutMs} ms${why}`);
@@ -268,7 +274,7 @@ export class Publisher {
     }
     for (const request of this.#queued) {
       if (request.deadline > now) break;
-      this.#settle(request, failed(`no channel in time${why}`));
+      this.#settle(request, failed(`not written in time${why}`));
     }
   }
 }

@@ -13,13 +13,21 @@ export interface Address {
   typed: string;
 }
 
-/** Where an event came from: written into the ledger of the merge that it causes. */
+/** W3C Trace Context: the headers `traceparent` and `tracestate`, as they came. */
+export interface Trace {
+  parent: string;
+  state?: string;
+}
+
+/** Where an event came from: written into the ledger of the merge that it causes, but for the trace. */
 export interface Trigger {
   source: 'fxa' | 'newsletter';
   /** The event's name as its producer spells it, such as `primaryEmailChanged`. */
   event: string;
   /** See `event-shapes`: jti, MessageId, messageId or a SHA-256 over what the event says. */
   id: string;
+  /** What is told because of the event belongs to the same trace. Nothing is decided by it. */
+  trace?: Trace;
 }
 
 /** An account's proof that it owns an address at a time, with what else the event says of the account. */

@@ -74,6 +74,11 @@ export class Report {
     for (const line of JSON.stringify(value, null, 2).split('\n')) this.say(`     ${this.paint('dim', line)}`);
   }
 
+  mail(mail: string): void {
+    for (const line of mail.split('\n')) this.say(`     ${this.paint('dim', line)}`.trimEnd());
+    this.say('');
+  }
+
   /** @param expected said only when it is not so */
   check(what: string, holds: boolean, expected = 'this to be so'): void {
     if (holds) {

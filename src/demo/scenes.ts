@@ -98,14 +98,14 @@ interface Merge {
 }
 
 async function checkAnnounced({ stage, report }: Play, { merged, account, reader }: Merge): Promise<void> {
-  const mail = await stage.mail();
-  const types = mail.map(({ routingKey }) => routingKey);
+  const told = await stage.told();
+  const types = told.map(({ routingKey }) => routingKey);
   report.check(
     'the mailer was told once of the merge, and once of the new primary address',
     String(types) === 'contact.merged,contact.email_changed',
     `contact.merged and contact.email_changed, not ${types.join(', ')}`,
   );
-  const message = mail.find(isMerge);
+  const message = told.find(isMerge);
   if (!message) return;
   const body = bodyOf(message);
   report.check(
@@ -124,6 +124,19 @@ async function checkAnnounced({ stage, report }: Play, { merged, account, reader
   );
   // The database does not keep the order of keys; that of the schema reads better.
   report.json(`${message.routingKey}, as the queue mailer.contact-events received it`, body ?? String(message.content));
+  report.say('\n   The mails that examples/mailer.mjs, which reads that queue, would send:\n');
+  for (const each of told) {
+    const mails = await stage.mailsFor(each);
+    for (const mail of mails) report.mail(mail);
+    const receivers = mails.map((mail) => /^To: (.*)/.exec(mail)?.[1]);
+    const expected = ['Ada@Work.test', ...(isMerge(each) ? [] : [account.primary])];
+    report.check(
+      `${each.routingKey}: told to ${expected.join(' and ')}; the token that works stands in the mail to the first`,
+      String(receivers) === String(expected) &&
+        mails.every((mail, nr) => mail.includes(`/${merged.basket_token}`) === (nr === 0)),
+      `mails to ${expected.join(' and ')}, and ${merged.basket_token} in the first`,
+    );
+  }
 }
 
 const isMerge = ({ routingKey }: Delivery): boolean => routingKey === 'contact.merged';
@@ -138,7 +151,7 @@ async function changeFirst(play: Play): Promise<void> {
   report.scene('Change the address, then sign up with it', [
     'CTMS issue 1017, workflow 2: the sign-up does not look at the addresses of accounts, and makes a second record.',
   ]);
-  const told = (await stage.mail()).length;
+  const told = (await stage.told()).length;
   const ben = makeUid();
   const [old, young] = ['ben@old.test', 'ben@new.test'];
   await tell(play, accountMade(ben, old));
@@ -161,7 +174,7 @@ async function changeFirst(play: Play): Promise<void> {
     after.basket_token === first.basket_token,
     `${first.basket_token}`,
   );
-  const news = (await stage.mail()).slice(told).map(({ routingKey }) => routingKey);
+  const news = (await stage.told()).slice(told).map(({ routingKey }) => routingKey);
   report.check(
     'no merge to announce; the mailer was told of the new primary address',
     String(news) === 'contact.email_changed',
@@ -175,7 +188,7 @@ async function madeAnew(play: Play): Promise<void> {
   report.scene('Delete the account, and make it anew with the same address', [
     'GSA FAC decision record 33: the old identity had claimed the address, and the new one stood there with nothing.',
   ]);
-  const announced = (await stage.mail()).length;
+  const announced = (await stage.told()).length;
   const [before, anew] = [makeUid(), makeUid()];
   const address = 'cleo@mail.test';
   const path = `/contacts/by-email/${address}`;
@@ -208,6 +221,6 @@ async function madeAnew(play: Play): Promise<void> {
     young.id === old.id && young.basket_token === old.basket_token && (await stage.get(tokenPath(old))).status === 200,
     `the contact ${old.id} with the token ${old.basket_token}`,
   );
-  const mail = await stage.mail();
-  report.check('nothing was retired, nothing announced', mail.length === announced, 'no message to the mailer');
+  const after = await stage.told();
+  report.check('nothing was retired, nothing announced', after.length === announced, 'no message to the mailer');
 }

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { openConnection } from '../broker/connection';
+import { type BrokerConnection, openConnection } from '../broker/connection';
 import { consume } from '../broker/consumer';
 import { ackAll, type Delivery } from '../broker/delivery';
-import { MAILER_QUEUE } from '../broker/names';
+import { CONTACT_EVENTS } from '../broker/names';
 import { Publisher } from '../broker/publisher';
 import type { ContactBody } from '../http/contact-body';
 import type { Database } from '../store/database';
+import { startMailer } from './mailer';
 import type { Sent } from './messages';
 
 /** What was waited for did not come to be. */
@@ -20,8 +21,10 @@ export interface Stage {
   contact(path: string, expected: string, isSo?: (contact: ContactBody) => boolean): Promise<ContactBody>;
   /** Waits until something is so. Rejects with {@link NotSo}. */
   until(expected: string, isSo: () => boolean | Promise<boolean>): Promise<void>;
-  /** What the mailer got so far, once nothing is on its way to it any more. */
-  mail(): Promise<readonly Delivery[]>;
+  /** What was told to mailers so far, once nothing is on its way any more. */
+  told(): Promise<readonly Delivery[]>;
+  /** The mails that the example mailer has written because of a message, once it has. */
+  mailsFor(message: Delivery): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -35,23 +38,25 @@ export interface StageOptions {
 
 const PATIENCE_MS = 20_000;
 const POLL_MS = 15;
-/** A message of the demo's own to the mailer: when it arrives, so has everything before it. */
+/** A message of the demo's own: when it arrives, so has everything before it. */
 const MARK = 'demo.mark';
 
-/** Everybody around the service: the producers of events, a reader of contacts, and the mailer. */
+/** Everybody around the service: the producers of events, a reader of contacts, the mailer, and who looks on. */
 export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptions): Promise<Stage> {
   const publishing = await openConnection({ url: amqpUrl, name: 'onecontact demo producers', log });
-  const consuming = await openConnection({ url: amqpUrl, name: 'onecontact demo mailer', log });
+  const consuming = await openConnection({ url: amqpUrl, name: 'onecontact demo looker-on', log });
   const publisher = new Publisher({ connection: publishing, log });
   const received: Delivery[] = [];
   const marks = new Set<string>();
-  const mailer = consume({
+  const copies = await queueOfCopies(consuming);
+  const mailer = startMailer(amqpUrl);
+  const lookerOn = consume({
     connection: consuming,
-    queue: MAILER_QUEUE,
+    queue: copies,
     prefetch: 10,
     log,
     onMessage: (delivery) => {
-      if (delivery.routingKey === MAILER_QUEUE) marks.add(delivery.content.toString());
+      if (delivery.routingKey === copies) marks.add(delivery.content.toString());
       else received.push(delivery);
       ackAll([delivery]);
     },
@@ -87,18 +92,36 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
       });
       return found as ContactBody;
     },
-    async mail() {
+    async told() {
       // A row leaves the outbox when the broker has the message; the mark then comes behind it in the same queue.
       await until('the outbox to be empty', async () => (await db.outbox.count()) === 0);
       const mark = `${MARK} ${marks.size}`;
-      await publish('', MAILER_QUEUE, mark);
-      await until("the mailer's queue to be read", () => marks.has(mark));
+      await publish('', copies, mark);
+      await until('the queue of copies to be read', () => marks.has(mark));
       return received;
+    },
+    async mailsFor({ messageId }) {
+      const mails = () => mailer.mails().filter((mail) => mail.includes(`\nMessage-ID: <${messageId}.`));
+      await until('the mailer to write a mail', () => {
+        const failure = mailer.failure();
+        if (failure !== undefined) throw new NotSo(`the mailer to work (${failure.trim()})`);
+        return mails().length > 0;
+      });
+      return mails();
     },
     async close() {
       await mailer.stop();
+      await lookerOn.stop();
       await publisher.close();
       await Promise.all([publishing.close(), consuming.close()]);
     },
   };
+}
+
+/** A queue of the demo's own, beside the mailer's, that goes with the connection. */
+async function queueOfCopies(connection: BrokerConnection): Promise<string> {
+  const channel = await connection.createChannel();
+  const { queue } = await channel.assertQueue('', { exclusive: true });
+  await channel.bindQueue(queue, CONTACT_EVENTS, 'contact.#');
+  return queue;
 }

@@ -3,6 +3,7 @@ import { type DecodeContext, type Decoded, invalid } from './decoded';
 import { decodeFxa } from './fxa';
 import { isJsonObject, parseJson } from './json';
 import { decodeNewsletter } from './newsletter';
+import { givenId } from './trigger';
 
 export type { DeadLetterReason, DecodeContext, Decoded } from './decoded';
 
@@ -22,7 +23,15 @@ export function decode(source: 'fxa' | 'newsletter', content: Buffer, context: D
   const message = parseJson(textOf(content));
   if (message === undefined) return invalid('not_json', 'message: is not JSON');
   if (!isJsonObject(message)) return invalid('invalid_shape', 'message: must be a JSON object');
-  return DECODERS[source](message, context);
+  const decoded = DECODERS[source](message, context);
+  if (decoded.kind === 'event' && context.trace) decoded.event.trigger.trace = context.trace;
+  return decoded;
+}
+
+/** The id that a message which is not understood gives itself, where one can be found: for the log. Never throws. */
+export function idIn(content: Buffer): string | undefined {
+  const message = content.length > MAX_BYTES ? undefined : parseJson(textOf(content));
+  return isJsonObject(message) ? givenId([message.jti, message.MessageId, message.id]) : undefined;
 }
 
 /** A byte order mark says nothing here and is passed over, as RFC 8259 (section 8.1) allows. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { ContactEvent } from '../contacts/event';
+import type { ContactEvent, Trace } from '../contacts/event';
 
 /** Why a message is set aside: the `reason` header of the dead letter. */
 export const DEAD_LETTER_REASONS = [
@@ -30,6 +30,8 @@ export interface Invalid {
 export interface DecodeContext {
   /** The AMQP property `messageId`. */
   messageId?: string | undefined;
+  /** The trace that the message's headers name. */
+  trace?: Trace | undefined;
   /** Milliseconds since 1970, UTC. */
   now: number;
 }

@@ -1,3 +1,4 @@
+import type { Trace } from '../contacts/event';
 import type { EmailNotice, MergeNotice, Notice, ReviewNotice, Told, UnmergeNotice } from '../contacts/notice';
 import type { Cause } from '../contacts/watch';
 import type { ContactEmailChanged, ContactMerged, ContactReviewNeeded, ContactUnmerged } from './out';
@@ -10,6 +11,8 @@ export interface Notification {
   /** Also the routing key. */
   type: 'contact.merged' | 'contact.unmerged' | 'contact.email_changed' | 'contact.review_needed';
   body: ContactMerged | ContactUnmerged | ContactEmailChanged | ContactReviewNeeded;
+  /** That of the message which caused it; none where a person decided. */
+  trace?: Trace | undefined;
 }
 
 /**
@@ -26,6 +29,7 @@ export function notificationOf(notice: Notice, now: number, newId: () => string)
         contactId: notice.survivor.id,
         type: 'contact.merged',
         body: contactMerged(notice, now),
+        trace: notice.plan.trigger.trace,
       };
     case 'unmerged':
       return {
@@ -40,6 +44,7 @@ export function notificationOf(notice: Notice, now: number, newId: () => string)
         contactId: notice.contact.id,
         type: 'contact.email_changed',
         body: contactEmailChanged(notice, now),
+        trace: notice.cause?.trigger.trace,
       };
     case 'review_needed':
       return {
@@ -47,6 +52,7 @@ export function notificationOf(notice: Notice, now: number, newId: () => string)
         contactId: notice.contact.id,
         type: 'contact.review_needed',
         body: contactReviewNeeded(notice, now),
+        trace: notice.cause?.trigger.trace,
       };
   }
 }

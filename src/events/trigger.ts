@@ -13,7 +13,12 @@ const MAX_ID_LENGTH = 255;
  * @param content read only when no candidate is usable; JSON values in a fixed order
  */
 export function traceId(candidates: readonly unknown[], content: () => unknown[]): string {
-  return candidates.find(isUsable) ?? createHash('sha256').update(JSON.stringify(content())).digest('hex');
+  return givenId(candidates) ?? createHash('sha256').update(JSON.stringify(content())).digest('hex');
+}
+
+/** The first candidate that is usable. */
+export function givenId(candidates: readonly unknown[]): string | undefined {
+  return candidates.find(isUsable);
 }
 
 function isUsable(id: unknown): id is string {

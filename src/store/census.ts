@@ -113,6 +113,15 @@ export const CENSUS: Readonly<Record<string, Readonly<Record<string, Fate>>>> = 
   },
   claim_block: { uid: block, address: block, merge_id: block, at: block, since: block },
   erasure: { hash, at: hash },
-  outbox: { seq: message, message_id: message, contact_id: message, type: message, body: message, created_at: message },
+  outbox: {
+    seq: message,
+    message_id: message,
+    contact_id: message,
+    type: message,
+    body: message,
+    created_at: message,
+    traceparent: message,
+    tracestate: message,
+  },
   import_progress: { source: aside, lines: aside, written_at: aside },
 };

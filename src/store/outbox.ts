@@ -1,3 +1,4 @@
+import type { Trace } from '../contacts/event';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
@@ -8,17 +9,20 @@ export interface OutboxMessage {
   /** Also the routing key. */
   type: string;
   body: unknown;
+  /** For the headers `traceparent` and `tracestate`. */
+  trace?: Trace | undefined;
 }
 
 export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[]): Promise<void> {
   if (messages.length === 0) return;
   await tx.$executeRaw`
-    INSERT INTO outbox (message_id, contact_id, type, body)
-    SELECT message_id, contact_id, type, body::json
+    INSERT INTO outbox (message_id, contact_id, type, body, traceparent, tracestate)
+    SELECT message_id, contact_id, type, body::json, traceparent, tracestate
     FROM unnest(
       ${arrayLiteral(messages.map(({ messageId }) => messageId))}::uuid[], ${arrayLiteral(messages.map(({ contactId }) => contactId))}::uuid[],
-      ${arrayLiteral(messages.map(({ type }) => type))}::text[], ${arrayLiteral(messages.map(({ body }) => JSON.stringify(body)))}::text[]
-    ) WITH ORDINALITY AS x (message_id, contact_id, type, body, nr)
+      ${arrayLiteral(messages.map(({ type }) => type))}::text[], ${arrayLiteral(messages.map(({ body }) => JSON.stringify(body)))}::text[],
+      ${arrayLiteral(messages.map(({ trace }) => trace?.parent ?? null))}::text[], ${arrayLiteral(messages.map(({ trace }) => trace?.state ?? null))}::text[]
+    ) WITH ORDINALITY AS x (message_id, contact_id, type, body, traceparent, tracestate, nr)
     ORDER BY nr`;
 }
 
@@ -36,9 +40,9 @@ export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingM
     { mine: boolean }[]
   >`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
   if (!lock?.mine) return [];
-  const rows = await tx.$queryRaw<
-    { seq: bigint; message_id: string; contact_id: string; type: string; body: unknown; created_at: Date }[]
-  >`SELECT seq, message_id, contact_id, type, body, created_at FROM outbox ORDER BY seq LIMIT ${max}`;
+  const rows = await tx.$queryRaw<Row[]>`
+    SELECT seq, message_id, contact_id, type, body, created_at, traceparent, tracestate
+    FROM outbox ORDER BY seq LIMIT ${max}`;
   return rows.map((row) => ({
     seq: row.seq,
     messageId: row.message_id,
@@ -46,7 +50,22 @@ export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingM
     type: row.type,
     body: row.body,
     createdAt: row.created_at,
+    trace:
+      row.traceparent === null
+        ? undefined
+        : { parent: row.traceparent, ...(row.tracestate && { state: row.tracestate }) },
   }));
+}
+
+interface Row {
+  seq: bigint;
+  message_id: string;
+  contact_id: string;
+  type: string;
+  body: unknown;
+  created_at: Date;
+  traceparent: string | null;
+  tracestate: string | null;
 }
 
 /** Any number of our own; the same in every process. */

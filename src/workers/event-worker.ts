@@ -11,8 +11,10 @@ import { Inbox } from '../broker/inbox';
 import { HEADERS, RETRY_LADDER } from '../broker/names';
 import type { OutgoingMessage, Publisher } from '../broker/publisher';
 import type { ContactEvent } from '../contacts/event';
-import { decode } from '../events/decode';
+import { decode, idIn } from '../events/decode';
+import { traceOf } from '../events/trace';
 import type { Database } from '../store/database';
+import { aboutMessage } from './about-message';
 import type { Applied, ApplyOptions } from './apply-batch';
 import { type BatchContext, handleBatch } from './handle-batch';
 import type { Metrics } from './metrics';
@@ -105,16 +107,20 @@ export class EventWorker {
     const outcomes = new Map<Delivery, Outcome>();
     const events: ContactEvent[] = [];
     const senders: Delivery[] = [];
+    const ids = new Map<Delivery, string | undefined>();
     const now = Date.now();
     for (const delivery of deliveries) {
-      const decoded = decode(source, delivery.content, { messageId: delivery.messageId, now });
+      const { messageId } = delivery;
+      const decoded = decode(source, delivery.content, { messageId, trace: traceOf(delivery.headers), now });
       if (decoded.kind === 'event') {
         events.push(decoded.event);
         senders.push(delivery);
+        ids.set(delivery, decoded.event.trigger.id);
       } else if (decoded.kind === 'ignored') {
         outcomes.set(delivery, decoded);
       } else {
         outcomes.set(delivery, { ...decoded, kind: 'dead' });
+        ids.set(delivery, idIn(delivery.content) ?? messageId);
       }
     }
     const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
@@ -123,7 +129,13 @@ export class EventWorker {
     const here = [...outcomes].filter(([, outcome]) => !goesElsewhere(outcome));
     ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
     const elsewhere = [...outcomes].filter(([, outcome]) => goesElsewhere(outcome));
-    const sent = await Promise.all(elsewhere.map(async (entry) => ((await this.#forward(...entry)) ? [entry] : [])));
+    const sent = await Promise.all(
+      elsewhere.map(async ([delivery, outcome]) => {
+        const about = aboutMessage(ids.get(delivery), traceOf(delivery.headers));
+        const log = this.#options.log.child({ queue: delivery.queue, ...about });
+        return (await this.#forward(delivery, outcome, log)) ? [[delivery, outcome] as const] : [];
+      }),
+    );
     ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
   }
 
@@ -154,24 +166,30 @@ export class EventWorker {
    *
    * @returns false when it must come again.
    */
-  #forward(delivery: Delivery, outcome: Outcome): Promise<boolean> {
+  #forward(delivery: Delivery, outcome: Outcome, log: Logger): Promise<boolean> {
     const step = RETRY_LADDER[delivery.attempts];
     if (outcome.kind === 'dead') {
-      return this.#publish(
-        delivery,
-        toDeadLetters(delivery, deadHeaders(delivery, outcome.reason, outcome.problems.join('; '))),
-      );
+      const { reason, problems } = outcome;
+      log.warn({ reason, problems }, 'message is set aside');
+      const headers = deadHeaders(delivery, reason, problems.join('; '));
+      return this.#publish(delivery, toDeadLetters(delivery, headers), log);
     }
     if (outcome.kind === 'wait') {
       const waits = count(delivery.headers[HEADERS.waits]);
       const later = RETRY_LADDER[Math.min(waits, RETRY_LADDER.length - 1)] ?? RETRY_LADDER[0];
+      log.info({ code: outcome.error, waits: waits + 1, delay: later.name }, 'message waits for what somebody holds');
       const headers = { ...seen(delivery), [HEADERS.waits]: waits + 1, [HEADERS.error]: outcome.error };
-      return this.#publish(delivery, toRetry(delivery, later, headers));
+      return this.#publish(delivery, toRetry(delivery, later, headers), log);
     }
     const error = outcome.kind === 'retry' ? outcome.error : '';
-    if (!step) return this.#publish(delivery, toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1)));
-    const headers = { ...seen(delivery), [HEADERS.attempts]: delivery.attempts + 1, [HEADERS.error]: error };
-    return this.#publish(delivery, toRetry(delivery, step, headers));
+    const attempts = delivery.attempts + 1;
+    if (!step) {
+      log.warn({ reason: 'failed', code: error, attempts }, 'message is set aside');
+      return this.#publish(delivery, toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1)), log);
+    }
+    log.warn({ code: error, attempts, delay: step.name }, 'message failed, and is tried again');
+    const headers = { ...seen(delivery), [HEADERS.attempts]: attempts, [HEADERS.error]: error };
+    return this.#publish(delivery, toRetry(delivery, step, headers), log);
   }
 
   /**
@@ -181,22 +199,19 @@ export class EventWorker {
    * broker itself can still move it: it is refused, and the queue dead-letters it, at least once, whatever its size. It
    * then has the broker's headers for its death (`x-death`, reason "rejected") instead of ours.
    */
-  async #publish(delivery: Delivery, message: OutgoingMessage): Promise<boolean> {
+  async #publish(delivery: Delivery, message: OutgoingMessage, log: Logger): Promise<boolean> {
     const backoff = new Backoff(200, 10_000);
     while (delivery.alive) {
       const result = await this.#options.publisher.publish(message);
       if (result.outcome === 'confirmed') return true;
       if (result.outcome === 'failed' && !result.retryable) {
         const { reason } = describe(result.error);
-        this.#options.log.error({ reason }, 'message cannot be published: refused, so that the broker sets it aside');
+        log.error({ reason }, 'message cannot be published: refused, so that the broker sets it aside');
         delivery.reject();
         return true; // the ack that follows finds it settled
       }
       if (this.#stopping.signal.aborted) return false;
-      this.#options.log.warn(
-        { outcome: result.outcome, queue: message.routingKey },
-        'message could not be set aside, trying again',
-      );
+      log.warn({ outcome: result.outcome, to: message.routingKey }, 'message could not be set aside, trying again');
       await pause(backoff.next(), this.#stopping.signal);
     }
     return false;

@@ -4,6 +4,7 @@ import { Backoff, pause } from '../broker/backoff';
 import type { ContactEvent } from '../contacts/event';
 import type { Database } from '../store/database';
 import { failureOf } from '../store/failure';
+import { aboutMessage } from './about-message';
 import { type Applied, type ApplyOptions, applyBatch } from './apply-batch';
 import type { Outcome } from './outcome';
 
@@ -66,7 +67,9 @@ export async function handleBatch(
       });
     } catch (error) {
       const failure = failureOf(error);
-      log.warn({ failure, events: events.length, attempt }, 'batch failed');
+      const { id, trace } = events[0]?.trigger ?? {};
+      const about = events.length === 1 ? aboutMessage(id, trace) : {};
+      log.warn({ failure, events: events.length, attempt, ...about }, 'batch failed');
       if (stopping.aborted) return null;
       // Asked before anything is taken for a fault of the messages: an outage must not drain the queue into retries.
       if (failure.kind === 'down' || !(await answers(db))) {

@@ -88,7 +88,7 @@ export class Relay {
   /** One after the other; after a failure none of the rest. @returns those that the broker has. */
   async #publishInOrder(messages: PendingMessage[]): Promise<PendingMessage[]> {
     const { publisher, metrics } = this.#options;
-    for (const [index, { messageId, type, body, createdAt }] of messages.entries()) {
+    for (const [index, { messageId, type, body, createdAt, trace }] of messages.entries()) {
       const { outcome } = await publisher.publish({
         exchange: CONTACT_EVENTS,
         routingKey: type,
@@ -97,7 +97,11 @@ export class Relay {
         type,
         contentType: 'application/json',
         timestamp: Math.floor(createdAt.getTime() / 1000),
-        headers: { [HEADERS.schemaVersion]: SCHEMA_VERSION },
+        headers: {
+          [HEADERS.schemaVersion]: SCHEMA_VERSION,
+          [HEADERS.traceParent]: trace?.parent,
+          [HEADERS.traceState]: trace?.state,
+        },
       });
       metrics.notifications.inc({ type, outcome });
       if (outcome !== 'confirmed') return messages.slice(0, index);

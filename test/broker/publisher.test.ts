@@ -95,6 +95,20 @@ describe('the publisher', () => {
     expect(results.map(({ outcome }) => outcome)).toEqual(['confirmed', 'returned', 'confirmed']);
   });
 
+  it('lets none of many messages wait for another of the same id, and counts the returned ones also where they are alike', async () => {
+    const { publisher } = await start();
+    await publisher.publish(message('first'));
+    const results = ['a', 'a', 'b', 'b', ''].flatMap((content) =>
+      ['test.nowhere', QUEUE].map((routingKey) =>
+        publisher.publish(message(content, { routingKey, messageId: content === '' ? '' : 'same' })),
+      ),
+    );
+    expect(publisher.inFlight).toBe(10);
+    const outcomes = (await Promise.all(results)).map(({ outcome }) => outcome);
+    expect(outcomes).toEqual(Array.from({ length: 5 }, () => ['returned', 'confirmed']).flat());
+    expect(await broker().ready(QUEUE)).toBe(6);
+  });
+
   it('says nacked when the queue is full, and confirmed when there is room again', async () => {
     const { publisher } = await start();
     const limits = { 'x-queue-type': 'quorum', 'x-max-length': 2, 'x-overflow': 'reject-publish' };
@@ -129,7 +143,7 @@ describe('the publisher', () => {
     const late = await publisher.publish(message('late'));
     expect(late).toMatchObject({ outcome: 'failed', retryable: true });
     const waiting = await publisher.publish(message('waiting')); // no channel, as the broker is still silent
-    expect(waiting).toMatchObject({ outcome: 'failed', error: { message: 'no channel in time' } });
+    expect(waiting).toMatchObject({ outcome: 'failed', error: { message: 'not written in time' } });
     proxy.letGo();
     await until(async () => (await publisher.publish(message('after'))).outcome === 'confirmed');
     expect(publisher.pending).toBe(0);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
 import { declareAll } from '../../src/broker/topology';
 import type { Service } from '../../src/main';
+import { problemsOf } from '../contracts/published';
 import { withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { drain, setAside } from '../helpers/dead-letters';
@@ -246,6 +247,7 @@ describe('case 35: a replay on the running service', () => {
     expect(shown.earlier_deaths).toEqual([
       { reason: 'failed', error: 'P0001', attempts: 5, last_seen: letter.last_seen },
     ]);
+    expect(problemsOf('dead-letter.headers', shown.headers)).toEqual([]);
     expect((await deadLetters('list')).out).toMatch(/ 10, 1x +P0001\n/);
 
     await database.sql('DROP TRIGGER refuse ON email_address');

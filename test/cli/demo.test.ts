@@ -48,6 +48,7 @@ describe('the demo, on a broker and a database of the user', () => {
     expect([code, out.includes('✗'), out.includes('\u001b[')]).toEqual([0, false, false]);
     expect(out.match(/^\d {2}\S/gm)).toHaveLength(3); // scenes
     expect(out).toContain('"merge_id"');
+    expect(out.match(/^ +Subject: .+/gm)).toHaveLength(3); // what the example mailer wrote of the first scene
 
     const left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     const types = "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace";

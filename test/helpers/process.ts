@@ -58,7 +58,8 @@ export class ServiceProcess {
   }
 
   get isUp(): boolean {
-    return this.out.includes('service is up');
+    const { exitCode, signalCode } = this.child;
+    return exitCode === null && signalCode === null && this.out.includes('service is up');
   }
 
   /** However far it is. */

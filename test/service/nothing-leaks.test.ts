@@ -292,6 +292,8 @@ describe('case 36: no address, name or token', () => {
       'a request failed',
       'broker connection lost',
       'message could not be set aside',
+      'message is set aside',
+      'message failed, and is tried again',
       'notifications could not be published',
       '"code":"23505"',
       '"code":"23514"',

@@ -7,6 +7,7 @@ import { Publisher } from '../../src/broker/publisher';
 import { type Database, openDatabase } from '../../src/store/database';
 import { EventWorker } from '../../src/workers/event-worker';
 import { makeMetrics } from '../../src/workers/metrics';
+import { problemsOf } from '../contracts/published';
 import { silent, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { addressOf, signup } from '../helpers/events';
@@ -96,6 +97,7 @@ describe('the worker', () => {
     expect(byBroker?.content.toString()).toBe(large);
     expect(byBroker?.properties).toMatchObject({ messageId: 'id-1' });
     expect(byBroker?.properties.headers?.['x-death']).toMatchObject([{ reason: 'rejected', queue: NEWSLETTER_QUEUE }]);
+    expect(problemsOf('dead-letter.by-broker.headers', byBroker?.properties.headers)).toEqual([]);
     expect(byUs?.properties.headers).toMatchObject({ reason: 'not_json' });
     await worker.stop();
     expect(await broker().ready(NEWSLETTER_QUEUE)).toBe(0);

@@ -76,7 +76,9 @@ it('case 37: once everybody is erased, who left something in every column, nothi
   for (const merge of await listMerges(database.db, { limit: 1 })) {
     await applyBatch(database.db, [{ kind: 'undo', at: at(6), merge: recordOf(merge) }], DEFAULTS);
   }
-  await inTurn(signup('lone', ['x'], 7, { profile }), acct('third', 'lone', 8));
+  const last = acct('third', 'lone', 8);
+  last.trigger.trace = { parent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, state: 'a=b' };
+  await inTurn(signup('lone', ['x'], 7, { profile }), last);
   await database.sql(`INSERT INTO import_progress (source, lines) VALUES ('of no person', 1)`);
   expect(await emptyColumns()).toEqual(['erasure.at', 'erasure.hash']);
 

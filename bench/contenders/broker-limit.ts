@@ -1,0 +1,33 @@
+/** The limit of the broker: consume, parse, acknowledge (all that was read from the socket with one ack), nothing else. */
+import './probe';
+import { type Channel, type ConsumeMessage, connect } from 'amqplib';
+import { WORK_QUEUES } from '../setup/broker';
+
+const [prefetch] = process.argv.slice(2).map(Number);
+
+async function start(): Promise<void> {
+  const model = await connect(process.env.AMQP_URL ?? '', { noDelay: true });
+  for (const queue of WORK_QUEUES) {
+    const channel = await model.createChannel();
+    await channel.prefetch(prefetch ?? 0);
+    await consume(channel, queue);
+  }
+  process.stdout.write('{"level":"info","msg":"service is up"}\n');
+}
+
+async function consume(channel: Channel, queue: string): Promise<void> {
+  let last: ConsumeMessage | null = null;
+  await channel.consume(queue, (message) => {
+    if (!message) return;
+    JSON.parse(message.content.toString());
+    if (!last) {
+      setImmediate(() => {
+        channel.ack(last as ConsumeMessage, true);
+        last = null;
+      });
+    }
+    last = message;
+  });
+}
+
+void start();

@@ -1,0 +1,86 @@
+/**
+ * Runs inside of every contender, the same for all: counts the acknowledgements that it gives to the broker, by a hook in
+ * amqplib, and answers the benchmark's questions over IPC. Import it first.
+ */
+import { Session } from 'node:inspector/promises';
+import { dirname, join } from 'node:path';
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { DUE } from '../setup/broker';
+import { now } from './clock';
+
+export interface Report {
+  /** Messages acknowledged since the start. */
+  acked: number;
+  lastAckAt: number;
+  /** Frames that it took: an ack may be of many messages. */
+  ackFrames: number;
+  /** Of messages that say when they were due: milliseconds until their ack, since the report before. */
+  latencies: number[];
+  /** Seconds of processor time of this process since the start. */
+  cpu: number;
+}
+
+interface Patched {
+  ack(this: Channel, message: ConsumeMessage, allUpTo?: boolean): void;
+  handleDelivery(this: Channel, message: ConsumeMessage): unknown;
+}
+
+/** amqplib exports no class of its own; all its users in this process share this one. */
+const amqplib = dirname(require.resolve('amqplib'));
+const { Channel: Prototype } = require(join(amqplib, 'lib/channel_model.js')) as { Channel: { prototype: Patched } };
+const { ack, handleDelivery } = Prototype.prototype;
+
+/** Of each channel: tags that are not acknowledged yet, in the order of their delivery, with when they were due. */
+const open = new WeakMap<Channel, Map<number, number | undefined>>();
+const report: Report = { acked: 0, lastAckAt: 0, ackFrames: 0, latencies: [], cpu: 0 };
+
+Prototype.prototype.handleDelivery = function (message) {
+  const tags = open.get(this) ?? new Map<number, number | undefined>();
+  open.set(this, tags);
+  tags.set(message.fields.deliveryTag, message.properties.headers?.[DUE] as number | undefined);
+  return handleDelivery.call(this, message);
+};
+
+Prototype.prototype.ack = function (message, allUpTo = false) {
+  ack.call(this, message, allUpTo);
+  const { deliveryTag } = message.fields;
+  const tags = open.get(this) ?? new Map<number, number | undefined>();
+  report.lastAckAt = now();
+  report.ackFrames += 1;
+  if (!allUpTo) return settle(tags, deliveryTag);
+  for (const tag of tags.keys()) {
+    if (tag > deliveryTag) break;
+    settle(tags, tag);
+  }
+};
+
+function settle(tags: Map<number, number | undefined>, tag: number): void {
+  const due = tags.get(tag);
+  if (!tags.delete(tag)) return;
+  report.acked += 1;
+  if (due !== undefined) report.latencies.push(report.lastAckAt - due);
+}
+
+/** What the benchmark may ask. */
+export type Question = 'report' | 'start profile' | 'stop profile';
+
+const session = new Session();
+
+async function answer(question: Question): Promise<unknown> {
+  if (question === 'report') {
+    const { user, system } = process.cpuUsage();
+    const told = { ...report, cpu: (user + system) / 1e6 };
+    report.latencies = [];
+    return told;
+  }
+  if (question === 'stop profile') return (await session.post('Profiler.stop')).profile;
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.setSamplingInterval', { interval: 500 });
+  await session.post('Profiler.start');
+  return null;
+}
+
+process.on('message', async (question: Question) => process.send?.(await answer(question)));
+process.on('disconnect', () => process.exit(1)); // the benchmark is gone
+process.channel?.unref();

@@ -1,0 +1,92 @@
+import { WORKLOADS } from '../load/workloads';
+import type { Run } from '../measure/run';
+import { CONTENDERS } from '../measure/throughput';
+import { type Results, throughputOf } from './results';
+import { median } from './statistics';
+import { targetsOf } from './targets';
+
+/** Everything measured, for a terminal. */
+export function tables(results: Results): string {
+  return [configuration, throughput, latency, others, targets]
+    .map((part) => part(results))
+    .filter((text) => text !== '')
+    .join('\n\n');
+}
+
+const NUMBER = (value: number): string => (Number.isNaN(value) ? '-' : Math.round(value).toLocaleString('en'));
+
+function configuration({ configuration, baseline }: Results): string {
+  const best = baseline ? { baseline: `concurrency ${baseline.concurrency} (best of ${gridText(baseline.grid)})` } : {};
+  return Object.entries({ ...configuration, ...best })
+    .map(([name, value]) => `${name.padEnd(20)} ${value}`)
+    .join('\n');
+}
+
+const gridText = (grid: Record<number, number>): string =>
+  Object.entries(grid)
+    .map(([concurrency, value]) => `${concurrency}: ${NUMBER(value)}/s`)
+    .join(', ') || 'not tried';
+
+function throughput({ throughput = [] }: Results): string {
+  if (throughput.length === 0) return '';
+  const rows = throughput.map(({ workload, runs }) => [
+    WORKLOADS[workload].title,
+    ...CONTENDERS.map((name) => NUMBER(throughputOf(runs[name]))),
+  ]);
+  const costs = throughput.map(({ workload, runs }) => [
+    WORKLOADS[workload].title,
+    cost(runs.onecontact, 'cpu'),
+    cost(runs.baseline, 'cpu'),
+    cost(runs.onecontact, 'ackFrames'),
+  ]);
+  const title = 'Of the process, an event';
+  return `${table(['Events a second', 'OneContact', 'Baseline', 'Database limit', 'Broker limit'], rows)}
+
+${table([title, 'OneContact: µs of CPU', 'Baseline: µs of CPU', 'OneContact: ack frames'], costs)}`;
+}
+
+function cost(runs: readonly Run[], what: 'cpu' | 'ackFrames'): string {
+  const value = median(runs.map((run) => run[what] / run.events));
+  return what === 'cpu' ? NUMBER(1e6 * value) : value.toFixed(3);
+}
+
+function latency({ latency = [] }: Results): string {
+  if (latency.length === 0) return '';
+  const rows = latency.map(({ contender, rate, rounds }) => [
+    `${contender} at ${NUMBER(rate)}/s`,
+    ...(['p50', 'p90', 'p99', 'max'] as const).map((name) => median(rounds.map((round) => round[name])).toFixed(1)),
+  ]);
+  return table(['Latency, ms', 'p50', 'p90', 'p99', 'max'], rows);
+}
+
+function others({ processes = [], growth = [] }: Results): string {
+  const rows = [
+    ...processes.map(({ processes, runs }) => [`${processes} worker processes, mix-10`, NUMBER(throughputOf(runs))]),
+    ...growth.map(({ workload, contacts, runs }) => [
+      `${workload}, ${NUMBER(contacts)} contacts`,
+      NUMBER(throughputOf(runs)),
+    ]),
+  ];
+  return rows.length === 0 ? '' : table(['OneContact', 'events/s'], rows);
+}
+
+function targets(results: Results): string {
+  const rows = targetsOf(results).map(({ what, wanted, measured, met }) => [
+    what,
+    measured,
+    wanted,
+    met ? 'met' : 'NOT MET',
+  ]);
+  return rows.length === 0 ? '' : table(['Target', 'measured', 'wanted', ''], rows);
+}
+
+/** The first column to the left, the others to the right. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd();
+  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,98 @@
+import { type Results, ratioOf, runsOf, throughputOf } from './results';
+import { median } from './statistics';
+
+export interface Target {
+  what: string;
+  wanted: string;
+  measured: string;
+  met: boolean;
+}
+
+/** A loss that is smaller than this is within what rounds differ by. */
+const NOISE = 0.05;
+
+/** What was promised, of that which was measured. */
+export function targetsOf(results: Results): Target[] {
+  return [
+    ...timesBaseline(results, 'new', 'new sign-ups', 20),
+    ...shareOfDatabase(results, 'new', 'new sign-ups'),
+    ...timesBaseline(results, 'known', 'known sign-ups', 20),
+    ...shareOfDatabase(results, 'known', 'known sign-ups'),
+    ...timesBaseline(results, 'mix-10', 'mix with 10 % collisions', 10),
+    ...latency(results),
+    ...growth(results),
+    ...processes(results),
+    ...memory(results),
+  ];
+}
+
+function timesBaseline(results: Results, workload: string, title: string, times: number): Target[] {
+  const [ours, theirs] = [runsOf(results, workload, 'onecontact'), runsOf(results, workload, 'baseline')];
+  if (ours.length === 0) return [];
+  const ratio = ratioOf(ours, theirs);
+  return [
+    { what: `${title} / baseline`, wanted: `>= ${times} x`, measured: `${ratio.toFixed(1)} x`, met: ratio >= times },
+  ];
+}
+
+function shareOfDatabase(results: Results, workload: string, title: string): Target[] {
+  const [ours, limit] = [runsOf(results, workload, 'onecontact'), runsOf(results, workload, 'database')];
+  if (ours.length === 0) return [];
+  return [share(`${title} / limit of the database`, ratioOf(ours, limit), 0.6)];
+}
+
+function latency({ latency = [] }: Results): Target[] {
+  const of = (contender: string) => latency.find((it) => it.contender === contender);
+  const [ours, theirs] = [of('onecontact')?.rounds, of('baseline')?.rounds];
+  if (!ours || !theirs) return [];
+  const p50 = median(ours.map((round) => round.p50));
+  const p99 = median(ours.map((round) => round.p99));
+  const half = median(theirs.map((round) => round.p50));
+  const limit = 3 * p50 + 20;
+  return [
+    { what: 'p50 at 1,000/s', wanted: `<= ${ms(half)} (baseline at half load)`, measured: ms(p50), met: p50 <= half },
+    { what: 'p99 at 1,000/s', wanted: `< ${ms(limit)} (3 p50 + 20 ms)`, measured: ms(p99), met: p99 < limit },
+  ];
+}
+
+function growth({ growth = [] }: Results): Target[] {
+  return growth.flatMap(({ workload, contacts, runs }) => {
+    const first = growth.find((it) => it.workload === workload);
+    if (!first || first.contacts === contacts) return [];
+    const what = `${workload}, ${contacts.toLocaleString('en')} contacts / ${first.contacts.toLocaleString('en')}`;
+    return [share(what, ratioOf(runs, first.runs), contacts <= 1_000_000 ? 0.85 : 0.7)];
+  });
+}
+
+function processes({ processes = [] }: Results): Target[] {
+  const [one, ...more] = processes;
+  if (!one) return [];
+  const deadlocks = more
+    .flatMap(({ runs }) => runs.flatMap(({ warnings }) => Object.entries(warnings)))
+    .reduce((sum, [text, count]) => (text.includes('40P01') ? sum + count : sum), 0);
+  return [
+    ...more.map(({ processes, runs }) => share(`${processes} processes / one`, ratioOf(runs, one.runs), 1 - NOISE)),
+    { what: 'deadlocks, several processes', wanted: '0', measured: `${deadlocks}`, met: deadlocks === 0 },
+  ];
+}
+
+function memory({ memory }: Results): Target[] {
+  if (!memory || memory.peak === null) return [];
+  const what = `peak memory, backlog of ${memory.backlog.toLocaleString('en')}`;
+  return [{ what, wanted: '< 250 MB', measured: `${memory.peak.toFixed(0)} MB`, met: memory.peak < 250 }];
+}
+
+const ms = (value: number): string => `${value.toFixed(1)} ms`;
+
+function share(what: string, ratio: number, least: number): Target {
+  const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
+  return { what, wanted: `>= ${percent(least)}`, measured: percent(ratio), met: ratio >= least };
+}
+
+/** What `--quick` insists on: so broad that only something badly wrong misses it. */
+export function quickProblems(results: Results, times = 5): string[] {
+  return (results.throughput ?? []).flatMap(({ workload, runs }) => {
+    const ratio = throughputOf(runs.onecontact) / throughputOf(runs.baseline);
+    return ratio >= times ? [] : [`${workload}: ${ratio.toFixed(1)} times the baseline, not ${times}`];
+  });
+}

@@ -1,0 +1,30 @@
+import { Variables } from '../../src/config';
+
+/** What no variable can be: it has a control character. The refusal then says what the variable must be. */
+const NO_VALUE = '\u0007';
+
+/** docs/configuration.md, from the schema that reads the environment. */
+export function configurationPage(): string {
+  const rows = Object.entries(Variables.shape).map(([name, schema]) => {
+    const fallback = schema.safeParse(undefined);
+    const given = !fallback.success ? 'required' : fallback.data === null ? 'none' : `\`${fallback.data}\``;
+    const must = schema.safeParse(NO_VALUE).error?.issues[0]?.message ?? '';
+    const [meaning, rule] = [schema.description ?? '', must].map((text) => text.replaceAll('|', '\\|'));
+    return `| \`${name}\` | ${given} | ${meaning} | ${rule} |`;
+  });
+  return `# Configuration
+
+<!-- Generated from src/config.ts by \`npm run contracts\`: do not edit. -->
+
+The environment is all of it. It is read once, at the start of a command; each command reads only what it uses, lists
+every problem at once, and never prints a value. An empty variable is one that is not set.
+
+| Variable | Default | What it is for | What a refusal says |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+The demo, the tests and the benchmarks never touch \`AMQP_URL\` or \`DATABASE_URL\`: they bring servers of their own, or take
+an empty vhost and an empty database from \`TEST_AMQP_URL\` and \`TEST_DATABASE_URL\`. \`ONECONTACT_SERVICES\` (\`url\`, \`docker\`,
+\`local\`, \`fetch\`, with commas between) picks where their servers come from.
+`;
+}

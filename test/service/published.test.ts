@@ -1,0 +1,73 @@
+/** What the service really sends is what contracts/ says. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { GetMessage } from 'amqplib';
+import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/broker/names';
+import type { Service } from '../../src/main';
+import { listMerges } from '../../src/store/list-merges';
+import { recordOf } from '../../src/store/merge-rows';
+import { problemsOf } from '../contracts/published';
+import { withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { acct, addressOf, at, signup } from '../helpers/events';
+import { eventually, get, publish, startOn } from '../helpers/service';
+import { apply } from '../helpers/stored';
+
+const broker = withBroker();
+let database: TestDatabase;
+let service: Service;
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  service = await startOn(broker(), database);
+});
+afterAll(async () => {
+  await service?.stop();
+  await database?.drop();
+});
+
+const there = (name: string) =>
+  eventually(
+    () => get(service, `/contacts/by-email/${addressOf(name).key}`),
+    ({ status }) => status === 200,
+  );
+
+/** The next messages to the mailer: what is wrong with each by its schema and that of its headers. */
+async function told(...types: string[]): Promise<void> {
+  const messages: GetMessage[] = [];
+  for (const _ of types) messages.push(await broker().next(MAILER_QUEUE));
+  expect(messages.map(({ fields }) => fields.routingKey).sort()).toEqual([...types].sort());
+  for (const { fields, properties, content } of messages) {
+    expect(problemsOf(fields.routingKey, JSON.parse(content.toString()))).toEqual([]);
+    expect(problemsOf('contact.headers', properties.headers)).toEqual([]);
+    expect(properties).toMatchObject({
+      messageId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      type: fields.routingKey,
+      timestamp: expect.any(Number),
+      contentType: 'application/json',
+      deliveryMode: 2,
+    });
+  }
+}
+
+it('every notification is as its schema says: a merge, its undo, another primary address, an account left without one', async () => {
+  await publish(broker(), acct('u', 'a', 1));
+  await there('a');
+  await publish(broker(), signup('b', ['x'], 2));
+  await there('b');
+  await publish(broker(), acct('u', 'b', 3));
+  await told('contact.merged', 'contact.email_changed');
+  for (const merge of await listMerges(database.db, { limit: 1 })) {
+    await apply(database.db, { kind: 'undo', at: at(4), merge: recordOf(merge) });
+  }
+  await told('contact.unmerged', 'contact.email_changed');
+  await publish(broker(), acct('v', 'a', 5));
+  await told('contact.review_needed');
+});
+
+it.each([
+  [FXA_EVENTS, '{"event":"delete"}'],
+  [NEWSLETTER_EVENTS, 'no JSON'],
+])('a dead letter is as its schema says: one of %s', async (exchange, body) => {
+  await broker().send(exchange, 'x', [body]);
+  expect(problemsOf('dead-letter.headers', (await broker().next(DEAD_LETTERS)).properties.headers)).toEqual([]);
+});
