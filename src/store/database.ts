@@ -31,8 +31,9 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
     default_transaction_isolation: 'read\\ committed',
     // A session whose client vanished must not keep its locks: it ends soon after the transaction's own limit.
     idle_in_transaction_session_timeout: isService ? TRANSACTION_MS + ANSWER_MS : 0,
-    // Planned once: by its keys, through an index, is right for each of the service's statements, whatever its arrays hold.
-    ...(isService && { plan_cache_mode: 'force_generic_plan' }),
+    // Planned once, and through indexes, however many keys its arrays hold: for hundreds of keys the planner would rather
+    // read a whole table of some hundred thousand rows, each time.
+    plan_cache_mode: 'force_generic_plan',
   };
   const options = Object.entries(settings).map(([key, value]) => `-c ${key}=${value}`);
   const adapter = new PrismaPg(
@@ -48,7 +49,7 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     },
-    isService ? { statementNameGenerator: namesOfStatements() } : {},
+    { statementNameGenerator: namesOfStatements() },
   );
   return new PrismaClient({ adapter });
 }
