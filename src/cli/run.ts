@@ -10,6 +10,7 @@ import { addDeadLetters } from './dead-letters';
 import { addDemo } from './demo';
 import { addErase } from './erase';
 import { addExport } from './export';
+import { addImport } from './import';
 import { framesOf } from './log';
 import { addMerges } from './merges';
 import { addMigrate } from './migrate';
@@ -62,6 +63,7 @@ function makeProgram(context: Context): Command {
     addDemo,
     addShow,
     addExport,
+    addImport,
     addConsent,
     addMerges,
     addCollisions,

@@ -12,7 +12,7 @@ export interface Terminal {
   env: NodeJS.ProcessEnv;
   stdout: Sink & NodeJS.EventEmitter;
   stderr: Sink & NodeJS.EventEmitter;
-  stdin?: { isTTY?: boolean | undefined } | undefined;
+  stdin?: ({ isTTY?: boolean | undefined } & Partial<AsyncIterable<Uint8Array>>) | undefined;
 }
 
 /** Writes, and waits while the reader is slower. Rejects when the reader has gone away. */
@@ -26,3 +26,6 @@ export const wantsColour = ({ env, stdout }: Terminal): boolean =>
 
 /** What others typed, for a person's terminal: characters that would steer it are made visible. */
 export const harmless = (text: string): string => text.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '\ufffd');
+
+/** So many things, for people. */
+export const count = (n: number, thing: string): string => `${n.toLocaleString('en')} ${thing}${n === 1 ? '' : 's'}`;

@@ -4,6 +4,8 @@
  * and remembers what changed.
  */
 
+import type { Time } from './event';
+
 export type ContactState = 'live' | 'merged' | 'closed' | 'erased';
 
 export interface Contact {
@@ -18,6 +20,8 @@ export interface Contact {
   token: Token | null;
   /** Something that belongs to it changed in this batch. */
   changed: boolean;
+  /** Of one that is moved in: when it was made elsewhere. Null is now, or known before. */
+  createdAt: Time | null;
 }
 
 export interface Token {
@@ -65,7 +69,16 @@ export class Directory {
   /** Puts a stored contact in; its addresses, account and tokens follow with `place`, `attach` and `knowToken`. */
   restore(id: string, state: ContactState, mergedInto: string | null, version: number, token: string | null): void {
     const live = token ? { id: token, storedWith: id } : null;
-    this.contacts.set(id, { id, state, mergedInto, version, known: true, token: live, changed: false });
+    this.contacts.set(id, {
+      id,
+      state,
+      mergedInto,
+      version,
+      known: true,
+      token: live,
+      changed: false,
+      createdAt: null,
+    });
     if (token) this.knowToken(token, id);
   }
 
@@ -78,10 +91,24 @@ export class Directory {
     this.#put(kind, key, contactId);
   }
 
-  /** A new live contact with a token of its own. `id` may be given: the one that its first row was inserted with. */
-  open(id: string = this.#ids.contact()): Contact {
-    const token = { id: this.#ids.token(), storedWith: null };
-    const contact: Contact = { id, state: 'live', mergedInto: null, version: 0, known: false, token, changed: true };
+  /**
+   * A new live contact with a token of its own. `id` may be given: the one that its first row was inserted with. So may
+   * be the token, and when it was made, of one that is moved in.
+   */
+  open(
+    id: string = this.#ids.contact(),
+    { token = this.#ids.token(), createdAt = null }: { token?: string | undefined; createdAt?: Time | null } = {},
+  ): Contact {
+    const contact: Contact = {
+      id,
+      state: 'live',
+      mergedInto: null,
+      version: 0,
+      known: false,
+      token: { id: token, storedWith: null },
+      changed: true,
+      createdAt,
+    };
     this.contacts.set(id, contact);
     return contact;
   }

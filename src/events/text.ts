@@ -26,16 +26,14 @@ function isNewsletterName(name: string): boolean {
   return name.trim() === name && name !== '__proto__' && !CONTROL_OR_UNSTORABLE.test(name);
 }
 
+export const NewsletterName = z
+  .string()
+  .min(1)
+  .max(MAX_NEWSLETTER_NAME)
+  .refine(isNewsletterName, 'must have no white space at its ends and no control characters');
+
 /** The names by which the sites know newsletters. */
-export const NewsletterNames = z
-  .array(
-    z
-      .string()
-      .min(1)
-      .max(MAX_NEWSLETTER_NAME)
-      .refine(isNewsletterName, 'must have no white space at its ends and no control characters'),
-  )
-  .max(MAX_NEWSLETTERS);
+export const NewsletterNames = z.array(NewsletterName).max(MAX_NEWSLETTERS);
 
 /** Each name once, in the order of first mention. */
 export function distinct(names: readonly string[] | null | undefined): string[] {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isStorable } from './text';
 
 /** An AMQP short string holds no more bytes. */
@@ -13,7 +13,7 @@ const MAX_ID_LENGTH = 255;
  * @param content read only when no candidate is usable; JSON values in a fixed order
  */
 export function traceId(candidates: readonly unknown[], content: () => unknown[]): string {
-  return givenId(candidates) ?? createHash('sha256').update(JSON.stringify(content())).digest('hex');
+  return givenId(candidates) ?? hash('sha256', JSON.stringify(content()));
 }
 
 /** The first candidate that is usable. */

@@ -1,5 +1,6 @@
 import type { AccountFacts, Dated } from '../contacts/facts';
 import { Prisma } from '../generated/prisma/client';
+import { arrayLiteral } from './array-literal';
 
 /** A row of `account` as the statements here read it; times are milliseconds since 1970. */
 export interface AccountRow {
@@ -39,10 +40,10 @@ export function accountRows(rows: readonly { facts: AccountFacts; contactId: str
     SELECT uid, contact_id, to_timestamp(deleted_at / 1000) AS deleted_at, locale, to_timestamp(locale_at / 1000) AS locale_at,
       country, to_timestamp(country_at / 1000) AS country_at, service, to_timestamp(service_at / 1000) AS service_at
     FROM unnest(
-      ${rows.map(({ facts }) => facts.uid)}::text[], ${rows.map(({ contactId }) => contactId)}::uuid[],
-      ${rows.map(({ facts }) => facts.deletedAt ?? null)}::float8[],
-      ${values('locale')}::text[], ${times('locale')}::float8[], ${values('country')}::text[], ${times('country')}::float8[],
-      ${values('service')}::text[], ${times('service')}::float8[]
+      ${arrayLiteral(rows.map(({ facts }) => facts.uid))}::text[], ${arrayLiteral(rows.map(({ contactId }) => contactId))}::uuid[],
+      ${arrayLiteral(rows.map(({ facts }) => facts.deletedAt ?? null))}::float8[],
+      ${arrayLiteral(values('locale'))}::text[], ${arrayLiteral(times('locale'))}::float8[], ${arrayLiteral(values('country'))}::text[], ${arrayLiteral(times('country'))}::float8[],
+      ${arrayLiteral(values('service'))}::text[], ${arrayLiteral(times('service'))}::float8[]
     ) AS y (uid, contact_id, deleted_at, locale, locale_at, country, country_at, service, service_at)
   ) AS x`;
 }

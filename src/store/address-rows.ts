@@ -1,5 +1,6 @@
 import { type AddressFacts, type Dated, PROFILE_FIELDS, type ProfileField } from '../contacts/facts';
 import { Prisma } from '../generated/prisma/client';
+import { arrayLiteral } from './array-literal';
 
 /** A row of `email_address` as the statements here read it; times are milliseconds since 1970. */
 export interface AddressRow {
@@ -55,11 +56,11 @@ export function addressRows(rows: readonly { facts: AddressFacts; contactId: str
       lang, to_timestamp(lang_at / 1000) AS lang_at,
       format, to_timestamp(format_at / 1000) AS format_at
     FROM unnest(
-      ${rows.map(({ facts }) => facts.address)}::text[], ${typed.map(({ value }) => value)}::text[],
-      ${typed.map(({ at }) => at)}::float8[], ${rows.map(({ contactId }) => contactId)}::uuid[],
-      ${value('firstName')}::text[], ${time('firstName')}::float8[], ${value('lastName')}::text[], ${time('lastName')}::float8[],
-      ${value('country')}::text[], ${time('country')}::float8[], ${value('lang')}::text[], ${time('lang')}::float8[],
-      ${value('format')}::text[], ${time('format')}::float8[]
+      ${arrayLiteral(rows.map(({ facts }) => facts.address))}::text[], ${arrayLiteral(typed.map(({ value }) => value))}::text[],
+      ${arrayLiteral(typed.map(({ at }) => at))}::float8[], ${arrayLiteral(rows.map(({ contactId }) => contactId))}::uuid[],
+      ${arrayLiteral(value('firstName'))}::text[], ${arrayLiteral(time('firstName'))}::float8[], ${arrayLiteral(value('lastName'))}::text[], ${arrayLiteral(time('lastName'))}::float8[],
+      ${arrayLiteral(value('country'))}::text[], ${arrayLiteral(time('country'))}::float8[], ${arrayLiteral(value('lang'))}::text[], ${arrayLiteral(time('lang'))}::float8[],
+      ${arrayLiteral(value('format'))}::text[], ${arrayLiteral(time('format'))}::float8[]
     ) AS y (address, typed, typed_at, contact_id, first_name, first_name_at, last_name, last_name_at,
       country, country_at, lang, lang_at, format, format_at)
   ) AS x`;

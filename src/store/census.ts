@@ -21,6 +21,8 @@ const shared: Fate = { merge: 'stays', undo: 'stays', erasure: 'renamed' };
 const ledger: Fate = { merge: 'written', undo: 'stays', erasure: 'renamed' };
 const block: Fate = { merge: 'stays', undo: 'written', erasure: 'deleted' };
 const message: Fate = { merge: 'written', undo: 'written', erasure: 'deleted' };
+/** Of no person. */
+const aside: Fate = { merge: 'stays', undo: 'stays', erasure: 'stays' };
 const hash: Fate = { merge: 'stays', undo: 'stays', erasure: 'written' };
 
 export const CENSUS: Readonly<Record<string, Readonly<Record<string, Fate>>>> = {
@@ -121,4 +123,5 @@ export const CENSUS: Readonly<Record<string, Readonly<Record<string, Fate>>>> = 
     traceparent: message,
     tracestate: message,
   },
+  import_progress: { source: aside, lines: aside, written_at: aside },
 };

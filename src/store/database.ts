@@ -23,21 +23,51 @@ const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
 const ANSWER_MS = 5_000;
 
 export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: DatabaseOptions): Database {
-  const adapter = new PrismaPg({
-    connectionString: url,
-    application_name: name,
+  const isService = statementTimeoutMs > 0;
+  const settings = {
+    // Statements here are short, but look dear to the planner (recursive ones above all): compiling them took 150 ms each.
+    jit: 'off',
+    // As a setting of the session it needs no statement in each transaction.
+    default_transaction_isolation: 'read\\ committed',
     // A session whose client vanished must not keep its locks: it ends soon after the transaction's own limit.
-    // And statements here are short, but look dear to the planner (recursive ones above all): compiling them took 150 ms each.
-    options: `-c jit=off -c idle_in_transaction_session_timeout=${statementTimeoutMs === 0 ? 0 : TRANSACTION_MS + ANSWER_MS}`,
-    max,
-    connectionTimeoutMillis: 5_000,
-    statement_timeout: statementTimeoutMs,
-    // Without these, a connection that the network swallowed is noticed by nobody.
-    ...(statementTimeoutMs > 0 && { query_timeout: statementTimeoutMs + ANSWER_MS }),
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
-  });
+    idle_in_transaction_session_timeout: isService ? TRANSACTION_MS + ANSWER_MS : 0,
+    // Planned once, and through indexes, however many keys its arrays hold: for hundreds of keys the planner would rather
+    // read a whole table of some hundred thousand rows, each time.
+    plan_cache_mode: 'force_generic_plan',
+  };
+  const options = Object.entries(settings).map(([key, value]) => `-c ${key}=${value}`);
+  const adapter = new PrismaPg(
+    {
+      connectionString: url,
+      application_name: name,
+      options: options.join(' '),
+      max,
+      connectionTimeoutMillis: 5_000,
+      statement_timeout: statementTimeoutMs,
+      // Without these, a connection that the network swallowed is noticed by nobody.
+      ...(isService && { query_timeout: statementTimeoutMs + ANSWER_MS }),
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    },
+    { statementNameGenerator: namesOfStatements() },
+  );
   return new PrismaClient({ adapter });
+}
+
+/** Statements that are prepared on each connection, at most: of a text that differs each time there is no end. */
+const MAX_PREPARED = 200;
+
+/** A name for each text, under which it is prepared on a connection when it is first used there. */
+function namesOfStatements(): (query: { sql: string }) => string {
+  const names = new Map<string, string>();
+  return ({ sql }) => {
+    let name = names.get(sql);
+    if (name === undefined) {
+      name = names.size < MAX_PREPARED ? `s${names.size + 1}` : ''; // none: it is planned each time
+      if (name !== '') names.set(sql, name);
+    }
+    return name;
+  };
 }
 
 /**
@@ -55,7 +85,7 @@ export function inTransaction<T>(
       await tx.$executeRaw`SELECT set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true)`;
     return work(tx);
   };
-  return db.$transaction(limited, { maxWait: 10_000, timeout: TRANSACTION_MS, isolationLevel: 'ReadCommitted' });
+  return db.$transaction(limited, { maxWait: 10_000, timeout: TRANSACTION_MS });
 }
 
 /** All statements of `work` see the database at one moment. */

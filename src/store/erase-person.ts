@@ -4,18 +4,15 @@ import type { Address, Time } from '../contacts/event';
 import { Facts } from '../contacts/facts';
 import { addressesOwnedBy, ownerOf } from '../contacts/ownership';
 import { addressFacts } from '../contacts/record';
-import { accountFactsOf } from './account-rows';
-import { addressFactsOf } from './address-rows';
 import { type Database, inTransaction, type Queries, type Transaction } from './database';
 import { type ContactGroup, eraseContacts, lockContactGroup } from './erase-contacts';
 import { eraseMerges } from './erase-merges';
 import { eraseOutbox } from './erase-outbox';
 import { requireErasureKey, requireKeyOfServices } from './erasure-key';
-import { findReach, type Reach } from './find-reach';
+import { findReach, type Reach, ReachGrew } from './find-reach';
 import { ids } from './ids';
 import { loadChoices } from './load-choices';
 import { loadClaims } from './load-claims';
-import { ReachGrew } from './load-state';
 import { loadUndone } from './load-undone';
 import { lockAccounts } from './lock-accounts';
 import { lockAddresses } from './lock-addresses';
@@ -116,11 +113,11 @@ async function lockAndLoad(
   const news = { facts: addressFacts(address, 0), contactId: ids.contact() };
   const { rows, fresh } = await lockAddresses(tx, [news], reach.addresses);
   const accounts = await lockAccounts(tx, [], reach.uids);
-  if (!rows.some((row) => row.address === address.key)) throw new ReachGrew();
+  if (!rows.some((row) => row.facts.address === address.key)) throw new ReachGrew();
 
   const facts = new Facts();
-  for (const row of rows) facts.learnAddress(addressFactsOf(row));
-  for (const row of accounts.rows) facts.learnAccount(accountFactsOf(row));
+  for (const row of rows) facts.learnAddress(row.facts);
+  for (const row of accounts.rows) facts.learnAccount(row.facts);
   const [within, whose] = [new Set(reach.addresses), new Set(reach.uids)];
   for (const claim of await loadClaims(tx, reach)) {
     if (!within.has(claim.address) || !whose.has(claim.uid)) throw new ReachGrew();
@@ -128,6 +125,6 @@ async function lockAndLoad(
   }
   for (const choice of await loadChoices(tx, reach)) facts.learnChoice(choice);
   for (const merge of await loadUndone(tx, reach.uids)) facts.learnUndone(merge);
-  const known = rows.filter((row) => !fresh.has(row.address));
-  return { facts, reach, contactOf: new Map(known.map((row) => [row.address, row.contact_id])) };
+  const known = rows.filter((row) => !fresh.has(row.facts.address));
+  return { facts, reach, contactOf: new Map(known.map((row) => [row.facts.address, row.contactId])) };
 }

@@ -18,9 +18,10 @@ export interface Failure {
 
 /**
  * https://www.postgresql.org/docs/current/errcodes-appendix.html. Down is also a database that does not let us in, or has
- * not our tables: an operator's matter, for which no message can do anything.
+ * not our tables, or not our prepared statements (a pooler that hands out another connection for each transaction, a column
+ * whose type was changed): an operator's matter, for which no message can do anything.
  */
-const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703)$/;
+const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703|0A000|26000)$/;
 /** A lock that was not to be had in time, a statement that took too long; Prisma's: a pool or a transaction that did. */
 const BUSY = /^(55P03|57014|P2024|P2028)$/;
 const TRANSIENT = /^(40...|08...|23505)$/;

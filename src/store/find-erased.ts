@@ -1,4 +1,4 @@
-import type { ContactEvent } from '../contacts/event';
+import type { ContactEvent, Time } from '../contacts/event';
 import { namedAddress } from '../contacts/record';
 import type { Queries } from './database';
 import { erasureHash, type Hashed } from './erasure-key';
@@ -15,16 +15,28 @@ export async function findErased<E extends ContactEvent>(
   events: readonly E[],
   erasureKey: string,
 ): Promise<E[]> {
-  const named = new Map(events.map((event) => [event, namedIn(event).map((it) => erasureHash(erasureKey, it))]));
-  const hashes = [...new Set([...named.values()].flat())];
-  if (hashes.length === 0) return [];
+  const erasedAt = await erasureTimes(
+    tx,
+    events.map((event) => namedIn(event)),
+    erasureKey,
+  );
+  return events.filter((event, i) => event.at <= (erasedAt[i] as Time));
+}
+
+/** The latest erasure of each of these groups of names; minus infinity where none of them was erased. */
+export async function erasureTimes(
+  tx: Queries,
+  named: readonly (readonly Hashed[])[],
+  erasureKey: string,
+): Promise<Time[]> {
+  const hashed = named.map((names) => names.map((it) => erasureHash(erasureKey, it)));
+  const hashes = [...new Set(hashed.flat())];
+  if (hashes.length === 0) return named.map(() => Number.NEGATIVE_INFINITY);
   const rows = await tx.$queryRaw<{ hash: string; at: number }[]>`
     SELECT encode(hash, 'hex') AS hash, (extract(epoch FROM at) * 1000)::float8 AS at
     FROM erasure WHERE hash = ANY (ARRAY (SELECT decode(hex, 'hex') FROM unnest(${hashes}::text[]) AS hex))`;
   const erasedAt = new Map(rows.map(({ hash, at }) => [hash, at]));
-  return events.filter((event) =>
-    named.get(event)?.some((hash) => event.at <= (erasedAt.get(hash) ?? Number.NEGATIVE_INFINITY)),
-  );
+  return hashed.map((group) => Math.max(...group.map((hash) => erasedAt.get(hash) ?? Number.NEGATIVE_INFINITY)));
 }
 
 function namedIn(event: ContactEvent): Hashed[] {

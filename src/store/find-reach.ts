@@ -1,8 +1,15 @@
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 export interface Reach {
   addresses: string[];
   uids: string[];
+}
+
+/** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
+export class ReachGrew extends Error {
+  /** SQLSTATE of a serialisation failure: the same kind of chance. */
+  readonly code = '40001';
 }
 
 /**
@@ -15,12 +22,12 @@ export async function findReach(db: Queries, seeds: Reach & { tokens: string[] }
     target AS (
       SELECT coalesce(c.merged_into, c.id) AS id
       FROM basket_token t JOIN contact c ON c.id = t.contact_id
-      WHERE t.token = ANY (${seeds.tokens}::uuid[])
+      WHERE t.token = ANY (${arrayLiteral(seeds.tokens)}::uuid[])
     ),
     reach (kind, key) AS (
       (
-        SELECT 'address', key COLLATE "C" FROM unnest(${seeds.addresses}::text[]) AS key
-        UNION SELECT 'account', key COLLATE "C" FROM unnest(${seeds.uids}::text[]) AS key
+        SELECT 'address', key COLLATE "C" FROM unnest(${arrayLiteral(seeds.addresses)}::text[]) AS key
+        UNION SELECT 'account', key COLLATE "C" FROM unnest(${arrayLiteral(seeds.uids)}::text[]) AS key
         UNION SELECT 'address', address FROM email_address JOIN target ON contact_id = target.id
         UNION SELECT 'account', uid FROM account JOIN target ON contact_id = target.id
       )

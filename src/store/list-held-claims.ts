@@ -44,6 +44,22 @@ export function listHeldClaims(
     ORDER BY held.address, held.uid`;
 }
 
+/** All of them, page by page; whatever is released or held meanwhile, none comes twice. */
+export async function* heldPages(
+  db: Queries,
+  filter: HeldFilter,
+  { size, limit = Number.POSITIVE_INFINITY }: { size: number; limit?: number },
+): AsyncIterable<HeldClaims[]> {
+  let [after, left]: [HeldClaims | undefined, number] = [undefined, limit];
+  while (left > 0) {
+    const page: HeldClaims[] = await listHeldClaims(db, { ...filter, after, limit: Math.min(size, left) });
+    if (page.length === 0) return;
+    yield page;
+    after = page.at(-1);
+    left -= page.length;
+  }
+}
+
 /** How many pairs of address and account have held claims. */
 export async function countHeldClaims(db: Queries, { uid, address }: HeldFilter): Promise<number> {
   const [row] = await db.$queryRaw<{ pairs: number }[]>`

@@ -1,4 +1,5 @@
 import type { Choice } from '../contacts/facts';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import type { Reach } from './find-reach';
 
@@ -10,7 +11,7 @@ export async function loadChoices(db: Queries, { addresses, uids }: Reach): Prom
     SELECT origin_kind::text, origin, newsletter, (extract(epoch FROM at) * 1000)::float8 AS at, act::text, proven,
       source, lang, format, reason
     FROM choice
-    WHERE (origin_kind = 'address' AND origin = ANY (${addresses}::text[]))
-       OR (origin_kind = 'account' AND origin = ANY (${uids}::text[]))`;
+    WHERE (origin_kind = 'address' AND origin = ANY (${arrayLiteral(addresses)}::text[]))
+       OR (origin_kind = 'account' AND origin = ANY (${arrayLiteral(uids)}::text[]))`;
   return rows.map(({ origin, origin_kind, ...choice }) => ({ ...choice, origin: { kind: origin_kind, key: origin } }));
 }

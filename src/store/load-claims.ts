@@ -1,4 +1,5 @@
 import type { Claim } from '../contacts/facts';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import type { Reach } from './find-reach';
 
@@ -6,9 +7,9 @@ import type { Reach } from './find-reach';
 export async function loadClaims(db: Queries, { addresses, uids }: Reach): Promise<Claim[]> {
   const rows = await db.$queryRaw<(Omit<Claim, 'eventId'> & { event_id: string })[]>`
     SELECT address, uid, (extract(epoch FROM at) * 1000)::float8 AS at, standing::text, event, event_id
-    FROM address_claim WHERE address = ANY (${addresses}::text[])
+    FROM address_claim WHERE address = ANY (${arrayLiteral(addresses)}::text[])
     UNION
     SELECT address, uid, (extract(epoch FROM at) * 1000)::float8, standing::text, event, event_id
-    FROM address_claim WHERE uid = ANY (${uids}::text[])`;
+    FROM address_claim WHERE uid = ANY (${arrayLiteral(uids)}::text[])`;
   return rows.map(({ event_id, ...claim }) => ({ ...claim, eventId: event_id }));
 }

@@ -1,4 +1,5 @@
 import type { ContactState } from '../contacts/directory';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 export interface ContactRow {
@@ -14,7 +15,7 @@ export function loadContacts(db: Queries, ids: readonly string[]): Promise<Conta
   return db.$queryRaw<ContactRow[]>`
     SELECT c.id, c.state::text, c.merged_into, c.version, t.token
     FROM contact c LEFT JOIN basket_token t ON t.contact_id = c.id AND t.state = 'live'
-    WHERE c.id = ANY (${ids}::uuid[])`;
+    WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[])`;
 }
 
 /** The contact that has what a token's contact had, for each token that was ever issued: one look-up at any depth. */
@@ -25,5 +26,5 @@ export function resolveTokens(
   return db.$queryRaw<{ token: string; contact_id: string }[]>`
     SELECT t.token, coalesce(c.merged_into, c.id) AS contact_id
     FROM basket_token t JOIN contact c ON c.id = t.contact_id
-    WHERE t.token = ANY (${tokens}::uuid[])`;
+    WHERE t.token = ANY (${arrayLiteral(tokens)}::uuid[])`;
 }

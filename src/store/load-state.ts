@@ -4,22 +4,14 @@ import { Directory, type Ids } from '../contacts/directory';
 import type { ContactEvent } from '../contacts/event';
 import { Facts } from '../contacts/facts';
 import { namedAddress, newsOf } from '../contacts/record';
-import { accountFactsOf } from './account-rows';
-import { addressFactsOf } from './address-rows';
 import type { Queries } from './database';
-import { findReach, type Reach } from './find-reach';
+import { findReach, type Reach, ReachGrew } from './find-reach';
 import { loadBlocks } from './load-blocks';
 import { loadClaims } from './load-claims';
 import { loadContacts, resolveTokens } from './load-contacts';
 import { loadUndo } from './load-undo';
 import { lockAccounts } from './lock-accounts';
 import { lockAddresses } from './lock-addresses';
-
-/** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
-export class ReachGrew extends Error {
-  /** SQLSTATE of a serialisation failure: the same kind of chance. */
-  readonly code = '40001';
-}
 
 /** What an event says, or what a person decides. */
 export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
@@ -62,16 +54,16 @@ export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): 
     facts: new Facts(),
     directory: new Directory(ids),
     rows: {
-      address: new Map(addresses.rows.map((row) => [row.address, row.contact_id])),
-      account: new Map(accounts.rows.map((row) => [row.uid, row.contact_id])),
+      address: new Map(addresses.rows.map(({ facts, contactId }) => [facts.address, contactId])),
+      account: new Map(accounts.rows.map(({ facts, contactId }) => [facts.uid, contactId])),
     },
     fresh: { address: addresses.fresh, account: accounts.fresh },
   };
   // A row that was there is there no more: its person was erased in the meantime.
   if ([...news.addresses.keys()].some((address) => !state.rows.address.has(address))) throw new ReachGrew();
   if ([...news.accounts.keys()].some((uid) => !state.rows.account.has(uid))) throw new ReachGrew();
-  for (const row of addresses.rows) state.facts.learnAddress(addressFactsOf(row));
-  for (const row of accounts.rows) state.facts.learnAccount(accountFactsOf(row));
+  for (const { facts } of addresses.rows) state.facts.learnAddress(facts);
+  for (const { facts } of accounts.rows) state.facts.learnAccount(facts);
   const { contacts, ...completed } = await completeUndos(tx, steps);
   if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts });
   // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
@@ -80,7 +72,8 @@ export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): 
   return { ...state, ...completed };
 }
 
-async function loadClaimsAndContacts(
+/** All claims that decide of what is locked, and the contacts. */
+export async function loadClaimsAndContacts(
   tx: Queries,
   state: State,
   reach: Reach,
@@ -116,7 +109,7 @@ interface Place {
 }
 
 /** Which contact each address and account hangs on; those that are new hang on none yet. */
-function placesIn({ rows, fresh }: State): Place[] {
+export function placesIn({ rows, fresh }: State): Place[] {
   return (['address', 'account'] as const).flatMap((kind) =>
     [...rows[kind]].flatMap(([key, contactId]) =>
       contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },

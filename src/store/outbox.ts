@@ -1,4 +1,5 @@
 import type { Trace } from '../contacts/event';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 export interface OutboxMessage {
@@ -18,9 +19,9 @@ export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[
     INSERT INTO outbox (message_id, contact_id, type, body, traceparent, tracestate)
     SELECT message_id, contact_id, type, body::json, traceparent, tracestate
     FROM unnest(
-      ${messages.map(({ messageId }) => messageId)}::uuid[], ${messages.map(({ contactId }) => contactId)}::uuid[],
-      ${messages.map(({ type }) => type)}::text[], ${messages.map(({ body }) => JSON.stringify(body))}::text[],
-      ${messages.map(({ trace }) => trace?.parent ?? null)}::text[], ${messages.map(({ trace }) => trace?.state ?? null)}::text[]
+      ${arrayLiteral(messages.map(({ messageId }) => messageId))}::uuid[], ${arrayLiteral(messages.map(({ contactId }) => contactId))}::uuid[],
+      ${arrayLiteral(messages.map(({ type }) => type))}::text[], ${arrayLiteral(messages.map(({ body }) => JSON.stringify(body)))}::text[],
+      ${arrayLiteral(messages.map(({ trace }) => trace?.parent ?? null))}::text[], ${arrayLiteral(messages.map(({ trace }) => trace?.state ?? null))}::text[]
     ) WITH ORDINALITY AS x (message_id, contact_id, type, body, traceparent, tracestate, nr)
     ORDER BY nr`;
 }

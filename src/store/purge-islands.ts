@@ -1,8 +1,6 @@
 import type { Time } from '../contacts/event';
 import { Facts } from '../contacts/facts';
 import { forgettableIslands } from '../contacts/purge';
-import { accountFactsOf } from './account-rows';
-import { addressFactsOf } from './address-rows';
 import type { Queries, Transaction } from './database';
 import { findReach } from './find-reach';
 import { loadChoices } from './load-choices';
@@ -25,8 +23,8 @@ export async function purgeIslands(tx: Transaction, page: Page, before: Time): P
   const addresses = await lockAddresses(tx, [], reach.addresses);
   const accounts = await lockAccounts(tx, [], reach.uids);
   const facts = new Facts();
-  for (const row of addresses.rows) facts.learnAddress(addressFactsOf(row));
-  for (const row of accounts.rows) facts.learnAccount(accountFactsOf(row));
+  for (const row of addresses.rows) facts.learnAddress(row.facts);
+  for (const row of accounts.rows) facts.learnAccount(row.facts);
   for (const claim of await loadClaims(tx, reach)) facts.learnClaim(claim);
   for (const choice of await loadChoices(tx, reach)) facts.learnChoice(choice);
   for (const merge of await loadUndone(tx, reach.uids)) facts.learnUndone(merge);
@@ -34,7 +32,7 @@ export async function purgeIslands(tx: Transaction, page: Page, before: Time): P
   const islands = forgettableIslands(facts, before).filter(({ uids: [first = ''] }) => candidates.includes(first));
   const dropped = new Set(islands.flatMap((island) => island.addresses));
   const uids = islands.flatMap((island) => island.uids);
-  const contacts = addresses.rows.flatMap((row) => (dropped.has(row.address) ? row.contact_id : []));
+  const contacts = addresses.rows.flatMap((row) => (dropped.has(row.facts.address) ? row.contactId : []));
   return forget(tx, { addresses: [...dropped], uids, contacts: [...new Set(contacts)] });
 }
 

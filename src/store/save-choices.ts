@@ -1,4 +1,5 @@
 import type { Choice, Origin } from '../contacts/facts';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 /**
@@ -14,11 +15,11 @@ export async function saveChoices(tx: Queries, choices: readonly Choice[]): Prom
     INSERT INTO choice AS known (origin_kind, origin, newsletter, at, act, proven, source, lang, format, reason)
     SELECT origin_kind::origin_kind, origin, newsletter, to_timestamp(at / 1000), act::act, proven, source, lang, format, reason
     FROM unnest(
-      ${column(({ origin }) => origin.kind)}::text[], ${column(({ origin }) => origin.key)}::text[],
-      ${column(({ newsletter }) => newsletter)}::text[], ${column(({ at }) => at)}::float8[],
-      ${column(({ act }) => act)}::text[], ${column(({ proven }) => proven)}::boolean[],
-      ${column(({ source }) => source)}::text[], ${column(({ lang }) => lang)}::text[],
-      ${column(({ format }) => format)}::text[], ${column(({ reason }) => reason)}::text[]
+      ${arrayLiteral(column(({ origin }) => origin.kind))}::text[], ${arrayLiteral(column(({ origin }) => origin.key))}::text[],
+      ${arrayLiteral(column(({ newsletter }) => newsletter))}::text[], ${arrayLiteral(column(({ at }) => at))}::float8[],
+      ${arrayLiteral(column(({ act }) => act))}::text[], ${arrayLiteral(column(({ proven }) => proven))}::boolean[],
+      ${arrayLiteral(column(({ source }) => source))}::text[], ${arrayLiteral(column(({ lang }) => lang))}::text[],
+      ${arrayLiteral(column(({ format }) => format))}::text[], ${arrayLiteral(column(({ reason }) => reason))}::text[]
     ) AS x (origin_kind, origin, newsletter, at, act, proven, source, lang, format, reason)
     ON CONFLICT (origin, origin_kind, newsletter, at) DO UPDATE SET
       act = excluded.act,

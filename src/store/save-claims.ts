@@ -1,4 +1,5 @@
 import type { Claim } from '../contacts/facts';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 /** Adds claims that were not known. */
@@ -8,9 +9,9 @@ export async function saveClaims(tx: Queries, claims: readonly Claim[]): Promise
     INSERT INTO address_claim (address, uid, at, standing, event, event_id)
     SELECT address, uid, to_timestamp(at / 1000), standing::standing, event, event_id
     FROM unnest(
-      ${claims.map(({ address }) => address)}::text[], ${claims.map(({ uid }) => uid)}::text[],
-      ${claims.map(({ at }) => at)}::float8[], ${claims.map(({ standing }) => standing)}::text[],
-      ${claims.map(({ event }) => event)}::text[], ${claims.map(({ eventId }) => eventId)}::text[]
+      ${arrayLiteral(claims.map(({ address }) => address))}::text[], ${arrayLiteral(claims.map(({ uid }) => uid))}::text[],
+      ${arrayLiteral(claims.map(({ at }) => at))}::float8[], ${arrayLiteral(claims.map(({ standing }) => standing))}::text[],
+      ${arrayLiteral(claims.map(({ event }) => event))}::text[], ${arrayLiteral(claims.map(({ eventId }) => eventId))}::text[]
     ) AS x (address, uid, at, standing, event, event_id)`;
 }
 
@@ -20,8 +21,8 @@ export async function saveStandings(tx: Queries, claims: readonly Claim[]): Prom
   await tx.$executeRaw`
     UPDATE address_claim AS known SET standing = x.standing::standing
     FROM unnest(
-      ${claims.map(({ address }) => address)}::text[], ${claims.map(({ uid }) => uid)}::text[],
-      ${claims.map(({ at }) => at)}::float8[], ${claims.map(({ standing }) => standing)}::text[]
+      ${arrayLiteral(claims.map(({ address }) => address))}::text[], ${arrayLiteral(claims.map(({ uid }) => uid))}::text[],
+      ${arrayLiteral(claims.map(({ at }) => at))}::float8[], ${arrayLiteral(claims.map(({ standing }) => standing))}::text[]
     ) AS x (address, uid, at, standing)
     WHERE known.address = x.address AND known.uid = x.uid AND known.at = to_timestamp(x.at / 1000)`;
 }

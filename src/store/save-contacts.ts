@@ -1,4 +1,5 @@
 import type { Changes } from '../contacts/changes';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
 /**
@@ -14,12 +15,12 @@ export async function saveContacts(
 ): Promise<void> {
   if (created.length > 0) {
     await tx.$executeRaw`
-      INSERT INTO contact (id, state, merged_into)
-      SELECT id, state::contact_state, merged_into
+      INSERT INTO contact (id, state, merged_into, created_at)
+      SELECT id, state::contact_state, merged_into, coalesce(to_timestamp(created_at / 1000), now())
       FROM unnest(
-        ${created.map(({ id }) => id)}::uuid[], ${created.map(({ state }) => state)}::text[],
-        ${created.map(({ mergedInto }) => mergedInto)}::uuid[]
-      ) AS x (id, state, merged_into)`;
+        ${arrayLiteral(created.map(({ id }) => id))}::uuid[], ${arrayLiteral(created.map(({ state }) => state))}::text[],
+        ${arrayLiteral(created.map(({ mergedInto }) => mergedInto))}::uuid[], ${arrayLiteral(created.map(({ createdAt }) => createdAt))}::float8[]
+      ) AS x (id, state, merged_into, created_at)`;
   }
   const counted = new Set([...created, ...changed].map(({ id }) => id));
   const others = [...new Set(touched)].filter((id) => !counted.has(id));
@@ -30,8 +31,8 @@ export async function saveContacts(
         SELECT c.id, coalesce(x.state::contact_state, c.state) AS state,
           CASE WHEN x.state IS NULL THEN c.merged_into ELSE x.merged_into END AS merged_into
         FROM unnest(
-          ${[...changed.map(({ id }) => id), ...others]}::uuid[], ${keep(changed.map(({ state }) => state))}::text[],
-          ${keep(changed.map(({ mergedInto }) => mergedInto))}::uuid[]
+          ${arrayLiteral([...changed.map(({ id }) => id), ...others])}::uuid[], ${arrayLiteral(keep(changed.map(({ state }) => state)))}::text[],
+          ${arrayLiteral(keep(changed.map(({ mergedInto }) => mergedInto)))}::uuid[]
         ) AS x (id, state, merged_into) JOIN contact c ON c.id = x.id
         ORDER BY c.id FOR NO KEY UPDATE OF c
       )
@@ -42,7 +43,7 @@ export async function saveContacts(
   if (ended.length > 0) {
     await tx.$executeRaw`
       UPDATE contact AS known SET merged_into = x.root
-      FROM unnest(${ended.map(({ id }) => id)}::uuid[], ${ended.map(({ mergedInto }) => mergedInto)}::uuid[]) AS x (id, root)
+      FROM unnest(${arrayLiteral(ended.map(({ id }) => id))}::uuid[], ${arrayLiteral(ended.map(({ mergedInto }) => mergedInto))}::uuid[]) AS x (id, root)
       WHERE known.merged_into = x.id`;
   }
 }

@@ -9,9 +9,10 @@ import type { TokenPolicy } from '../contacts/tokens';
 import { notificationOf } from '../events/notification';
 import { type Database, inTransaction, type Transaction } from '../store/database';
 import { findErased } from '../store/find-erased';
+import { ReachGrew } from '../store/find-reach';
 import { ids } from '../store/ids';
 import { loadChoices } from '../store/load-choices';
-import { isEvent, loadState, ReachGrew, type Step } from '../store/load-state';
+import { isEvent, loadState, type Step } from '../store/load-state';
 import { loadUndone } from '../store/load-undone';
 import { addToOutbox } from '../store/outbox';
 import { saveChanges } from '../store/save-changes';
@@ -37,6 +38,8 @@ export interface ApplyOptions {
   erasureKey?: string | null;
   /** For a try that is not to wait long for rows that others hold. */
   lockTimeoutMs?: number;
+  /** False: nothing goes to the outbox, and merges are in the ledger as not announced. */
+  announce?: boolean;
   /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
   dryRun?: boolean;
   /** Told of the stages, each as it ends. */
@@ -101,7 +104,7 @@ class NamesErased extends Error {
 async function apply(
   tx: Transaction,
   steps: readonly Step[],
-  { tokenPolicy, observes, erasureKey, dryRun = false, watch }: ApplyOptions,
+  { tokenPolicy, observes, erasureKey, announce = true, dryRun = false, watch }: ApplyOptions,
 ): Promise<Attempted> {
   watch?.lap('begin');
   const { facts, directory, steps: known, alreadyUndone, ...before } = await loadState(tx, steps, ids);
@@ -120,14 +123,18 @@ async function apply(
     for (const choice of await loadChoices(tx, concerned)) facts.learnChoice(choice);
     for (const merge of await loadUndone(tx, concerned.uids)) facts.learnUndone(merge);
   }
-  const sides = changes.merges.map((plan) => sidesOf(plan, directory, facts));
+  const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
+  const sides = plans.map((plan) => sidesOf(plan, directory, facts));
   const merges = sides.map((merge) => ({ ...merge.plan, explanation: explainMerge(merge, facts) }));
   await saveMerges(tx, merges);
-  const now = Date.now();
-  await addToOutbox(
-    tx,
-    noticesOf(changes, sides, directory, facts).map((notice) => notificationOf(notice, now, ids.merge)),
-  );
+  if (announce) {
+    const now = Date.now();
+    const notices = noticesOf(changes, sides, directory, facts);
+    await addToOutbox(
+      tx,
+      notices.map((notice) => notificationOf(notice, now, ids.merge)),
+    );
+  }
   const applied = { ...changes, merges, refusal, before };
   if (dryRun) throw new RolledBack(applied);
   watch?.lap('save');

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { run } from '../../src/cli/run';
 import type { ContactEvent } from '../../src/contacts/event';
 import { applyBatch } from '../../src/workers/apply-batch';
+import { crashesOf } from '../helpers/crashes';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../helpers/events';
 import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../helpers/stored';
@@ -127,6 +128,8 @@ describe('collisions list', () => {
     const lines = await json('list');
     expect([lines.length, lines.filter(({ plan }) => plan !== null).length]).toEqual([230, 10]);
     expect(new Set(lines.map(({ address }) => address)).size).toBe(230);
+    const { out } = await collisions('list', '--limit', '3');
+    expect([out.match(/claimed by/g)?.length, out]).toEqual([3, expect.stringContaining('\n230 pairs of address and')]);
   });
 });
 
@@ -157,7 +160,7 @@ describe('collisions resolve', () => {
   it('releases one account’s, or one pair', async () => {
     await observe(...COLLISIONS, acct('u', 'c', 6));
     const [summary] = await json('resolve', uidOf('u').toUpperCase(), ' B@mail.test ');
-    expect(summary).toEqual({ released: 1, merged: 1, moved: 0, nothing: 0, dry_run: false });
+    expect(summary).toEqual({ released: 1, merged: 1, moved: 0, nothing: 0, failed: {}, dry_run: false });
     expect(await heldLeft()).toBe(3);
     expect(await json('resolve', uidOf('w'))).toMatchObject([{ released: 1, moved: 1 }]);
     expect(await brokenPromises(data)).toEqual([]);
@@ -180,29 +183,111 @@ describe('collisions resolve', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('works in transactions of at most 100 pairs, shows its progress to a person, and can be cut off', async () => {
-    const many = Array.from({ length: 250 }, (_, i) => i);
-    await applyBatch(
+  const MANY = Array.from({ length: 250 }, (_, i) => i);
+  const observeMany = () =>
+    applyBatch(
       data.db,
-      many.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
+      MANY.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
       { ...DEFAULTS, observes: () => true },
     );
+  /** From so many merges on, every further one fails. */
+  const failingAfter = async (merges: number, work: () => Promise<void>): Promise<void> => {
+    await data.sql(`
+      CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT count(*) FROM merge) > ${merges} THEN RAISE 'cut off, and this is secret'; END IF; RETURN NULL; END $$;
+      CREATE TRIGGER cut AFTER INSERT ON merge FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
+    try {
+      await work();
+    } finally {
+      await data.sql('DROP TRIGGER cut ON merge; DROP FUNCTION cut');
+    }
+  };
+
+  it('works in transactions of some pairs, and shows its progress, the rate and the time left to a person', async () => {
+    await observeMany();
     expect(await json('resolve', '--limit', '20')).toMatchObject([{ released: 20, merged: 20 }]);
     const page = (isTTY: boolean) =>
       Object.assign(new EventEmitter(), { isTTY, texts: [] as string[], write: (text: string) => Boolean(text) });
     const [stdout, stderr] = [page(true), page(true)];
     stderr.write = (text) => stderr.texts.push(text) > 0;
-    // The second transaction fails; the first is kept.
-    await data.sql(`
-      CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF (SELECT count(*) FROM merge) > 130 THEN RAISE 'cut off'; END IF; RETURN NULL; END $$;
-      CREATE TRIGGER cut AFTER INSERT ON merge FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
-    expect(await run(['collisions', 'resolve'], { env: { DATABASE_URL: data.url }, stdout, stderr })).toBe(1);
-    await data.sql('DROP TRIGGER cut ON merge');
-    expect(stderr.texts[0]).toBe('\r\u001b[K100 of 230 pairs released');
-    expect(await heldLeft()).toBe(130);
-    expect(await json('resolve')).toMatchObject([{ released: 130, merged: 130 }]);
+    const args = ['collisions', 'resolve', '--batch-size', '100'];
+    expect(await run(args, { env: { DATABASE_URL: data.url }, stdout, stderr })).toBe(0);
+    expect(stderr.texts[0]).toMatch(/(?:100|130|200|230) of 230 pairs released, \d+ %, [\d,]+\/s, \d+ s left$/);
+    expect(await heldLeft()).toBe(0);
     expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('finds out the pairs that fail, gives up when they are too many, and goes on where it was', async () => {
+    await observeMany();
+    await failingAfter(245, async () => {
+      const { code, out, err } = await collisions('resolve', '--batch-size', '40');
+      expect([code, err]).toEqual([1, '']);
+      expect(out).toBe(
+        '245 pairs of address and account released: 245 merged, 0 moved, 0 took nothing.\n' +
+          '5 pairs failed (5 with P0001): as before, and still held.\n',
+      );
+      const again = await collisions('resolve', '--max-errors', '3');
+      expect(again).toMatchObject({ code: 1, out: '' });
+      expect(again.err).toBe(
+        'onecontact: Too many errors (more than 3), given up. 4 pairs failed (4 with P0001): as before, and still held.\n',
+      );
+    });
+    expect(await heldLeft()).toBe(5);
+    expect(await json('resolve')).toMatchObject([{ released: 5, merged: 5, failed: {} }]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('announces nothing when it is told not to, and the ledger says so', async () => {
+    await observe(...COLLISIONS);
+    await data.sql('DELETE FROM outbox');
+    expect(await json('resolve', '--no-announce')).toMatchObject([{ released: 3 }]);
+    expect(await data.sql('SELECT FROM outbox')).toEqual([]);
+    expect(await data.sql('SELECT announced FROM merge')).toEqual([{ announced: false }, { announced: false }]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('keeps to a rate', async () => {
+    await observeMany();
+    const began = performance.now();
+    expect(await json('resolve', '--rate', '50', '--limit', '100')).toMatchObject([{ released: 100 }]);
+    expect(performance.now() - began).toBeGreaterThan(1_000);
+  });
+
+  it('killed at any statement, and run again, ends in the same', async () => {
+    // Each another person's: what is told of one person depends on how the transactions are cut.
+    const people = ['p', 'q', 'r', 's'];
+    await observe(...people.flatMap((u) => [acct(u, u, 1), signup(`${u}2`, ['x'], 2), acct(u, `${u}2`, 3)]));
+    await observe(acct('v', 'c', 1), acct('w', 'd', 1), acct('w', 'c', 5));
+    const work = async (_: unknown, url: string): Promise<void> => {
+      const args = ['collisions', 'resolve', '--batch-size', '2', '--rate', '1000'];
+      const { code } = await onecontact(args, { DATABASE_URL: url });
+      if (code !== 0) throw new Error('killed');
+    };
+    let between = 0;
+    for await (const { left } of crashesOf(data, work, { atomic: false })) {
+      if (left === 'after') between += 1;
+      expect(await heldLeft()).toBe(0);
+      expect(await brokenPromises(data)).toEqual([]);
+    }
+    expect(between).toBeGreaterThan(2);
+  }, 240_000);
+
+  it('beside live events on the same people ends as if nothing had been held', async () => {
+    await observeMany();
+    const late = MANY.flatMap((i) => [acct(`m${i}`, `late${i}`, 9), signup(`lone${i}`, ['x'], 9)]);
+    const batches = Array.from({ length: 50 }, (_, i) => late.slice(i * 10, i * 10 + 10));
+    await Promise.all([
+      collisions('resolve', '--batch-size', '20'),
+      collisions('resolve', '--batch-size', '30'),
+      ...batches.map((batch) => applyBatch(data.db, batch, DEFAULTS)),
+    ]);
+    expect([await heldLeft(), await brokenPromises(data)]).toEqual([0, []]);
+    const resolved = await canonicalExportOf(data.db);
+    await empty();
+    await observeMany();
+    await applyBatch(data.db, late, DEFAULTS);
+    await collisions('resolve');
+    expect(await canonicalExportOf(data.db)).toEqual(resolved);
   });
 });
 
@@ -213,6 +298,8 @@ describe('bad input', () => {
     ['resolve', uidOf('u'), 'b@mail.test', 'more'],
     ['resolve', '--limit', '-1'],
     ['resolve', '--limit', '1.5'],
+    ['resolve', '--rate', '0'],
+    ['resolve', '--max-errors', 'few'],
     ['list', 'all'],
     ['nonsense'],
     [],

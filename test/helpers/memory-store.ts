@@ -2,6 +2,7 @@
  * The store's part played in memory, for tests of the pure domain: it keeps rows, builds the state that `decide` is
  * given (all of it: no locks, no look-ups), and applies the changes as the SQL does.
  */
+import { type Admission, admit, type Known, screen } from '../../src/contacts/admit';
 import { canonicalExport } from '../../src/contacts/canonical';
 import type { Changes, State } from '../../src/contacts/changes';
 import type { Command, UndoCommand } from '../../src/contacts/command';
@@ -9,6 +10,7 @@ import { decide } from '../../src/contacts/decide';
 import { type Contact, type ContactState, Directory } from '../../src/contacts/directory';
 import type { ContactEvent } from '../../src/contacts/event';
 import { type AddressFacts, Facts } from '../../src/contacts/facts';
+import type { ImportRecord } from '../../src/contacts/imported';
 import type { MergePlan } from '../../src/contacts/merge';
 import { peopleOf } from '../../src/contacts/ownership';
 import { namedAddress } from '../../src/contacts/record';
@@ -68,6 +70,48 @@ export class MemoryStore {
     return changes;
   }
 
+  /** Records that are moved in, as one batch; then deletions of accounts that were known, as events. */
+  import(records: readonly ImportRecord[]): (Admission | null)[] {
+    const root = (id: string): string | null => {
+      const contact = this.contacts.get(id);
+      return contact?.state === 'live' ? id : (contact?.mergedInto ?? null);
+    };
+    const known: Known = {
+      ids: new Map([...this.contacts.keys()].map((id) => [id, root(id)])),
+      tokens: new Map([...this.tokens].map(([token, row]) => [token, root(row.contactId)])),
+      addresses: new Map(this.addressRows),
+    };
+    const verdicts = screen(records, known);
+    const going = records.filter((_, i) => verdicts[i] === null);
+    const named = going.flatMap(({ id, at, address, account }) => [
+      { kind: 'address' as const, key: address.key, typed: address.typed, id, at },
+      ...(account?.claims.map((claim) => ({ kind: 'address' as const, ...claim.address, id, at: claim.at })) ?? []),
+      ...(account ? [{ kind: 'account' as const, key: account.uid, typed: '', id, at }] : []),
+    ]);
+    const fresh = { address: new Set<string>(), account: new Set<string>() };
+    for (const { kind, key, typed, id, at } of named) {
+      const rows = kind === 'address' ? this.addressRows : this.accountRows;
+      if (rows.has(key)) continue;
+      rows.set(key, id);
+      fresh[kind].add(key);
+      if (kind === 'address') this.facts.learnAddress({ address: key, typed: { value: typed, at }, profile: {} });
+    }
+    for (const { account } of going) {
+      if (!account || !fresh.account.has(account.uid)) continue;
+      const { uid, deletedAt } = account;
+      this.facts.learnAccount({ uid, ...(deletedAt !== undefined && { deletedAt }) });
+    }
+    const state = this.#load([], fresh);
+    const { changes, admissions, deletions } = admit(state, going, known);
+    const before = { contacts: new Map(this.contacts), tokens: new Map(this.tokens) };
+    this.#save(changes);
+    this.#compare(before, changes);
+    this.directory = state.directory;
+    if (deletions.length > 0) this.apply(deletions);
+    const left = [...admissions];
+    return verdicts.map((verdict) => verdict ?? (left.shift() as Admission));
+  }
+
   /** Why an undo would be refused; null when it would not. Changes nothing. */
   look(command: UndoCommand): UndoRefusal | null {
     const copy = new MemoryStore(this.#policy);
@@ -106,8 +150,10 @@ export class MemoryStore {
     };
   }
 
-  #load(steps: readonly (ContactEvent | Command)[]): State {
-    const fresh = { address: new Set<string>(), account: new Set<string>() };
+  #load(
+    steps: readonly (ContactEvent | Command)[],
+    fresh = { address: new Set<string>(), account: new Set<string>() },
+  ): State {
     for (const event of steps) {
       if (event.kind === 'undo' || event.kind === 'release' || event.kind === 'unblock') continue;
       const address = namedAddress(event);
