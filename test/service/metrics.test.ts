@@ -1,8 +1,12 @@
 /** Every metric of ours moves when it should, and all of them are as Prometheus' conventions want them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fastify from 'fastify';
 import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from '../../src/broker/names';
+import { measureRequests } from '../../src/http/measure';
 import { type Service, startService } from '../../src/main';
-import { STAGES } from '../../src/workers/metrics';
+import { makeMetrics, STAGES } from '../../src/workers/metrics';
 import { silent, until, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, optout, signup } from '../helpers/events';
@@ -143,6 +147,22 @@ describe('/metrics', () => {
       const series = new Set(samples.map(({ labels: { le: _, ...rest } }) => JSON.stringify(rest)));
       expect(series.size).toBeLessThan(40);
     }
+  });
+});
+
+describe('docs/operations.md and docs/scaling.md', () => {
+  const docs = ['operations', 'scaling'].map((name) => readFileSync(join(__dirname, `../../docs/${name}.md`), 'utf8'));
+  const names = async (): Promise<string[]> => {
+    const { registry } = makeMetrics();
+    measureRequests(fastify(), registry);
+    return (await registry.getMetricsAsJSON()).map(({ name }) => name);
+  };
+
+  it('name every metric, and none that there is not', async () => {
+    const there = await names();
+    const named = docs.join('').match(/\bonecontact_[a-z_]+/g) ?? [];
+    const bare = named.map((name) => (there.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, '')));
+    expect([...new Set(bare)].sort()).toEqual([...there].sort());
   });
 });
 
