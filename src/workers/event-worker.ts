@@ -135,7 +135,7 @@ export class EventWorker {
     for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
     // First those that need no more: a dead letter that cannot be written now must not hold them back.
     const here = [...outcomes].filter(([, outcome]) => !goesElsewhere(outcome));
-    ackAll(here.map(([delivery, outcome]) => this.#count(delivery, outcome)));
+    this.#settle(here);
     const elsewhere = [...outcomes].filter(([, outcome]) => goesElsewhere(outcome));
     const sent = await Promise.all(
       elsewhere.map(async ([delivery, outcome]) => {
@@ -144,7 +144,7 @@ export class EventWorker {
         return (await this.#forward(delivery, outcome, log)) ? [[delivery, outcome] as const] : [];
       }),
     );
-    ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
+    this.#settle(sent.flat());
     watch.lap('settle');
     metrics.batchMessages.observe({ queue }, deliveries.length);
     if (applied) observeLag(metrics, queue, deliveries, events);
@@ -181,11 +181,19 @@ export class EventWorker {
     if (away) metrics.pauses.inc({ queue, reason });
   }
 
-  #count(delivery: Delivery, outcome: Outcome): Delivery {
+  /** Acknowledges, and counts: once for all that are alike, because a counter costs more than most of a message's way. */
+  #settle(settled: readonly (readonly [Delivery, Outcome])[]): void {
     const { queue, metrics } = this.#options;
-    const type = 'type' in outcome ? outcome.type : outcome.kind === 'dead' ? outcome.reason : outcome.error;
-    metrics.messages.inc({ queue, type, outcome: outcome.kind });
-    return delivery;
+    const alike = new Map<string, { type: string; outcome: string; count: number }>();
+    for (const [, outcome] of settled) {
+      const type = 'type' in outcome ? outcome.type : outcome.kind === 'dead' ? outcome.reason : outcome.error;
+      const key = `${outcome.kind} ${type}`;
+      const seen = alike.get(key);
+      if (seen) seen.count += 1;
+      else alike.set(key, { type, outcome: outcome.kind, count: 1 });
+    }
+    for (const { count, ...labels } of alike.values()) metrics.messages.inc({ queue, ...labels }, count);
+    ackAll(settled.map(([delivery]) => delivery));
   }
 
   /**
