@@ -4,7 +4,7 @@ import { openConnection } from './broker/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './broker/names';
 import { Publisher } from './broker/publisher';
 import { declareTopology } from './broker/topology';
-import type { ServiceConfig } from './config';
+import { isLoopback, type ServiceConfig } from './config';
 import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { OperatorError } from './operator-error';
@@ -13,6 +13,7 @@ import { requireErasureKey, serviceSession } from './store/erasure-key';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
 import { makeMetrics } from './workers/metrics';
+import { observeConnection, observeOutbox, observeProcess } from './workers/observe-service';
 import { Relay } from './workers/relay';
 import { observer } from './workers/rollout';
 import { Turns } from './workers/turns';
@@ -56,9 +57,13 @@ export async function startService(
     await requireErasureKey(db, config.erasureKey);
     await declareTopology({ url: config.amqpUrl, log });
     const metrics = makeMetrics();
+    const version = readVersion();
+    observeProcess(metrics, version);
+    observeOutbox(metrics, db);
     const publishing = await openConnection({ url: config.amqpUrl, name: 'onecontact publisher', log });
     closing.push(() => publishing.close());
     await publishing.ready();
+    observeConnection(metrics, 'publisher', publishing);
     const publisher = new Publisher({ connection: publishing, log });
     closing.push(() => publisher.close());
     const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
@@ -67,6 +72,7 @@ export async function startService(
     const consuming = await openConnection({ url: config.amqpUrl, name: 'onecontact consumer', log });
     closing.push(() => consuming.close());
     await consuming.ready();
+    observeConnection(metrics, 'consumer', consuming);
     const workers = [
       { source: 'fxa' as const, queue: FXA_QUEUE },
       { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
@@ -101,6 +107,11 @@ export async function startService(
     let url: string | null = null;
     if (runs('http')) {
       const { apiKey, httpHost: host, httpPort: port } = config;
+      if (apiKey === null && !isLoopback(host)) {
+        throw new OperatorError(
+          `HTTP would let everybody at ${host} read contacts: set API_KEY, or a loopback HTTP_HOST.`,
+        );
+      }
       const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
       const health = { database, broker };
@@ -109,7 +120,7 @@ export async function startService(
         log,
         apiKey,
         health,
-        version: readVersion(),
+        version,
         metrics: metrics.registry,
       });
       closing.push(() => server.close());

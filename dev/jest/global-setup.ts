@@ -8,6 +8,7 @@ export default async function globalSetup(): Promise<void> {
   if (process.env.ONECONTACT_SERVICES === 'none') return; // for tests that need neither
   const services = await startServices({ log: (line) => process.stderr.write(`${line}\n`) });
   const urls = { TEST_AMQP_URL: services.amqpUrl, TEST_DATABASE_URL: services.databaseUrl };
+  process.env.ONECONTACT_TEST_FROM = Object.values(services.from).join(); // for tests that start servers of their own
   // In watch mode this runs again and again: what the user has not set is taken away again at the end.
   const ours = VARIABLES.filter((variable) => !process.env[variable]);
   Object.assign(process.env, urls);

@@ -21,11 +21,13 @@ import { installedPostgres, installedRabbit } from './installed';
 import { resolve } from './resolve';
 import { runPostgres } from './run-postgres';
 import { runRabbit } from './run-rabbitmq';
-import type { Context, Kind } from './types';
+import type { Certificate, Context, Kind } from './types';
 
 export interface Services {
   amqpUrl: string;
   databaseUrl: string;
+  /** Where the broker speaks TLS, with `tls`; the database then does so at its usual port. */
+  amqpsUrl?: string;
   /** Where each comes from: "url", "docker", "local" or "fetch". */
   from: { broker: string; database: string };
   stop(): Promise<void>;
@@ -38,6 +40,8 @@ export interface ServicesOptions {
   durable?: boolean;
   /** Settings of the database besides, such as `shared_buffers=1GB`; not for a database of the user's own. */
   settings?: readonly string[];
+  /** Have both servers speak TLS besides, with this certificate. Only with the sources `local` and `fetch`. */
+  tls?: Certificate;
 }
 
 const BROKER: Kind = {
@@ -46,8 +50,8 @@ const BROKER: Kind = {
   sources: {
     url: givenBroker,
     docker: dockerBroker,
-    local: async (context) => runRabbit(await installedRabbit(context)),
-    fetch: async (context) => runRabbit(await fetchRabbit(context)),
+    local: async (context) => runRabbit(await installedRabbit(context), context),
+    fetch: async (context) => runRabbit(await fetchRabbit(context), context),
   },
 };
 
@@ -69,6 +73,7 @@ export async function startServices(options: ServicesOptions): Promise<Services>
     return {
       amqpUrl: broker.value.url,
       databaseUrl: database.value.url,
+      ...(broker.value.tlsUrl && { amqpsUrl: broker.value.tlsUrl }),
       from: { broker: broker.value.source, database: database.value.source },
       stop: async () => void (await Promise.all([broker.value.stop(), database.value.stop()])),
     };

@@ -19,15 +19,25 @@ export async function runPostgres(bin: string, context: Context): Promise<Servic
   const copies = (await canEnter(bin, owner)) ? [] : [{ from: home, to: join(folder, 'server') }];
   const programs = copies.length > 0 ? join(folder, 'server', 'bin') : bin;
   const password = randomBytes(16).toString('hex');
+  const { tls } = context;
+  // Paths are relative to the data folder.
+  const settings = [
+    ...(context.settings ?? []),
+    ...(tls ? ['ssl=on', 'ssl_cert_file=../server.pem', 'ssl_key_file=../server.key'] : []),
+  ];
 
   return onFreePorts(1, async ([port]) => {
     const { output, stop } = await keep({
       folder,
       ...(owner && { owner }),
       directories: [],
-      files: [{ path: join(folder, 'password'), content: password }],
+      files: [
+        { path: join(folder, 'password'), content: password },
+        ...(tls ? [{ path: join(folder, 'server.pem'), content: tls.certificate }] : []),
+        ...(tls ? [{ path: join(folder, 'server.key'), content: tls.key }] : []),
+      ],
       copies,
-      steps: steps(programs, folder, port!, context.durable, context.settings),
+      steps: steps(programs, folder, port!, context.durable, settings),
     } satisfies Job);
     return {
       url: `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`,

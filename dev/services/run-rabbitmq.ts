@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { keep, type Step } from './keep';
 import { onFreePorts } from './ports';
-import type { Service } from './types';
+import type { Context, Service } from './types';
 
 export interface RabbitPrograms {
   /** The start script itself, not Debian's wrapper in /usr/sbin, which wants root. */
@@ -22,12 +22,12 @@ const USER = 'onecontact';
  * Erlang nodes find each other through `epmd`, a daemon that the first node starts and that stays for ever. Ours is a
  * process of its own on a port of its own, in the keeper's hands like the broker.
  */
-export async function runRabbit(programs: RabbitPrograms): Promise<Service> {
+export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context, 'tls'> = {}): Promise<Service> {
   const folder = join(tmpdir(), `onecontact-rabbitmq-${randomBytes(6).toString('hex')}`);
   const password = randomBytes(16).toString('hex');
   const at = (name: string): string => join(folder, name);
 
-  return onFreePorts(3, async ([port, distributionPort, epmdPort]) => {
+  return onFreePorts(4, async ([port, distributionPort, epmdPort, tlsPort]) => {
     const env = {
       ...environment(programs.path, at),
       RABBITMQ_NODENAME: `onecontact-${port}@localhost`,
@@ -45,19 +45,35 @@ export async function runRabbit(programs: RabbitPrograms): Promise<Service> {
         { path: at('enabled_plugins'), content: '[].\n' },
         {
           path: at('rabbitmq.conf'),
-          content: `listeners.tcp.1 = 127.0.0.1:${port}\nlog.console = true\nlog.file = false\n`,
+          content: [
+            `listeners.tcp.1 = 127.0.0.1:${port}`,
+            'log.console = true',
+            'log.file = false',
+            ...(tls ? tlsSettings(tlsPort as number, at) : []),
+            '',
+          ].join('\n'),
         },
+        ...(tls ? [{ path: at('server.pem'), content: tls.certificate }] : []),
+        ...(tls ? [{ path: at('server.key'), content: tls.key }] : []),
       ],
       copies: [],
       steps: steps(programs, env),
     });
     return {
       url: `amqp://${USER}:${password}@127.0.0.1:${port}`,
+      ...(tls && { tlsUrl: `amqps://${USER}:${password}@127.0.0.1:${tlsPort}` }),
       version: `RabbitMQ ${/Starting RabbitMQ (\S+)/.exec(output)?.[1] ?? ''}`.trim(),
       stop,
     };
   });
 }
+
+const tlsSettings = (port: number, at: (name: string) => string): string[] => [
+  `listeners.ssl.1 = 127.0.0.1:${port}`,
+  `ssl_options.certfile = ${at('server.pem')}`,
+  `ssl_options.keyfile = ${at('server.key')}`,
+  'ssl_options.verify = verify_none', // clients show a password, not a certificate
+];
 
 /** Every path that a node uses by default lies in the system's folders: each is moved into ours. */
 export function environment(path: string, at: (name: string) => string): NodeJS.ProcessEnv {

@@ -10,11 +10,20 @@ export interface Context {
   durable: boolean;
   /** Settings of the database besides, such as `shared_buffers=1GB`. */
   settings?: readonly string[];
+  /** Have both servers speak TLS besides, with this certificate (PEM). Only for private servers: `local` and `fetch`. */
+  tls?: Certificate;
+}
+
+export interface Certificate {
+  certificate: string;
+  key: string;
 }
 
 /** A server that answers. */
 export interface Service {
   url: string;
+  /** Where it speaks TLS, if it was to: the same server. For PostgreSQL the same port. */
+  tlsUrl?: string;
   /** What it is, for people: "RabbitMQ 4.0.5". */
   version: string;
   stop(): Promise<void>;

@@ -1,3 +1,5 @@
+import { tlsProblem } from '../tls-problem';
+
 /**
  * A refusal by the broker that waiting does not cure: wrong credentials, no such vhost, a URL that is none, an existing
  * queue with other arguments. The message is one sentence for an operator and says what to do. It never holds a
@@ -21,7 +23,7 @@ export function describe(error: unknown): { reason: string; code?: number | stri
   return code === undefined ? { reason } : { reason, code };
 }
 
-/** Problems of a certificate: Node's code says so, and only a changed configuration helps. */
+/** A handshake that failed for a certificate, or because nobody there speaks TLS: only a changed configuration helps. */
 const TLS_CODES =
   /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET)|HOSTNAME_MISMATCH)/;
 
@@ -44,7 +46,7 @@ export function refusalOf(error: unknown): BrokerRefusal | undefined {
     );
   }
   if (typeof code === 'string' && TLS_CODES.test(code)) {
-    return new BrokerRefusal(`The broker's certificate is not accepted (${code}): give Node its CA.`, { cause: error });
+    return new BrokerRefusal(tlsProblem('broker', code), { cause: error });
   }
   return undefined;
 }

@@ -3,6 +3,7 @@ import { BrokerRefusal } from '../broker/errors';
 import { readVersion } from '../http/version';
 import { OperatorError } from '../operator-error';
 import { failureOf } from '../store/failure';
+import { isUnusable, whyUnusable } from '../store/unusable';
 import { addCollisions } from './collisions';
 import { addConsent } from './consent';
 import { addDeadLetters } from './dead-letters';
@@ -81,10 +82,9 @@ const NOT_LET_IN = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
-  if (kind === 'down' || NOT_LET_IN.test(code)) {
-    return `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`;
-  }
-  if (kind === 'transient' || kind === 'busy') return `The database could not do it now (${code}): try again.`;
+  if (kind === 'down' || NOT_LET_IN.test(code) || isUnusable(error)) return whyUnusable(error);
+  if (kind === 'transient' || kind === 'busy')
+    return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
   return `Failed (${code}). Where:${frames.join('')}`;
 }

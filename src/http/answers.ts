@@ -5,6 +5,10 @@ const answer = (code: number, desc: string): string => JSON.stringify({ status: 
 export const USER_NOT_FOUND = answer(4, 'User not found');
 export const NO_SUCH_PAGE = answer(5, 'Not found');
 export const NOT_AUTHORISED = answer(7, 'A valid API key is required');
+export const BUSY = answer(99, 'Too busy or the database is away: try again');
 export const FAILED = answer(99, 'Something went wrong here');
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** Of an answer that another moment may change: after so many seconds. */
+export const RETRY_AFTER_SECONDS = '2';

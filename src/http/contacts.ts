@@ -2,15 +2,16 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { Database } from '../store/database';
 import { findContact, type Key } from '../store/find-contact';
 import { findHistory } from '../store/find-history';
-import { JSON_TYPE, NOT_AUTHORISED, USER_NOT_FOUND } from './answers';
-import { bearerCheck } from './authorise';
+import { BUSY, JSON_TYPE, NOT_AUTHORISED, RETRY_AFTER_SECONDS, USER_NOT_FOUND } from './answers';
 import { contactBody, historyBody } from './contact-body';
 import { accountKey, emailKey, idKey, tokenKey } from './keys';
 
 export interface ContactRoutesOptions {
   db: Database;
-  /** Null: everybody may read. Only for a server that nobody else can reach. */
-  apiKey: string | null;
+  /** Whether an `Authorization` header lets its sender read. */
+  mayRead(authorization: string | undefined): boolean;
+  /** Look-ups at once; more are sent away before they cost anything. */
+  maxLookUps: number;
 }
 
 const LOOK_UPS: readonly [path: string, keyOf: (text: string) => Key | undefined][] = [
@@ -24,28 +25,60 @@ const LOOK_UPS: readonly [path: string, keyOf: (text: string) => Key | undefined
  * The look-ups, for `/contacts`: read-only, for bearers of the API key. A key that cannot be one is as unknown as any
  * other: 404, never 400.
  */
-export async function contactRoutes(app: FastifyInstance, { db, apiKey }: ContactRoutesOptions): Promise<void> {
-  const isBearer = apiKey === null ? () => true : bearerCheck(apiKey);
+export async function contactRoutes(app: FastifyInstance, options: ContactRoutesOptions): Promise<void> {
+  const { db, mayRead, maxLookUps } = options;
+  let running = 0;
   app.addHook('onRequest', async (request, reply) => {
-    // A retired token must answer 404 from the commit on, so no cache may answer for us.
-    reply.header('cache-control', 'no-store');
-    if (isBearer(request.headers.authorization)) return undefined;
-    return reply.code(401).header('www-authenticate', 'Bearer realm="onecontact"').type(JSON_TYPE).send(NOT_AUTHORISED);
+    noStore(reply);
+    return mayRead(request.headers.authorization) ? undefined : refuse(reply);
   });
-  const unknown = (reply: FastifyReply) => reply.code(404).type(JSON_TYPE).send(USER_NOT_FOUND);
   app.setNotFoundHandler((_request, reply) => unknown(reply));
+
+  /** One that waits for its turn holds memory, and its client's patience: better told at once that there is no room. */
+  const look = async <T>(reply: FastifyReply, find: () => Promise<T>): Promise<T | FastifyReply> => {
+    if (running >= maxLookUps) return busy(reply);
+    running += 1;
+    try {
+      return await find();
+    } finally {
+      running -= 1;
+    }
+  };
 
   for (const [path, keyOf] of LOOK_UPS) {
     app.get<{ Params: { key: string } }>(path, async (request, reply) => {
       const key = keyOf(request.params.key);
-      const found = key && (await findContact(db, key));
-      return found ? contactBody(found) : unknown(reply);
+      if (!key) return unknown(reply);
+      return look(reply, async () => {
+        const found = await findContact(db, key);
+        return found ? contactBody(found) : unknown(reply);
+      });
     });
   }
 
   app.get<{ Params: { key: string } }>('/:key/history', async (request, reply) => {
     const key = idKey(request.params.key);
-    const merges = key && (await findHistory(db, key.id));
-    return merges ? historyBody(key.id, merges) : unknown(reply);
+    if (!key) return unknown(reply);
+    return look(reply, async () => {
+      const merges = await findHistory(db, key.id);
+      return merges ? historyBody(key.id, merges) : unknown(reply);
+    });
   });
 }
+
+/** A retired token must answer 404 from the commit on, so no cache may answer for us. */
+const noStore = (reply: FastifyReply): FastifyReply => reply.header('cache-control', 'no-store');
+
+const send = (reply: FastifyReply, code: number, body: string): FastifyReply =>
+  noStore(reply).code(code).type(JSON_TYPE).send(body);
+
+/** No live contact has this key. */
+export const unknown = (reply: FastifyReply): FastifyReply => send(reply, 404, USER_NOT_FOUND);
+
+/** Who asks may not read. */
+export const refuse = (reply: FastifyReply): FastifyReply =>
+  send(reply.header('www-authenticate', 'Bearer realm="onecontact"'), 401, NOT_AUTHORISED);
+
+/** Not now. */
+export const busy = (reply: FastifyReply): FastifyReply =>
+  send(reply.header('retry-after', RETRY_AFTER_SECONDS), 503, BUSY);

@@ -30,8 +30,17 @@ export async function dockerflowRoutes(app: FastifyInstance, options: Dockerflow
   app.get('/__version__', async () => version);
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
 
+  // Anybody may ask, as often as they like: all who wait share one look at the dependencies.
+  let looking: Promise<[string | null, string | null]> | undefined;
+  const look = () => {
+    looking ??= Promise.all([problemOf(health.database()), problemOf(health.broker())]).finally(() => {
+      looking = undefined;
+    });
+    return looking;
+  };
+
   app.get('/__heartbeat__', async (_request, reply) => {
-    const [database, broker] = await Promise.all([problemOf(health.database()), problemOf(health.broker())]);
+    const [database, broker] = await look();
     const problems = Object.entries({ database, broker });
     const failed = problems.filter(([, problem]) => problem !== null);
     const status = failed.length === 0 ? 'ok' : 'error';

@@ -4,7 +4,7 @@ import { Histogram, type Registry } from 'prom-client';
 /** Measures every request, by the pattern of its route: the path itself would hold addresses and tokens. */
 export function measureRequests(app: FastifyInstance, metrics: Registry): void {
   const seconds = new Histogram({
-    name: 'onecontact_http_request_seconds',
+    name: 'onecontact_http_request_duration_seconds',
     help: 'Time to answer a request, by route and status',
     labelNames: ['route', 'status'],
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],

@@ -25,8 +25,8 @@ const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42
 /** A lock that was not to be had in time, a statement that took too long; Prisma's: a pool or a transaction that did. */
 const BUSY = /^(55P03|57014|P2024|P2028)$/;
 const TRANSIENT = /^(40...|08...|23505)$/;
-/** Prisma's own: unreachable, timed out, connection closed. */
-const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017']);
+/** Prisma's own: unreachable, timed out, connection closed, and the adapter's name for a TLS handshake that failed. */
+const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'TlsConnectionError']);
 const PRISMA_TRANSIENT = new Set(['P2034']);
 const SYSTEM_DOWN = new Set([
   'ECONNREFUSED',

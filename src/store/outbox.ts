@@ -68,6 +68,18 @@ interface Row {
   tracestate: string | null;
 }
 
+/** Counting on would read the whole table. */
+const COUNTED = 100_000;
+
+/** How much waits, up to {@link COUNTED}, and for how long the oldest has. */
+export async function outboxState(db: Queries): Promise<{ pending: number; oldestSeconds: number }> {
+  const [row] = await db.$queryRaw<{ pending: number; oldest: number | null }[]>`
+    SELECT
+      (SELECT count(*)::int FROM (SELECT 1 FROM outbox LIMIT ${COUNTED}) AS x) AS pending,
+      (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox ORDER BY seq LIMIT 1) AS oldest`;
+  return { pending: row?.pending ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
+}
+
 /** Any number of our own; the same in every process. */
 const RELAY_LOCK = 7_261_001;
 

@@ -1,15 +1,12 @@
 import { OperatorError } from '../operator-error';
 import type { Database } from './database';
-import { failureOf } from './failure';
 import { schemaState } from './migrate';
+import { whyUnusable } from './unusable';
 
 /** Refuses to go on with a database that does not have exactly the schema of this version. */
 export async function requireSchema(db: Database): Promise<void> {
   const state = await schemaState(db).catch((error: unknown) => {
-    const { code } = failureOf(error);
-    throw new OperatorError(
-      `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`,
-    );
+    throw new OperatorError(whyUnusable(error));
   });
   if (state.is === 'behind') {
     const count = state.missing.length;

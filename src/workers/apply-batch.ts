@@ -17,6 +17,7 @@ import { loadUndone } from '../store/load-undone';
 import { addToOutbox } from '../store/outbox';
 import { saveChanges } from '../store/save-changes';
 import { saveMerges } from '../store/save-merges';
+import type { Stopwatch } from './stopwatch';
 
 export interface Applied extends Omit<Changes, 'merges' | 'refusal'> {
   merges: ExplainedMerge[];
@@ -41,6 +42,8 @@ export interface ApplyOptions {
   announce?: boolean;
   /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
   dryRun?: boolean;
+  /** Told of the stages, each as it ends. */
+  watch?: Stopwatch;
 }
 
 /** So often may others widen what a batch reaches between its look and its locks. Each time needs such a coincidence. */
@@ -73,8 +76,11 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
 type Attempted = Omit<Applied, 'erased'>;
 
 async function attempt(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Attempted> {
+  options.watch?.restart();
   try {
-    return await inTransaction(db, (tx) => apply(tx, steps, options), options.lockTimeoutMs);
+    const applied = await inTransaction(db, (tx) => apply(tx, steps, options), options.lockTimeoutMs);
+    options.watch?.lap('commit');
+    return applied;
   } catch (error) {
     if (error instanceof RolledBack) return error.applied;
     throw error;
@@ -98,14 +104,17 @@ class NamesErased extends Error {
 async function apply(
   tx: Transaction,
   steps: readonly Step[],
-  { tokenPolicy, observes, erasureKey, announce = true, dryRun = false }: ApplyOptions,
+  { tokenPolicy, observes, erasureKey, announce = true, dryRun = false, watch }: ApplyOptions,
 ): Promise<Attempted> {
+  watch?.lap('begin');
   const { facts, directory, steps: known, alreadyUndone, ...before } = await loadState(tx, steps, ids);
   if (erasureKey) {
     const erased = await findErased(tx, steps.filter(isEvent), erasureKey);
     if (erased.length > 0) throw new NamesErased(erased);
   }
+  watch?.lap('load');
   const changes = decide({ facts, directory, ...before }, known, { tokenPolicy, observes, mergeId: ids.merge });
+  watch?.lap('decide');
   const refusal = alreadyUndone ? 'already_undone' : changes.refusal;
   if (refusal) throw new RolledBack({ ...changes, merges: [], refusal, before });
   await saveChanges(tx, changes, facts);
@@ -128,5 +137,6 @@ async function apply(
   }
   const applied = { ...changes, merges, refusal, before };
   if (dryRun) throw new RolledBack(applied);
+  watch?.lap('save');
   return applied;
 }

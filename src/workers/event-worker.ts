@@ -14,11 +14,14 @@ import type { ContactEvent } from '../contacts/event';
 import { decode, idIn } from '../events/decode';
 import { traceOf } from '../events/trace';
 import type { Database } from '../store/database';
+import type { Failure } from '../store/failure';
 import { aboutMessage } from './about-message';
 import type { Applied, ApplyOptions } from './apply-batch';
 import { type BatchContext, handleBatch } from './handle-batch';
-import type { Metrics } from './metrics';
+import { codeLabel, type Metrics, type PauseReason } from './metrics';
+import { observeApplied, observeLag } from './observe-batch';
 import type { Outcome } from './outcome';
+import { Stopwatch } from './stopwatch';
 import { batchesOf, isSuspect } from './suspects';
 import { Turns } from './turns';
 
@@ -60,12 +63,14 @@ export class EventWorker {
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
   readonly #lanes: Promise<void>[];
+  #away = false;
 
   constructor(options: EventWorkerOptions) {
     this.#options = options;
     this.#turns = options.turns ?? new Turns();
     setMaxListeners(0, this.#stopping.signal); // each message that cannot be set aside yet waits on it
-    const { connection, queue, prefetch, log, concurrency } = options;
+    const { connection, queue, prefetch, log, concurrency, metrics } = options;
+    metrics.paused.set({ queue }, 0);
     this.#consumer = consume({ connection, queue, prefetch, log, onMessage: this.#inbox.push });
     this.#lanes = Array.from({ length: concurrency }, () => this.#run());
   }
@@ -103,7 +108,8 @@ export class EventWorker {
   }
 
   async #handle(deliveries: readonly Delivery[]): Promise<void> {
-    const { source } = this.#options;
+    const { source, queue, metrics } = this.#options;
+    const watch = new Stopwatch((stage, seconds) => metrics.stageSeconds.observe({ queue, stage }, seconds));
     const outcomes = new Map<Delivery, Outcome>();
     const events: ContactEvent[] = [];
     const senders: Delivery[] = [];
@@ -123,7 +129,9 @@ export class EventWorker {
         ids.set(delivery, idIn(delivery.content) ?? messageId);
       }
     }
-    const applied = events.length === 0 ? [] : await handleBatch(events, this.#context());
+    watch.lap('decode');
+    const applied = events.length === 0 ? [] : await handleBatch(events, this.#context(watch));
+    watch.restart();
     for (const [index, outcome] of (applied ?? []).entries()) outcomes.set(senders[index] as Delivery, outcome);
     // First those that need no more: a dead letter that cannot be written now must not hold them back.
     const here = [...outcomes].filter(([, outcome]) => !goesElsewhere(outcome));
@@ -137,21 +145,40 @@ export class EventWorker {
       }),
     );
     ackAll(sent.flat().map(([delivery, outcome]) => this.#count(delivery, outcome)));
+    watch.lap('settle');
+    metrics.batchMessages.observe({ queue }, deliveries.length);
+    if (applied) observeLag(metrics, queue, deliveries, events);
   }
 
-  #context(): BatchContext {
+  #context(watch: Stopwatch): BatchContext {
     const { db, apply, log, metrics, onNotices } = this.#options;
-    const onApplied = ({ merges, uncounted, emailChanges, reviews }: Applied): void => {
-      for (const { reason } of merges) metrics.merges.inc({ reason });
-      for (const [standing, claims] of Object.entries(uncounted)) metrics.uncountedClaims.inc({ standing }, claims);
+    const onApplied = (applied: Applied): void => {
+      observeApplied(metrics, applied);
+      const { merges, emailChanges, reviews } = applied;
       if (merges.length + emailChanges.length + reviews.length > 0) onNotices();
     };
+    const onFailure = ({ code, kind }: Failure): void => metrics.databaseErrors.inc({ code: codeLabel(code), kind });
     // While the database is away nothing more is taken: each channel that is lost would count against all of it.
-    const onAway = (): void => this.#consumer.pause();
+    const onAway = (reason: PauseReason): void => {
+      this.#noteAway(reason);
+      this.#consumer.pause();
+    };
     const onBack = (): void => {
+      this.#noteAway(null);
       if (!this.#stopping.signal.aborted) this.#consumer.resume();
     };
-    return { db, options: apply, log, stopping: this.#stopping.signal, onApplied, onAway, onBack };
+    const options = { ...apply, watch };
+    return { db, options, log, stopping: this.#stopping.signal, onApplied, onFailure, onAway, onBack };
+  }
+
+  /** Counts a pause once, however often it is said again, by however many lanes. */
+  #noteAway(reason: PauseReason | null): void {
+    const away = reason !== null;
+    if (away === this.#away) return;
+    this.#away = away;
+    const { queue, metrics } = this.#options;
+    metrics.paused.set({ queue }, away ? 1 : 0);
+    if (away) metrics.pauses.inc({ queue, reason });
   }
 
   #count(delivery: Delivery, outcome: Outcome): Delivery {
@@ -172,24 +199,35 @@ export class EventWorker {
       const { reason, problems } = outcome;
       log.warn({ reason, problems }, 'message is set aside');
       const headers = deadHeaders(delivery, reason, problems.join('; '));
-      return this.#publish(delivery, toDeadLetters(delivery, headers), log);
+      return this.#publish(delivery, toDeadLetters(delivery, headers), log, () => this.#countDead(reason));
     }
     if (outcome.kind === 'wait') {
       const waits = count(delivery.headers[HEADERS.waits]);
       const later = RETRY_LADDER[Math.min(waits, RETRY_LADDER.length - 1)] ?? RETRY_LADDER[0];
       log.info({ code: outcome.error, waits: waits + 1, delay: later.name }, 'message waits for what somebody holds');
       const headers = { ...seen(delivery), [HEADERS.waits]: waits + 1, [HEADERS.error]: outcome.error };
-      return this.#publish(delivery, toRetry(delivery, later, headers), log);
+      return this.#publish(delivery, toRetry(delivery, later, headers), log, () => this.#countRetry(later.name));
     }
     const error = outcome.kind === 'retry' ? outcome.error : '';
     const attempts = delivery.attempts + 1;
     if (!step) {
       log.warn({ reason: 'failed', code: error, attempts }, 'message is set aside');
-      return this.#publish(delivery, toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1)), log);
+      const dead = toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1));
+      return this.#publish(delivery, dead, log, () => this.#countDead('failed'));
     }
     log.warn({ code: error, attempts, delay: step.name }, 'message failed, and is tried again');
     const headers = { ...seen(delivery), [HEADERS.attempts]: attempts, [HEADERS.error]: error };
-    return this.#publish(delivery, toRetry(delivery, step, headers), log);
+    return this.#publish(delivery, toRetry(delivery, step, headers), log, () => this.#countRetry(step.name));
+  }
+
+  #countDead(reason: string): void {
+    const { queue, metrics } = this.#options;
+    metrics.deadLetters.inc({ queue, reason });
+  }
+
+  #countRetry(delay: string): void {
+    const { queue, metrics } = this.#options;
+    metrics.retries.inc({ queue, delay });
   }
 
   /**
@@ -199,15 +237,19 @@ export class EventWorker {
    * broker itself can still move it: it is refused, and the queue dead-letters it, at least once, whatever its size. It
    * then has the broker's headers for its death (`x-death`, reason "rejected") instead of ours.
    */
-  async #publish(delivery: Delivery, message: OutgoingMessage, log: Logger): Promise<boolean> {
+  async #publish(delivery: Delivery, message: OutgoingMessage, log: Logger, onSent: () => void): Promise<boolean> {
     const backoff = new Backoff(200, 10_000);
     while (delivery.alive) {
       const result = await this.#options.publisher.publish(message);
-      if (result.outcome === 'confirmed') return true;
+      if (result.outcome === 'confirmed') {
+        onSent();
+        return true;
+      }
       if (result.outcome === 'failed' && !result.retryable) {
         const { reason } = describe(result.error);
         log.error({ reason }, 'message cannot be published: refused, so that the broker sets it aside');
         delivery.reject();
+        this.#countDead('rejected');
         return true; // the ack that follows finds it settled
       }
       if (this.#stopping.signal.aborted) return false;

@@ -3,9 +3,10 @@ import type { Logger } from 'pino';
 import { Backoff, pause } from '../broker/backoff';
 import type { ContactEvent } from '../contacts/event';
 import type { Database } from '../store/database';
-import { failureOf } from '../store/failure';
+import { type Failure, failureOf } from '../store/failure';
 import { aboutMessage } from './about-message';
 import { type Applied, type ApplyOptions, applyBatch } from './apply-batch';
+import type { PauseReason } from './metrics';
 import type { Outcome } from './outcome';
 
 export interface BatchContext {
@@ -15,8 +16,10 @@ export interface BatchContext {
   /** Ends the waiting for a database that is away; the batch then stays unacknowledged, and comes again. */
   stopping: AbortSignal;
   onApplied(applied: Applied): void;
+  /** A transaction failed; what is done about it follows. */
+  onFailure(failure: Failure): void;
   /** The database cannot be used; said again with each attempt. */
-  onAway(): void;
+  onAway(reason: PauseReason): void;
   /** It can be used: a batch went through, or failed for a reason of its own. */
   onBack(): void;
 }
@@ -52,7 +55,7 @@ export async function handleBatch(
   context: BatchContext,
   search: Search = { hurried: false, busyPartsLeft: BUSY_PARTS },
 ): Promise<Outcome[] | null> {
-  const { db, options, log, stopping, onApplied, onAway, onBack } = context;
+  const { db, options, log, stopping, onApplied, onFailure, onAway, onBack } = context;
   const away = new Backoff(200, 5_000);
   for (let attempt = 1; ; ) {
     try {
@@ -67,13 +70,14 @@ export async function handleBatch(
       });
     } catch (error) {
       const failure = failureOf(error);
+      onFailure(failure);
       const { id, trace } = events[0]?.trigger ?? {};
       const about = events.length === 1 ? aboutMessage(id, trace) : {};
       log.warn({ failure, events: events.length, attempt, ...about }, 'batch failed');
       if (stopping.aborted) return null;
       // Asked before anything is taken for a fault of the messages: an outage must not drain the queue into retries.
       if (failure.kind === 'down' || !(await answers(db))) {
-        onAway();
+        onAway('database_down');
         await pause(away.next(), stopping);
         if (stopping.aborted) return null;
         continue;
@@ -82,7 +86,7 @@ export async function handleBatch(
         search.hurried = true;
         search.busyPartsLeft -= 1;
         if (search.busyPartsLeft <= 0) {
-          onAway();
+          onAway('rows_held');
           await pause(away.next(), stopping);
           if (stopping.aborted) return null;
           search.busyPartsLeft = BUSY_PARTS;

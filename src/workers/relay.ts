@@ -6,7 +6,7 @@ import { SCHEMA_VERSION } from '../events/out';
 import { type Database, inTransaction } from '../store/database';
 import { failureOf } from '../store/failure';
 import { deleteFromOutbox, type PendingMessage, takeFromOutbox } from '../store/outbox';
-import type { Metrics } from './metrics';
+import { codeLabel, type Metrics } from './metrics';
 
 export interface RelayOptions {
   db: Database;
@@ -65,7 +65,9 @@ export class Relay {
         }
         this.#options.log.warn({ left }, 'notifications could not be published, trying again');
       } catch (error) {
-        this.#options.log.warn({ failure: failureOf(error) }, 'relay pass failed, trying again');
+        const failure = failureOf(error);
+        this.#options.metrics.databaseErrors.inc({ code: codeLabel(failure.code), kind: failure.kind });
+        this.#options.log.warn({ failure }, 'relay pass failed, trying again');
       }
       await pause(backoff.next(), this.#stopping.signal);
     }

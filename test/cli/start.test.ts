@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/broker/names';
-import { until, withBroker } from '../helpers/broker';
+import { readConfig, SERVICE_NEEDS } from '../../src/config';
+import { startService } from '../../src/main';
+import { silent, until, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 
 const CHECKOUT = resolve(__dirname, '../..');
@@ -94,6 +97,21 @@ describe('onecontact start', () => {
     expect(await service.exit()).toBe(1);
     expect(service.err).toMatch(/^onecontact: The broker refuses the user name or password of AMQP_URL[^\n]*\n$/);
     expect(service.out).not.toContain('top-secret');
+  });
+
+  it('refuses a port that is in use, and an address that others reach when there is no API key', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const taken = start(['--migrate'], { ...env(), HTTP_PORT: String(port) });
+    expect(await taken.exit()).toBe(1);
+    expect(taken.err).toMatch(/^onecontact: HTTP cannot listen at 127\.0\.0\.1, port \d+ \(EADDRINUSE\)[^\n]*\n$/);
+    other.close();
+    const open = start([], { ...env(), HTTP_HOST: '0.0.0.0' });
+    expect([await open.exit(), open.err]).toEqual([1, expect.stringContaining('\n  API_KEY: is not set')]);
+    // Who starts it from code and not from the command line is not let by either.
+    const config = readConfig({ ...env(), HTTP_HOST: '0.0.0.0' }, SERVICE_NEEDS);
+    await expect(startService(config, { log: silent })).rejects.toThrow(/^HTTP would let everybody/);
   });
 
   it('can be stopped while it waits for a broker that is away', async () => {

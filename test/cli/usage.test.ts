@@ -68,4 +68,56 @@ describe('the command line', () => {
       expect(err).toMatch(/^onecontact: The database cannot be used \(\w+\): check DATABASE_URL[^\n]*\n$/);
     },
   );
+
+  /** The test's server, with something wrong. */
+  const wrongly = (change: (url: URL) => void): string => {
+    const url = new URL(process.env.TEST_DATABASE_URL as string);
+    change(url);
+    return url.href;
+  };
+  it.each<[what: string, url: () => string, says: RegExp]>([
+    [
+      'password',
+      () => wrongly((url) => Object.assign(url, { password: 'top-secret' })),
+      /cannot be used \((28P01|Auth\w+)\)/,
+    ],
+    [
+      'database',
+      () => wrongly((url) => Object.assign(url, { pathname: '/none' })),
+      /cannot be used \((3D000|Database\w+)\)/,
+    ],
+    [
+      'server (a broker)',
+      () => wrongly((url) => Object.assign(url, { port: brokerPort() })),
+      /check DATABASE_URL[^\n]*\n$/,
+    ],
+    [
+      'URL',
+      () => 'https://somebody:top-secret@db.test/',
+      /\n {2}DATABASE_URL: is not the URL of a PostgreSQL database/,
+    ],
+    ['text', () => 'top-secret', /\n {2}DATABASE_URL: is not the URL of a PostgreSQL database/],
+  ])('says in a sentence what is wrong with DATABASE_URL: another %s', async (_what, url, says) => {
+    for (const args of [['migrate'], ['export']]) {
+      const { code, out, err } = await onecontact(args, { DATABASE_URL: url() });
+      expect([code, out, err]).toEqual([1, '', expect.stringMatching(says)]);
+      expect(err).not.toMatch(/top-secret|\n +at /);
+    }
+  });
+
+  it.each<[what: string, url: () => string, says: RegExp]>([
+    ['URL', () => 'https://somebody:top-secret@mq.test/', /\n {2}AMQP_URL: is not the URL of a RabbitMQ broker/],
+    ['vhost', () => `${process.env.TEST_AMQP_URL}/none`, /^onecontact: The broker does not open the vhost of AMQP_URL/],
+    [
+      'port',
+      () => 'amqp://somebody:top-secret@127.0.0.1:1',
+      /^onecontact: The broker cannot be reached \(ECONNREFUSED\)/,
+    ],
+  ])('says in a sentence what is wrong with AMQP_URL: another %s', async (_what, url, says) => {
+    const { code, out, err } = await onecontact(['dead-letters', 'list'], { AMQP_URL: url() });
+    expect([code, out, err]).toEqual([1, '', expect.stringMatching(says)]);
+    expect(err).not.toMatch(/top-secret|\n +at /);
+  });
 });
+
+const brokerPort = (): string => new URL(process.env.TEST_AMQP_URL as string).port;

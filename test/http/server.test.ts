@@ -1,10 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import crypto, { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
+import { bearerCheck } from '../../src/http/authorise';
 import type { Health } from '../../src/http/dockerflow';
-import { makeServer } from '../../src/http/server';
+import { makeServer, type ServerOptions } from '../../src/http/server';
 import { type Database, openDatabase } from '../../src/store/database';
+import { until } from '../helpers/broker';
 import { type AskOptions, ask } from './ask';
 
 /** Nothing listens there: every statement fails. */
@@ -12,6 +16,7 @@ const NOWHERE = 'postgresql://somebody:top-secret@127.0.0.1:1/nowhere';
 const VERSION = { source: 'https://repo.test', version: '1.2.3', commit: 'abc', build: '7' };
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
 
+const BUSY = { status: 'error', code: 99, desc: 'Too busy or the database is away: try again' };
 const JSON_BODY = { 'content-type': 'application/json' };
 
 const fine: Health = { database: async () => undefined, broker: async () => undefined };
@@ -21,11 +26,14 @@ describe('the HTTP server', () => {
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
   const apps: FastifyInstance[] = [];
-  const server = async (options: { apiKey?: string | null; health?: Health } = {}) => {
-    const { apiKey = null, health = fine } = options;
-    const app = makeServer({ db, log, apiKey, health, version: VERSION, metrics: new Registry() });
+  const listen = async (options: Partial<ServerOptions> = {}): Promise<string> => {
+    const more = { health: fine, version: VERSION, metrics: new Registry(), ...options };
+    const app = makeServer({ db, log, apiKey: null, ...more });
     apps.push(app);
-    const base = await app.listen({ host: '127.0.0.1', port: 0 });
+    return app.listen({ host: '127.0.0.1', port: 0 });
+  };
+  const server = async (options: Partial<ServerOptions> = {}) => {
+    const base = await listen(options);
     return (path: string, asked?: AskOptions) => ask(base, path, asked);
   };
 
@@ -62,12 +70,38 @@ describe('the HTTP server', () => {
     'answers a key that cannot be one as an unknown one: $shown',
     async ({ url }) => {
       const answer = await (await server())(url);
-      expect([answer.status, answer.body]).toEqual([404, NOT_FOUND]);
-      expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
+      const { date: _date, ...others } = answer.headers;
+      expect({ status: answer.status, body: answer.body, others }).toEqual({
+        status: 404,
+        body: NOT_FOUND,
+        others: {
+          'cache-control': 'no-store',
+          'content-type': 'application/json; charset=utf-8',
+          'content-length': String(NOT_FOUND.length),
+          connection: 'close',
+        },
+      });
+      // Without the key nobody learns that much.
+      expect((await (await server({ apiKey: 'the-right-key' }))(url)).status).toBe(401);
     },
   );
 
-  it('asks for the API key in constant style, whatever is wrong with what was sent', async () => {
+  it('compares the key in constant time: digests of one length, whatever was sent', () => {
+    const compare = jest.spyOn(crypto, 'timingSafeEqual');
+    const mayRead = bearerCheck('the-right-key');
+    for (const key of ['x', 'the-right-kez', 'the-right-key-and-more', 'the-right-key']) mayRead(`Bearer ${key}`);
+    const compared = compare.mock.calls.map(([a, b]) => [a.byteLength, b.byteLength]);
+    expect(compared).toEqual([
+      [32, 32],
+      [32, 32],
+      [32, 32],
+      [32, 32],
+    ]);
+    expect(compare.mock.results.map(({ value }) => value)).toEqual([false, false, false, true]);
+    compare.mockRestore();
+  });
+
+  it('asks for the API key in the same way, whatever is wrong with what was sent', async () => {
     const get = await server({ apiKey: 'the-right-key' });
     const url = '/contacts/by-token/not-a-token';
     for (const authorization of [
@@ -127,16 +161,72 @@ describe('the HTTP server', () => {
   });
 
   it('answers a failure without details, and logs neither the address nor the database', async () => {
+    const broken = { $transaction: () => Promise.reject(new Error('ada@mail.test')) } as unknown as Database;
+    const failing = await (await server({ db: broken }))('/contacts/by-email/ada@mail.test');
+    expect([failing.status, JSON.parse(failing.body)]).toEqual([
+      500,
+      { status: 'error', code: 99, desc: 'Something went wrong here' },
+    ]);
     const get = await server();
     for (const key of ['ada@mail.test', 'ada%40mail.test']) {
       const answer = await get(`/contacts/by-email/${key}`);
-      expect([answer.status, JSON.parse(answer.body)]).toEqual([
-        500,
-        { status: 'error', code: 99, desc: 'Something went wrong here' },
-      ]);
+      expect([answer.status, JSON.parse(answer.body)]).toEqual([503, BUSY]);
+      expect(answer.headers).toMatchObject({ 'retry-after': '2', 'cache-control': 'no-store' });
     }
     expect(lines.some((line) => line.includes('/contacts/by-email/:key'))).toBe(true);
     expect(lines.join('')).not.toMatch(/ada|mail\.test|top-secret|nowhere/);
     expect((await get('/metrics')).body).not.toMatch(/ada|mail\.test/);
+  });
+
+  it('answers more look-ups at once than it can do with 503 and when to come again, and the others as ever', async () => {
+    let release = (): void => undefined;
+    const held = new Promise<null>((resolve) => {
+      release = () => resolve(null);
+    });
+    let running = 0;
+    const slow = {
+      $transaction: () => {
+        running += 1;
+        return held;
+      },
+    } as unknown as Database;
+    const get = await server({ db: slow, maxLookUps: 2 });
+    const url = '/contacts/by-email/a@mail.test';
+    const first = [get(url), get(`/contacts/${randomUUID()}/history`)];
+    await until(() => running === 2);
+    const third = await get(url);
+    expect([third.status, JSON.parse(third.body), third.headers['retry-after']]).toEqual([503, BUSY, '2']);
+    expect((await get('/contacts/by-email/nobody')).status).toBe(404); // costs nothing, so it has room
+    expect((await get('/__lbheartbeat__')).status).toBe(200);
+    release();
+    for (const answer of await Promise.all(first)) expect([answer.status, answer.body]).toEqual([404, NOT_FOUND]);
+    expect((await get(url)).status).toBe(404);
+  });
+
+  it('takes no more than it needs of headers, and says so', async () => {
+    const get = await server();
+    const large = { 'x-large': 'x'.repeat(10_000) };
+    expect((await get('/__lbheartbeat__', { headers: large })).status).toBe(431);
+    expect((await get(`/contacts/by-email/${'x'.repeat(10_000)}@mail.test`)).status).toBe(431);
+    expect((await get('/__lbheartbeat__', { headers: { 'x-small': 'x'.repeat(1_000) } })).status).toBe(200);
+  });
+
+  it('bounds the connections that may be open', async () => {
+    await listen();
+    const maxConnections = apps.at(-1)?.server.maxConnections;
+    expect(maxConnections).toBeGreaterThanOrEqual(100);
+    expect(maxConnections).toBeLessThanOrEqual(10_000);
+  });
+
+  it('looks at the dependencies once for all who ask meanwhile', async () => {
+    let looks = 0;
+    const database = async (): Promise<void> => {
+      looks += 1;
+      await delay(100);
+    };
+    const get = await server({ health: { ...fine, database } });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => get('/__heartbeat__')));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(looks).toBeLessThan(10);
   });
 });

@@ -247,7 +247,7 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
   await once(socket, 'close');
   postgres.down();
   await newsletter(sub('five'));
-  await eventually(byEmail('two'), ({ status }) => status === 500);
+  await eventually(byEmail('two'), ({ status }) => status === 503);
   await eventually(
     () => look('/__heartbeat__'),
     ({ status }) => status === 500,
@@ -321,7 +321,7 @@ describe('case 36: no address, name or token', () => {
 
   it('is in the headers of any answer, or in the body of one that is no contact', () => {
     const statuses = new Set(answers.map(({ status }) => status));
-    expect([...statuses].sort()).toEqual([200, 401, 404, 500]);
+    expect([...statuses].sort()).toEqual([200, 401, 404, 500, 503]);
     const told = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
     expect(told.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
   });

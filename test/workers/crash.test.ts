@@ -87,6 +87,7 @@ describe('case 26: a crash before and after every statement of a merge', () => {
       log: silent,
       stopping: new AbortController().signal,
       onApplied: () => undefined,
+      onFailure: () => undefined,
       onAway: () => undefined,
       onBack: () => undefined,
     };

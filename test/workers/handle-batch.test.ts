@@ -51,6 +51,7 @@ describe('a batch', () => {
       onApplied: () => {
         times.applied += 1;
       },
+      onFailure: () => undefined,
       onAway: () => {
         times.away += 1;
       },

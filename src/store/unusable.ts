@@ -1,0 +1,33 @@
+import { tlsProblem } from '../tls-problem';
+import { failureOf } from './failure';
+
+/** What to do about a database that cannot be used, in one sentence: never its own words, which may hold anything. */
+export function whyUnusable(error: unknown): string {
+  const problem = tlsReason(error);
+  if (problem !== undefined) return tlsProblem('database', problem);
+  const { code } = failureOf(error);
+  if (FILE_CODES.has(code)) {
+    return `A file that DATABASE_URL names cannot be read (${code}): check sslrootcert, sslcert and sslkey.`;
+  }
+  return `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`;
+}
+
+/** Nothing else of a database's connection is a file. */
+const FILE_CODES = new Set(['ENOENT', 'EACCES', 'EISDIR']);
+
+/** Whether there is such a sentence for an error of a connection. */
+export const isUnusable = (error: unknown): boolean =>
+  tlsReason(error) !== undefined || FILE_CODES.has(failureOf(error).code);
+
+/** The driver's adapter keeps the text of a failed handshake, and not its code. */
+function tlsReason(error: unknown, depth = 0): string | undefined {
+  if (typeof error !== 'object' || error === null || depth > 6) return undefined;
+  const { kind, reason, code, cause, meta, driverAdapterError } = error as Record<string, unknown>;
+  if (kind === 'TlsConnectionError') return String(reason);
+  if (typeof code === 'string' && code.startsWith('ERR_SSL_')) return code;
+  for (const inner of [driverAdapterError, meta, cause]) {
+    const found = tlsReason(inner, depth + 1);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,27 @@
+const SERVERS = {
+  broker: { variable: 'AMQP_URL', port: 'its TLS port (5671, usually) or amqp://', ca: 'NODE_EXTRA_CA_CERTS' },
+  database: {
+    variable: 'DATABASE_URL',
+    port: 'a server that has TLS switched on, or leave sslmode out',
+    ca: 'sslrootcert in DATABASE_URL, or NODE_EXTRA_CA_CERTS,',
+  },
+} as const;
+
+/**
+ * What to do about a TLS handshake that failed, in one sentence.
+ *
+ * @param problem Node's code, or its text where a library keeps only that; none of it is shown
+ */
+export function tlsProblem(server: keyof typeof SERVERS, problem: string): string {
+  const { variable, port, ca } = SERVERS[server];
+  if (/altname|hostname.mismatch/i.test(problem)) {
+    return `The ${server}'s certificate is not for the host that ${variable} names: use a name that is in the certificate, or give the ${server} one for this name.`;
+  }
+  if (/expired|not.yet.valid/i.test(problem)) {
+    return `The ${server}'s certificate has expired or is not valid yet: renew it, and check the clocks.`;
+  }
+  if (/ERR_SSL|EPROTO|\bSSL connection/i.test(problem)) {
+    return `The ${server} speaks no TLS where ${variable} points: use ${port}.`;
+  }
+  return `The ${server}'s certificate is of no authority that is trusted here: set ${ca} to a file with the authority's certificate.`;
+}

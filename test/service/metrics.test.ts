@@ -1,0 +1,188 @@
+/** Every metric of ours moves when it should, and all of them are as Prometheus' conventions want them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fastify from 'fastify';
+import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from '../../src/broker/names';
+import { measureRequests } from '../../src/http/measure';
+import { type Service, startService } from '../../src/main';
+import { makeMetrics, STAGES } from '../../src/workers/metrics';
+import { silent, until, withBroker } from '../helpers/broker';
+import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { acct, optout, signup } from '../helpers/events';
+import { parseMetrics, sampled } from '../helpers/prometheus';
+import { config, eventually, get, messageOf, publish } from '../helpers/service';
+import { TcpProxy } from '../helpers/tcp-proxy';
+
+const broker = withBroker();
+
+describe('/metrics', () => {
+  let database: TestDatabase;
+  const proxies: TcpProxy[] = [];
+  let service: Service;
+
+  const read = async () => parseMetrics((await get(service, '/metrics')).text);
+  /** Waits until a metric has a value of at least 1. */
+  const moves = (name: string, labels: Record<string, string> = {}) =>
+    eventually(
+      async () => sampled(await read(), `onecontact_${name}`, labels) ?? 0,
+      (value) => value >= 1,
+    );
+  const newsletter = { queue: NEWSLETTER_QUEUE };
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    await database.sql(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison%') EXECUTE FUNCTION refuse()`);
+    const [rabbit, postgres] = [await TcpProxy.to(broker().url), await TcpProxy.to(database.url)];
+    proxies.push(rabbit, postgres);
+    const urls = { amqpUrl: rabbit.through(broker().url), databaseUrl: postgres.through(database.url) };
+    service = await startService(config(urls), { log: silent });
+  });
+  afterAll(async () => {
+    await service?.stop();
+    for (const proxy of proxies) await proxy.close();
+    await database?.drop();
+  });
+
+  it('counts messages and batches, and times each stage', async () => {
+    await publish(broker(), signup('one', ['x'], 1));
+    await moves('messages_total', { ...newsletter, type: 'newsletter.subscribe', outcome: 'ok' });
+    await moves('batch_messages', newsletter);
+    for (const stage of STAGES) await moves('batch_stage_duration_seconds', { ...newsletter, stage });
+    await moves('choices_total', { act: 'subscribe' });
+    expect(sampled(await read(), 'onecontact_consumption_paused', newsletter)).toBe(0);
+  });
+
+  it('tells how far it is behind: from the event, and from the publish where that is known', async () => {
+    await moves('event_lag_seconds', newsletter);
+    expect(sampled(await read(), 'onecontact_publish_lag_seconds')).toBeUndefined();
+    const { exchange, key, body } = messageOf(signup('dated', ['x'], 1));
+    await broker().send(exchange, key, [JSON.stringify(body)], { timestamp: Math.floor(Date.now() / 1000) - 7 });
+    await moves('publish_lag_seconds', newsletter);
+    const sum = (await read()).get('onecontact_publish_lag_seconds')?.samples.find(({ name }) => name.endsWith('_sum'));
+    expect(sum?.value).toBeGreaterThanOrEqual(7);
+    expect(sum?.value).toBeLessThan(60);
+  });
+
+  it('counts merges, and what they decided of tokens and opt-outs; shows what the mailer does not get', async () => {
+    await broker().deleteQueue(MAILER_QUEUE);
+    await publish(broker(), acct('u', 'first', 1), signup('second', ['x'], 2), optout('second', 3));
+    await eventually(
+      async () => (await get(service, '/contacts/by-email/second@mail.test')).body,
+      ({ opted_out }) => opted_out === true,
+    );
+    await eventually(
+      async () => (await get(service, '/contacts/by-email/first@mail.test')).status,
+      (status) => status === 200,
+    );
+    await publish(broker(), acct('u', 'second', 4));
+    await moves('merges_total', { reason: 'claim' });
+    await moves('collisions_total', { outcome: 'merged' });
+    await moves('token_decisions_total', { policy: 'address' });
+    await moves('opt_out_decisions_total', { why: 'only' });
+    await moves('notifications_total', { type: 'contact.merged', outcome: 'returned' });
+    await eventually(
+      async () => sampled(await read(), 'onecontact_outbox_messages') ?? 0,
+      (pending) => pending >= 1,
+    );
+    await eventually(
+      async () => sampled(await read(), 'onecontact_outbox_oldest_age_seconds') ?? 0,
+      (age) => age > 0,
+    );
+  });
+
+  it('counts dead letters, retries and the errors of the database', async () => {
+    await broker().send(NEWSLETTER_EVENTS, 'newsletter.subscribe', ['{']);
+    await moves('dead_letters_total', { ...newsletter, reason: 'not_json' });
+    expect(await broker().ready(DEAD_LETTERS)).toBe(1);
+    await publish(broker(), signup('poison', ['x'], 1));
+    await moves('retries_total', { ...newsletter, delay: '5s' });
+    await moves('database_errors_total', { code: 'P0001', kind: 'permanent' });
+  });
+
+  it('counts lost connections, and pauses while the database is away; then says nothing of the outbox', async () => {
+    const [rabbit, postgres] = proxies as [TcpProxy, TcpProxy];
+    expect(sampled(await read(), 'onecontact_broker_connected', { connection: 'consumer' })).toBe(1);
+    rabbit.cut();
+    for (const connection of ['consumer', 'publisher']) await moves('broker_reconnects_total', { connection });
+    postgres.down();
+    await publish(broker(), signup('later', ['x'], 1));
+    await moves('pauses_total', { ...newsletter, reason: 'database_down' });
+    await moves('consumption_paused', newsletter);
+    await until(async () => sampled(await read(), 'onecontact_outbox_messages') === undefined);
+    postgres.restore();
+    await eventually(
+      async () => sampled(await read(), 'onecontact_consumption_paused', newsletter),
+      (paused) => paused === 0,
+    );
+    expect(sampled(await read(), 'onecontact_pauses_total', newsletter)).toBe(1);
+  });
+
+  it('has the process itself, HTTP, and what runs', async () => {
+    await moves('http_request_duration_seconds', { route: '/metrics', status: '200' });
+    expect(sampled(await read(), 'onecontact_build_info')).toBe(1);
+    for (const name of ['nodejs_eventloop_lag_p99_seconds', 'process_cpu_seconds_total']) {
+      expect((await read()).get(name)?.samples).toHaveLength(1);
+    }
+  });
+
+  it('keeps to the conventions: help, units, suffixes, labels with few and impersonal values', async () => {
+    const ours = [...(await read()).values()].filter(({ name }) => name.startsWith('onecontact_'));
+    expect(ours.length).toBeGreaterThanOrEqual(20);
+    for (const { name, help, type, samples } of ours) {
+      expect(name).toMatch(/^onecontact_[a-z]+(_[a-z]+)*$/);
+      expect(help.length).toBeGreaterThan(10);
+      expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
+      expect(['counter', 'gauge', 'histogram']).toContain(type);
+      expect(name).not.toMatch(/_(ms|millis|milliseconds|minutes|count|sum|bucket)$/);
+      if (/duration|lag|age_/.test(name)) expect(name).toMatch(/_seconds$/);
+      for (const { labels } of samples) {
+        for (const [label, value] of Object.entries(labels)) {
+          expect(LABELS[label] ? '' : `${name} has an unknown label ${label}`).toBe('');
+          expect(value).toMatch(LABELS[label] as RegExp);
+        }
+      }
+      const series = new Set(samples.map(({ labels: { le: _, ...rest } }) => JSON.stringify(rest)));
+      expect(series.size).toBeLessThan(40);
+    }
+  });
+});
+
+describe('docs/operations.md and docs/scaling.md', () => {
+  const docs = ['operations', 'scaling'].map((name) => readFileSync(join(__dirname, `../../docs/${name}.md`), 'utf8'));
+  const names = async (): Promise<string[]> => {
+    const { registry } = makeMetrics();
+    measureRequests(fastify(), registry);
+    return (await registry.getMetricsAsJSON()).map(({ name }) => name);
+  };
+
+  it('name every metric, and none that there is not', async () => {
+    const there = await names();
+    const named = docs.join('').match(/\bonecontact_[a-z_]+/g) ?? [];
+    const bare = named.map((name) => (there.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, '')));
+    expect([...new Set(bare)].sort()).toEqual([...there].sort());
+  });
+});
+
+/** Every label that we use, and what its values may be: words of our own and codes, nothing that was received. */
+const LABELS: Record<string, RegExp> = {
+  le: /^(\+Inf|[\d.]+)$/,
+  queue: /^contacts\.(fxa|newsletter)$/,
+  type: /^[\w:.]{1,40}$/,
+  outcome: /^[a-z]+$/,
+  stage: /^[a-z]+$/,
+  delay: /^\d+[sm]$/,
+  reason: /^[a-z_]+$/,
+  policy: /^(address|account)$/,
+  why: /^[a-z_]+$/,
+  act: /^[a-z_]+$/,
+  connection: /^(consumer|publisher)$/,
+  code: /^\w{1,40}$/,
+  kind: /^(down|busy|transient|permanent)$/,
+  route: /^(none|[\w/:-]+)$/,
+  status: /^\d{3}$/,
+  version: /^[\w.-]*$/,
+  commit: /^[0-9a-f]*$/,
+};

@@ -1,0 +1,136 @@
+/**
+ * TLS to a real RabbitMQ and a real PostgreSQL of this test's own, with certificates that it makes. The service and the
+ * commands are processes: Node reads NODE_EXTRA_CA_CERTS when it starts.
+ */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { connect } from 'amqplib';
+import { Client } from 'pg';
+import { type Services, startServices } from '../../dev/services';
+import { NEWSLETTER_EVENTS } from '../../src/broker/names';
+import { until } from '../helpers/broker';
+import { makeAuthority } from '../helpers/certificates';
+import { signup } from '../helpers/events';
+import { buildProgram, type Program, ServiceProcess } from '../helpers/process';
+import { messageOf } from '../helpers/service';
+
+const from = (process.env.ONECONTACT_TEST_FROM ?? 'none').split(',');
+const own = from.every((source) => source === 'local' || source === 'fetch');
+
+// Visible in the report where it cannot be: servers with certificates of ours can only be private ones.
+(own ? describe : describe.skip)(`TLS (servers from ${from.join(' and ')}; needs local or fetch)`, () => {
+  let folder: string;
+  let program: Program;
+  let services: Services;
+  const file = (name: string): string => join(folder, name);
+  /** The certificate is for `localhost` alone: 127.0.0.1 is the same server under a name that it does not have. */
+  const named = (url: string): string => url.replace('127.0.0.1', 'localhost');
+  const amqps = (): string => services.amqpsUrl as string;
+  const verified = (url: string, ca = file('ca.pem')): string => `${url}?sslmode=verify-full&sslrootcert=${ca}`;
+  const trusting = (): Record<string, string> => ({ NODE_EXTRA_CA_CERTS: file('ca.pem') });
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'onecontact-tls-'));
+    const authority = makeAuthority();
+    await writeFile(file('ca.pem'), authority.certificate);
+    await writeFile(file('other.pem'), makeAuthority('Another CA').certificate);
+    program = await buildProgram();
+    services = await startServices({
+      log: () => undefined,
+      env: { ...process.env, ONECONTACT_SERVICES: 'local,fetch' },
+      tls: authority.issue('localhost'),
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await services?.stop();
+    await program?.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** One command, as a process. */
+  const command = (args: string[], env: Record<string, string>): Promise<{ code: unknown; err: string }> =>
+    new Promise((resolve) => {
+      const all = { PATH: process.env.PATH, HOME: process.env.HOME, ...env };
+      execFile(process.execPath, [program.path, ...args], { env: all }, (error, _out, err) => {
+        resolve({ code: error ? error.code : 0, err });
+      });
+    });
+
+  it('runs the whole service: amqps:// with NODE_EXTRA_CA_CERTS, PostgreSQL with verify-full and sslrootcert', async () => {
+    const service = new ServiceProcess(program, {
+      args: ['--migrate'],
+      env: { ...trusting(), AMQP_URL: named(amqps()), DATABASE_URL: verified(named(services.databaseUrl)) },
+    });
+    const client = new Client({ connectionString: services.databaseUrl });
+    const broker = await connect(services.amqpUrl);
+    try {
+      await client.connect();
+      await until(() => service.isUp || service.child.exitCode !== null, 30_000);
+      expect(service.err).toBe('');
+      const channel = await broker.createConfirmChannel();
+      const { key, body } = messageOf(signup('secret', ['x'], 1));
+      channel.publish(NEWSLETTER_EVENTS, key, Buffer.from(JSON.stringify(body)));
+      await channel.waitForConfirms();
+      await until(async () => (await client.query('SELECT 1 FROM email_address')).rowCount === 1);
+      const { rows } = await client.query(
+        `SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'onecontact%'`,
+      );
+      expect(rows).toEqual([{ ssl: true }]);
+      service.child.kill('SIGTERM');
+      expect((await service.ended).code).toBe(0);
+    } finally {
+      await service.kill();
+      await broker.close();
+      await client.end();
+    }
+  }, 60_000);
+
+  it('takes the CA of the database from NODE_EXTRA_CA_CERTS as well', async () => {
+    const env = { ...trusting(), DATABASE_URL: `${named(services.databaseUrl)}?sslmode=verify-full` };
+    expect(await command(['migrate'], env)).toEqual({ code: 0, err: '' });
+  });
+
+  const CA = 'is of no authority that is trusted here: set';
+  const HOST = 'is not for the host that';
+  it.each<[what: string, says: string, env: () => Record<string, string>]>([
+    ['wrong CA', CA, () => ({ AMQP_URL: named(amqps()) })],
+    ['wrong host name', HOST, () => ({ ...trusting(), AMQP_URL: amqps() })],
+    [
+      'plain port',
+      'speaks no TLS where AMQP_URL points',
+      () => ({ AMQP_URL: named(services.amqpUrl).replace('amqp:', 'amqps:') }),
+    ],
+    [
+      'TLS port behind amqp://',
+      'The broker cannot be reached',
+      () => ({ AMQP_URL: amqps().replace('amqps:', 'amqp:') }),
+    ],
+  ])('broker, %s: one clear sentence', async (_what, says, env) => {
+    const { code, err } = await command(['dead-letters', 'list'], env());
+    expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: The broker[^\n]+\.\n$/)]);
+    expect(err).toContain(says);
+    expect(err).not.toContain(new URL(amqps()).password);
+  });
+
+  it('broker, wrong CA: `start` does not wait for what never comes', async () => {
+    const env = { AMQP_URL: named(amqps()), DATABASE_URL: services.databaseUrl, LOG_LEVEL: 'silent' };
+    const { code, err } = await command(['start', '--migrate'], env);
+    expect([code, err]).toEqual([1, expect.stringContaining(CA)]);
+  });
+
+  it.each<[what: string, says: string, url: () => string]>([
+    ['wrong CA', CA, () => verified(named(services.databaseUrl), file('other.pem'))],
+    ['wrong host name', HOST, () => verified(services.databaseUrl)],
+    ['CA file that is not there', 'cannot be read (ENOENT)', () => verified(services.databaseUrl, file('none.pem'))],
+    ['server without TLS', 'speaks no TLS where', () => verified(process.env.TEST_DATABASE_URL as string)],
+  ])('database, %s: one clear sentence', async (_what, says, url) => {
+    for (const args of [['migrate'], ['export']]) {
+      const { code, err } = await command(args, { DATABASE_URL: url() });
+      expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: [^\n]+\.\n$/)]);
+      expect(err).toContain(says);
+    }
+  });
+});
