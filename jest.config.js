@@ -12,5 +12,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!@prisma/schema-engine-wasm/)'],
   globalSetup: '<rootDir>/dev/jest/global-setup.ts',
   globalTeardown: '<rootDir>/dev/jest/global-teardown.ts',
+  // Half of the files need no servers, and those that share the broker take turns: each processor gets its worker.
+  maxWorkers: '100%',
   testTimeout: 60_000,
 };
