@@ -10,6 +10,7 @@ import { readVersion } from './http/version';
 import { OperatorError } from './operator-error';
 import { openDatabase } from './store/database';
 import { requireErasureKey, serviceSession } from './store/erasure-key';
+import { findContact } from './store/find-contact';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
 import { makeMetrics } from './workers/metrics';
@@ -36,6 +37,8 @@ export interface Service {
 const SPARE_CONNECTIONS = 2;
 /** Look-ups have connections of their own: however many come, the workers go on. */
 const LOOK_UP_CONNECTIONS = 4;
+
+const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /** @throws OperatorError or BrokerRefusal, whose messages say what to do. */
 export async function startService(
@@ -114,6 +117,8 @@ export async function startService(
       }
       const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
+      // A client's first statements take some 200 ms (its query compiler is loaded): no reader is to wait for that.
+      await findContact(lookUps, { by: 'id', id: NOBODY }).catch(() => undefined);
       const health = { database, broker };
       const server = makeServer({
         db: lookUps,

@@ -21,7 +21,7 @@ import { installedPostgres, installedRabbit } from './installed';
 import { resolve } from './resolve';
 import { runPostgres } from './run-postgres';
 import { runRabbit } from './run-rabbitmq';
-import type { Certificate, Context, Kind } from './types';
+import { type Certificate, type Context, type Kind, type Service, Unavailable } from './types';
 
 export interface Services {
   amqpUrl: string;
@@ -44,12 +44,20 @@ export interface ServicesOptions {
   tls?: Certificate;
 }
 
+/** Servers that take no certificate of ours. */
+function withoutTls(source: (context: Context) => Promise<Service>): (context: Context) => Promise<Service> {
+  return async (context) => {
+    if (context.tls) throw new Unavailable('no TLS with a certificate of ours');
+    return source(context);
+  };
+}
+
 const BROKER: Kind = {
   name: 'RabbitMQ',
   variable: 'TEST_AMQP_URL',
   sources: {
-    url: givenBroker,
-    docker: dockerBroker,
+    url: withoutTls(givenBroker),
+    docker: withoutTls(dockerBroker),
     local: async (context) => runRabbit(await installedRabbit(context), context),
     fetch: async (context) => runRabbit(await fetchRabbit(context), context),
   },
@@ -59,8 +67,8 @@ const DATABASE: Kind = {
   name: 'PostgreSQL',
   variable: 'TEST_DATABASE_URL',
   sources: {
-    url: givenDatabase,
-    docker: dockerDatabase,
+    url: withoutTls(givenDatabase),
+    docker: withoutTls(dockerDatabase),
     local: async (context) => runPostgres(await installedPostgres(context), context),
     fetch: async (context) => runPostgres(await fetchPostgres(context), context),
   },
