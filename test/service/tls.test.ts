@@ -43,7 +43,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
       env: { ...process.env, ONECONTACT_SERVICES: 'local,fetch' },
       tls: authority.issue('localhost'),
     });
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await services?.stop();
     await program?.remove();
@@ -68,7 +68,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
     const broker = await connect(services.amqpUrl);
     try {
       await client.connect();
-      await until(() => service.isUp || service.child.exitCode !== null, 30_000);
+      await until(() => service.isUp || service.child.exitCode !== null, 60_000);
       expect(service.err).toBe('');
       const channel = await broker.createConfirmChannel();
       const { key, body } = messageOf(signup('secret', ['x'], 1));
@@ -86,7 +86,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
       await broker.close();
       await client.end();
     }
-  }, 60_000);
+  }, 120_000);
 
   it('takes the CA of the database from NODE_EXTRA_CA_CERTS as well', async () => {
     const env = { ...trusting(), DATABASE_URL: `${named(services.databaseUrl)}?sslmode=verify-full` };
