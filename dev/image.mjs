@@ -1,8 +1,8 @@
 /**
  * Builds the image, tries it out on a RabbitMQ and a PostgreSQL in containers, says how large it is and how fast it
- * starts, and removes all that it made but the engine's build cache: `npm run image [-- OPTION ...]`. Options go to `docker build` (`--network=host`,
- * `--build-arg NODE_IMAGE=…`); `--keep` keeps the image, as onecontact:local. Needs an engine, and what it has or gets:
- * rabbitmq:4.0-management, postgres:17.
+ * starts, and removes all that it made but the engine's build cache: `npm run image [-- OPTION ...]`. Options go to
+ * `docker build` (`--network=host`, `--build-arg NODE_IMAGE=…`); `--keep` keeps the image, as onecontact:local. Needs an
+ * engine, and rabbitmq:4.0-management and postgres:17, which it has or gets.
  *
  * Plain JavaScript without dependencies, so that a machine with only Node and an engine can run it.
  */
