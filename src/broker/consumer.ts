@@ -15,6 +15,8 @@ export interface ConsumerOptions {
   readonly firstWindow?: number;
   /** Called once a delivery, synchronously, in order. A throw is logged; the delivery stays unacknowledged. */
   readonly onMessage: (delivery: Delivery) => void;
+  /** Called each time that the broker has begun to push. */
+  readonly onConsuming?: () => void;
   readonly log: Logger;
 }
 
@@ -185,6 +187,7 @@ export class Consumer {
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
           settledBefore = ledger.settled;
           this.#log.info({ prefetch: window }, 'consuming');
+          this.#options.onConsuming?.();
         } else if (consumerTag !== undefined && !this.#paused && mayGrow()) {
           const tag = consumerTag;
           if ((await untilAborted(channel.cancel(tag), this.#stopping.signal)) === undefined) break;

@@ -32,8 +32,9 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
     // A session whose client vanished must not keep its locks: it ends soon after the transaction's own limit.
     idle_in_transaction_session_timeout: isService ? TRANSACTION_MS + ANSWER_MS : 0,
     // Planned once, and through indexes, however many keys its arrays hold: for hundreds of keys the planner would rather
-    // read a whole table of some hundred thousand rows, each time.
+    // read a whole table of some hundred thousand rows, each time; and what it plans for a table that is still empty stays.
     plan_cache_mode: 'force_generic_plan',
+    enable_seqscan: 'off',
   };
   const options = Object.entries(settings).map(([key, value]) => `-c ${key}=${value}`);
   const adapter = new PrismaPg(

@@ -71,7 +71,8 @@ export class EventWorker {
     setMaxListeners(0, this.#stopping.signal); // each message that cannot be set aside yet waits on it
     const { connection, queue, prefetch, log, concurrency, metrics } = options;
     metrics.paused.set({ queue }, 0);
-    this.#consumer = consume({ connection, queue, prefetch, log, onMessage: this.#inbox.push });
+    const onConsuming = this.#turns.join();
+    this.#consumer = consume({ connection, queue, prefetch, log, onMessage: this.#inbox.push, onConsuming });
     this.#lanes = Array.from({ length: concurrency }, () => this.#run());
   }
 

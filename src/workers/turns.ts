@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** By then what the broker pushes at first, over all queues, has arrived. */
-const GATHER_MS = 300;
+/** So long after all queues are being consumed, what the broker pushes at first has arrived. */
+const GATHER_MS = 500;
 /** Nobody waits longer than this for another's suspects: they may be waiting for the broker to take a dead letter. */
 const LONGEST_MS = 10_000;
 
@@ -21,24 +21,38 @@ interface Waiting {
  * Those that came least often are first, and of those that came as often every one has the same chance: so with each
  * life of the process about half of the innocent ones get done before the one that ends it.
  *
- * States: *new* -> *gathering* (from the first suspect on, for a moment) -> *free* <-> *taken*.
+ * Nobody goes before all queues are being consumed: a process that is slow to start would else be killed each time before
+ * the other queue's messages had a chance.
+ *
+ * States: *new* -> *gathering* (from the first suspect on, until all have come) -> *free* <-> *taken*.
  */
 export class Turns {
   readonly #waiting: Waiting[] = [];
   #gathered: Promise<void> | undefined;
   #isFree = false;
+  #starting = 0;
+  #allStarted = (): void => undefined;
 
   constructor(
     private readonly random: () => number = Math.random,
     private readonly gatherMs = GATHER_MS,
   ) {}
 
+  /** A queue is going to be consumed. @returns to be called when it is */
+  join(): () => void {
+    this.#starting += 1;
+    let isStarted = false;
+    return () => {
+      if (isStarted) return;
+      isStarted = true;
+      this.#starting -= 1;
+      if (this.#starting === 0) this.#allStarted();
+    };
+  }
+
   /** Runs the work when it is its turn. */
   async take({ count, alike }: Omit<Waiting, 'go'>, work: () => Promise<void>): Promise<void> {
-    this.#gathered ??= delay(this.gatherMs).then(() => {
-      this.#isFree = true;
-      this.#next();
-    });
+    this.#gathered ??= this.#gather();
     await new Promise<void>((go) => {
       this.#waiting.push({ count, alike, go });
       this.#next();
@@ -58,6 +72,20 @@ export class Turns {
       clearTimeout(limit);
       over();
     }
+  }
+
+  async #gather(): Promise<void> {
+    if (this.#starting > 0) {
+      const limit = new AbortController();
+      const started = new Promise<void>((resolve) => {
+        this.#allStarted = resolve;
+      });
+      await Promise.race([started, delay(LONGEST_MS, undefined, { signal: limit.signal }).catch(() => undefined)]);
+      limit.abort();
+    }
+    await delay(this.gatherMs);
+    this.#isFree = true;
+    this.#next();
   }
 
   #next(): void {

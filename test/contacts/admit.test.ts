@@ -187,7 +187,7 @@ describe('generated records', () => {
           expect(store.export()).toEqual(canonicalExport(factsOfRecords(records.map(recordOf))));
         },
       ),
-      { numRuns: 2_000, seed: 6 },
+      { numRuns: 800, seed: 6 },
     );
   });
 
@@ -211,7 +211,7 @@ describe('generated records', () => {
           );
         },
       ),
-      { numRuns: 1_500, seed: 7 },
+      { numRuns: 600, seed: 7 },
     );
   });
 });

@@ -243,7 +243,7 @@ describe('whose a choice is', () => {
   });
 });
 
-const numRuns = Number(process.env.HISTORIES ?? 3_000);
+const numRuns = Number(process.env.HISTORIES ?? 1_500);
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 
 const uid = fc.constantFrom(...['u1', 'u2', 'u3', 'u4'].map(uidOf));

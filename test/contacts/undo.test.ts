@@ -343,7 +343,7 @@ describe('generated histories', () => {
           if (line.opted_out) expect(same.opted_out).toBe(true);
         }
       }),
-      { numRuns: 20_000, seed: 22 },
+      { numRuns: 6_000, seed: 22 },
     );
     expect(seen.undone).toBeGreaterThan(1_000);
   });
@@ -373,7 +373,7 @@ describe('generated histories', () => {
           expect(second.export()).toEqual(first.export());
         },
       ),
-      { numRuns: 10_000, seed: 23 },
+      { numRuns: 4_000, seed: 23 },
     );
     expect(seen.undone).toBeGreaterThan(500);
   });

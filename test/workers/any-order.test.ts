@@ -9,7 +9,7 @@ import { scenarios } from '../helpers/scenarios';
 import { applyConcurrently, brokenPromises, canonicalExportOf, sample } from '../helpers/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 60);
+const histories = Number(process.env.STORED_HISTORIES ?? 30);
 
 describe(`any order, any repetition, on PostgreSQL (SEED=${seed})`, () => {
   let database: TestDatabase;

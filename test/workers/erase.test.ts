@@ -411,7 +411,7 @@ describe('in the very moment', () => {
 });
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 25);
+const histories = Number(process.env.STORED_HISTORIES ?? 15);
 
 it(
   `in ${histories} generated histories (SEED=${seed}), one person is erased: others are as the pure domain says, also when all comes again, and the database keeps its promises whatever comes later`,

@@ -52,6 +52,20 @@ describe('whose suspects are next', () => {
     expect(before / 100).toBeLessThan(14);
   });
 
+  test('nobody goes before all queues are being consumed', async () => {
+    const turns = new Turns(Math.random, 0);
+    const started = [turns.join(), turns.join()];
+    const came: string[] = [];
+    const poison = turns.take({ count: 9, alike: 1 }, async () => void came.push('poison'));
+    started[0]?.();
+    await new Promise((resolve) => setTimeout(resolve, 20)); // it would have gone by now
+    const innocent = turns.take({ count: 5, alike: 1 }, async () => void came.push('innocent'));
+    expect(came).toEqual([]);
+    started[1]?.();
+    await Promise.all([poison, innocent]);
+    expect(came).toEqual(['innocent', 'poison']);
+  });
+
   test('one that fails gives its turn on', async () => {
     const turns = new Turns(Math.random, 0);
     await expect(turns.take({ count: 2, alike: 1 }, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
