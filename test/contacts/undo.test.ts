@@ -345,7 +345,7 @@ describe('generated histories', () => {
       }),
       { numRuns: 6_000, seed: 22 },
     );
-    expect(seen.undone).toBeGreaterThan(1_000);
+    expect(seen.undone).toBeGreaterThan(400);
   });
 
   it('end alike in any order after an undo, with any repetition', () => {
@@ -375,6 +375,6 @@ describe('generated histories', () => {
       ),
       { numRuns: 4_000, seed: 23 },
     );
-    expect(seen.undone).toBeGreaterThan(500);
+    expect(seen.undone).toBeGreaterThan(150);
   });
 });
