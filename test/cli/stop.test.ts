@@ -80,6 +80,7 @@ describe('case 34: SIGTERM', () => {
       await publish(broker(), event);
       const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
       await until(async () => (await database.sql(waiting)).length > 0, 60_000);
+      await until(() => running.isUp, 60_000); // told before, it would simply not go on starting
 
       let end: { code: number | null; signal: NodeJS.Signals | null } | undefined;
       void running.ended.then((how) => {
