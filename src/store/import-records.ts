@@ -1,6 +1,5 @@
 import { type Admission, admit, screen } from '../contacts/admit';
 import type { State } from '../contacts/changes';
-import { Directory } from '../contacts/directory';
 import type { DeletionEvent, Time } from '../contacts/event';
 import { Facts } from '../contacts/facts';
 import { type ImportRecord, since } from '../contacts/imported';
@@ -13,8 +12,7 @@ import { findReach, ReachGrew } from './find-reach';
 import { ids } from './ids';
 import { saveLinesDone } from './import-progress';
 import { loadClaimsAndContacts, placesIn } from './load-state';
-import { lockAccounts } from './lock-accounts';
-import { lockAddresses } from './lock-addresses';
+import { lockState } from './lock-state';
 import { saveChanges } from './save-changes';
 import { tryAgain } from './try-again';
 
@@ -127,23 +125,8 @@ async function lockAndLoad(tx: Queries, records: readonly ImportRecord[], known:
   };
   const isFirst = seeds.addresses.length + seeds.uids.length === 0;
   const reach = isFirst ? seeds : await findReach(tx, { ...seeds, tokens: [] });
-  const candidates = candidatesFor(records);
-  const withCandidate = <F>(all: Map<string, F>) =>
-    [...all].map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));
-  const addresses = await lockAddresses(tx, withCandidate(news.addresses), reach.addresses);
-  const accounts = await lockAccounts(tx, withCandidate(news.accounts), reach.uids);
-  const state: State = {
-    facts: new Facts(),
-    directory: new Directory(ids),
-    rows: {
-      address: new Map(addresses.rows.map(({ facts, contactId }) => [facts.address, contactId])),
-      account: new Map(accounts.rows.map(({ facts, contactId }) => [facts.uid, contactId])),
-    },
-    fresh: { address: addresses.fresh, account: accounts.fresh },
-  };
+  const state = await lockState(tx, news, reach, candidatesFor(records), ids);
   requireSame(state, records, known, news);
-  for (const { facts } of addresses.rows) state.facts.learnAddress(facts);
-  for (const { facts } of accounts.rows) state.facts.learnAccount(facts);
   if (!isFirst) await loadClaimsAndContacts(tx, state, reach, { tokens: [], contacts: [] });
   for (const { kind, key, contactId } of placesIn(state)) state.directory.restorePlace(kind, key, contactId);
   return state;

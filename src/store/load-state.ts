@@ -1,8 +1,7 @@
 import type { State } from '../contacts/changes';
 import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/command';
-import { Directory, type Ids } from '../contacts/directory';
+import type { Ids } from '../contacts/directory';
 import type { ContactEvent } from '../contacts/event';
-import { Facts } from '../contacts/facts';
 import { namedAddress, newsOf } from '../contacts/record';
 import type { Queries } from './database';
 import { findReach, type Reach, ReachGrew } from './find-reach';
@@ -10,8 +9,7 @@ import { loadBlocks } from './load-blocks';
 import { loadClaims } from './load-claims';
 import { loadContacts, resolveTokens } from './load-contacts';
 import { loadUndo } from './load-undo';
-import { lockAccounts } from './lock-accounts';
-import { lockAddresses } from './lock-addresses';
+import { lockState } from './lock-state';
 
 /** What an event says, or what a person decides. */
 export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
@@ -44,26 +42,10 @@ export async function loadState(tx: Queries, steps: readonly Step[], ids: Ids): 
       })
     : { addresses: [], uids: [] };
 
-  const candidates = candidatesFor(events, ids);
-  const withCandidate = <F>(known: Map<string, F>) =>
-    [...known].map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));
-  const addresses = await lockAddresses(tx, withCandidate(news.addresses), reach.addresses);
-  const accounts = await lockAccounts(tx, withCandidate(news.accounts), reach.uids);
-
-  const state: State = {
-    facts: new Facts(),
-    directory: new Directory(ids),
-    rows: {
-      address: new Map(addresses.rows.map(({ facts, contactId }) => [facts.address, contactId])),
-      account: new Map(accounts.rows.map(({ facts, contactId }) => [facts.uid, contactId])),
-    },
-    fresh: { address: addresses.fresh, account: accounts.fresh },
-  };
+  const state = await lockState(tx, news, reach, candidatesFor(events, ids), ids);
   // A row that was there is there no more: its person was erased in the meantime.
   if ([...news.addresses.keys()].some((address) => !state.rows.address.has(address))) throw new ReachGrew();
   if ([...news.accounts.keys()].some((uid) => !state.rows.account.has(uid))) throw new ReachGrew();
-  for (const { facts } of addresses.rows) state.facts.learnAddress(facts);
-  for (const { facts } of accounts.rows) state.facts.learnAccount(facts);
   const { contacts, ...completed } = await completeUndos(tx, steps);
   if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts });
   // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.

@@ -62,9 +62,8 @@ interface Batch {
 export async function importInput(db: Database, run: ImportRun): Promise<ImportSummary> {
   const { input, rejects, erasureKey, dryRun, after } = run;
   const source = dryRun ? null : input.fingerprint;
-  const summary: ImportSummary = {
-    ...{ resumed: after, records: 0, imported: 0, known: 0, erased: 0, rejected: {}, partly: {}, held: 0 },
-  };
+  const nothing = { records: 0, imported: 0, known: 0, erased: 0, held: 0 };
+  const summary: ImportSummary = { resumed: after, ...nothing, rejected: {}, partly: {} };
   let done = after;
   const flying: { batch: Batch; result: Promise<ImportedBatch> }[] = [];
 
