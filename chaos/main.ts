@@ -15,6 +15,7 @@ import {
   checkPromises,
   readContacts,
 } from './checks';
+import { runCommand } from './command';
 import { takeDeadLetters } from './dead-letters';
 import { Expected } from './expected';
 import { Faults } from './faults';
@@ -29,43 +30,6 @@ import { Watch } from './watch';
 const progressMs = (seconds: number): number => Math.min(15_000, Math.max(3_000, seconds * 10));
 /** A worker that is started takes its time. */
 const UP_MS = 60_000;
-
-async function main(args: readonly string[]): Promise<number> {
-  let options: Options | 'help';
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
-    return 2;
-  }
-  if (options === 'help') {
-    process.stdout.write(`${HELP}\n`);
-    return 0;
-  }
-  const say = (line: string): void => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
-  const stage = new Stage(options);
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => interrupted.abort(new Error(`interrupted by ${signal}`)));
-  }
-  let keepFolder = options.keep;
-  try {
-    const result = await untilAborted(perform(stage, options, say, interrupted.signal), interrupted.signal);
-    const { ok } = summary(result);
-    keepFolder ||= !ok;
-    process.stdout.write(options.json ? `${JSON.stringify(summary(result))}\n` : table(result));
-    return ok ? 0 : 1;
-  } catch (error) {
-    const { message, stack } = error as Error;
-    process.stderr.write(`${interrupted.signal.aborted ? message : stack}\n`);
-    keepFolder ||= !interrupted.signal.aborted;
-    return interrupted.signal.aborted ? 130 : 1;
-  } finally {
-    await stage.strike();
-    if (keepFolder && stage.folder) say(`Logs, events and exports: ${stage.folder}`);
-    else await stage.forget();
-  }
-}
 
 async function perform(
   stage: Stage,
@@ -185,11 +149,16 @@ async function allUp(stage: Stage, signal: AbortSignal): Promise<void> {
   }
 }
 
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    work.then(resolve, reject);
-  });
-}
-
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+runCommand<Options, Stage>({
+  help: HELP,
+  readOptions,
+  progressTo: ({ json }) => (json ? process.stderr : process.stdout),
+  evidence: 'Logs, events and exports',
+  premises: (options) => new Stage(options),
+  async perform(stage, options, say, signal) {
+    const result = await perform(stage, options, say, signal);
+    const report = summary(result);
+    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : table(result));
+    return report.ok;
+  },
+});

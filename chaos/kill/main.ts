@@ -1,4 +1,5 @@
 /** `npm run chaos:kill`: see {@link HELP}. */
+import { runCommand } from '../command';
 import { Expected } from '../expected';
 import type { Message } from '../message';
 import { HELP, type Options, readOptions } from './options';
@@ -12,41 +13,6 @@ const SCENES: Record<'signUps' | 'accounts' | 'relay', Scene> = {
   accounts: { name: 'accounts', group: 'batch', parts: 'fxa', messages: ACCOUNTS },
   relay: { name: 'relay', group: 'relay', parts: 'relay', messages: [] },
 };
-
-async function main(args: readonly string[]): Promise<number> {
-  let options: Options | 'help';
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
-    return 2;
-  }
-  if (options === 'help') {
-    process.stdout.write(`${HELP}\n`);
-    return 0;
-  }
-  const say = (line: string): void => void process.stdout.write(`${line}\n`);
-  const stage = new Stage();
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => interrupted.abort(new Error(`interrupted by ${signal}`)));
-  }
-  let keepFolder = options.keep;
-  try {
-    const ok = await untilAborted(perform(stage, options, say, interrupted.signal), interrupted.signal);
-    keepFolder ||= !ok;
-    return ok ? 0 : 1;
-  } catch (error) {
-    const { message, stack } = error as Error;
-    process.stderr.write(`${interrupted.signal.aborted ? message : stack}\n`);
-    keepFolder ||= !interrupted.signal.aborted;
-    return interrupted.signal.aborted ? 130 : 1;
-  } finally {
-    await stage.strike();
-    if (keepFolder && stage.folder) say(`Logs: ${stage.folder}`);
-    else await stage.forget();
-  }
-}
 
 async function perform(
   stage: Stage,
@@ -118,11 +84,11 @@ function expectDomain({ scene, contacts }: Scenario): string[] {
   ];
 }
 
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    work.then(resolve, reject);
-  });
-}
-
-void main(process.argv.slice(2)).then((code) => process.exit(code));
+runCommand<Options, Stage>({
+  help: HELP,
+  readOptions,
+  progressTo: () => process.stdout,
+  evidence: 'Logs',
+  premises: () => new Stage(),
+  perform,
+});

@@ -1,7 +1,4 @@
 /** The servers of a run, and two worker processes: one that is killed, and one that then completes what it began. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConfirmChannel } from 'amqplib';
 import { Client } from 'pg';
@@ -10,68 +7,45 @@ import { type BrokerConnection, openConnection } from '../../src/broker/connecti
 import { QUEUES } from '../../src/broker/names';
 import { declareTopology } from '../../src/broker/topology';
 import { type Database, openDatabase } from '../../src/store/database';
-import { migrate } from '../../src/store/migrate';
-import { buildCli } from '../build';
 import type { Message } from '../message';
-import { ChaosBroker } from '../servers/broker';
-import { ChaosDatabase } from '../servers/database';
-import { findPrograms } from '../servers/programs';
+import { Premises } from '../premises';
 import { Life } from './life';
 
 /** Longer than anything here takes, also on a busy machine. */
 const LIMIT_MS = 60_000;
 
-export class Stage {
-  readonly #ends: (() => unknown)[] = [];
-  #program!: string;
+export class Stage extends Premises {
   #connection!: BrokerConnection;
   #client!: Client;
   #lives = 0;
-  broker!: ChaosBroker;
-  database!: ChaosDatabase;
-  folder!: string;
   channel!: ConfirmChannel;
   db!: Database;
 
   async set(log: (line: string) => void): Promise<void> {
-    const programs = await findPrograms({ log, env: process.env, durable: true });
-    this.folder = await mkdtemp(join(tmpdir(), 'onecontact-kill-'));
-    const [built, broker, database] = await Promise.allSettled([
-      buildCli(join(this.folder, 'app')),
-      ChaosBroker.start(programs.rabbit, 1),
-      ChaosDatabase.start(programs.postgres),
-    ]);
-    if (broker.status === 'fulfilled') this.#ends.push(() => broker.value.stop());
-    if (database.status === 'fulfilled') this.#ends.push(() => database.value.stop());
-    if (built.status === 'rejected') throw built.reason;
-    if (broker.status === 'rejected') throw broker.reason;
-    if (database.status === 'rejected') throw database.reason;
-    [this.#program, this.broker, this.database] = [built.value, broker.value, database.value];
-
-    await migrate(this.database.url);
+    await this.open('kill', 1, log);
     const silent = pino({ level: 'silent' });
     await declareTopology({ url: this.broker.url, log: silent });
     this.#connection = await openConnection({ url: this.broker.url, name: 'kill run', log: silent });
-    this.#ends.push(() => this.#connection.close());
+    this.atEnd(() => this.#connection.close());
     await this.#connection.ready();
     this.channel = await this.#connection.createConfirmChannel();
     this.db = openDatabase({ url: this.database.url, name: 'kill run', max: 2 });
-    this.#ends.push(() => this.db.$disconnect());
+    this.atEnd(() => this.db.$disconnect());
     this.#client = new Client({ connectionString: this.database.url });
     await this.#client.connect();
-    this.#ends.push(() => this.#client.end());
+    this.atEnd(() => this.#client.end());
   }
 
   /** A worker process of these parts; it begins to work when it is released. */
   async worker(parts: string): Promise<Life> {
     const life = await Life.begin({
       number: ++this.#lives,
-      program: this.#program,
+      program: this.program,
       parts,
       folder: this.folder,
       urls: { broker: this.broker.url, database: this.database.url },
     });
-    this.#ends.push(() => life.end());
+    this.atEnd(() => life.end());
     return life;
   }
 
@@ -110,21 +84,6 @@ export class Stage {
 
   async outbox(): Promise<number> {
     return (await this.sql<{ n: number }>('SELECT count(*)::int AS n FROM outbox'))[0]?.n ?? 0;
-  }
-
-  /** Ends everything, in the reverse order; never rejects. */
-  async strike(): Promise<void> {
-    for (const end of this.#ends.splice(0).reverse()) {
-      try {
-        await end();
-      } catch {
-        // the others must end all the same
-      }
-    }
-  }
-
-  async forget(): Promise<void> {
-    if (this.folder) await rm(this.folder, { recursive: true, force: true });
   }
 }
 
