@@ -21,7 +21,7 @@ import { ledgerOf, undoOf } from '../helpers/ledger';
 import { brokenPromises, DEFAULTS } from '../helpers/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 75);
+const histories = Number(process.env.STORED_HISTORIES ?? 150);
 /** Tried for each of them. */
 const FUTURES = 15;
 /** Most events are made at times up to 12. */

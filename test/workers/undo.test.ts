@@ -12,7 +12,7 @@ import { MemoryStore } from '../helpers/memory-store';
 import { apply, brokenPromises, canonicalExportOf, sample } from '../helpers/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 20);
+const histories = Number(process.env.STORED_HISTORIES ?? 40);
 
 let database: TestDatabase;
 beforeAll(async () => {
