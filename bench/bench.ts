@@ -1,11 +1,13 @@
-import type { Urls } from './contenders/contender';
 import type { Options } from './options';
 import { Broker } from './setup/broker';
+import { buildContenders } from './setup/build';
 import { Databases } from './setup/databases';
 
 /** What every measurement works with. */
 export interface Bench {
   options: Options;
+  /** Where the built contenders are. */
+  folder: string;
   amqpUrl: string;
   broker: Broker;
   databases: Databases;
@@ -13,9 +15,14 @@ export interface Bench {
   say(line: string): void;
 }
 
-export async function openBench(options: Options, urls: Urls, say: (line: string) => void): Promise<Bench> {
+export async function openBench(
+  options: Options,
+  urls: { amqpUrl: string; databaseUrl: string },
+  say: (line: string) => void,
+): Promise<Bench> {
   return {
     options,
+    folder: await buildContenders(),
     amqpUrl: urls.amqpUrl,
     broker: await Broker.open(urls.amqpUrl),
     databases: new Databases(urls.databaseUrl, say),

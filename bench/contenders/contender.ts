@@ -3,25 +3,26 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Profiler } from 'node:inspector';
-import { resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Question, Report } from './probe';
 
-const CHECKOUT = resolve(__dirname, '../..');
 const START_MS = 60_000;
 /** How often a contender is asked how far it is. What counts is the time of the last ack, which it notes itself. */
 const ASK_MS = 25;
 
 export interface Program {
   name: string;
-  /** Beside this file, without its suffix. */
+  /** Among the built contenders, without its suffix. */
   file: string;
   args: string[];
   env?: Record<string, string>;
 }
 
-export interface Urls {
+export interface Surroundings {
+  /** Where the built contenders are. */
+  folder: string;
   amqpUrl: string;
   databaseUrl: string;
 }
@@ -49,14 +50,15 @@ export class Contender {
   }
 
   /** Resolves when it consumes. */
-  static async start({ name, file, args, env = {} }: Program, urls: Urls): Promise<Contender> {
+  static async start(
+    { name, file, args, env = {} }: Program,
+    { folder, amqpUrl, databaseUrl }: Surroundings,
+  ): Promise<Contender> {
     const { PATH, HOME, TMPDIR } = process.env;
-    const script = resolve(__dirname, `${file}.ts`);
-    const child = spawn(process.execPath, ['dev/run.mjs', 'script', script, ...args], {
-      cwd: CHECKOUT,
+    const child = spawn(process.execPath, [join(folder, `${file}.js`), ...args], {
       env: {
         ...{ PATH, HOME, TMPDIR, NODE_ENV: 'production', HTTP_PORT: '0' },
-        ...{ AMQP_URL: urls.amqpUrl, DATABASE_URL: urls.databaseUrl },
+        ...{ AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl },
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -55,14 +55,14 @@ export async function measureLatency(bench: Bench, concurrency: number, baseline
 }
 
 async function latenciesOf(bench: Bench, program: Program, rate: number): Promise<number[]> {
-  const { broker, databases, amqpUrl, options } = bench;
+  const { broker, databases, options } = bench;
   await broker.purge();
   const contacts = contactsFor(CONTACTS);
   const database = await databases.clone(contacts);
-  const contender = await Contender.start(program, { amqpUrl, databaseUrl: database.url });
+  const contender = await Contender.start(program, { ...bench, databaseUrl: database.url });
   try {
     const supply = supplyOf('new', contacts, options.seed);
-    const warmUp = supply(2 * rate);
+    const warmUp = supply(5 * rate);
     await broker.publish(warmUp.map(messageOf));
     await contender.untilAcked(warmUp.length);
     await contender.report();

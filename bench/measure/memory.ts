@@ -17,7 +17,7 @@ const HANDLED = 100_000;
 
 /** The most memory that a worker has while it works on a large backlog. */
 export async function measureMemory(bench: Bench): Promise<Memory> {
-  const { broker, databases, amqpUrl, options, say } = bench;
+  const { broker, databases, options, say } = bench;
   const { backlog } = options;
   const events = Math.min(backlog, HANDLED);
   const contacts = contactsFor(events);
@@ -27,7 +27,7 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
     say(`  publishing ${backlog.toLocaleString('en')} messages …`);
     const progress = every(5_000, (done) => say(`  published ${done.toLocaleString('en')}`));
     await broker.publish(messagesOf(contacts, options.seed, backlog), progress);
-    const contender = await Contender.start(onecontact(options.set), { amqpUrl, databaseUrl: database.url });
+    const contender = await Contender.start(onecontact(options.set), { ...bench, databaseUrl: database.url });
     try {
       const shown = every(5_000, (acked) =>
         say(`  handled ${acked.toLocaleString('en')}, ${contender.peakMemory()?.toFixed(0)} MB`),

@@ -38,14 +38,14 @@ export interface RunOptions {
  * counted: what was measured must have been done.
  */
 export async function measureRun(bench: Bench, options: RunOptions): Promise<Run> {
-  const { broker, databases, amqpUrl } = bench;
+  const { broker, databases } = bench;
   const { program, acts, warmUp, processes = 1 } = options;
   await broker.purge();
   const database = await databases.clone(options.contacts);
   const contenders: Contender[] = [];
   try {
-    const urls = { amqpUrl, databaseUrl: database.url };
-    for (let i = 0; i < processes; i++) contenders.push(await Contender.start(program, urls));
+    const surroundings = { ...bench, databaseUrl: database.url };
+    for (let i = 0; i < processes; i++) contenders.push(await Contender.start(program, surroundings));
     await broker.publish(warmUp.map(messageOf));
     await untilAllAcked(contenders, warmUp.length);
     await untilRelayed(database);

@@ -15,12 +15,11 @@ export interface Throughput {
 
 /** Contacts in the database before a run, at least. */
 export const CONTACTS = 10_000;
-/** Messages that each contender has handled before it is measured. */
-export const WARM_UP = 2_000;
 const GRID = [4, 8, 16, 32];
 const GRID_EVENTS = 1_000;
 
-export const contactsFor = (events: number): number => Math.max(CONTACTS, contactsNeeded(events + WARM_UP));
+/** Each contender handles as many messages before it is measured: compilers, caches and plans are warm then. */
+export const contactsFor = (events: number): number => Math.max(CONTACTS, contactsNeeded(2 * events));
 
 /** The baseline is some dozen times slower: with as many messages it would take all of the time. */
 const slowShare = (count: number): number => Math.ceil(count / 10);
@@ -76,7 +75,7 @@ export function runOnecontact(
   { processes = 1, contacts = contactsFor(events) }: { processes?: number; contacts?: number } = {},
 ): Promise<Run> {
   const supply = supplyOf(workload, contacts, bench.options.seed);
-  const warmUp = supply(WARM_UP);
+  const warmUp = supply(events);
   return measureRun(bench, {
     program: onecontact(bench.options.set),
     contacts,
@@ -95,7 +94,7 @@ export function runBaseline(
 ): Promise<Run> {
   const contacts = contactsFor(bench.options.events);
   const supply = supplyOf(workload, contacts, bench.options.seed);
-  const warmUp = supply(slowShare(WARM_UP));
+  const warmUp = supply(events);
   const program = baseline(concurrency);
   return measureRun(bench, { program, contacts, warmUp, acts: supply(events), writes: 'no merges' });
 }
@@ -104,7 +103,7 @@ function runBrokerLimit(bench: Bench, workload: WorkloadName): Promise<Run> {
   const { events, seed } = bench.options;
   const contacts = contactsFor(events);
   const supply = supplyOf(workload, contacts, seed);
-  const warmUp = supply(WARM_UP);
+  const warmUp = supply(events);
   return measureRun(bench, { program: brokerLimit(), contacts, warmUp, acts: supply(events), writes: 'nothing' });
 }
 
@@ -115,7 +114,7 @@ async function runDatabaseLimit(bench: Bench, workload: WorkloadName): Promise<R
   const database = await bench.databases.clone(contacts);
   const limit = await DatabaseLimit.open(database.url);
   try {
-    await limit.write(supply(WARM_UP));
+    await limit.write(supply(events));
     await database.client.query('CHECKPOINT');
     const elapsed = await limit.write(supply(events));
     return { events, elapsed, throughput: (events / elapsed) * 1_000, cpu: 0, ackFrames: 0, warnings: {} };

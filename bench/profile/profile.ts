@@ -4,7 +4,7 @@ import type { Bench } from '../bench';
 import { onecontact } from '../contenders/programs';
 import { supplyOf, WORKLOAD_NAMES, WORKLOADS, type WorkloadName } from '../load/workloads';
 import { measureRun } from '../measure/run';
-import { contactsFor, WARM_UP } from '../measure/throughput';
+import { contactsFor } from '../measure/throughput';
 import { table } from '../report/table';
 import { type ProcessorShares, sharesOf } from './processor-profile';
 import { type ServerTime, serverTime } from './processor-time';
@@ -45,7 +45,7 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
     ...{
       program: onecontact(bench.options.set),
       contacts,
-      warmUp: supply(WARM_UP),
+      warmUp: supply(events),
       acts: supply(events),
       writes: 'all',
     },
