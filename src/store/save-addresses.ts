@@ -1,14 +1,12 @@
 import type { AddressFacts } from '../contacts/facts';
+import { Prisma } from '../generated/prisma/client';
 import { addressRows } from './address-rows';
-import type { Queries } from './database';
+import type { Write } from './one-statement';
 
 /** Rewrites the rows of addresses that are locked. */
-export async function saveAddresses(
-  tx: Queries,
-  rows: readonly { facts: AddressFacts; contactId: string }[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  await tx.$executeRaw`
+export function updateAddresses(rows: readonly { facts: AddressFacts; contactId: string }[]): Write {
+  if (rows.length === 0) return null;
+  return Prisma.sql`
     UPDATE email_address AS known SET
       typed = x.typed, typed_at = x.typed_at, contact_id = x.contact_id,
       first_name = x.first_name, first_name_at = x.first_name_at, last_name = x.last_name, last_name_at = x.last_name_at,

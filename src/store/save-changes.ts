@@ -1,30 +1,53 @@
 import type { Changes, State } from '../contacts/changes';
-import { type AccountFacts, originKey } from '../contacts/facts';
+import { type AccountFacts, type Choice, type Origin, originKey } from '../contacts/facts';
 import type { Queries } from './database';
-import { saveAccounts } from './save-accounts';
-import { saveAddresses } from './save-addresses';
-import { saveChoices } from './save-choices';
-import { saveClaims, saveStandings } from './save-claims';
-import { saveContacts } from './save-contacts';
-import { saveTokens } from './save-tokens';
+import { inOneStatement } from './one-statement';
+import { leaveContacts, updateAccounts } from './save-accounts';
+import { updateAddresses } from './save-addresses';
+import { insertChoices } from './save-choices';
+import { insertClaims, updateStandings } from './save-claims';
+import { followMerged, insertContacts, updateContacts } from './save-contacts';
+import { insertTokens, updateTokens } from './save-tokens';
 import { deleteBlocks, saveUndone } from './save-undone';
 
 /**
- * Writes what was decided: one statement a table (two where an order must be kept), however many rows. Merges are written
- * by `saveMerges`, once they can be explained.
+ * Writes what was decided, in one statement, however many rows; what has to be there before it or after it has statements
+ * of its own, which most batches do not need. Merges are written by `saveMerges`, once they can be explained.
  */
 export async function saveChanges(tx: Queries, changes: Changes, facts: State['facts']): Promise<void> {
-  const news = await saveChoices(tx, changes.choices);
-  await saveAddresses(tx, changes.addresses);
-  await saveAccounts(
-    tx,
-    changes.accounts.map(({ uid, contactId }) => ({ facts: facts.accounts.get(uid) as AccountFacts, contactId })),
-  );
-  await saveClaims(tx, changes.claims);
-  await saveStandings(tx, changes.standings);
+  const { contacts, tokens } = changes;
+  const accounts = changes.accounts.map((row) => ({ ...row, facts: facts.accounts.get(row.uid) as AccountFacts }));
+  const { choices, touched } = await saveTouching(tx, changes);
+  for (const write of [leaveContacts(accounts), ...updateTokens(tokens)]) await inOneStatement(tx, [write]);
+  await inOneStatement(tx, [
+    insertChoices(choices),
+    updateAddresses(changes.addresses),
+    updateAccounts(accounts),
+    insertClaims(changes.claims),
+    insertContacts(contacts.created),
+    updateContacts(contacts.changed, touched),
+    insertTokens(tokens.issued),
+  ]);
+  await inOneStatement(tx, [updateStandings(changes.standings), followMerged(contacts)]);
   await saveUndone(tx, changes.undone);
   await deleteBlocks(tx, changes.unblocked);
-  const touched = news.flatMap((origin) => changes.contactOfOrigin.get(originKey(origin)) ?? []);
-  await saveContacts(tx, changes.contacts, touched);
-  await saveTokens(tx, changes.tokens);
+}
+
+/**
+ * The version of a contact goes up also when only a choice is news; whether it is, the ledger knows. Choices of contacts
+ * that get a version anyway can wait for the others.
+ *
+ * @returns choices that are still to be written, and contacts of which one is news
+ */
+async function saveTouching(
+  tx: Queries,
+  { choices, contacts, contactOfOrigin }: Changes,
+): Promise<{ choices: Choice[]; touched: string[] }> {
+  const counted = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
+  const contactOf = (origin: Origin): string | undefined => contactOfOrigin.get(originKey(origin));
+  const [waiting, touching]: [Choice[], Choice[]] = [[], []];
+  for (const choice of choices) (counted.has(contactOf(choice.origin) ?? '') ? waiting : touching).push(choice);
+  const insert = insertChoices(touching);
+  const news = insert === null ? [] : await tx.$queryRaw<Origin[]>(insert);
+  return { choices: waiting, touched: [...new Set(news.flatMap((origin) => contactOf(origin) ?? []))] };
 }

@@ -1,17 +1,17 @@
-import type { Choice, Origin } from '../contacts/facts';
+import type { Choice } from '../contacts/facts';
+import { Prisma } from '../generated/prisma/client';
 import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
+import type { Write } from './one-statement';
 
 /**
  * Writes choices into the consent ledger. What is there stays, by the rule of `mergeChoices`: the refusal wins (the
- * greater act), the same act twice is proven if either is, the greater detail is kept.
- *
- * @returns the origins of those that were news.
+ * greater act), the same act twice is proven if either is, the greater detail is kept. Returns the origins (`kind`, `key`)
+ * of those that were news.
  */
-export async function saveChoices(tx: Queries, choices: readonly Choice[]): Promise<Origin[]> {
-  if (choices.length === 0) return [];
+export function insertChoices(choices: readonly Choice[]): Write {
+  if (choices.length === 0) return null;
   const column = <T>(pick: (choice: Choice) => T): T[] => choices.map(pick);
-  const rows = await tx.$queryRaw<{ kind: Origin['kind']; key: string }[]>`
+  return Prisma.sql`
     INSERT INTO choice AS known (origin_kind, origin, newsletter, at, act, proven, source, lang, format, reason)
     SELECT origin_kind::origin_kind, origin, newsletter, to_timestamp(at / 1000), act::act, proven, source, lang, format, reason
     FROM unnest(
@@ -39,5 +39,4 @@ export async function saveChoices(tx: Queries, choices: readonly Choice[]): Prom
        > (coalesce(known.source, '') COLLATE "C", coalesce(known.lang, '') COLLATE "C",
           coalesce(known.format, '') COLLATE "C", coalesce(known.reason, '') COLLATE "C")))
     RETURNING origin_kind::text AS kind, origin AS key`;
-  return rows;
 }

@@ -1,11 +1,12 @@
 import type { Claim } from '../contacts/facts';
+import { Prisma } from '../generated/prisma/client';
 import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
+import type { Write } from './one-statement';
 
 /** Adds claims that were not known. */
-export async function saveClaims(tx: Queries, claims: readonly Claim[]): Promise<void> {
-  if (claims.length === 0) return;
-  await tx.$executeRaw`
+export function insertClaims(claims: readonly Claim[]): Write {
+  if (claims.length === 0) return null;
+  return Prisma.sql`
     INSERT INTO address_claim (address, uid, at, standing, event, event_id)
     SELECT address, uid, to_timestamp(at / 1000), standing::standing, event, event_id
     FROM unnest(
@@ -16,9 +17,9 @@ export async function saveClaims(tx: Queries, claims: readonly Claim[]): Promise
 }
 
 /** Writes whether claims that are known count. */
-export async function saveStandings(tx: Queries, claims: readonly Claim[]): Promise<void> {
-  if (claims.length === 0) return;
-  await tx.$executeRaw`
+export function updateStandings(claims: readonly Claim[]): Write {
+  if (claims.length === 0) return null;
+  return Prisma.sql`
     UPDATE address_claim AS known SET standing = x.standing::standing
     FROM unnest(
       ${arrayLiteral(claims.map(({ address }) => address))}::text[], ${arrayLiteral(claims.map(({ uid }) => uid))}::text[],

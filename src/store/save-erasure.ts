@@ -1,9 +1,10 @@
 import type { ErasurePlan } from '../contacts/erase';
 import { accountRows } from './account-rows';
 import type { Queries } from './database';
-import { saveAddresses } from './save-addresses';
-import { saveChoices } from './save-choices';
-import { saveClaims } from './save-claims';
+import { inOneStatement } from './one-statement';
+import { updateAddresses } from './save-addresses';
+import { insertChoices } from './save-choices';
+import { insertClaims } from './save-claims';
 
 /** Rows that were deleted. */
 export interface ErasedFacts {
@@ -42,14 +43,13 @@ export async function saveErasure(
         WHERE known.origin = x.origin AND known.origin_kind = 'address' AND known.newsletter = x.newsletter
           AND known.at = to_timestamp(x.at / 1000)`),
   };
-  await saveAddresses(
-    tx,
-    profiles.map((facts) => ({ facts, contactId: contactOf(facts.address) })),
-  );
   await tx.$executeRaw`
     INSERT INTO account (uid, deleted_at)
     SELECT uid, deleted_at FROM ${accountRows(instead.accounts.map((facts) => ({ facts, contactId: null })))}`;
-  await saveClaims(tx, instead.claims);
-  await saveChoices(tx, instead.choices);
+  await inOneStatement(tx, [
+    updateAddresses(profiles.map((facts) => ({ facts, contactId: contactOf(facts.address) }))),
+    insertClaims(instead.claims),
+    insertChoices(instead.choices),
+  ]);
   return erased;
 }

@@ -35,23 +35,28 @@ describe('the cost of a batch', () => {
   const many = (n: number, make: (i: number) => ContactEvent[]): ContactEvent[] =>
     Array.from({ length: n }, (_, i) => make(i)).flat();
 
+  /** With the COMMIT; Prisma does not tell of the BEGIN. */
   it.each([
-    ['sign-ups of new readers', (run: string) => (i: number) => [signup(`${run}-${i}`, ['x', 'y'], 1)]],
-    ['sign-ups of known readers', () => (i: number) => [signup(`known-${i}`, ['z'], 5), optout(`known-${i}`, 6)]],
+    ['sign-ups of new readers', 4, (run: string) => (i: number) => [signup(`${run}-${i}`, ['x', 'y'], 1)]],
+    [
+      'sign-ups of known readers',
+      3,
+      (run: string) => (i: number) => [signup(`known-${run}-${i}`, ['z'], 5), optout(`known-${run}-${i}`, 6)],
+    ],
     [
       'account events with merges',
+      15,
       (run: string) => (i: number) => [
         acct(`${run}${i}`, `${run}-c${i}`, 1),
         acct(`${run}${i}`, `lone-${run}-${i}`, 2),
       ],
     ],
-  ])('is the same number of statements for 5 and for 500 %s', async (_, kind) => {
-    await apply(
-      db,
-      ...many(500, (i) => [signup(`known-${i}`, ['x'], 1), signup(`lone-s-${i}`, [], 1), signup(`lone-l-${i}`, [], 1)]),
-    );
-    const [small, large] = [await cost(many(5, kind('s'))), await cost(many(500, kind('l')))];
-    expect(large).toBe(small);
-    expect(large).toBeGreaterThan(3);
+  ])('for 5 as for 500 %s is %i statements', async (_, statements, kind) => {
+    const known = (run: string, i: number) => [
+      signup(`known-${run}-${i}`, ['x'], 1),
+      signup(`lone-${run}-${i}`, [], 1),
+    ];
+    await apply(db, ...many(500, (i) => [...known('s', i), ...known('l', i)]));
+    expect([await cost(many(5, kind('s'))), await cost(many(500, kind('l')))]).toEqual([statements, statements]);
   });
 });
