@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { format } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
@@ -27,7 +28,6 @@ import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { at, signup } from '../helpers/events';
 import { config, eventually } from '../helpers/service';
 import { apply } from '../helpers/stored';
-import { TcpProxy } from '../helpers/tcp-proxy';
 import { type Answer, type AskOptions, ask } from '../http/ask';
 
 /** In every address, name and remark: as text, as bytes in hexadecimal, and as a logged buffer. */

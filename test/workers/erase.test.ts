@@ -1,6 +1,7 @@
 /** Conformance case 25 on PostgreSQL: erasure, and what comes before, after and in its very moment. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
+import { keepRows } from '../../dev/table-rows';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { canonicalLine } from '../../src/contacts/canonical';
 import { planErasure } from '../../src/contacts/erase';
@@ -25,7 +26,6 @@ import { gate, waiting } from '../helpers/gate';
 import { history, shuffledBatches } from '../helpers/histories';
 import { factsOf } from '../helpers/memory-store';
 import { brokenPromises, canonicalExportOf, DEFAULTS, sample } from '../helpers/stored';
-import { keepRows } from '../helpers/table-rows';
 import { tracesOf } from '../helpers/traces';
 
 const KEY = 'a key for erasure in tests';
