@@ -9,7 +9,7 @@ import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { OperatorError } from './operator-error';
 import { openDatabase } from './store/database';
-import { requireErasureKey, serviceSession } from './store/erasure-key';
+import { requireErasureKey, serviceSession } from './store/erase/key';
 import { findContact } from './store/find-contact';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';

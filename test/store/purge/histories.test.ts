@@ -4,21 +4,21 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ClaimEvent, ContactEvent, NewsletterEvent } from '../../src/contacts/event';
-import type { Facts } from '../../src/contacts/facts';
-import { fold, type View } from '../../src/contacts/fold';
-import { ownerOf, passedSince, peopleOf } from '../../src/contacts/ownership';
-import { accountFacts, addressFacts, choicesOf, claimOf } from '../../src/contacts/record';
-import { reach } from '../../src/contacts/sides';
-import type { StoredMerge } from '../../src/store/merge-rows';
-import { purge } from '../../src/store/purge';
-import { applyBatch } from '../../src/workers/apply-batch';
-import { type AllFacts, allFactsOf, factsFrom, someOf } from '../helpers/all-facts';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, at, del, signup } from '../helpers/events';
-import { contactEvent } from '../helpers/histories';
-import { ledgerOf, undoOf } from '../helpers/ledger';
-import { brokenPromises, DEFAULTS } from '../helpers/stored';
+import type { ClaimEvent, ContactEvent, NewsletterEvent } from '../../../src/contacts/event';
+import type { Facts } from '../../../src/contacts/facts';
+import { fold, type View } from '../../../src/contacts/fold';
+import { ownerOf, passedSince, peopleOf } from '../../../src/contacts/ownership';
+import { accountFacts, addressFacts, choicesOf, claimOf } from '../../../src/contacts/record';
+import { reach } from '../../../src/contacts/sides';
+import type { StoredMerge } from '../../../src/store/merge-rows';
+import { purge } from '../../../src/store/purge/purge';
+import { applyBatch } from '../../../src/workers/apply-batch';
+import { type AllFacts, allFactsOf, factsFrom, someOf } from '../../helpers/all-facts';
+import { freshDatabase, type TestDatabase } from '../../helpers/database';
+import { acct, at, del, signup } from '../../helpers/events';
+import { contactEvent } from '../../helpers/histories';
+import { ledgerOf, undoOf } from '../../helpers/ledger';
+import { brokenPromises, DEFAULTS } from '../../helpers/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 const histories = Number(process.env.STORED_HISTORIES ?? 150);

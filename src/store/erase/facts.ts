@@ -1,9 +1,9 @@
-import type { ErasurePlan } from '../contacts/erase';
-import { accountRows } from './account-rows';
-import type { Queries } from './database';
-import { saveAddresses } from './save-addresses';
-import { saveChoices } from './save-choices';
-import { saveClaims } from './save-claims';
+import type { ErasurePlan } from '../../contacts/erase';
+import { accountRows } from '../account-rows';
+import type { Queries } from '../database';
+import { saveAddresses } from '../save-addresses';
+import { saveChoices } from '../save-choices';
+import { saveClaims } from '../save-claims';
 
 /** Rows that were deleted. */
 export interface ErasedFacts {
