@@ -4,11 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ClaimEvent, ContactEvent, NewsletterEvent } from '../../../src/contacts/event';
+import { learnEvent } from '../../../dev/learn-event';
+import type { ContactEvent } from '../../../src/contacts/event';
 import type { Facts } from '../../../src/contacts/facts';
 import { fold, type View } from '../../../src/contacts/fold';
 import { ownerOf, passedSince, peopleOf } from '../../../src/contacts/ownership';
-import { accountFacts, addressFacts, choicesOf, claimOf } from '../../../src/contacts/record';
 import { reach } from '../../../src/contacts/sides';
 import type { StoredMerge } from '../../../src/store/merge-rows';
 import { purge } from '../../../src/store/purge/purge';
@@ -196,7 +196,7 @@ function islandsOf(all: AllFacts, dropped: ReadonlySet<string>): string[][] {
 
 function learn(step: Later, whole: Facts, purged: Facts, merges: readonly StoredMerge[]): void {
   if (step.kind === 'event') {
-    for (const facts of [whole, purged]) learnEvent(facts, step.event, step.held);
+    for (const facts of [whole, purged]) learnEvent(facts, step.event, step.held ? 'held' : 'counted');
     return;
   }
   if (step.kind === 'undo') {
@@ -217,29 +217,6 @@ function learn(step: Later, whole: Facts, purged: Facts, merges: readonly Stored
     if (step.kind === 'unblock') facts.forgetBlock(claim.uid, claim.address);
     else facts.settleClaims(claim.uid, claim.address, 'counted', (known) => known.standing === 'held');
   }
-}
-
-function learnEvent(facts: Facts, event: ContactEvent, held: boolean): void {
-  if (event.kind === 'deletion') {
-    facts.learnAccount({ uid: event.uid, deletedAt: event.at });
-  } else if (event.kind === 'claim') {
-    learnClaim(facts, event, held);
-  } else {
-    learnNewsletter(facts, event);
-  }
-}
-
-function learnClaim(facts: Facts, event: ClaimEvent, held: boolean): void {
-  facts.learnAddress(addressFacts(event.address, event.at));
-  facts.learnAccount(accountFacts(event));
-  facts.learnClaim({ ...claimOf(event), standing: held ? 'held' : 'counted' });
-  for (const choice of choicesOf(event)) facts.learnChoice(choice);
-}
-
-function learnNewsletter(facts: Facts, event: NewsletterEvent): void {
-  const { address } = event.to as { address: { key: string; typed: string } };
-  facts.learnAddress(addressFacts(address, event.at, event.profile));
-  for (const choice of choicesOf(event, { kind: 'address', key: address.key })) facts.learnChoice(choice);
 }
 
 /** As `undo` does it, on facts alone: refused when a side would be left with nothing. */
