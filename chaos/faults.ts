@@ -136,7 +136,7 @@ export class Faults {
       work: async () => {
         for (const proxy of proxies) {
           if (kind === 'connections cut') proxy.cut();
-          else if (kind === 'network paused') proxy.pause();
+          else if (kind === 'network paused') proxy.hold('all');
           else proxy.down();
         }
         await delay(forMs);

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildCli } from '../dev/program/build';
 import { migrate } from '../src/store/migrate';
-import { buildCli } from './build';
 import { ChaosBroker } from './servers/broker';
 import { ChaosDatabase } from './servers/database';
 import { findPrograms } from './servers/programs';

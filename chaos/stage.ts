@@ -1,5 +1,6 @@
 /** Everything that takes part in a run: servers, network, workers, producers and the mailer; started and ended here. */
 import pino from 'pino';
+import { TcpProxy } from '../dev/proxy/tcp-proxy';
 import { type BrokerConnection, openConnection } from '../src/broker/connection';
 import { MAILER_QUEUE } from '../src/broker/names';
 import { declareTopology } from '../src/broker/topology';
@@ -9,7 +10,6 @@ import { Mailer } from './mailer';
 import type { Options } from './options';
 import { Premises } from './premises';
 import { Producers } from './producers';
-import { FaultProxy } from './proxy';
 import { Worker } from './worker';
 
 /** So many messages may wait for the mailer; when it reads none, its queue is soon full. Limits come by policy. */
@@ -17,8 +17,8 @@ const MAILER_LIMIT = 20;
 
 /** The two connections of one process. */
 export interface Network {
-  broker: FaultProxy;
-  database: FaultProxy;
+  broker: TcpProxy;
+  database: TcpProxy;
 }
 
 export class Stage extends Premises {
@@ -26,7 +26,7 @@ export class Stage extends Premises {
   /** One for each worker. */
   readonly networks: Network[] = [];
   /** The producers' and the mailer's connections to the broker. */
-  readonly outside: FaultProxy[] = [];
+  readonly outside: TcpProxy[] = [];
   mailer!: Mailer;
   producers!: Producers;
   /** Not through any proxy: for looking, and for faults of the topology. */
@@ -104,12 +104,12 @@ export class Stage extends Premises {
     });
   }
 
-  #proxy(first: number): Promise<FaultProxy> {
+  #proxy(first: number): Promise<TcpProxy> {
     return this.#to(this.broker.targets(first));
   }
 
-  async #to(targets: Parameters<typeof FaultProxy.to>[0]): Promise<FaultProxy> {
-    const proxy = await FaultProxy.to(targets);
+  async #to(targets: Parameters<typeof TcpProxy.to>[0]): Promise<TcpProxy> {
+    const proxy = await TcpProxy.to(targets);
     this.atEnd(() => proxy.close());
     return proxy;
   }

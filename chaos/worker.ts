@@ -72,7 +72,15 @@ export class Worker {
     const { AMQP_URL, DATABASE_URL, NODE_OPTIONS, ...env } = process.env; // nothing of the user's own
     const child = spawn(
       process.execPath,
-      ['--enable-source-maps', '--require', join(__dirname, 'leash.cjs'), program, 'start', '--only', parts],
+      [
+        '--enable-source-maps',
+        '--require',
+        join(__dirname, '../dev/program/leash.cjs'),
+        program,
+        'start',
+        '--only',
+        parts,
+      ],
       { cwd: folder, env: { ...env, ...settings, HTTP_PORT: '0' }, stdio: ['pipe', 'pipe', 'pipe'] },
     );
     child.stdin.on('error', () => undefined);

@@ -9,7 +9,7 @@ import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { OperatorError } from './operator-error';
 import { openDatabase } from './store/database';
-import { requireErasureKey, serviceSession } from './store/erasure-key';
+import { requireErasureKey, serviceSession } from './store/erase/key';
 import { findContact } from './store/find-contact';
 import { requireSchema } from './store/require-schema';
 import { EventWorker } from './workers/event-worker';
@@ -69,38 +69,10 @@ export async function startService(
     observeConnection(metrics, 'publisher', publishing);
     const publisher = new Publisher({ connection: publishing, log });
     closing.push(() => publisher.close());
-    const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
-    if (relay) closing.push(() => relay.stop());
-
     const consuming = await openConnection({ url: config.amqpUrl, name: 'onecontact consumer', log });
     closing.push(() => consuming.close());
     await consuming.ready();
     observeConnection(metrics, 'consumer', consuming);
-    const workers = [
-      { source: 'fxa' as const, queue: FXA_QUEUE },
-      { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
-    ].filter(({ source }) => runs(source));
-    const turns = new Turns();
-    const running = workers.map(
-      ({ source, queue }) =>
-        new EventWorker({
-          source,
-          queue,
-          connection: consuming,
-          publisher,
-          db,
-          apply: { tokenPolicy: config.tokenPolicy, observes: observer(config), erasureKey: config.erasureKey },
-          batchSize: config.batchSize,
-          prefetch: config.prefetch,
-          concurrency: config.concurrency,
-          metrics,
-          log,
-          turns,
-          onNotices: () => relay?.nudge(),
-        }),
-    );
-    closing.push(() => Promise.all(running.map((worker) => worker.stop())));
-
     const broker = async (): Promise<void> => {
       if (!consuming.connected || !publishing.connected) throw new Error('not connected');
     };
@@ -133,6 +105,34 @@ export async function startService(
         throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);
       });
     }
+
+    // Last, and at once: whoever is told to stop before has nothing in flight.
+    const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
+    if (relay) closing.push(() => relay.stop());
+    const workers = [
+      { source: 'fxa' as const, queue: FXA_QUEUE },
+      { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
+    ].filter(({ source }) => runs(source));
+    const turns = new Turns();
+    const running = workers.map(
+      ({ source, queue }) =>
+        new EventWorker({
+          source,
+          queue,
+          connection: consuming,
+          publisher,
+          db,
+          apply: { tokenPolicy: config.tokenPolicy, observes: observer(config), erasureKey: config.erasureKey },
+          batchSize: config.batchSize,
+          prefetch: config.prefetch,
+          concurrency: config.concurrency,
+          metrics,
+          log,
+          turns,
+          onNotices: () => relay?.nudge(),
+        }),
+    );
+    closing.push(() => Promise.all(running.map((worker) => worker.stop())));
 
     let stopping: Promise<boolean> | undefined;
     const stop = (): Promise<boolean> => {

@@ -1,5 +1,5 @@
+import type { Link, Reader } from '../../dev/proxy/tcp-proxy';
 import type { Gate } from './gate';
-import type { Link, Reader } from './wire';
 
 /** https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, 2.3.5: frame types, and methods by class and number. */
 const METHOD = 1;
@@ -110,7 +110,7 @@ export function amqp(gate: Gate, link: Link): Reader {
     }
     const ack = frame.method === ACK ? gate.count('ack', 'of deliveries') : 0;
     if (ack > 0 && gate.ends('ack', ack, 'before')) return;
-    link.toServer(frame.bytes);
+    link.toTarget(frame.bytes);
     if (ack > 0) {
       gate.settled += unacknowledged.settle(frame);
       gate.ends('ack', ack, 'after');
@@ -130,11 +130,11 @@ export function amqp(gate: Gate, link: Link): Reader {
       waiting ??= gate.delivered < gate.together ? [] : undefined;
     }
     if (waiting) waiting.push(frame.bytes);
-    else link.toWorker(frame.bytes);
+    else link.toClient(frame.bytes);
     if (delivering.endsWith(frame)) {
       gate.delivered += 1;
       if (waiting && gate.delivered >= gate.together) {
-        link.toWorker(Buffer.concat(waiting));
+        link.toClient(Buffer.concat(waiting));
         waiting = undefined;
       }
     }

@@ -1,8 +1,8 @@
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { type Ending, Worker } from '../worker';
 import { amqp } from './amqp';
 import { Gate, type Point } from './gate';
 import { postgres } from './postgres';
-import { Wire } from './wire';
 
 interface Start {
   number: number;
@@ -20,25 +20,28 @@ interface Start {
 export class Life {
   private constructor(
     private readonly worker: Worker,
-    private readonly wires: readonly Wire[],
+    private readonly proxies: readonly TcpProxy[],
     readonly gate: Gate,
   ) {}
 
   static async begin({ number, program, parts, folder, urls }: Start): Promise<Life> {
     const gate = new Gate();
-    const wires = await Promise.all([Wire.to(urls.broker, amqp, gate), Wire.to(urls.database, postgres, gate)]);
-    for (const wire of wires) wire.hold();
-    const settings = { AMQP_URL: wires[0].through(urls.broker), DATABASE_URL: wires[1].through(urls.database) };
+    const proxies = await Promise.all([
+      TcpProxy.to(urls.broker, { reader: (link) => amqp(gate, link) }),
+      TcpProxy.to(urls.database, { reader: (link) => postgres(gate, link) }),
+    ]);
+    for (const proxy of proxies) proxy.hold('all');
+    const settings = { AMQP_URL: proxies[0].through(urls.broker), DATABASE_URL: proxies[1].through(urls.database) };
     const worker = new Worker({ number, program, parts, settings, folder });
     worker.start();
     worker.quit(); // it is not started again
-    return new Life(worker, wires, gate);
+    return new Life(worker, proxies, gate);
   }
 
   /** It works from now on. @param together so many deliveries reach it at once */
   release(at: Point | null, together: number): void {
     this.gate.arm(at, () => void this.worker.kill(), together);
-    for (const wire of this.wires) wire.release();
+    for (const proxy of this.proxies) proxy.restore();
   }
 
   get ending(): Ending | undefined {
@@ -47,7 +50,7 @@ export class Life {
 
   /** Resolves when PostgreSQL has rolled back what was open, and RabbitMQ has closed the connections. */
   async noticed(): Promise<void> {
-    for (const wire of this.wires) await wire.noticed();
+    for (const proxy of this.proxies) await proxy.abandon();
   }
 
   /** SIGTERM. Resolves when it has ended. */
@@ -58,6 +61,6 @@ export class Life {
   /** However far it is. */
   async end(): Promise<void> {
     await this.worker.kill();
-    await Promise.all(this.wires.map((wire) => wire.close()));
+    await Promise.all(this.proxies.map((proxy) => proxy.close()));
   }
 }

@@ -1,6 +1,6 @@
-import { BEGINS, ENDS, Frames, READY, textOf } from '../../test/helpers/postgres-wire';
+import { BEGINS, ENDS, Frames, READY, textOf } from '../../dev/proxy/postgres-wire';
+import type { Link, Reader } from '../../dev/proxy/tcp-proxy';
 import type { Gate } from './gate';
-import type { Link, Reader } from './wire';
 
 /**
  * One connection to PostgreSQL. Statements outside of transactions are no steps: they are what a process asks when it
@@ -25,7 +25,7 @@ export function postgres(gate: Gate, link: Link): Reader {
           if (inTransaction) current = { nr: gate.count('statement', text), ends: /^(commit|rollback)\b/i.test(text) };
           if (current && gate.ends('statement', current.nr, 'before')) return;
         }
-        link.toServer(frame.bytes);
+        link.toTarget(frame.bytes);
         if (!ENDS.has(frame.type)) continue;
         if (current?.ends) inTransaction = false;
         last = current;
@@ -40,7 +40,7 @@ export function postgres(gate: Gate, link: Link): Reader {
         if (frame.type === READY && last && gate.ends('statement', last.nr, 'after')) return;
         kept.push(frame.bytes);
       }
-      if (!gate.killed) for (const frame of kept) link.toWorker(frame);
+      if (!gate.killed) for (const frame of kept) link.toClient(frame);
     },
   };
 }

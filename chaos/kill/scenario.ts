@@ -1,7 +1,7 @@
 /** What is killed in the middle of what, and how it is found out whether all came right. */
 import { createHash } from 'node:crypto';
+import { allRows, canonicalRows, keepRows, type Row } from '../../dev/table-rows';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../src/broker/names';
-import { allRows, canonicalRows, keepRows, type Row } from '../../test/helpers/table-rows';
 import { readContacts } from '../checks';
 import { takeDeadLetters } from '../dead-letters';
 import type { Message } from '../message';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Target } from '../../dev/proxy/tcp-proxy';
 import { run } from '../../dev/services/command';
 import { type Kept, keep, type Step } from '../../dev/services/keep';
 import { environment, type RabbitPrograms, steps } from '../../dev/services/run-rabbitmq';
-import type { Target } from '../proxy';
 import { lastingPorts } from './ports';
 import { Restartable } from './restartable';
 

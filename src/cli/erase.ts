@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readConfig } from '../config';
 import { OperatorError } from '../operator-error';
-import { type Erased, erasePerson } from '../store/erase-person';
+import { type Erased, erasePerson } from '../store/erase/person';
 import { addressFrom } from './keys';
 import type { Context } from './run';
 import { withStore } from './store';

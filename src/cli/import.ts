@@ -4,7 +4,7 @@ import { readConfig } from '../config';
 import { type Input, openFile, openStream } from '../import/input';
 import { RejectsFile } from '../import/rejects';
 import { OperatorError } from '../operator-error';
-import { requireErasureKey } from '../store/erasure-key';
+import { requireErasureKey } from '../store/erase/key';
 import { linesDone } from '../store/import-progress';
 import { type ImportSummary, importInput, MAX_LINE } from '../workers/import-input';
 import { makePace, perSecond } from './pace';

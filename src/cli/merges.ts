@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ConfigFor, readConfig } from '../config';
+import { readConfig } from '../config';
 import type { ClaimEvent } from '../contacts/event';
 import type { UndoRefusal } from '../contacts/undo';
 import { asUuid } from '../events/uuid';
@@ -171,13 +171,16 @@ function showText(merge: FoundMerge): string {
 
 // ---- preview --------------------------------------------------------------------------------------------------------
 
-const NEEDS = ['database', 'merging'] as const;
-
-const optionsFrom = (config: ConfigFor<'merging'>, dryRun: boolean | undefined): ApplyOptions => ({
-  tokenPolicy: config.tokenPolicy,
-  observes: observer(config),
-  dryRun: dryRun ?? false,
-});
+/** With the store, and with the options of the service. */
+function withMerging(
+  { env }: Context,
+  dryRun: boolean,
+  work: (db: Database, options: ApplyOptions) => Promise<void>,
+): Promise<void> {
+  const config = readConfig(env, ['database', 'merging']);
+  const options = { tokenPolicy: config.tokenPolicy, observes: observer(config), dryRun };
+  return withStore(env, (db) => work(db, options));
+}
 
 function addPreview(merges: Command, context: Context): void {
   const command = merges
@@ -200,8 +203,7 @@ Examples:
     .action(async (account: string, email: string, { json }: { json?: true }) => {
       const uid = uidFrom(command, account);
       const address = addressFrom(command, email);
-      const options = optionsFrom(readConfig(context.env, NEEDS), true);
-      await withStore(context.env, async (db) => {
+      await withMerging(context, true, async (db, options) => {
         const claim: ClaimEvent = {
           kind: 'claim',
           trigger: { source: 'fxa', event: 'primaryEmailChanged', id: 'preview' },
@@ -267,10 +269,9 @@ Examples:
   $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11 --dry-run
   $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11`,
     )
-    .action(async (text: string, { dryRun, json }: { dryRun?: true; json?: true }) => {
+    .action(async (text: string, { dryRun = false, json }: { dryRun?: boolean; json?: true }) => {
       const id = mergeId(command, text);
-      const options = optionsFrom(readConfig(context.env, NEEDS), dryRun);
-      await withStore(context.env, async (db) => {
+      await withMerging(context, dryRun, async (db, options) => {
         const merge = await mustFind(db, id);
         const applied = await applySteps(db, [{ kind: 'undo', at: Date.now(), merge: recordOf(merge) }], options);
         const result = applied.refusal ?? 'undone';
@@ -278,7 +279,7 @@ Examples:
           const body = {
             merge_id: id,
             result,
-            dry_run: dryRun ?? false,
+            dry_run: dryRun,
             ...(!applied.refusal && restoredSides(merge, applied, dryRun)),
           };
           await write(context.stdout, `${JSON.stringify(body)}\n`);
@@ -303,7 +304,11 @@ function refusalText(refusal: UndoRefusal): string {
 }
 
 /** Who has what again. A token that would be made has no value yet: it is null. */
-function restoredSides({ survivorId, retiredId, addresses }: FoundMerge, { tokens, contacts }: Applied, dryRun?: true) {
+function restoredSides(
+  { survivorId, retiredId, addresses }: FoundMerge,
+  { tokens, contacts }: Applied,
+  dryRun: boolean,
+) {
   const side = (id: string) => {
     const token = contacts.changed.find((contact) => contact.id === id)?.token?.id ?? null;
     const isMadeUp = dryRun && tokens.issued.some((issued) => issued.id === token);
@@ -312,7 +317,7 @@ function restoredSides({ survivorId, retiredId, addresses }: FoundMerge, { token
   return { restored: { ...side(retiredId), addresses }, survivor: side(survivorId) };
 }
 
-function undoText(result: 'undone' | 'already_undone', merge: FoundMerge, applied: Applied, dryRun?: true): string {
+function undoText(result: 'undone' | 'already_undone', merge: FoundMerge, applied: Applied, dryRun: boolean): string {
   if (result === 'already_undone') return 'already_undone: nothing to do.\n';
   const { restored, survivor } = restoredSides(merge, applied, dryRun);
   const token = (id: string | null): string => (id ? `token ${id}` : 'a new token');
@@ -345,11 +350,10 @@ Examples:
   $ onecontact merges unblock 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test --dry-run
   $ onecontact merges unblock 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test`,
     )
-    .action(async (account: string, email: string, { dryRun, json }: { dryRun?: true; json?: true }) => {
+    .action(async (account: string, email: string, { dryRun = false, json }: { dryRun?: boolean; json?: true }) => {
       const uid = uidFrom(command, account);
       const address = addressFrom(command, email).key;
-      const options = optionsFrom(readConfig(context.env, NEEDS), dryRun);
-      await withStore(context.env, async (db) => {
+      await withMerging(context, dryRun, async (db, options) => {
         const blocks = await loadBlocks(db, [uid]);
         if (!blocks.some((block) => block.address === address)) {
           throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
@@ -362,7 +366,7 @@ Examples:
           ...outcomeText(result, isMadeUp),
         ];
         const outcome = outcomeBody(result, isMadeUp);
-        const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun ?? false, ...outcome };
+        const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun, ...outcome };
         await write(context.stdout, json ? `${JSON.stringify(body)}\n` : `${text.join('\n')}\n`);
       });
     });

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { purge } from '../store/purge';
-import type { Purged } from '../store/purge-step';
+import { purge } from '../store/purge/purge';
+import type { Purged } from '../store/purge/step';
 import { makeProgress } from './progress';
 import type { Context } from './run';
 import { withStore } from './store';

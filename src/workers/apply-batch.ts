@@ -8,7 +8,7 @@ import { sidesOf } from '../contacts/sides';
 import type { TokenPolicy } from '../contacts/tokens';
 import { notificationOf } from '../events/notification';
 import { type Database, inTransaction, type Transaction } from '../store/database';
-import { findErased } from '../store/find-erased';
+import { findErased } from '../store/erase/find-erased';
 import { ReachGrew } from '../store/find-reach';
 import { ids } from '../store/ids';
 import { loadChoices } from '../store/load-choices';

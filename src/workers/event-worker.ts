@@ -17,6 +17,7 @@ import type { Database } from '../store/database';
 import type { Failure } from '../store/failure';
 import { aboutMessage } from './about-message';
 import type { Applied, ApplyOptions } from './apply-batch';
+import { BatchLog } from './batch-log';
 import { type BatchContext, handleBatch } from './handle-batch';
 import { codeLabel, type Metrics, type PauseReason } from './metrics';
 import { observeApplied, observeLag } from './observe-batch';
@@ -138,14 +139,14 @@ export class EventWorker {
     const here = [...outcomes].filter(([, outcome]) => !goesElsewhere(outcome));
     this.#settle(here);
     const elsewhere = [...outcomes].filter(([, outcome]) => goesElsewhere(outcome));
-    const sent = await Promise.all(
-      elsewhere.map(async ([delivery, outcome]) => {
-        const about = aboutMessage(ids.get(delivery), traceOf(delivery.headers));
-        const log = this.#options.log.child({ queue: delivery.queue, ...about });
-        return (await this.#forward(delivery, outcome, log)) ? [[delivery, outcome] as const] : [];
-      }),
-    );
-    this.#settle(sent.flat());
+    const batchLog = new BatchLog();
+    const sending = elsewhere.map(async ([delivery, outcome]) => {
+      const about = aboutMessage(ids.get(delivery), traceOf(delivery.headers));
+      const log = this.#options.log.child({ queue, ...about });
+      return (await this.#forward(delivery, outcome, log, batchLog)) ? [[delivery, outcome] as const] : [];
+    });
+    batchLog.write();
+    this.#settle((await Promise.all(sending)).flat());
     watch.lap('settle');
     metrics.batchMessages.observe({ queue }, deliveries.length);
     if (applied) observeLag(metrics, queue, deliveries, events);
@@ -202,31 +203,34 @@ export class EventWorker {
    *
    * @returns false when it must come again.
    */
-  #forward(delivery: Delivery, outcome: Outcome, log: Logger): Promise<boolean> {
+  #forward(delivery: Delivery, outcome: Outcome, log: Logger, batchLog: BatchLog): Promise<boolean> {
     const step = RETRY_LADDER[delivery.attempts];
     if (outcome.kind === 'dead') {
       const { reason, problems } = outcome;
-      log.warn({ reason, problems }, 'message is set aside');
+      batchLog.add(log, 'warn', 'messages are set aside', { reason }, { problems });
       const headers = deadHeaders(delivery, reason, problems.join('; '));
-      return this.#publish(delivery, toDeadLetters(delivery, headers), log, () => this.#countDead(reason));
+      return this.#publish(delivery, toDeadLetters(delivery, headers), log, batchLog, () => this.#countDead(reason));
     }
     if (outcome.kind === 'wait') {
       const waits = count(delivery.headers[HEADERS.waits]);
       const later = RETRY_LADDER[Math.min(waits, RETRY_LADDER.length - 1)] ?? RETRY_LADDER[0];
-      log.info({ code: outcome.error, waits: waits + 1, delay: later.name }, 'message waits for what somebody holds');
+      const alike = { code: outcome.error, delay: later.name };
+      batchLog.add(log, 'info', 'messages wait for what somebody holds', alike, { waits: waits + 1 });
       const headers = { ...seen(delivery), [HEADERS.waits]: waits + 1, [HEADERS.error]: outcome.error };
-      return this.#publish(delivery, toRetry(delivery, later, headers), log, () => this.#countRetry(later.name));
+      return this.#publish(delivery, toRetry(delivery, later, headers), log, batchLog, () =>
+        this.#countRetry(later.name),
+      );
     }
     const error = outcome.kind === 'retry' ? outcome.error : '';
     const attempts = delivery.attempts + 1;
     if (!step) {
-      log.warn({ reason: 'failed', code: error, attempts }, 'message is set aside');
+      batchLog.add(log, 'warn', 'messages are set aside', { reason: 'failed', code: error }, { attempts });
       const dead = toDeadLetters(delivery, deadHeaders(delivery, 'failed', error, 1));
-      return this.#publish(delivery, dead, log, () => this.#countDead('failed'));
+      return this.#publish(delivery, dead, log, batchLog, () => this.#countDead('failed'));
     }
-    log.warn({ code: error, attempts, delay: step.name }, 'message failed, and is tried again');
+    batchLog.add(log, 'warn', 'messages failed, and are tried again', { code: error, attempts, delay: step.name });
     const headers = { ...seen(delivery), [HEADERS.attempts]: attempts, [HEADERS.error]: error };
-    return this.#publish(delivery, toRetry(delivery, step, headers), log, () => this.#countRetry(step.name));
+    return this.#publish(delivery, toRetry(delivery, step, headers), log, batchLog, () => this.#countRetry(step.name));
   }
 
   #countDead(reason: string): void {
@@ -246,9 +250,15 @@ export class EventWorker {
    * broker itself can still move it: it is refused, and the queue dead-letters it, at least once, whatever its size. It
    * then has the broker's headers for its death (`x-death`, reason "rejected") instead of ours.
    */
-  async #publish(delivery: Delivery, message: OutgoingMessage, log: Logger, onSent: () => void): Promise<boolean> {
+  async #publish(
+    delivery: Delivery,
+    message: OutgoingMessage,
+    log: Logger,
+    batchLog: BatchLog,
+    onSent: () => void,
+  ): Promise<boolean> {
     const backoff = new Backoff(200, 10_000);
-    while (delivery.alive) {
+    for (let attempt = 1; delivery.alive; attempt++) {
       const result = await this.#options.publisher.publish(message);
       if (result.outcome === 'confirmed') {
         onSent();
@@ -262,7 +272,8 @@ export class EventWorker {
         return true; // the ack that follows finds it settled
       }
       if (this.#stopping.signal.aborted) return false;
-      log.warn({ outcome: result.outcome, to: message.routingKey }, 'message could not be set aside, trying again');
+      const alike = { outcome: result.outcome, to: message.routingKey, attempt };
+      batchLog.once(log, 'warn', 'messages could not be set aside, trying again', alike);
       await pause(backoff.next(), this.#stopping.signal);
     }
     return false;

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pino from 'pino';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
 import { BrokerRefusal } from '../../src/broker/errors';
 import { parseAmqpUrl } from '../../src/broker/url';
 import { silent, testAmqpUrl, until } from '../helpers/broker';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 describe('the connection', () => {
   let connection: BrokerConnection | undefined;

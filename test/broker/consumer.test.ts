@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
 import { type Consumer, consume } from '../../src/broker/consumer';
 import { ackAll, type Delivery } from '../../src/broker/delivery';
 import { silent, until, withBroker } from '../helpers/broker';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 const QUEUE = 'test.consumer';

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
 import { consume } from '../../src/broker/consumer';
 import { ackAll, type Delivery } from '../../src/broker/delivery';
 import { Inbox } from '../../src/broker/inbox';
 import { silent, until, withBroker } from '../helpers/broker';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 const QUEUE = 'test.inbox';

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
 import type { OutgoingMessage } from '../../src/broker/outgoing';
 import { Publisher } from '../../src/broker/publisher';
 import { silent, until, withBroker } from '../helpers/broker';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 const QUEUE = 'test.publisher';
@@ -69,7 +69,7 @@ describe('the publisher', () => {
     const results = Array.from({ length: 3_000 }, () => publisher.publish(message('', { content })));
     expect(publisher.pending).toBe(3_000);
     expect(publisher.inFlight).toBeLessThan(2_000);
-    proxy.letGo();
+    proxy.restore();
     expect((await Promise.all(results)).every(({ outcome }) => outcome === 'confirmed')).toBe(true);
   });
 
@@ -129,7 +129,7 @@ describe('the publisher', () => {
     proxy.hold('answers');
     const inFlight = ['1', '2', '3'].map((body) => publisher.publish(message(body)));
     await until(async () => (await broker().ready(QUEUE)) === 4); // they have arrived, but we cannot know
-    proxy.letGo();
+    proxy.restore();
     proxy.cut();
     for (const result of await Promise.all(inFlight))
       expect(result).toMatchObject({ outcome: 'failed', retryable: true });
@@ -144,7 +144,7 @@ describe('the publisher', () => {
     expect(late).toMatchObject({ outcome: 'failed', retryable: true });
     const waiting = await publisher.publish(message('waiting')); // no channel, as the broker is still silent
     expect(waiting).toMatchObject({ outcome: 'failed', error: { message: 'not written in time' } });
-    proxy.letGo();
+    proxy.restore();
     await until(async () => (await publisher.publish(message('after'))).outcome === 'confirmed');
     expect(publisher.pending).toBe(0);
   });

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { BrokerRefusal } from '../../src/broker/errors';
 import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, QUEUES, RETRY_EXCHANGE } from '../../src/broker/names';
 import { declareTopology, delayQueue, QUEUE_SPECS, requireVersion } from '../../src/broker/topology';
 import { silent, withBroker } from '../helpers/broker';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 const url = (): string => broker().url;

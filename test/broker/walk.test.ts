@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
 import { readDeadLetter, toTail } from '../../src/broker/dead-letter';
 import type { Delivery } from '../../src/broker/delivery';
@@ -9,7 +10,6 @@ import { declareAll } from '../../src/broker/topology';
 import { lockQueue, type Verdict, walk } from '../../src/broker/walk';
 import { silent, until, withBroker } from '../helpers/broker';
 import { drain, setAside } from '../helpers/dead-letters';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 const KEEP: Verdict = { do: 'keep' };
@@ -132,7 +132,7 @@ describe('a walk through a quorum queue', () => {
       if (sent === 2) proxy.hold('answers'); // from here on no confirm comes through, so nothing more is acknowledged
       if (sent === 3) {
         await until(async () => (await broker().ready(NEWSLETTER_QUEUE)) >= 2);
-        proxy.letGo();
+        proxy.restore();
         proxy.cut();
       }
       return { do: 'send', message: toQueue(NEWSLETTER_QUEUE, delivery, {}) };

@@ -1,6 +1,7 @@
 /** `onecontact collisions`: claims that wait for a decision, and accounts that are left without an address. */
 import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { allRows, keepRows } from '../../dev/table-rows';
 import { run } from '../../src/cli/run';
 import type { ContactEvent } from '../../src/contacts/event';
 import { applyBatch } from '../../src/workers/apply-batch';
@@ -8,7 +9,6 @@ import { crashesOf } from '../helpers/crashes';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../helpers/events';
 import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../helpers/stored';
-import { allRows, keepRows } from '../helpers/table-rows';
 import { onecontact } from './terminal';
 
 let data: TestDatabase;

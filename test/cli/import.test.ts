@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { allRows, keepRows } from '../../dev/table-rows';
 import { canonicalExport } from '../../src/contacts/canonical';
 import { crashesOf } from '../helpers/crashes';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../helpers/events';
 import { ctms, factsOfRecords, idOf, newsletter, recordOf, type Said, tokenOf } from '../helpers/records';
 import { apply, brokenPromises, canonicalExportOf } from '../helpers/stored';
-import { allRows, keepRows } from '../helpers/table-rows';
 import { onecontact } from './terminal';
 
 jest.setTimeout(240_000);

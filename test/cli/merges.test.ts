@@ -1,12 +1,12 @@
 /** `onecontact merges`: look at merges, try one out, take one back. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { allRows, keepRows } from '../../dev/table-rows';
 import type { ContactEvent } from '../../src/contacts/event';
 import { findHistory } from '../../src/store/find-history';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../helpers/events';
 import { apply, brokenPromises, canonicalExportOf } from '../helpers/stored';
-import { allRows, keepRows } from '../helpers/table-rows';
 import { onecontact } from './terminal';
 
 let data: TestDatabase;

@@ -71,6 +71,28 @@ describe('case 34: SIGTERM', () => {
     expect(told.filter((id) => id !== undefined)).toHaveLength(await merges());
   }, 120_000);
 
+  it('before the service is up: exit 0, and nothing was taken from a queue', async () => {
+    const event = signup('early', ['x'], 1);
+    await publish(broker(), event);
+    // The last that a start waits for, when HTTP is told to listen: the first statement of its look-ups.
+    const release = await gate(database, 'LOCK TABLE contact IN ACCESS EXCLUSIVE MODE');
+    try {
+      const starting = start();
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'onecontact http' AND wait_event_type = 'Lock'`;
+      await until(async () => (await database.sql(waiting)).length > 0, 60_000);
+      starting.child.kill('SIGTERM');
+      expect(await starting.ended).toEqual({ code: 0, signal: null });
+      expect(starting.out).toContain('told to stop before the service was up');
+      expect(starting.out).not.toContain('"consuming"');
+    } finally {
+      await release();
+    }
+    const { content, fields } = await broker().next(NEWSLETTER_QUEUE);
+    expect(content.toString()).toBe(JSON.stringify(messageOf(event).body));
+    expect(fields.redelivered).toBe(false);
+  }, 120_000);
+
   it('a second one within 2 s is the same request; a later one ends it at once, with 1, and loses nothing', async () => {
     // Somebody holds what it needs: it cannot finish what is in flight.
     const release = await gate(database, 'LOCK TABLE email_address IN EXCLUSIVE MODE');

@@ -1,13 +1,14 @@
 /** Erasure in the pure domain: nothing names the person any more, and nobody else's view changes. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { learnEvent } from '../../dev/learn-event';
 import { canonicalLine } from '../../src/contacts/canonical';
 import { type ErasurePlan, planErasure } from '../../src/contacts/erase';
 import type { ContactEvent } from '../../src/contacts/event';
 import { choiceKey, type Facts } from '../../src/contacts/facts';
 import { fold, type View } from '../../src/contacts/fold';
 import { erasOf, type Person, peopleOf } from '../../src/contacts/ownership';
-import { accountFacts, addressFacts, choicesOf, claimOf, namedAddress } from '../../src/contacts/record';
+import { namedAddress } from '../../src/contacts/record';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../helpers/events';
 import { history } from '../helpers/histories';
 import { factsOf, MemoryStore } from '../helpers/memory-store';
@@ -153,7 +154,7 @@ describe(`generated histories (SEED=${seed})`, () => {
               expect(others.flatMap((other) => difference(facts, plan, other, exact))).toEqual([]);
             };
             check();
-            for (const event of events) if (!namesAny(event, erased)) learn(plan.left, event);
+            for (const event of events) if (!namesAny(event, erased)) learnEvent(plan.left, event);
             check();
             facts = plan.left;
             seen.erased += 1;
@@ -253,19 +254,3 @@ const stricterOf = (before: Line, after: Line): Line => ({
 
 const namesAny = (event: ContactEvent, erased: ReadonlySet<string>): boolean =>
   erased.has(namedAddress(event)?.key ?? '') || ('uid' in event && erased.has(event.uid));
-
-/** What an event says, learned again. */
-function learn(facts: Facts, event: ContactEvent): void {
-  if (event.kind === 'deletion') {
-    facts.learnAccount({ uid: event.uid, deletedAt: event.at });
-  } else if (event.kind === 'claim') {
-    facts.learnAddress(addressFacts(event.address, event.at));
-    facts.learnAccount(accountFacts(event));
-    facts.learnClaim(claimOf(event));
-    for (const choice of choicesOf(event)) facts.learnChoice(choice);
-  } else if ('address' in event.to) {
-    facts.learnAddress(addressFacts(event.to.address, event.at, event.profile));
-    const origin = { kind: 'address' as const, key: event.to.address.key };
-    for (const choice of choicesOf(event, origin)) facts.learnChoice(choice);
-  }
-}

@@ -75,18 +75,17 @@ function expectWellFormed(decoded: Decoded): void {
 const source = fc.constantFrom('fxa' as const, 'newsletter' as const);
 
 it('whatever becomes of a real message on its way, it is read without throwing, and the outcome is well-formed', () => {
-  const seen = new Set<string>();
   fc.assert(
-    fc.property(source, mutated, (from, content) => {
-      const decoded = decode(from, content, { now: NOW });
-      seen.add(decoded.kind === 'invalid' ? decoded.reason : decoded.kind);
-      expectWellFormed(decoded);
-    }),
+    fc.property(source, mutated, (from, content) => expectWellFormed(decode(from, content, { now: NOW }))),
     { numRuns: 3_000 },
   );
-  // Else the mutations would not be of the kind that finds anything.
+});
+
+it('what becomes of them is of every kind: else the mutations would find nothing', () => {
+  const sample = fc.sample(fc.tuple(source, mutated), { numRuns: 3_000, seed: 1 });
+  const seen = sample.map(([from, content]) => decode(from, content, { now: NOW }));
   for (const kind of ['event', 'ignored', 'invalid_shape', 'invalid_address', 'invalid_time', 'not_json']) {
-    expect([...seen]).toContain(kind);
+    expect(seen.map((decoded) => (decoded.kind === 'invalid' ? decoded.reason : decoded.kind))).toContain(kind);
   }
 });
 

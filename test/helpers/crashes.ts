@@ -1,8 +1,8 @@
 import { expect } from '@jest/globals';
+import { allRows, canonicalRows, keepRows, type Row } from '../../dev/table-rows';
 import { type Database, openDatabase } from '../../src/store/database';
 import { type CrashPoint, CrashProxy } from './crash-proxy';
 import type { TestDatabase } from './database';
-import { allRows, canonicalRows, keepRows, type Row } from './table-rows';
 
 export interface Crash<T> {
   /** For people: `after statement 3, INSERT …`. */

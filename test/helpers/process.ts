@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { buildCli } from '../../chaos/build';
+import { buildCli } from '../../dev/program/build';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
@@ -39,7 +39,7 @@ export class ServiceProcess {
   err = '';
 
   constructor(program: Program, { args = [], env, preload }: StartOptions) {
-    const modules = [join(CHECKOUT, 'chaos/leash.cjs'), ...(preload ? [preload] : [])];
+    const modules = [join(CHECKOUT, 'dev/program/leash.cjs'), ...(preload ? [preload] : [])];
     this.child = spawn(
       process.execPath,
       [...modules.flatMap((module) => ['--require', module]), program.path, 'start', ...args],

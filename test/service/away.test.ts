@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
 import { type Service, startService } from '../../src/main';
 import { silent, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { signup } from '../helpers/events';
 import { config, eventually, get, publish } from '../helpers/service';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { DEAD_LETTERS, NEWSLETTER_QUEUE } from '../../src/broker/names';
 import { type Service, startService } from '../../src/main';
-import { erasePerson } from '../../src/store/erase-person';
+import { erasePerson } from '../../src/store/erase/person';
 import { silent, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, signup, uidOf } from '../helpers/events';

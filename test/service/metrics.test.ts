@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fastify from 'fastify';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from '../../src/broker/names';
 import { measureRequests } from '../../src/http/measure';
 import { type Service, startService } from '../../src/main';
@@ -12,7 +13,6 @@ import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, optout, signup } from '../helpers/events';
 import { parseMetrics, sampled } from '../helpers/prometheus';
 import { config, eventually, get, messageOf, publish } from '../helpers/service';
-import { TcpProxy } from '../helpers/tcp-proxy';
 
 const broker = withBroker();
 

@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { format } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
+import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
@@ -27,7 +28,6 @@ import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { at, signup } from '../helpers/events';
 import { config, eventually } from '../helpers/service';
 import { apply } from '../helpers/stored';
-import { TcpProxy } from '../helpers/tcp-proxy';
 import { type Answer, type AskOptions, ask } from '../http/ask';
 
 /** In every address, name and remark: as text, as bytes in hexadecimal, and as a logged buffer. */
@@ -209,7 +209,7 @@ async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
   await untilLogged('broker connection lost', () => rabbit.cut());
   await broker().deleteQueue(DEAD_LETTERS);
   const channel = await broker().channel();
-  await untilLogged('message could not be set aside', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
+  await untilLogged('messages could not be set aside', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
   await declareAll(channel);
   await take(DEAD_LETTERS);
   await channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
@@ -291,9 +291,9 @@ describe('case 36: no address, name or token', () => {
       'batch failed',
       'a request failed',
       'broker connection lost',
-      'message could not be set aside',
-      'message is set aside',
-      'message failed, and is tried again',
+      'messages could not be set aside',
+      'messages are set aside',
+      'messages failed, and are tried again',
       'notifications could not be published',
       '"code":"23505"',
       '"code":"23514"',

@@ -4,9 +4,10 @@ import { Client } from 'pg';
 import { type BrokerConnection, openConnection } from '../../src/broker/connection';
 import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
 import { Publisher } from '../../src/broker/publisher';
+import { makeLog } from '../../src/cli/log';
 import { type Database, openDatabase } from '../../src/store/database';
 import { EventWorker } from '../../src/workers/event-worker';
-import { makeMetrics } from '../../src/workers/metrics';
+import { type Metrics, makeMetrics } from '../../src/workers/metrics';
 import { problemsOf } from '../contracts/published';
 import { silent, withBroker } from '../helpers/broker';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
@@ -22,6 +23,8 @@ describe('the worker', () => {
   let connections: BrokerConnection[];
   let publisher: Publisher;
   let worker: EventWorker;
+  let metrics: Metrics;
+  let lines: Record<string, unknown>[];
   const holding: Client[] = [];
 
   beforeAll(async () => {
@@ -46,6 +49,8 @@ describe('the worker', () => {
       ['consumer', 'publisher'].map((name) => openConnection({ url: broker().url, name, log: silent })),
     );
     const [connection, publishing] = connections as [BrokerConnection, BrokerConnection];
+    metrics = makeMetrics();
+    lines = [];
     publisher = new Publisher({ connection: publishing, log: silent, ...options });
     worker = new EventWorker({
       source: 'newsletter',
@@ -57,8 +62,8 @@ describe('the worker', () => {
       batchSize: 500,
       prefetch: 1_000,
       concurrency: 1,
-      metrics: makeMetrics(),
-      log: silent,
+      metrics,
+      log: makeLog('info', { write: (line) => void lines.push(JSON.parse(line)) }),
       onNotices: () => undefined,
     });
   }
@@ -101,6 +106,26 @@ describe('the worker', () => {
     expect(byUs?.properties.headers).toMatchObject({ reason: 'not_json' });
     await worker.stop();
     expect(await broker().ready(NEWSLETTER_QUEUE)).toBe(0);
+  });
+
+  it('logs a flood of rubbish as one line a batch for each reason', async () => {
+    const rubbish = Array.from({ length: 600 }, (_, n) =>
+      n % 3 === 0 ? 'not json' : '{"event":"newsletter.confirm"}',
+    );
+    await broker().send('', NEWSLETTER_QUEUE, rubbish);
+    await start();
+    await eventually(
+      () => broker().ready(DEAD_LETTERS),
+      (n) => n === rubbish.length,
+    );
+    await worker.stop();
+    const logged = (reason: string) => lines.filter((line) => line.reason === reason);
+    const messages = (reason: string) => logged(reason).reduce((sum, line) => sum + Number(line.messages), 0);
+    expect([messages('not_json'), messages('invalid_shape')]).toEqual([200, 400]);
+    const { values } = await metrics.batchMessages.get();
+    const batches = values.find(({ metricName }) => metricName === 'onecontact_batch_messages_count')?.value ?? 0;
+    expect(batches).toBeLessThan(rubbish.length / 4); // else a line a batch would be no less than a line a message
+    for (const reason of ['not_json', 'invalid_shape']) expect(logged(reason).length).toBeLessThanOrEqual(batches);
   });
 
   it('sets a message aside that needs a row which somebody holds: the others are done, no attempt is counted, and it is done once the row is free', async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/event';
 import { CENSUS } from '../../src/store/census';
-import { erasePerson } from '../../src/store/erase-person';
+import { erasePerson } from '../../src/store/erase/person';
 import { listMerges } from '../../src/store/list-merges';
 import { recordOf } from '../../src/store/merge-rows';
 import { applyBatch } from '../../src/workers/apply-batch';

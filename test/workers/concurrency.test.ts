@@ -1,9 +1,8 @@
 /** Conformance cases 27 to 30 on PostgreSQL. The bad interleavings are forced: a second session holds the gate. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Client } from 'pg';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, optout, signup, uidOf, unsub } from '../helpers/events';
-import { eventually } from '../helpers/service';
+import { gate, waiting } from '../helpers/gate';
 import { apply, brokenPromises, canonicalExportOf } from '../helpers/stored';
 
 let database: TestDatabase;
@@ -21,37 +20,12 @@ const contacts = (state: string, like: string) =>
   );
 const merges = (address: string) => database.sql('SELECT * FROM merge WHERE $1 = ANY (addresses)', [key(address)]);
 
-/** Runs a statement in a session of its own and keeps its locks until the gate is opened. */
-async function gate(statement: string, values: unknown[] = []): Promise<() => Promise<void>> {
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  await client.query('BEGIN');
-  await client.query(statement, values);
-  return async () => {
-    await client.query('COMMIT');
-    await client.end();
-  };
-}
-
-/** Resolves when so many sessions of the store wait for a lock. */
-const waiting = (sessions: number) =>
-  eventually(
-    async () =>
-      (
-        await database.sql<{ n: number }>(
-          `SELECT count(*)::int AS n FROM pg_stat_activity
-           WHERE datname = current_database() AND application_name = 'onecontact test' AND wait_event_type = 'Lock'`,
-        )
-      )[0]?.n,
-    (n) => n === sessions,
-  );
-
 describe('case 28: two workers at once', () => {
   it('detect the same collision: one merges, the other finds it done; unrelated contacts are not blocked', async () => {
     await apply(database.db, acct('u', 'a', 1), signup('b', ['x'], 2));
-    const open = await gate('SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
+    const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
     const both = [apply(database.db, acct('u', 'b', 3)), apply(database.db, acct('u', 'b', 3))];
-    await waiting(2);
+    await waiting(database, 2);
     await apply(database.db, signup('unrelated', ['x'], 1), acct('other', 'unrelated-too', 1));
     await open();
     expect((await Promise.all(both)).map((applied) => applied.merges.length).sort()).toEqual([0, 1]);
@@ -84,11 +58,11 @@ describe('case 29: a sign-up in the very moment of a merge', () => {
   it('waits, then lands on the survivor', async () => {
     await apply(database.db, acct('v', 'va', 1), signup('vb', ['x'], 2));
     // The merge takes the locks on its addresses first: with the account held, it stands in the middle.
-    const open = await gate('SELECT FROM account WHERE uid = $1 FOR UPDATE', [uidOf('v')]);
+    const open = await gate(database, 'SELECT FROM account WHERE uid = $1 FOR UPDATE', [uidOf('v')]);
     const merge = apply(database.db, acct('v', 'vb', 3));
-    await waiting(1);
+    await waiting(database, 1);
     const late = apply(database.db, signup('vb', ['y'], 4), optout('vc', 4));
-    await waiting(2);
+    await waiting(database, 2);
     await open();
     expect((await merge).merges).toHaveLength(1);
     await late;
@@ -106,13 +80,14 @@ describe('case 30: somebody else was first', () => {
   it('a unique violation between read and write ends in a no-op: the sign-up lands on the contact that is there', async () => {
     const contact = '00000000-0000-7000-8000-00000000f001';
     const open = await gate(
+      database,
       `WITH c AS (INSERT INTO contact (id) VALUES ('${contact}')),
             t AS (INSERT INTO basket_token (token, contact_id) VALUES ('00000000-0000-4000-8000-00000000f001', '${contact}'))
        INSERT INTO email_address (address, typed, typed_at, contact_id) VALUES ($1, $1, now(), '${contact}')`,
       [key('race')],
     );
     const late = apply(database.db, signup('race', ['x'], 1));
-    await waiting(1);
+    await waiting(database, 1);
     await open();
     await late;
     expect(await database.sql('SELECT contact_id FROM email_address WHERE address = $1', [key('race')])).toEqual([
@@ -122,13 +97,13 @@ describe('case 30: somebody else was first', () => {
   });
 
   it('an account that becomes known meanwhile, with the same address, is one account with one contact', async () => {
-    const open = await gate('LOCK TABLE account IN SHARE MODE');
+    const open = await gate(database, 'LOCK TABLE account IN SHARE MODE');
     const both = [
       apply(database.db, acct('w', 'wa', 1)),
       apply(database.db, acct('w', 'wb', 2)),
       apply(database.db, acct('w', 'wa', 3)),
     ];
-    await waiting(3);
+    await waiting(database, 3);
     await open();
     await Promise.all(both);
     const line = (await canonicalExportOf(database.db)).find((text) => text.includes(key('wa')));

@@ -1,5 +1,6 @@
 /** Conformance cases 26 and 27: a crash at every statement, with a real database and a real broker. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Row } from '../../dev/table-rows';
 import { openConnection } from '../../src/broker/connection';
 import { MAILER_QUEUE } from '../../src/broker/names';
 import { Publisher } from '../../src/broker/publisher';
@@ -13,7 +14,6 @@ import { crashesOf } from '../helpers/crashes';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, del, optout, signup, uidOf, unsub } from '../helpers/events';
 import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../helpers/stored';
-import type { Row } from '../helpers/table-rows';
 
 // Seconds on an idle machine; hundreds of connections and transactions take their time on a busy one.
 jest.setTimeout(240_000);

@@ -1,6 +1,7 @@
 /** Conformance case 25 on PostgreSQL: erasure, and what comes before, after and in its very moment. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
+import { keepRows } from '../../dev/table-rows';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { canonicalLine } from '../../src/contacts/canonical';
 import { planErasure } from '../../src/contacts/erase';
@@ -10,8 +11,8 @@ import { peopleOf } from '../../src/contacts/ownership';
 import { PrismaClient } from '../../src/generated/prisma/client';
 import { startService } from '../../src/main';
 import { type Database, inTransaction, openDatabase } from '../../src/store/database';
-import { type Erased, erasePerson } from '../../src/store/erase-person';
-import { requireErasureKey, serviceSession } from '../../src/store/erasure-key';
+import { requireErasureKey, serviceSession } from '../../src/store/erase/key';
+import { type Erased, erasePerson } from '../../src/store/erase/person';
 import { findContact } from '../../src/store/find-contact';
 import { findHistory } from '../../src/store/find-history';
 import { listMerges } from '../../src/store/list-merges';
@@ -25,7 +26,6 @@ import { gate, waiting } from '../helpers/gate';
 import { history, shuffledBatches } from '../helpers/histories';
 import { factsOf } from '../helpers/memory-store';
 import { brokenPromises, canonicalExportOf, DEFAULTS, sample } from '../helpers/stored';
-import { keepRows } from '../helpers/table-rows';
 import { tracesOf } from '../helpers/traces';
 
 const KEY = 'a key for erasure in tests';

@@ -1,11 +1,10 @@
 /** Case 24 under concurrency: an undo and others at once. A second session holds the gate, so the interleaving is forced. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Client } from 'pg';
 import { findMerge } from '../../src/store/find-merge';
 import { recordOf } from '../../src/store/merge-rows';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, del, signup, uidOf } from '../helpers/events';
-import { eventually } from '../helpers/service';
+import { gate, waiting } from '../helpers/gate';
 import { apply, brokenPromises } from '../helpers/stored';
 
 let database: TestDatabase;
@@ -24,28 +23,8 @@ async function mergeOf(run: string): Promise<() => ReturnType<typeof apply>> {
 }
 
 /** Holds an address until it is opened: who works on its account stands in the middle of taking the locks. */
-async function gateAt(name: string): Promise<() => Promise<void>> {
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  await client.query('BEGIN');
-  await client.query('SELECT FROM email_address WHERE address = $1 FOR UPDATE', [addressOf(name).key]);
-  return async () => {
-    await client.query('COMMIT');
-    await client.end();
-  };
-}
-
-const waiting = (sessions: number) =>
-  eventually(
-    async () =>
-      (
-        await database.sql<{ n: number }>(
-          `SELECT count(*)::int AS n FROM pg_stat_activity
-           WHERE datname = current_database() AND application_name = 'onecontact test' AND wait_event_type = 'Lock'`,
-        )
-      )[0]?.n,
-    (n) => n === sessions,
-  );
+const gateAt = (name: string) =>
+  gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [addressOf(name).key]);
 
 describe('case 24: an undo', () => {
   it('that waits while the survivor is in another merge finds it, and is superseded', async () => {
@@ -53,9 +32,9 @@ describe('case 24: an undo', () => {
     await apply(database.db, signup('c-one', [], 4));
     const open = await gateAt('a-one');
     const merge = apply(database.db, acct('one', 'c-one', 5));
-    await waiting(1);
+    await waiting(database, 1);
     const late = undo();
-    await waiting(2);
+    await waiting(database, 2);
     await open();
     expect((await merge).merges).toHaveLength(1);
     expect(await late).toMatchObject({ refusal: 'superseded', merges: [] });
@@ -67,9 +46,9 @@ describe('case 24: an undo', () => {
     await apply(database.db, acct('d', 'd-two', 1), acct('two', 'd-two', 5));
     const open = await gateAt('a-two');
     const deletion = apply(database.db, del('d', 4));
-    await waiting(1);
+    await waiting(database, 1);
     const late = undo();
-    await waiting(2);
+    await waiting(database, 2);
     await open();
     expect((await deletion).merges).toMatchObject([{ reason: 'deletion', uid: uidOf('two') }]);
     expect((await late).refusal).toBe('superseded');
@@ -80,7 +59,7 @@ describe('case 24: an undo', () => {
     const undo = await mergeOf('three');
     const open = await gateAt('a-three');
     const both = [undo(), undo()];
-    await waiting(2);
+    await waiting(database, 2);
     await open();
     const answers = (await Promise.all(both)).map(({ refusal, undone }) => [refusal, undone.length]);
     expect(answers.sort()).toEqual([
@@ -95,9 +74,9 @@ describe('case 24: an undo', () => {
     const undo = await mergeOf('four');
     const open = await gateAt('b-four');
     const sign = apply(database.db, signup('b-four', ['late'], 6));
-    await waiting(1);
+    await waiting(database, 1);
     const late = undo();
-    await waiting(2);
+    await waiting(database, 2);
     await open();
     await sign;
     expect((await late).refusal).toBeNull();

@@ -66,7 +66,7 @@ it('cases 22 and 23: each side has its id, its token and its choices again, and 
 describe(`generated histories with undone merges (SEED=${seed})`, () => {
   it(`${histories} end on PostgreSQL as in the pure domain: refusals, contacts and export`, async () => {
     const seen = { undone: 0, refused: 0 };
-    for (let run = 0; seen.undone < histories; run++) {
+    for (let run = 0; seen.undone < histories || seen.refused === 0; run++) {
       await database.sql(
         'TRUNCATE contact, email_address, account, address_claim, choice, basket_token, merge, claim_block, outbox',
       );
@@ -98,6 +98,5 @@ describe(`generated histories with undone merges (SEED=${seed})`, () => {
         expect([state, count]).toEqual([state, [...store.contacts.values()].filter((it) => it.state === state).length]);
       }
     }
-    expect(seen.refused).toBeGreaterThan(0);
   }, 300_000);
 });

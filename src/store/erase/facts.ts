@@ -1,10 +1,10 @@
-import type { ErasurePlan } from '../contacts/erase';
-import { accountRows } from './account-rows';
-import type { Queries } from './database';
-import { inOneStatement } from './one-statement';
-import { updateAddresses } from './save-addresses';
-import { insertChoices } from './save-choices';
-import { insertClaims } from './save-claims';
+import type { ErasurePlan } from '../../contacts/erase';
+import { accountRows } from '../account-rows';
+import type { Queries } from '../database';
+import { inOneStatement } from '../one-statement';
+import { updateAddresses } from '../save-addresses';
+import { insertChoices } from '../save-choices';
+import { insertClaims } from '../save-claims';
 
 /** Rows that were deleted. */
 export interface ErasedFacts {

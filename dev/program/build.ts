@@ -1,8 +1,8 @@
 import { mkdir, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { run } from '../dev/services/command';
+import { run } from '../services/command';
 
-const CHECKOUT = resolve(__dirname, '..');
+const CHECKOUT = resolve(__dirname, '../..');
 
 /**
  * Builds the command line as a package has it, in a folder of this run: it starts in a fraction of the time that the

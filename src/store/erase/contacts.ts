@@ -1,4 +1,4 @@
-import type { Queries } from './database';
+import type { Queries } from '../database';
 
 /** A live contact, all that were merged into it, at any depth, and what is in the ledger and in mails of them. */
 export interface ContactGroup {

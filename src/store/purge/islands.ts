@@ -1,15 +1,15 @@
-import type { Time } from '../contacts/event';
-import { Facts } from '../contacts/facts';
-import { forgettableIslands } from '../contacts/purge';
-import type { Queries, Transaction } from './database';
-import { findReach } from './find-reach';
-import { loadChoices } from './load-choices';
-import { loadClaims } from './load-claims';
-import { loadUndone } from './load-undone';
-import { lockAccounts } from './lock-accounts';
-import { lockAddresses } from './lock-addresses';
-import type { Page } from './purge-pages';
-import type { Purged } from './purge-step';
+import type { Time } from '../../contacts/event';
+import { Facts } from '../../contacts/facts';
+import { forgettableIslands } from '../../contacts/purge';
+import type { Queries, Transaction } from '../database';
+import { findReach } from '../find-reach';
+import { loadChoices } from '../load-choices';
+import { loadClaims } from '../load-claims';
+import { loadUndone } from '../load-undone';
+import { lockAccounts } from '../lock-accounts';
+import { lockAddresses } from '../lock-addresses';
+import type { Page } from './pages';
+import type { Purged } from './step';
 
 /**
  * Forgets addresses of which nothing is known but the claims of accounts deleted before a time: the islands whose first

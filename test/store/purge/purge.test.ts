@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ContactEvent } from '../../src/contacts/event';
-import { findContact } from '../../src/store/find-contact';
-import type { Step } from '../../src/store/load-state';
-import type { StoredMerge } from '../../src/store/merge-rows';
-import { type PurgeOptions, purge } from '../../src/store/purge';
-import { applyBatch } from '../../src/workers/apply-batch';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../helpers/events';
-import { gate, waiting } from '../helpers/gate';
-import { ledgerOf, undoOf } from '../helpers/ledger';
-import { brokenPromises, canonicalExportOf, DEFAULTS } from '../helpers/stored';
+import type { ContactEvent } from '../../../src/contacts/event';
+import { findContact } from '../../../src/store/find-contact';
+import type { Step } from '../../../src/store/load-state';
+import type { StoredMerge } from '../../../src/store/merge-rows';
+import { type PurgeOptions, purge } from '../../../src/store/purge/purge';
+import { applyBatch } from '../../../src/workers/apply-batch';
+import { freshDatabase, type TestDatabase } from '../../helpers/database';
+import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../../helpers/events';
+import { gate, waiting } from '../../helpers/gate';
+import { ledgerOf, undoOf } from '../../helpers/ledger';
+import { brokenPromises, canonicalExportOf, DEFAULTS } from '../../helpers/stored';
 
 /** What is older than ten seconds after the tests' epoch goes; what is of that very moment stays. */
 const T = 10;

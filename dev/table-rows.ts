@@ -1,9 +1,10 @@
 /** All rows of a database: to compare them, and to bring them back. */
 import { createHash } from 'node:crypto';
-import type { TestDatabase } from './database';
 
 /** Whatever runs SQL. */
-type Sql = Pick<TestDatabase, 'sql'>;
+interface Sql {
+  sql<T extends object>(text: string): Promise<T[]>;
+}
 
 export interface Row {
   table: string;

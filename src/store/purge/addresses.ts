@@ -1,10 +1,10 @@
-import type { Time } from '../contacts/event';
-import { Prisma } from '../generated/prisma/client';
-import type { Transaction } from './database';
-import { claimsBetween, deleteClaimsBetween } from './purge-claims';
-import type { Page } from './purge-pages';
-import type { Purged } from './purge-step';
-import { deleteSuperseded, supersededChoices } from './purge-superseded';
+import type { Time } from '../../contacts/event';
+import { Prisma } from '../../generated/prisma/client';
+import type { Transaction } from '../database';
+import { deleteSuperseded, supersededChoices } from './choices';
+import { claimsBetween, deleteClaimsBetween } from './claims';
+import type { Page } from './pages';
+import type { Purged } from './step';
 
 /** Compacts what is known at the addresses of a page: claims first, for they keep choices apart. */
 export async function purgeAddresses(tx: Transaction, page: Page, before: Time): Promise<Partial<Purged>> {

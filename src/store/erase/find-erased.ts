@@ -1,7 +1,7 @@
-import type { ContactEvent, Time } from '../contacts/event';
-import { namedAddress } from '../contacts/record';
-import type { Queries } from './database';
-import { erasureHash, type Hashed } from './erasure-key';
+import type { ContactEvent, Time } from '../../contacts/event';
+import { namedAddress } from '../../contacts/record';
+import type { Queries } from '../database';
+import { erasureHash, type Hashed } from './key';
 
 /**
  * Which events name an address or an account that was erased, and are not newer than that.

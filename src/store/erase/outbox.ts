@@ -1,6 +1,6 @@
-import { normaliseAddress } from '../contacts/address';
-import type { Queries } from './database';
-import { deleteFromOutbox } from './outbox';
+import { normaliseAddress } from '../../contacts/address';
+import type { Queries } from '../database';
+import { deleteFromOutbox } from '../outbox';
 
 /** What must not be told any more. */
 export interface Untold {

@@ -1,7 +1,7 @@
 /** The keyed hashes of what was erased, and what makes sure that everybody hashes with the same key. */
 import { createHmac } from 'node:crypto';
-import { OperatorError } from '../operator-error';
-import type { Queries } from './database';
+import { OperatorError } from '../../operator-error';
+import type { Queries } from '../database';
 
 /** What is hashed; `check` is a constant that tells whether a key is the one. */
 export type Hashed = { kind: 'address' | 'account'; key: string } | { kind: 'check' };

@@ -1,5 +1,5 @@
-import { Prisma } from '../generated/prisma/client';
-import type { Queries } from './database';
+import { Prisma } from '../../generated/prisma/client';
+import type { Queries } from '../database';
 
 /** A stretch of the keys of a table, in their order: those after one, up to and including another. */
 export interface Page {

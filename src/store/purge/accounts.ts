@@ -1,9 +1,9 @@
-import type { Time } from '../contacts/event';
-import { Prisma } from '../generated/prisma/client';
-import type { Transaction } from './database';
-import type { Page } from './purge-pages';
-import type { Purged } from './purge-step';
-import { deleteSuperseded, supersededChoices } from './purge-superseded';
+import type { Time } from '../../contacts/event';
+import { Prisma } from '../../generated/prisma/client';
+import type { Transaction } from '../database';
+import { deleteSuperseded, supersededChoices } from './choices';
+import type { Page } from './pages';
+import type { Purged } from './step';
 
 /**
  * Blanks the accounts of a page that were deleted before a time, and leaves of their choices the refusals: that is all that

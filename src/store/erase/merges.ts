@@ -1,5 +1,5 @@
-import type { Names } from '../contacts/erase';
-import type { Queries } from './database';
+import type { Names } from '../../contacts/erase';
+import type { Queries } from '../database';
 
 /**
  * Takes the merges of some contacts out of the ledger, with the blocks that their undoing left, and out of the merges of

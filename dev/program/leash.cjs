@@ -1,4 +1,4 @@
-// Loaded before a worker's own program: when the chaos run is gone, in whatever way, so is the worker.
+// Loaded before a process's own program: when whoever started it is gone, in whatever way, so is the process.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).on('error', () => undefined);
 process.stdin.resume();
 process.stdin.unref?.();

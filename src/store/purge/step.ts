@@ -1,6 +1,6 @@
-import type { Time } from '../contacts/event';
-import type { Transaction } from './database';
-import type { Page } from './purge-pages';
+import type { Time } from '../../contacts/event';
+import type { Transaction } from '../database';
+import type { Page } from './pages';
 
 /** How many rows went. */
 export interface Purged {

@@ -1,7 +1,7 @@
-import type { Time } from '../contacts/event';
-import type { Origin } from '../contacts/facts';
-import { Prisma } from '../generated/prisma/client';
-import type { Queries } from './database';
+import type { Time } from '../../contacts/event';
+import type { Origin } from '../../contacts/facts';
+import { Prisma } from '../../generated/prisma/client';
+import type { Queries } from '../database';
 
 /**
  * A row source of unproven subscriptions (origin, newsletter, at, next_at) that have a later choice about the same

@@ -1,6 +1,6 @@
-import type { Time } from '../contacts/event';
-import type { Queries } from './database';
-import { erasureHash, type Hashed } from './erasure-key';
+import type { Time } from '../../contacts/event';
+import type { Queries } from '../database';
+import { erasureHash, type Hashed } from './key';
 
 /** Remembers, in keyed hashes, who was erased; of a hash that is there the later time stays. */
 export async function saveErasureHashes(

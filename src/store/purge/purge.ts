@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Time } from '../contacts/event';
-import { type Database, inTransaction, type Transaction } from './database';
-import { failureOf } from './failure';
-import { purgeAccounts } from './purge-accounts';
-import { purgeAddresses } from './purge-addresses';
-import { purgeIslands } from './purge-islands';
-import { purgeMerges } from './purge-merges';
-import { type PagedTable, pagesOf } from './purge-pages';
-import type { Purged, PurgeStep } from './purge-step';
+import type { Time } from '../../contacts/event';
+import { type Database, inTransaction, type Transaction } from '../database';
+import { failureOf } from '../failure';
+import { purgeAccounts } from './accounts';
+import { purgeAddresses } from './addresses';
+import { purgeIslands } from './islands';
+import { purgeMerges } from './merges';
+import { type PagedTable, pagesOf } from './pages';
+import type { Purged, PurgeStep } from './step';
 
 export interface PurgeOptions {
   /** Milliseconds since 1970: only what is older is touched, by event time. */

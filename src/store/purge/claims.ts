@@ -1,6 +1,6 @@
-import type { Time } from '../contacts/event';
-import { Prisma } from '../generated/prisma/client';
-import type { Queries } from './database';
+import type { Time } from '../../contacts/event';
+import { Prisma } from '../../generated/prisma/client';
+import type { Queries } from '../database';
 
 /**
  * A row source of claims (address, uid, at) between two of the same account, with no other's from the one to the other:

@@ -1,7 +1,7 @@
-import type { Time } from '../contacts/event';
-import type { Transaction } from './database';
-import type { Page } from './purge-pages';
-import type { Purged } from './purge-step';
+import type { Time } from '../../contacts/event';
+import type { Transaction } from '../database';
+import type { Page } from './pages';
+import type { Purged } from './step';
 
 /**
  * Takes the explanations out of old merges of a page whose survivor's account was deleted before a time: they hold names.

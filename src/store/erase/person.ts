@@ -1,25 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import { planErasure } from '../contacts/erase';
-import type { Address, Time } from '../contacts/event';
-import { Facts } from '../contacts/facts';
-import { addressesOwnedBy, ownerOf } from '../contacts/ownership';
-import { addressFacts } from '../contacts/record';
-import { type Database, inTransaction, type Queries, type Transaction } from './database';
-import { type ContactGroup, eraseContacts, lockContactGroup } from './erase-contacts';
-import { eraseMerges } from './erase-merges';
-import { eraseOutbox } from './erase-outbox';
-import { requireErasureKey, requireKeyOfServices } from './erasure-key';
-import { findReach, type Reach, ReachGrew } from './find-reach';
-import { ids } from './ids';
-import { loadChoices } from './load-choices';
-import { loadClaims } from './load-claims';
-import { loadUndone } from './load-undone';
-import { lockAccounts } from './lock-accounts';
-import { lockAddresses } from './lock-addresses';
-import { holdRelay } from './outbox';
-import { type ErasedFacts, saveErasure } from './save-erasure';
-import { saveErasureHashes } from './save-erasure-hashes';
-import { tryAgain } from './try-again';
+import { planErasure } from '../../contacts/erase';
+import type { Address, Time } from '../../contacts/event';
+import { Facts } from '../../contacts/facts';
+import { addressesOwnedBy, ownerOf } from '../../contacts/ownership';
+import { addressFacts } from '../../contacts/record';
+import { type Database, inTransaction, type Queries, type Transaction } from '../database';
+import { findReach, type Reach, ReachGrew } from '../find-reach';
+import { ids } from '../ids';
+import { loadChoices } from '../load-choices';
+import { loadClaims } from '../load-claims';
+import { loadUndone } from '../load-undone';
+import { lockAccounts } from '../lock-accounts';
+import { lockAddresses } from '../lock-addresses';
+import { holdRelay } from '../outbox';
+import { tryAgain } from '../try-again';
+import { type ContactGroup, eraseContacts, lockContactGroup } from './contacts';
+import { type ErasedFacts, saveErasure } from './facts';
+import { saveErasureHashes } from './hashes';
+import { requireErasureKey, requireKeyOfServices } from './key';
+import { eraseMerges } from './merges';
+import { eraseOutbox } from './outbox';
 
 export interface Erased {
   /** Whether the address was of a contact. One that was not is remembered as erased all the same. */
