@@ -25,7 +25,7 @@ export async function openBench(
     folder: await buildContenders(),
     amqpUrl: urls.amqpUrl,
     broker: await Broker.open(urls.amqpUrl),
-    databases: new Databases(urls.databaseUrl, say),
+    databases: new Databases(urls.databaseUrl, say, options),
     say,
   };
 }

@@ -16,6 +16,8 @@ export interface Options {
   /** Seconds of load in each measurement of latency. */
   seconds: number;
   sizes: readonly number[];
+  /** Use filled databases that are on the server, and leave them there. */
+  reuse: boolean;
   backlog: number;
   /** Concurrency of the baseline; unknown: the best is looked for. */
   baseline: number | undefined;
@@ -42,6 +44,8 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       memory     memory of a worker at a large backlog (not by default)
                       profile    where the time goes: processor profile, statements (not by default)
   --sizes N,M       contacts in the database, for growth (10000,1000000)
+  --reuse           use filled databases that are on the server already, and leave them there: for large ones, with
+                    TEST_DATABASE_URL (ten million contacts take some twenty minutes to fill in)
   --backlog N       messages, for memory (1000000)
   --seconds N       load in each measurement of latency (10)
   --baseline N      concurrency of the baseline (the best of 4, 8, 16, 32; with --quick 16)
@@ -66,7 +70,12 @@ export function readOptions(args: string[]): Options | 'help' {
         seconds: { type: 'string' },
       },
       set: { type: 'string', multiple: true },
-      ...{ quick: { type: 'boolean' }, keep: { type: 'boolean' }, help: { type: 'boolean' } },
+      ...{
+        quick: { type: 'boolean' },
+        keep: { type: 'boolean' },
+        reuse: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
     },
   });
   if (values.help) return 'help';
@@ -74,6 +83,7 @@ export function readOptions(args: string[]): Options | 'help' {
   return {
     quick,
     keep: values.keep ?? false,
+    reuse: values.reuse ?? false,
     rounds: number('rounds', values.rounds, quick ? 1 : 3),
     events: number('events', values.events, quick ? 5_000 : 20_000),
     only: parts(values.only, quick ? QUICK_PARTS : DEFAULT_PARTS),

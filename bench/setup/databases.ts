@@ -17,20 +17,32 @@ export interface RunDatabase {
 export class Databases {
   readonly #base: string;
   readonly #log: (line: string) => void;
+  readonly #reuse: boolean;
   readonly #made = new Set<string>();
+  readonly #templates = new Set<string>();
 
-  constructor(base: string, log: (line: string) => void) {
+  /** @param options.reuse templates that are on the server already are used again, and none is dropped */
+  constructor(base: string, log: (line: string) => void, { reuse = false }: { reuse?: boolean } = {}) {
     this.#base = base;
     this.#log = log;
+    this.#reuse = reuse;
   }
 
   /** @returns the name of a template that is filled with so many contacts */
   async template(contacts: number): Promise<string> {
     const name = `onecontact_bench_${contacts}`;
-    if (this.#made.has(name)) return name;
+    if (this.#templates.has(name)) return name;
+    this.#templates.add(name);
+    if (this.#reuse && (await this.#isFilled(name))) {
+      await migrate(this.#urlOf(name));
+      return name;
+    }
     const begin = performance.now();
-    await this.#admin((client) => client.query(`CREATE DATABASE ${name}`));
-    this.#made.add(name);
+    await this.#admin(async (client) => {
+      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await client.query(`CREATE DATABASE ${name}`);
+    });
+    if (!this.#reuse) this.#made.add(name);
     await migrate(this.#urlOf(name));
     let told = 0;
     await this.#with(this.#urlOf(name), (client) =>
@@ -40,6 +52,7 @@ export class Databases {
         this.#log(`  ${done.toLocaleString('en')} of ${contacts.toLocaleString('en')} contacts`);
       }),
     );
+    await this.#admin((client) => client.query(`COMMENT ON DATABASE ${name} IS '${FILLED}'`));
     const seconds = ((performance.now() - begin) / 1_000).toFixed(1);
     this.#log(`Filled a database with ${contacts.toLocaleString('en')} contacts in ${seconds} s`);
     return name;
@@ -84,6 +97,16 @@ export class Databases {
     for (const name of this.#made) await this.#drop(name);
   }
 
+  #isFilled(name: string): Promise<boolean> {
+    return this.#with(this.#base, async (client) => {
+      const { rowCount } = await client.query(
+        "SELECT FROM pg_database WHERE datname = $1 AND shobj_description(oid, 'pg_database') = $2",
+        [name, FILLED],
+      );
+      return rowCount === 1;
+    });
+  }
+
   async #drop(name: string): Promise<void> {
     await this.#admin((client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     this.#made.delete(name);
@@ -109,6 +132,9 @@ export class Databases {
     }
   }
 }
+
+/** What the server knows a template by that was filled to its end. */
+const FILLED = 'filled by the benchmark';
 
 const COUNTS = `
   SELECT (SELECT count(*)::int FROM email_address) AS addresses, (SELECT count(*)::int FROM account) AS accounts,
