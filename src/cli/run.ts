@@ -55,7 +55,15 @@ function makeProgram(context: Context): Command {
     .showHelpAfterError('(--help tells more)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failed, 2 bad usage.\nTo see it at work without any set-up: npm run demo',
+      `
+Exit codes: 0 done, 1 failed, 2 bad usage.
+In a checkout, \`onecontact\` is \`npm run -s onecontact --\`. To see it at work without any set-up: npm run demo
+
+Examples:
+  $ onecontact migrate
+  $ onecontact start
+  $ onecontact show ada@mail.test
+  $ onecontact merges undo --help`,
     );
   for (const add of [
     addStart,
