@@ -31,7 +31,7 @@ const BAD_USAGE = 2;
 /** Runs one command. @returns the exit code: 0 done, 1 failed, 2 bad usage */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   // Not a copy: who only looks at `process.stdin` changes how the pipe behaves for others who read it.
-  const context: Context = Object.assign(Object.create(terminal), { exitCode: DONE });
+  const context: Context = Object.create(terminal, { exitCode: { value: DONE, writable: true } });
   try {
     await makeProgram(context).parseAsync(args, { from: 'user' });
     return context.exitCode;
