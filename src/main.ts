@@ -74,7 +74,8 @@ export async function startService(
     await consuming.ready();
     observeConnection(metrics, 'consumer', consuming);
     const broker = async (): Promise<void> => {
-      if (!consuming.connected || !publishing.connected) throw new Error('not connected');
+      if (!consuming.connected || !publishing.connected)
+        throw Object.assign(new Error('not connected'), { code: 'not_connected' });
     };
     const database = async (): Promise<void> => {
       await db.$queryRaw`SELECT 1`;

@@ -151,11 +151,21 @@ async function explained(what: string, declare: () => Promise<unknown>): Promise
     await declare();
   } catch (error) {
     const { reason } = describe(error);
-    if (codeOf(error) === 406) {
-      const argument = /inequivalent arg '([^']+)'/.exec(reason)?.[1] ?? 'its arguments';
+    const argument = /inequivalent arg '([^']+)'/.exec(reason)?.[1];
+    if (argument !== undefined) {
+      const first = what.startsWith('queue') ? 'save its messages if it has any' : 'note its bindings';
       throw new BrokerRefusal(
-        `The ${what} exists on the broker with other arguments (${argument}): save its messages if it has any, delete it, and start again.`,
+        `The ${what} exists on the broker with other arguments (${argument}): ${first}, delete it, and start again.`,
         { cause: error },
+      );
+    }
+    if (codeOf(error) === 406) {
+      const words = /PRECONDITION_FAILED - ([^"]+)/.exec(reason)?.[1] ?? reason;
+      throw new BrokerRefusal(
+        `The broker does not take the ${what} (${words}): mend that on the broker, and start again.`,
+        {
+          cause: error,
+        },
       );
     }
     if (codeOf(error) === 403) {

@@ -1,5 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { DeadLetter } from '../broker/dead-letter';
+import { DEAD_LETTER_REASONS } from '../events/decoded';
+import { positive } from './keys';
 import { parseWhen } from './when';
 
 /** Which dead letters a command is about. */
@@ -11,9 +13,12 @@ export interface Filter {
   limit?: number;
 }
 
+/** The last two are the broker's. */
+const REASONS = [...DEAD_LETTER_REASONS, 'failed', 'delivery_limit', 'rejected'];
+
 export function addFilters(command: Command): Command {
   return command
-    .option('--reason <reason>', 'only those with this reason, such as failed or invalid_shape')
+    .option('--reason <reason>', `only those with this reason: ${REASONS.join(', ')}`)
     .option('--origin-queue <queue>', 'only those that came from this queue')
     .option(
       '--since <time>',
@@ -21,12 +26,7 @@ export function addFilters(command: Command): Command {
       parseWhen,
     )
     .option('--until <time>', 'only those that came before then', parseWhen)
-    .option('--limit <n>', 'no more than this many, oldest first', parseCount);
-}
-
-function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a whole number from 1 on.');
-  return Number(text);
+    .option('--limit <n>', 'no more than this many, oldest first', positive);
 }
 
 export function isOneOf(ids: ReadonlySet<string>, { reason, originQueue, since, until }: Filter) {

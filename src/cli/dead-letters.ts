@@ -105,7 +105,7 @@ Examples:
   $ onecontact dead-letters replay 5f0c7e11a2b3c4d5
   $ onecontact dead-letters replay --all --dry-run`,
     )
-    .action(async (ids: string[], options: Selection, command: Command) => {
+    .action(async (ids: string[] = [], options: Selection, command: Command) => {
       const filter = selection(ids, options, command);
       const routes = new Map<string, number>();
       let homeless = 0;
@@ -154,7 +154,7 @@ Examples:
   $ onecontact dead-letters drop --reason not_json --until 30d
   $ onecontact dead-letters drop 5f0c7e11a2b3c4d5`,
     )
-    .action(async (ids: string[], options: Selection, command: Command) => {
+    .action(async (ids: string[] = [], options: Selection, command: Command) => {
       const filter = selection(ids, options, command);
       const visit: Visit = async () => ({ do: options.dryRun ? 'keep' : 'drop' });
       const { walked, matched } = await overDeadLetters(context, new Set(ids), filter, visit);
@@ -172,7 +172,7 @@ Examples:
 
 function addSelection(command: Command): Command {
   const collect = (text: string, before: string[] = []): string[] => [...before, parseId(text)];
-  return addFilters(command.argument('[id...]', 'ids, as `list` shows them', collect, []))
+  return addFilters(command.argument('[id...]', 'ids, as `list` shows them', collect))
     .option('--all', 'all of them')
     .option('--dry-run', 'only say how many it would be')
     .option('--json', 'for machines: the numbers');

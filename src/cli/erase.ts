@@ -19,7 +19,7 @@ export function addErase(program: Command, context: Context): void {
     .description('Erase all that is known of a person, for good')
     .argument('<email>', 'any address of the person')
     .option('--dry-run', 'say what would be deleted, and change nothing')
-    .option('--yes', 'do not ask; needed where stdin is a terminal')
+    .option('--yes', 'yes, for good: needed where stdin is a terminal')
     .option('--json', 'for machines: what was deleted, in numbers')
     .addHelpText(
       'after',

@@ -12,7 +12,7 @@ import { makeProgress } from './progress';
 import type { Context } from './run';
 import { withStore } from './store';
 import { table } from './table';
-import { write } from './terminal';
+import { count, write } from './terminal';
 
 interface Options {
   rejects?: string;
@@ -120,7 +120,7 @@ function textOf(summary: ImportSummary & { dryRun: boolean }, seconds: number, r
   const reasons = Object.entries({ ...rejected, ...partly }).sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = [
     ...(resumed > 0 ? [`Went on after line ${number(resumed)}, where an earlier run had come to.`] : []),
-    `${number(records)} records in ${seconds.toFixed(1)} s (${perSecond(records, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
+    `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(records, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
     ...table(
       [
         ['', number(imported), `imported, of which ${number(known)} were here before`],

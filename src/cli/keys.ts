@@ -18,6 +18,6 @@ export function addressFrom(command: Command, text: string): Address {
 
 /** For an option. */
 export function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a whole number from 1.');
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a whole number from 1 on.');
   return Number(text);
 }

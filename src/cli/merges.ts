@@ -157,11 +157,11 @@ function showText(merge: FoundMerge): string {
     '',
     merge.announced
       ? 'Announced by contact.merged, whose message id is that of the merge.'
-      : 'Not announced: nobody had seen the retired contact.',
+      : 'Not announced: nobody had seen the retired contact yet, or it was resolved with --no-announce.',
     ...(survivor ? [`The survivor is ${survivor} by now.`] : []),
     ...(undoneAt
       ? [`Undone ${undoneAt.toISOString()}: the retired contact lives again, and each side has the token it had.`]
-      : ['Not undone. To see what undoing it would do: `onecontact merges undo --dry-run`.']),
+      : [`Not undone. To see what undoing it would do: \`onecontact merges undo ${merge.id} --dry-run\`.`]),
     ...(blocked.length > 0
       ? [`Claims of the account on ${blocked.join(', ')} do not count until \`onecontact merges unblock\`.`]
       : []),

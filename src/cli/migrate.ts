@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../config';
 import { migrate } from '../store/migrate';
 import type { Context } from './run';
+import { withStore } from './store';
 import { write } from './terminal';
 
 export function addMigrate(program: Command, context: Context): void {
@@ -21,6 +22,7 @@ Examples:
     .action(async ({ json }: { json?: true }) => {
       const { databaseUrl } = readConfig(context.env, ['database']);
       const applied = await migrate(databaseUrl);
+      await withStore(context.env, async () => undefined); // refuses what a newer version migrated
       await write(context.stdout, json ? `${JSON.stringify({ applied })}\n` : told(applied));
     });
 }

@@ -30,7 +30,8 @@ const BAD_USAGE = 2;
 
 /** Runs one command. @returns the exit code: 0 done, 1 failed, 2 bad usage */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  const context: Context = { ...terminal, exitCode: DONE };
+  // Not a copy: who only looks at `process.stdin` changes how the pipe behaves for others who read it.
+  const context: Context = Object.create(terminal, { exitCode: { value: DONE, writable: true } });
   try {
     await makeProgram(context).parseAsync(args, { from: 'user' });
     return context.exitCode;
@@ -55,7 +56,15 @@ function makeProgram(context: Context): Command {
     .showHelpAfterError('(--help tells more)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failed, 2 bad usage.\nTo see it at work without any set-up: npm run demo',
+      `
+Exit codes: 0 done, 1 failed, 2 bad usage.
+In a checkout, \`onecontact\` is \`npm run -s onecontact --\`. To see it at work without any set-up: npm run demo
+
+Examples:
+  $ onecontact migrate
+  $ onecontact start
+  $ onecontact show ada@mail.test
+  $ onecontact merges undo --help`,
     );
   for (const add of [
     addStart,
@@ -78,6 +87,8 @@ function makeProgram(context: Context): Command {
 /** Wrong credentials, no such database, no right to it: SQLSTATEs, and Prisma's names where it hides them. */
 const NOT_LET_IN = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)$/;
 
+const NO_ROOM = /^(ENOSPC|EDQUOT)$/;
+
 /** For an operator: what to do where we know it. Never a database's own words, which may hold personal data. */
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
@@ -85,6 +96,10 @@ function explain(error: unknown): string {
   if (kind === 'down' || NOT_LET_IN.test(code) || isUnusable(error)) return whyUnusable(error);
   if (kind === 'transient' || kind === 'busy')
     return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
+  if (code === 'SchemaConnectorError') {
+    return 'The schema cannot be changed: check that the user of DATABASE_URL owns the database, or may create in its schema public (the log of the database says why).';
+  }
+  if (NO_ROOM.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
   return `Failed (${code}). Where:${frames.join('')}`;
 }

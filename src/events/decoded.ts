@@ -50,10 +50,12 @@ export function ignored(type: string): Decoded {
  * A schema's complaints as one invalid shape. Zod's messages name types and bounds, never the value; unknown keys are
  * never part of a path, because no schema here is strict.
  *
+ * An envelope is an object when it comes here; what is none is a record of an import.
+ *
  * @param names what the envelope calls a field, where that is not the schema's name
  */
 export function misshapen(error: z.ZodError, names: Readonly<Record<string, string>> = {}): Invalid {
-  const problems = error.issues.slice(0, MAX_PROBLEMS).map(({ path: [field, ...rest], message }) => {
+  const problems = error.issues.slice(0, MAX_PROBLEMS).map(({ path: [field = 'record', ...rest], message }) => {
     const name = String(field);
     return `${[names[name] ?? name, ...rest].join('.')}: ${message}`;
   });

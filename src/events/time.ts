@@ -11,9 +11,9 @@ export function fromSeconds(seconds: number): Time {
   return Math.round(seconds * 1_000);
 }
 
-/** What is wrong with an event's time; undefined when it is plausible. */
-export function timeProblem(at: Time, now: Time): string | undefined {
-  if (at < EARLIEST) return 'is before 2010';
+/** What is wrong with a time; undefined when it is plausible. */
+export function timeProblem(at: Time, now: Time, earliest = EARLIEST): string | undefined {
+  if (at < earliest) return `is before ${new Date(earliest).getUTCFullYear()}`;
   if (at > now + MAX_AHEAD) return 'is more than a day ahead';
   return undefined;
 }

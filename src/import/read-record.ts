@@ -25,6 +25,12 @@ const MAX_SERVICE = 255;
 const MAX_SOURCE = 2_000;
 const MAX_REASON = 1_000;
 
+/**
+ * Records are older than events: they were themselves moved in from what came before. What says an earlier time than this
+ * has none (1970, 1900).
+ */
+const EARLIEST_RECORD: Time = Date.UTC(1995, 0, 1);
+
 /** Unknown fields are ignored, waiting lists and the groups of other products among them. */
 export const CtmsRecord = z.object({
   email: z.object({
@@ -233,7 +239,7 @@ function asAddress(text: string, field: string): Address {
 function asTime(text: string | null | undefined, field: string, now: Time): Time | undefined {
   if (text === null || text === undefined || text === '') return undefined;
   const at = readTime(text);
-  const problem = at === undefined ? 'is no time in ISO 8601' : timeProblem(at, now);
+  const problem = at === undefined ? 'is no time in ISO 8601' : timeProblem(at, now, EARLIEST_RECORD);
   if (problem !== undefined) throw new Problem('invalid_time', `${field}: ${problem}`);
   return at;
 }

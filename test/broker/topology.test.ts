@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { TcpProxy } from '../../dev/proxy/tcp-proxy';
 import { BrokerRefusal } from '../../src/broker/errors';
 import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, QUEUES, RETRY_EXCHANGE } from '../../src/broker/names';
-import { declareTopology, delayQueue, QUEUE_SPECS, requireVersion } from '../../src/broker/topology';
+import { declareQueue, declareTopology, delayQueue, QUEUE_SPECS, requireVersion } from '../../src/broker/topology';
 import { silent, withBroker } from '../helpers/broker';
 
 const broker = withBroker();
@@ -58,6 +58,14 @@ describe('the topology', () => {
     await expect(declareTopology({ url: url(), log: silent })).rejects.toThrow(/exchange contacts\.retry exists/);
     await channel.close();
     await broker().freshTopology();
+  });
+
+  it('says in the broker’s words why it does not take a queue, when it is not one that exists', async () => {
+    const channel = await broker().channel();
+    const declared = declareQueue(channel, { name: 'contacts.none', arguments: { 'x-queue-type': 'nonsense' } });
+    await expect(declared).rejects.toThrow(
+      /^The broker does not take the queue contacts\.none \(.*x-queue-type.*mend that/,
+    );
   });
 
   it('refuses wrong credentials and an unknown vhost, without a word of the password', async () => {

@@ -242,7 +242,12 @@ describe('collisions resolve', () => {
     await data.sql('DELETE FROM outbox');
     expect(await json('resolve', '--no-announce')).toMatchObject([{ released: 3 }]);
     expect(await data.sql('SELECT FROM outbox')).toEqual([]);
-    expect(await data.sql('SELECT announced FROM merge')).toEqual([{ announced: false }, { announced: false }]);
+    const merges = await data.sql<{ id: string; announced: boolean }>('SELECT id, announced FROM merge');
+    expect(merges.map(({ announced }) => announced)).toEqual([false, false]);
+    const { out } = await onecontact(['merges', 'show', merges[0]?.id as string], { DATABASE_URL: data.url });
+    expect(out).toContain(
+      '\nNot announced: nobody had seen the retired contact yet, or it was resolved with --no-announce.\n',
+    );
     expect(await brokenPromises(data)).toEqual([]);
   });
 

@@ -74,4 +74,37 @@ describe('the commands that read contacts', () => {
       await empty.drop();
     }
   });
+
+  it('refuse a database that a newer version migrated, `migrate` too', async () => {
+    const newer = await freshDatabase();
+    try {
+      await newer.sql(
+        `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'x', '2999_later', now())`,
+      );
+      for (const args of [['migrate'], ['export']]) {
+        const { code, out, err } = await onecontact(args, { DATABASE_URL: newer.url });
+        expect([code, out, err]).toEqual([
+          1,
+          '',
+          expect.stringMatching(/does not know \(2999_later\): start the version/),
+        ]);
+      }
+    } finally {
+      await newer.drop();
+    }
+  });
+
+  it('say what to check where the schema cannot be changed', async () => {
+    const empty = await freshDatabase({ migrated: false });
+    try {
+      await empty.sql(
+        `ALTER DATABASE "${new URL(empty.url).pathname.slice(1)}" SET default_transaction_read_only = on`,
+      );
+      const { code, out, err } = await onecontact(['migrate'], { DATABASE_URL: empty.url });
+      expect([code, out]).toEqual([1, '']);
+      expect(err).toMatch(/^onecontact: The schema cannot be changed: check that the user [^\n]*\n$/);
+    } finally {
+      await empty.drop();
+    }
+  });
 });

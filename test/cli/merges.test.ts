@@ -123,7 +123,7 @@ describe('merges show', () => {
         'opted out  yes  -  -  the opt-out was lifted by a proof of the retired',
         '',
         'Announced by contact.merged, whose message id is that of the merge.',
-        'Not undone. To see what undoing it would do: `onecontact merges undo --dry-run`.',
+        `Not undone. To see what undoing it would do: \`onecontact merges undo ${await idOf()} --dry-run\`.`,
         '',
       ].map(cells),
     );

@@ -29,6 +29,7 @@ describe('the command line', () => {
     'demo',
     'show',
     'export',
+    'import',
     'consent',
     'merges',
     'collisions',

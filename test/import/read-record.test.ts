@@ -18,6 +18,20 @@ describe('a record', () => {
     });
   });
 
+  it('may be older than any event: no choice is lost because it is old', () => {
+    const old = '1995-01-01T00:00:00Z';
+    const { createdAt, choices } = recordOf({
+      a: 'a',
+      email: { create_timestamp: old, has_opted_out_of_email: true, update_timestamp: '2007-05-05T00:00:00Z' },
+      newsletters: [{ ...newsletter('x', true, 1), update_timestamp: old }],
+    });
+    expect(createdAt).toBe(Date.parse(old));
+    expect(choices.map(({ act, at }) => [act, new Date(at).toISOString()])).toEqual([
+      ['opt_out', '2007-05-05T00:00:00.000Z'],
+      ['subscribe', '1995-01-01T00:00:00.000Z'],
+    ]);
+  });
+
   it('claims its own address when its account was made, and the account’s address at the last write', () => {
     const { account } = recordOf({
       a: 'a',
@@ -108,7 +122,7 @@ describe('a record', () => {
       'email.create_timestamp: is m',
     ],
     [
-      { a: 'a', email: { update_timestamp: '2009-12-31T00:00:00Z' } },
+      { a: 'a', email: { update_timestamp: '1994-12-31T23:59:59.999Z' } },
       'invalid_time',
       'email.update_timestamp: is before',
     ],
@@ -131,6 +145,13 @@ describe('a record', () => {
   it.each([[null], [[]], ['text'], [1], [{}], [{ email: null }]])('that is none is refused: %j', (json) => {
     expect(readRecord(json, NOW)).toMatchObject({ reason: 'invalid_shape' });
   });
+});
+
+it.each([[[1, 2]], ['secret'], [null]])('a line that holds no object is no record: %j', (json) => {
+  const { problems } = readRecord(json, NOW) as { problems: string[] };
+  expect(problems).toEqual([
+    expect.stringMatching(/^record: Invalid input: expected object, received (array|string|null)$/),
+  ]);
 });
 
 describe('a time', () => {
