@@ -15,6 +15,8 @@ export interface Options {
   keep: boolean;
   /** Seconds of load in each measurement of latency. */
   seconds: number;
+  /** In the database before a run, at least. */
+  contacts: number;
   sizes: readonly number[];
   /** Use filled databases that are on the server, and leave them there. */
   reuse: boolean;
@@ -43,6 +45,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     memory of a worker at a large backlog (not by default)
                       profile    where the time goes: processor profile, statements (not by default)
+  --contacts N      contacts in the database (10000)
   --sizes N,M       contacts in the database, for growth (10000,1000000)
   --reuse           use filled databases that are on the server already, and leave them there: for large ones, with
                     TEST_DATABASE_URL (ten million contacts take some twenty minutes to fill in)
@@ -65,6 +68,7 @@ export function readOptions(args: string[]): Options | 'help' {
       ...{ rounds: { type: 'string' }, events: { type: 'string' }, only: { type: 'string' }, seed: { type: 'string' } },
       ...{
         baseline: { type: 'string' },
+        contacts: { type: 'string' },
         sizes: { type: 'string' },
         backlog: { type: 'string' },
         seconds: { type: 'string' },
@@ -88,6 +92,7 @@ export function readOptions(args: string[]): Options | 'help' {
     events: number('events', values.events, quick ? 5_000 : 20_000),
     only: parts(values.only, quick ? QUICK_PARTS : DEFAULT_PARTS),
     seed: number('seed', values.seed, 1),
+    contacts: number('contacts', values.contacts, 10_000),
     sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => number('sizes', size, 0)),
     backlog: number('backlog', values.backlog, 1_000_000),
     seconds: number('seconds', values.seconds, 10),

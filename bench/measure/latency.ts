@@ -6,7 +6,7 @@ import { baseline, onecontact } from '../contenders/programs';
 import { messageOf } from '../load/acts';
 import { supplyOf } from '../load/workloads';
 import { percentile } from '../report/statistics';
-import { CONTACTS, contactsFor } from './throughput';
+import { contactsFor } from './throughput';
 
 export interface Latency {
   contender: 'onecontact' | 'baseline';
@@ -57,7 +57,7 @@ export async function measureLatency(bench: Bench, concurrency: number, baseline
 async function latenciesOf(bench: Bench, program: Program, rate: number): Promise<number[]> {
   const { broker, databases, options } = bench;
   await broker.purge();
-  const contacts = contactsFor(CONTACTS);
+  const contacts = contactsFor(rate * options.seconds, options);
   const database = await databases.clone(contacts);
   const contender = await Contender.start(program, { ...bench, databaseUrl: database.url });
   try {

@@ -20,7 +20,7 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
   const { broker, databases, options, say } = bench;
   const { backlog } = options;
   const events = Math.min(backlog, HANDLED);
-  const contacts = contactsFor(events);
+  const contacts = contactsFor(events, options);
   await broker.purge();
   const database = await databases.clone(contacts);
   try {

@@ -13,13 +13,12 @@ export interface Throughput {
   runs: Record<ContenderName, Run[]>;
 }
 
-/** Contacts in the database before a run, at least. */
-export const CONTACTS = 10_000;
 const GRID = [4, 8, 16, 32];
 const GRID_EVENTS = 1_000;
 
 /** Each contender handles as many messages before it is measured: compilers, caches and plans are warm then. */
-export const contactsFor = (events: number): number => Math.max(CONTACTS, contactsNeeded(2 * events));
+export const contactsFor = (events: number, { contacts }: Bench['options']): number =>
+  Math.max(contacts, contactsNeeded(2 * events));
 
 /** The baseline is some dozen times slower: with as many messages it would take all of the time. */
 const slowShare = (count: number): number => Math.ceil(count / 10);
@@ -72,7 +71,7 @@ export function runOnecontact(
   bench: Bench,
   workload: WorkloadName,
   events: number,
-  { processes = 1, contacts = contactsFor(events) }: { processes?: number; contacts?: number } = {},
+  { processes = 1, contacts = contactsFor(events, bench.options) }: { processes?: number; contacts?: number } = {},
 ): Promise<Run> {
   const supply = supplyOf(workload, contacts, bench.options.seed);
   const warmUp = supply(events);
@@ -92,7 +91,7 @@ export function runBaseline(
   concurrency: number,
   events = slowShare(bench.options.events),
 ): Promise<Run> {
-  const contacts = contactsFor(bench.options.events);
+  const contacts = contactsFor(bench.options.events, bench.options);
   const supply = supplyOf(workload, contacts, bench.options.seed);
   const warmUp = supply(events);
   const program = baseline(concurrency);
@@ -101,15 +100,18 @@ export function runBaseline(
 
 function runBrokerLimit(bench: Bench, workload: WorkloadName): Promise<Run> {
   const { events, seed } = bench.options;
-  const contacts = contactsFor(events);
+  const contacts = contactsFor(events, bench.options);
   const supply = supplyOf(workload, contacts, seed);
   const warmUp = supply(events);
   return measureRun(bench, { program: brokerLimit(), contacts, warmUp, acts: supply(events), writes: 'nothing' });
 }
 
-async function runDatabaseLimit(bench: Bench, workload: WorkloadName): Promise<Run> {
+export async function runDatabaseLimit(
+  bench: Bench,
+  workload: WorkloadName,
+  { contacts = contactsFor(bench.options.events, bench.options) }: { contacts?: number } = {},
+): Promise<Run> {
   const { events, seed } = bench.options;
-  const contacts = contactsFor(events);
   const supply = supplyOf(workload, contacts, seed);
   const database = await bench.databases.clone(contacts);
   const limit = await DatabaseLimit.open(database.url);

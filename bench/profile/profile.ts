@@ -36,7 +36,7 @@ export async function profileAll(bench: Bench, folder: string): Promise<Profile[
 
 async function profileOne(bench: Bench, workload: WorkloadName, file: string): Promise<Profile> {
   const { events, seed } = bench.options;
-  const contacts = contactsFor(events);
+  const contacts = contactsFor(events, bench.options);
   const supply = supplyOf(workload, contacts, seed);
   const found: Partial<Profile> = {};
   let servers: ServerTime;
