@@ -10,7 +10,6 @@ import { erasureTimes } from './find-erased';
 import { findKnown, type KnownNames } from './find-known';
 import { findReach, ReachGrew } from './find-reach';
 import { ids } from './ids';
-import { saveLinesDone } from './import-progress';
 import { loadClaimsAndContacts, placesIn } from './load-state';
 import { lockState } from './lock-state';
 import { saveChanges } from './save-changes';
@@ -21,8 +20,6 @@ export interface ImportOptions {
   erasureKey: string | null;
   /** Decide, and change nothing. */
   dryRun: boolean;
-  /** What is done of the input before this batch; to be committed with it. */
-  progress: { source: string; lines: number } | null;
 }
 
 export interface ImportedBatch {
@@ -56,7 +53,7 @@ class RolledBack extends Error {
 async function attempt(
   db: Database,
   records: readonly ImportRecord[],
-  { erasureKey, dryRun, progress }: ImportOptions,
+  { erasureKey, dryRun }: ImportOptions,
 ): Promise<ImportedBatch> {
   try {
     return await inTransaction(db, async (tx) => {
@@ -76,7 +73,6 @@ async function attempt(
       const { changes, admissions, deletions } = admit(state, [...going.values()], known);
       await saveChanges(tx, changes, state.facts);
       for (const [i, record] of [...going.keys()].entries()) outcomes.set(record, admissions[i] as Admission);
-      if (progress) await saveLinesDone(tx, progress.source, progress.lines);
       const batch: ImportedBatch = {
         outcomes: records.map((record) => outcomes.get(record) ?? 'erased'),
         held: [...changes.claims, ...changes.standings].filter(({ standing }) => standing === 'held').length,
