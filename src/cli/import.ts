@@ -6,7 +6,7 @@ import { RejectsFile } from '../import/rejects';
 import { OperatorError } from '../operator-error';
 import { requireErasureKey } from '../store/erase/key';
 import { linesDone } from '../store/import-progress';
-import { type ImportSummary, importInput, MAX_LINE } from '../workers/import-input';
+import { type ImportSummary, importInput, LANES, MAX_LINE } from '../workers/import-input';
 import { makePace, perSecond } from './pace';
 import { makeProgress } from './progress';
 import type { Context } from './run';
@@ -60,21 +60,25 @@ Examples:
       const input = file === STDIN ? openStdin(context) : await openFile(file);
       const began = performance.now();
       try {
-        const summary = await withStore(context.env, async (db) => {
-          await requireErasureKey(db, config.erasureKey);
-          const dryRun = options.dryRun ?? false;
-          const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
-          const rejects = await RejectsFile.at(rejectsPath, after);
-          const show = shower(context, input);
-          try {
-            const { erasureKey, tokenPolicy } = config;
-            const run = { input, rejects, erasureKey, tokenPolicy, dryRun, after, onBatch: show.batch };
-            return { ...(await importInput(db, run)), dryRun };
-          } finally {
-            show.clear();
-            await rejects.close();
-          }
-        });
+        const summary = await withStore(
+          context.env,
+          async (db) => {
+            await requireErasureKey(db, config.erasureKey);
+            const dryRun = options.dryRun ?? false;
+            const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
+            const rejects = await RejectsFile.at(rejectsPath, after);
+            const show = shower(context, input);
+            try {
+              const { erasureKey, tokenPolicy } = config;
+              const run = { input, rejects, erasureKey, tokenPolicy, dryRun, after, onBatch: show.batch };
+              return { ...(await importInput(db, run)), dryRun };
+            } finally {
+              show.clear();
+              await rejects.close();
+            }
+          },
+          LANES,
+        );
         if (rejectedOf(summary) + partlyOf(summary) > 0) context.exitCode = 1;
         const seconds = (performance.now() - began) / 1_000;
         await write(

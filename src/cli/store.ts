@@ -2,10 +2,14 @@ import { readConfig } from '../config';
 import { type Database, openDatabase } from '../store/database';
 import { requireSchema } from '../store/require-schema';
 
-/** Opens the database of DATABASE_URL for one command, when it has the schema of this version; closes it afterwards. */
-export async function withStore<T>(env: NodeJS.ProcessEnv, work: (db: Database) => Promise<T>): Promise<T> {
+/**
+ * Opens the database of DATABASE_URL for one command, when it has the schema of this version; closes it afterwards.
+ *
+ * @param max connections at most
+ */
+export async function withStore<T>(env: NodeJS.ProcessEnv, work: (db: Database) => Promise<T>, max = 2): Promise<T> {
   const { databaseUrl } = readConfig(env, ['database']);
-  const db = openDatabase({ url: databaseUrl, name: 'onecontact command', max: 2, statementTimeoutMs: 0 });
+  const db = openDatabase({ url: databaseUrl, name: 'onecontact command', max, statementTimeoutMs: 0 });
   try {
     await requireSchema(db);
     return await work(db);

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A line of the input, numbered from 1; a `null` text was too long to be looked at, or is no UTF-8. */
-export type Line = { number: number } & ({ text: string } | { text: null; problem: 'too_large' | 'not_utf8' });
+/** A line of the input in UTF-8, numbered from 1; without bytes, it was too long to be looked at, or is no UTF-8. */
+export type Line = { number: number } & ({ bytes: Buffer } | { bytes: null; problem: 'too_large' | 'not_utf8' });
 
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
@@ -57,13 +57,13 @@ export class LineSplitter {
     const number = this.#number;
     if (this.#skipping || number <= this.#after) {
       this.#clear();
-      return { number, text: null, problem: 'too_large' };
+      return { number, bytes: null, problem: 'too_large' };
     }
     let bytes = this.#rest.length === 1 ? (this.#rest[0] as Buffer) : Buffer.concat(this.#rest);
     this.#clear();
     if (number === 1 && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) bytes = bytes.subarray(3);
-    if (!isUtf8(bytes)) return { number, text: null, problem: 'not_utf8' };
-    return { number, text: bytes.toString('utf8') };
+    if (!isUtf8(bytes)) return { number, bytes: null, problem: 'not_utf8' };
+    return { number, bytes };
   }
 
   #clear(): void {

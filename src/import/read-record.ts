@@ -195,7 +195,8 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
     const writtenAt = Math.max(at, madeAt);
     const claims = [{ address, at: madeAt, event: OWN_ADDRESS_CLAIM }];
     if (group.primary_email?.trim()) {
-      const own = asAddress(group.primary_email, 'fxa.primary_email');
+      const isSame = group.primary_email === email.primary_email;
+      const own = isSame ? address : asAddress(group.primary_email, 'fxa.primary_email');
       const isOther = own.key !== address.key;
       const claimedAt = isOther && writtenAt === madeAt ? madeAt + 1 : writtenAt;
       claims.push({ address: own, at: claimedAt, event: isOther ? ACCOUNT_ADDRESS_CLAIM : OWN_ADDRESS_CLAIM });
@@ -213,14 +214,16 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
 
 /** What is absent or empty says nothing: a record does not tell that a field was cleared. */
 function profileOf(email: Ctms['email']): Profile {
-  const said: Profile = {
-    firstName: remark(email.first_name, MAX_NAME),
-    lastName: remark(email.last_name, MAX_NAME),
-    country: email.mailing_country ? (countryOf(email.mailing_country) ?? null) : null,
-    lang: email.email_lang ? (asLanguage(email.email_lang) ?? null) : null,
-    format: formatOf(email.email_format) ?? null,
+  const profile: Profile = {};
+  const learn = (field: keyof Profile, value: string | null | undefined): void => {
+    if (value) profile[field] = value;
   };
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null));
+  learn('firstName', remark(email.first_name, MAX_NAME));
+  learn('lastName', remark(email.last_name, MAX_NAME));
+  learn('country', email.mailing_country && countryOf(email.mailing_country));
+  learn('lang', email.email_lang && asLanguage(email.email_lang));
+  learn('format', formatOf(email.email_format));
+  return profile;
 }
 
 function formatOf(text: string | null | undefined): string | undefined {

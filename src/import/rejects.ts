@@ -54,6 +54,11 @@ export class RejectsFile {
     await this.#write(rejects.map((reject) => JSON.stringify(reject)));
   }
 
+  /** Until what was added is on the disk. */
+  async flush(): Promise<void> {
+    await this.#file?.datasync();
+  }
+
   async close(): Promise<void> {
     await this.#file?.close();
     this.#file = null;

@@ -7,11 +7,10 @@ export async function linesDone(db: Queries, source: string): Promise<number> {
   return row?.lines ?? 0;
 }
 
-/** Never goes back: batches may be committed in another order than they were read. */
 export async function saveLinesDone(db: Queries, source: string, lines: number): Promise<void> {
   await db.$executeRaw`
-    INSERT INTO import_progress AS known (source, lines) VALUES (${source}, ${lines}::float8)
-    ON CONFLICT (source) DO UPDATE SET lines = greatest(known.lines, excluded.lines), written_at = now()`;
+    INSERT INTO import_progress (source, lines) VALUES (${source}, ${lines}::float8)
+    ON CONFLICT (source) DO UPDATE SET lines = excluded.lines, written_at = now()`;
 }
 
 export async function forgetProgress(db: Queries, source: string): Promise<void> {

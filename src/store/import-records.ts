@@ -10,7 +10,6 @@ import type { Hashed } from './erase/key';
 import { findKnown, type KnownNames } from './find-known';
 import { findReach, ReachGrew } from './find-reach';
 import { ids } from './ids';
-import { saveLinesDone } from './import-progress';
 import { loadClaimsAndContacts, placesIn } from './load-state';
 import { lockState } from './lock-state';
 import { saveChanges } from './save-changes';
@@ -21,8 +20,6 @@ export interface ImportOptions {
   erasureKey: string | null;
   /** Decide, and change nothing. */
   dryRun: boolean;
-  /** What is done of the input before this batch; to be committed with it. */
-  progress: { source: string; lines: number } | null;
 }
 
 export interface ImportedBatch {
@@ -56,29 +53,27 @@ class RolledBack extends Error {
 async function attempt(
   db: Database,
   records: readonly ImportRecord[],
-  { erasureKey, dryRun, progress }: ImportOptions,
+  { erasureKey, dryRun }: ImportOptions,
 ): Promise<ImportedBatch> {
   try {
     return await inTransaction(db, async (tx) => {
-      const outcomes = new Map<ImportRecord, ImportedBatch['outcomes'][number]>();
       const left = await withoutErased(tx, records, erasureKey);
-      const known = await findKnown(tx, [...left.values()]);
-      const going = new Map<ImportRecord, ImportRecord>();
-      const verdicts = screen([...left.values()], known);
-      for (const [i, [record, kept]] of [...left].entries()) {
-        const verdict = verdicts[i];
-        if (verdict) outcomes.set(record, verdict);
-        else going.set(record, kept);
-      }
-      const state = await lockAndLoad(tx, [...going.values()], known);
+      const kept = left.filter((record) => record !== null);
+      const known = await findKnown(tx, kept);
+      const verdicts = screen(kept, known);
+      const going = kept.filter((_, i) => verdicts[i] === null);
+      const state = await lockAndLoad(tx, going, known);
       // Once more, now that an erasure that was going on has been waited for.
-      if (describe(await withoutErased(tx, records, erasureKey)) !== describe(left)) throw new ReachGrew();
-      const { changes, admissions, deletions } = admit(state, [...going.values()], known);
+      if (erasureKey !== null && describe(await withoutErased(tx, records, erasureKey)) !== describe(left)) {
+        throw new ReachGrew();
+      }
+      const { changes, admissions, deletions } = admit(state, going, known);
       await saveChanges(tx, changes, state.facts);
-      for (const [i, record] of [...going.keys()].entries()) outcomes.set(record, admissions[i] as Admission);
-      if (progress) await saveLinesDone(tx, progress.source, progress.lines);
+      const [screened, admitted] = [verdicts.values(), admissions.values()];
       const batch: ImportedBatch = {
-        outcomes: records.map((record) => outcomes.get(record) ?? 'erased'),
+        outcomes: left.map((record) =>
+          record === null ? 'erased' : (screened.next().value ?? (admitted.next().value as Admission)),
+        ),
         held: [...changes.claims, ...changes.standings].filter(({ standing }) => standing === 'held').length,
         deletions,
       };
@@ -91,20 +86,15 @@ async function attempt(
   }
 }
 
-/** What may be taken of each record, whoever was erased since its facts; records of which nothing may are left out. */
+/** What may be taken of each record, whoever was erased since its facts; null where nothing may. */
 async function withoutErased(
   tx: Queries,
   records: readonly ImportRecord[],
   erasureKey: string | null,
-): Promise<Map<ImportRecord, ImportRecord>> {
-  if (erasureKey === null) return new Map(records.map((record) => [record, record]));
+): Promise<(ImportRecord | null)[]> {
+  if (erasureKey === null) return [...records];
   const times = await erasureTimes(tx, records.map(namedIn), erasureKey);
-  return new Map(
-    records.flatMap((record, i) => {
-      const kept = since(record, times[i] as Time);
-      return kept === null ? [] : [[record, kept] as const];
-    }),
-  );
+  return records.map((record, i) => since(record, times[i] as Time));
 }
 
 const namedIn = ({ address, account }: ImportRecord): Hashed[] => [
@@ -113,8 +103,8 @@ const namedIn = ({ address, account }: ImportRecord): Hashed[] => [
   ...(account ? [{ kind: 'account' as const, key: account.uid }] : []),
 ];
 
-const describe = (left: ReadonlyMap<ImportRecord, ImportRecord>): string =>
-  [...left.values()].map(({ id, choices, account }) => `${id} ${choices.length} ${account?.claims.length}`).join();
+const describe = (left: readonly (ImportRecord | null)[]): string =>
+  left.map((record) => record && `${record.choices.length} ${record.account?.claims.length}`).join();
 
 /** The same as `loadState` for events; where all is new, as in a first import, nothing needs to be looked for. */
 async function lockAndLoad(tx: Queries, records: readonly ImportRecord[], known: KnownNames): Promise<State> {

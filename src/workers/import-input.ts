@@ -15,8 +15,10 @@ export const MAX_LINE = 1024 * 1024;
 /** Records, and bytes of their lines, in one transaction at most. */
 const BATCH = 1_000;
 const BATCH_BYTES = 8 * MAX_LINE;
-/** Batches at once: one is worked on by the database while the next one is read and decided. */
-const LANES = 2;
+/** Batches, and so connections, at once: the database works on some while the next one is read and decided. */
+export const LANES = 3;
+/** Batches after which it is noted how far the run has come: all that a run that was killed may have to do again. */
+const NOTED = 5;
 
 export interface ImportSummary {
   /** Lines passed over, because an earlier run had done them. */
@@ -50,28 +52,26 @@ export interface ImportRun {
 interface Batch {
   /** The last line of it, or of the empty ones after it. */
   lastLine: number;
-  records: { line: number; record: ImportRecord; text: string }[];
+  records: { line: number; record: ImportRecord; bytes: Buffer }[];
   unreadable: Reject[];
 }
 
 /**
- * Imports what comes in, batch by batch, in constant memory: it reads no further than it has got. Each batch is committed
- * with how far all before it have come, so that a run that is cut off at any point goes on from there; what it does again
- * changes nothing.
+ * Imports what comes in, batch by batch, in constant memory: it reads no further than it has got. How far all batches
+ * from the beginning have come is noted behind them, so that a run that is cut off at any point goes on from there; what
+ * it does again changes nothing.
  */
 export async function importInput(db: Database, run: ImportRun): Promise<ImportSummary> {
-  const { input, rejects, erasureKey, dryRun, after } = run;
+  const { input, rejects, dryRun, after } = run;
   const source = dryRun ? null : input.fingerprint;
   const nothing = { records: 0, imported: 0, known: 0, erased: 0, held: 0 };
   const summary: ImportSummary = { resumed: after, ...nothing, rejected: {}, partly: {} };
-  let done = after;
+  let [done, noted, settled] = [after, after, 0];
   const flying: { batch: Batch; result: Promise<ImportedBatch> }[] = [];
 
   try {
     for await (const batch of batchesOf(input, after)) {
-      const progress = source === null || done === after ? null : { source, lines: done };
-      const records = batch.records.map(({ record }) => record);
-      const result = applied(db, records, run, { erasureKey, dryRun, progress });
+      const result = applied(db, batch.records, run);
       result.catch(() => undefined); // it is looked at in its turn
       flying.push({ batch, result });
       if (flying.length >= LANES) await settleOldest();
@@ -84,7 +84,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     } catch {
       await Promise.allSettled(flying.map(({ result }) => result));
     }
-    if (source !== null && done > after) await saveLinesDone(db, source, done).catch(() => undefined);
+    await noteProgress().catch(() => undefined);
     throw error;
   }
   if (source !== null) await forgetProgress(db, source);
@@ -95,7 +95,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     const { outcomes, held } = await result;
     const added: Reject[] = [...batch.unreadable];
     for (const { reason } of batch.unreadable) count(summary.rejected, reason);
-    for (const [i, { line, text }] of batch.records.entries()) {
+    for (const [i, { line, bytes }] of batch.records.entries()) {
       const outcome = outcomes[i] as (typeof outcomes)[number];
       if (outcome === 'erased') summary.erased += 1;
       else if (outcome === 'new' || outcome === 'known') {
@@ -103,7 +103,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
         if (outcome === 'known') summary.known += 1;
       } else {
         count(outcome in NOTHING_TAKEN ? summary.rejected : summary.partly, outcome);
-        added.push({ line, reason: outcome, problems: [CONFLICTS[outcome]], record: JSON.parse(text) });
+        added.push({ line, reason: outcome, problems: [CONFLICTS[outcome]], record: parse(bytes.toString()) });
       }
     }
     summary.records += batch.records.length + batch.unreadable.length;
@@ -112,6 +112,16 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     flying.shift(); // not before: nothing counts as done beyond one that failed
     done = batch.lastLine;
     run.onBatch(summary);
+    settled += 1;
+    if (settled % NOTED === 0) await noteProgress();
+  }
+
+  /** Not before the rejects are where nothing takes them away: what is noted is not read again. */
+  async function noteProgress(): Promise<void> {
+    if (source === null || done === noted) return;
+    await rejects.flush();
+    await saveLinesDone(db, source, done);
+    noted = done;
   }
 }
 
@@ -140,14 +150,18 @@ const count = (counts: Record<string, number>, reason: string): void => {
 /** A batch of records; then, of accounts that were known before, their deletions, by the rules of events. */
 async function applied(
   db: Database,
-  records: readonly ImportRecord[],
-  { tokenPolicy }: ImportRun,
-  options: Parameters<typeof importRecords>[2],
+  records: Batch['records'],
+  { tokenPolicy, erasureKey, dryRun }: ImportRun,
 ): Promise<ImportedBatch> {
   if (records.length === 0) return { outcomes: [], held: 0, deletions: [] };
-  const batch = await importRecords(db, records, options);
+  const options = { erasureKey, dryRun };
+  const batch = await importRecords(
+    db,
+    records.map(({ record }) => record),
+    options,
+  );
   const { deletions } = batch;
-  if (deletions.length > 0 && !options.dryRun) {
+  if (deletions.length > 0 && !dryRun) {
     await tryAgain(() => applyBatch(db, deletions, { tokenPolicy, observes: () => true }));
   }
   return batch;
@@ -162,7 +176,7 @@ async function* batchesOf(input: Input, after: number): AsyncIterable<Batch> {
     const batches: Batch[] = [];
     for (const line of lines) {
       addLine(batch, line, now);
-      bytes += line.text?.length ?? 0;
+      bytes += line.bytes?.length ?? 0;
       if (batch.records.length + batch.unreadable.length < BATCH && bytes < BATCH_BYTES) continue;
       batches.push(batch);
       batch = emptyBatch(line.number);
@@ -184,15 +198,16 @@ const emptyBatch = (lastLine: number): Batch => ({ lastLine, records: [], unread
 
 function addLine(batch: Batch, line: Line, now: number): void {
   batch.lastLine = line.number;
-  if (line.text === null) {
+  if (line.bytes === null) {
     batch.unreadable.push({ line: line.number, reason: line.problem, problems: [UNREADABLE[line.problem]] });
     return;
   }
-  if (line.text.trim() === '') return;
-  const json = parse(line.text);
+  const text = line.bytes.toString();
+  if (text.trim() === '') return;
+  const json = parse(text);
   const read = json === undefined ? NOT_JSON : readRecord(json, now);
-  // Of those that can be read the text is kept, not all its parts: hardly any of them is ever looked at again.
-  if (!isUnreadable(read)) batch.records.push({ line: line.number, record: read, text: line.text });
+  // Of those that can be read the bytes are kept, where they are: hardly any of them is ever looked at again.
+  if (!isUnreadable(read)) batch.records.push({ line: line.number, record: read, bytes: line.bytes });
   else batch.unreadable.push({ line: line.number, ...read, ...(json !== undefined && { record: json }) });
 }
 

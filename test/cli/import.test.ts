@@ -1,4 +1,6 @@
 /** `onecontact import`: files as an operator has them, on a real database. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +11,9 @@ import { canonicalExport } from '../../src/contacts/canonical';
 import { crashesOf } from '../helpers/crashes';
 import { freshDatabase, type TestDatabase } from '../helpers/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../helpers/events';
+import { gate } from '../helpers/gate';
 import { ctms, factsOfRecords, idOf, newsletter, recordOf, type Said, tokenOf } from '../helpers/records';
+import { eventually } from '../helpers/service';
 import { apply, brokenPromises, canonicalExportOf } from '../helpers/stored';
 import { onecontact } from './terminal';
 
@@ -203,7 +207,7 @@ describe('an import that is cut off', () => {
     const path = file([...many.slice(0, 1_100), 'broken', ...many.slice(1_100), 'broken too']);
     await data.sql(`
       CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF (SELECT count(*) FROM contact) > 2000 THEN RAISE 'cut off'; END IF; RETURN NULL; END $$;
+        IF EXISTS (SELECT FROM contact WHERE id = '${idOf('r2200')}') THEN RAISE 'cut off'; END IF; RETURN NULL; END $$;
       CREATE TRIGGER cut AFTER INSERT ON contact FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
     try {
       expect(await importing(path)).toMatchObject({ code: 1, err: expect.stringMatching(/^onecontact: Failed/) });
@@ -223,6 +227,27 @@ describe('an import that is cut off', () => {
       { n: 250 },
     ]);
     expect(await data.sql('SELECT count(*)::int AS n FROM contact')).toEqual([{ n: 2_500 }]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('by SIGKILL goes on from the first batch that was not committed, whatever came after it', async () => {
+    const lines = Array.from({ length: 7_500 }, (_, i): Said => ({ a: `r${i}` }));
+    await importing(file([{ a: 'r5500' }], 'one.ndjson'));
+    const path = file(lines);
+    const open = await gate(data, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [addressOf('r5500').key]);
+    const child = spawn(process.execPath, ['dev/run.mjs', 'onecontact', 'import', path], {
+      env: { ...process.env, DATABASE_URL: data.url },
+      stdio: 'ignore',
+    });
+    const ended = once(child, 'exit');
+    const contacts = async () => (await data.sql<{ n: number }>('SELECT count(*)::int AS n FROM contact'))[0]?.n;
+    await eventually(contacts, (n) => n === 6_501, 60_000);
+    child.kill('SIGKILL');
+    await ended;
+    await open();
+    expect(await data.sql('SELECT lines::int FROM import_progress')).toEqual([{ lines: 5_000 }]);
+    expect(await summary(path)).toEqual({ ...NONE, resumed: 5_000, records: 2_500, imported: 2_500, known: 1_501 });
+    expect([await contacts(), await data.sql('SELECT FROM import_progress')]).toEqual([7_500, []]);
     expect(await brokenPromises(data)).toEqual([]);
   });
 

@@ -4,7 +4,10 @@ import { LineSplitter } from '../../src/import/line-splitter';
 
 function split(chunks: readonly Buffer[], maxBytes = 100, after = 0) {
   const splitter = new LineSplitter(maxBytes, after);
-  return [...chunks.flatMap((chunk) => splitter.push(chunk)), ...splitter.end()];
+  return [...chunks.flatMap((chunk) => splitter.push(chunk)), ...splitter.end()].map(({ bytes, ...line }) => ({
+    ...line,
+    text: bytes?.toString() ?? null,
+  }));
 }
 const texts = (...args: Parameters<typeof split>) => split(...args).map(({ text }) => text);
 
