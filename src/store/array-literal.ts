@@ -8,9 +8,10 @@ export function arrayLiteral(values: readonly (string | number | boolean | null)
 
 function element(value: string | number | boolean | null): string {
   if (value === null) return 'NULL';
-  if (typeof value !== 'string') return String(value);
-  return `"${NEEDS_ESCAPE.test(value) ? value.replace(EVERY_ESCAPE, '\\$&') : value}"`;
+  if (typeof value !== 'string' || PLAIN.test(value)) return String(value);
+  return `"${value.replace(ESCAPED, '\\$&')}"`;
 }
 
-const NEEDS_ESCAPE = /["\\]/;
-const EVERY_ESCAPE = /["\\]/g;
+/** Needs no quotes. They are dear: Prisma has all parameters in JSON for a while, where each quote is escaped. */
+const PLAIN = /^(?!null$)[^\s"\\{},]+$/i;
+const ESCAPED = /["\\]/g;
