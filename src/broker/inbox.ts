@@ -1,5 +1,8 @@
 import type { Delivery } from './delivery';
 
+/** Nobody waits longer than this for others to come. */
+const PATIENCE_MS = 50;
+
 /**
  * Where deliveries wait between the consumer, which pushes them, and the batch worker, which takes them.
  *
@@ -31,14 +34,33 @@ export class Inbox {
    * Resolves with what has been pushed so far: at least one, at most `max`, in order. It never waits to fill up. All
    * that arrived in the same read from the socket comes together. Resolves with nothing only once closed, also when
    * something is left. May be called by several takers at once; each delivery goes to one of them.
+   *
+   * @param worth how many are worth taking now, from 1; fewer are left for another taker, but not for longer than
+   *   {@link PATIENCE_MS}
    */
-  async take(max: number): Promise<Delivery[]> {
-    while (!this.#closed) {
-      this.#dropDead();
-      if (this.#waiting.length > 0) return this.#waiting.splice(0, max);
-      await new Promise<void>((resolve) => this.#takers.push(resolve));
+  async take(max: number, worth: () => number = () => 1): Promise<Delivery[]> {
+    let wake = (): void => undefined;
+    let patience: NodeJS.Timeout | undefined;
+    let isOver = false;
+    const onOver = (): void => {
+      isOver = true;
+      this.#takers = this.#takers.filter((taker) => taker !== wake);
+      wake();
+    };
+    try {
+      while (!this.#closed) {
+        this.#dropDead();
+        if (this.#waiting.length >= (isOver ? 1 : worth())) return this.#waiting.splice(0, max);
+        if (this.#waiting.length > 0) patience ??= setTimeout(onOver, PATIENCE_MS);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          this.#takers.push(wake);
+        });
+      }
+      return [];
+    } finally {
+      clearTimeout(patience);
     }
-    return [];
   }
 
   /** Ends every take, now and later. What is left inside is not acknowledged, so closing the channel gives it back. */

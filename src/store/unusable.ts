@@ -9,8 +9,22 @@ export function whyUnusable(error: unknown): string {
   if (FILE_CODES.has(code)) {
     return `A file that DATABASE_URL names cannot be read (${code}): check sslrootcert, sslcert and sslkey.`;
   }
-  return `The database cannot be used (${code}): check DATABASE_URL, and that the server is up and lets this user in.`;
+  const [, what] = CAUSES.find(([codes]) => codes.test(code)) ?? [
+    null,
+    'check DATABASE_URL, and that the server is up',
+  ];
+  return `The database cannot be used (${code}): ${what}.`;
 }
+
+/** By SQLSTATE, or by the driver adapter's name where it hides that. */
+const CAUSES: readonly [RegExp, string][] = [
+  [/^28|^AuthenticationFailed$/, 'its server refuses the user, or the password, of DATABASE_URL'],
+  [
+    /^3D|^DatabaseDoesNotExist$/,
+    'its server has no database of the name in DATABASE_URL; create it, or correct the name',
+  ],
+  [/^42501$|^DatabaseAccessDenied$/, 'the user of DATABASE_URL has no right to it, or to its tables; grant it'],
+];
 
 /** Nothing else of a database's connection is a file. */
 const FILE_CODES = new Set(['ENOENT', 'EACCES', 'EISDIR']);

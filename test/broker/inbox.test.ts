@@ -54,6 +54,19 @@ describe('the inbox', () => {
     expect(consumer.counts.acked).toBe(seen.length);
   });
 
+  it('leaves what is not worth taking to another taker, and gives it to the one that waited when nobody comes', async () => {
+    const { inbox } = await start();
+    const patient = inbox.take(10, () => 3);
+    await broker().send('', QUEUE, ['1', '2']);
+    await until(() => inbox.size === 2);
+    expect(texts(await inbox.take(10))).toEqual(['1', '2']);
+    await broker().send('', QUEUE, ['3', '4', '5']);
+    expect(texts(await patient)).toEqual(['3', '4', '5']);
+    const alone = inbox.take(10, () => 3);
+    await broker().send('', QUEUE, ['6']);
+    expect(texts(await alone)).toEqual(['6']);
+  });
+
   it('drops deliveries of a lost channel, and gives them when they are delivered again', async () => {
     const { inbox, consumer, proxy } = await start();
     await broker().send('', QUEUE, ['1', '2', '3']);

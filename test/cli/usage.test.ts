@@ -80,12 +80,12 @@ describe('the command line', () => {
     [
       'password',
       () => wrongly((url) => Object.assign(url, { password: 'top-secret' })),
-      /cannot be used \((28P01|Auth\w+)\)/,
+      /cannot be used \((28P01|Auth\w+)\): its server refuses the user, or the password/,
     ],
     [
       'database',
       () => wrongly((url) => Object.assign(url, { pathname: '/none' })),
-      /cannot be used \((3D000|Database\w+)\)/,
+      /cannot be used \((3D000|Database\w+)\): its server has no database of the name/,
     ],
     [
       'server (a broker)',
