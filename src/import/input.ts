@@ -106,4 +106,4 @@ async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   }
 }
 
-const AGAIN = 'what comes before is imported; get the whole file, and run the same command again';
+const AGAIN = 'get the whole file, and run the same command again; what is imported already is not taken twice';

@@ -273,7 +273,7 @@ describe('an import that is cut off', () => {
     const { code, out, err } = await importing(inFolder('cut.gz'));
     expect([code, out]).toEqual([1, '']);
     expect(err).toMatch(
-      /^onecontact: The gzip file is cut off \(Z_BUF_ERROR\): what comes before is imported; [^\n]*\n$/,
+      /^onecontact: The gzip file is cut off \(Z_BUF_ERROR\): get the whole file, and run the same command again; [^\n]*\n$/,
     );
     const [{ n } = { n: 0 }] = await data.sql<{ n: number }>('SELECT count(*)::int AS n FROM contact');
     expect(n).toBeGreaterThan(1_000);
