@@ -9,11 +9,23 @@ const CHECKOUT = resolve(__dirname, '../..');
  * sources take, and nobody who works in the checkout meanwhile changes it. @returns the program
  */
 export async function buildCli(folder: string): Promise<string> {
-  await mkdir(folder);
+  const dist = await compile('tsconfig.build.json', folder, 'dist');
+  return join(dist, 'cli/main.js');
+}
+
+/**
+ * Compiles what a configuration of the checkout names.
+ *
+ * @param folder a new one; the program finds in it what it looks for beside itself
+ * @param place in the folder
+ * @returns where the compiled files are
+ */
+export async function compile(config: string, folder: string, place: string): Promise<string> {
+  await mkdir(folder, { recursive: true });
   for (const name of ['node_modules', 'prisma', 'package.json'])
     await symlink(join(CHECKOUT, name), join(folder, name));
-  const dist = join(folder, 'dist');
+  const out = join(folder, place);
   const tsc = join(CHECKOUT, 'node_modules/typescript/bin/tsc');
-  await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', dist], { cwd: CHECKOUT });
-  return join(dist, 'cli/main.js');
+  await run(process.execPath, [tsc, '-p', config, '--outDir', out], { cwd: CHECKOUT });
+  return out;
 }

@@ -96,9 +96,6 @@ function explain(error: unknown): string {
   if (kind === 'down' || NOT_LET_IN.test(code) || isUnusable(error)) return whyUnusable(error);
   if (kind === 'transient' || kind === 'busy')
     return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
-  if (code === 'SchemaConnectorError') {
-    return 'The schema cannot be changed: check that the user of DATABASE_URL owns the database, or may create in its schema public (the log of the database says why).';
-  }
   if (NO_ROOM.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
   return `Failed (${code}). Where:${frames.join('')}`;

@@ -5,6 +5,7 @@ import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-util
 import { Pool } from 'pg';
 import { OperatorError } from '../operator-error';
 import { type Database, openDatabase } from './database';
+import { failureOf } from './failure';
 import { type SchemaEngine, startSchemaEngine } from './schema-engine';
 
 /** From `src/store` in a checkout, and from `dist/store` in a package: two levels up. */
@@ -51,7 +52,7 @@ export async function migrate(url: string): Promise<string[]> {
 
 /** What only an operator can mend, by the engine's codes (https://www.prisma.io/docs/orm/reference/error-reference). */
 function refusalOf(error: unknown): OperatorError | null {
-  switch ((error as { code?: unknown }).code) {
+  switch (failureOf(error).code) {
     case 'P3005':
       return new OperatorError(
         'The database has tables that are not OneContact’s: set DATABASE_URL to an empty database of its own.',
@@ -60,6 +61,11 @@ function refusalOf(error: unknown): OperatorError | null {
     case 'P3009':
       return new OperatorError(
         'A migration failed here before (its log is in the table _prisma_migrations): mend the cause, run `prisma migrate resolve --rolled-back NAME`, then migrate again.',
+        { cause: error },
+      );
+    case 'SchemaConnectorError': // it has no code, and says no more
+      return new OperatorError(
+        'The schema cannot be changed: check that the user of DATABASE_URL owns the database, or may create in its schema public (the log of the database says why).',
         { cause: error },
       );
     default:

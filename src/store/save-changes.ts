@@ -35,7 +35,7 @@ export async function saveChanges(tx: Queries, changes: Changes, facts: State['f
 
 /**
  * The version of a contact goes up also when only a choice is news; whether it is, the ledger knows. Choices of contacts
- * that get a version anyway can wait for the others.
+ * that get a version anyway, or of none, can wait for the others.
  *
  * @returns choices that are still to be written, and contacts of which one is news
  */
@@ -46,7 +46,10 @@ async function saveTouching(
   const counted = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
   const contactOf = (origin: Origin): string | undefined => contactOfOrigin.get(originKey(origin));
   const [waiting, touching]: [Choice[], Choice[]] = [[], []];
-  for (const choice of choices) (counted.has(contactOf(choice.origin) ?? '') ? waiting : touching).push(choice);
+  for (const choice of choices) {
+    const id = contactOf(choice.origin);
+    (id === undefined || counted.has(id) ? waiting : touching).push(choice);
+  }
   const insert = insertChoices(touching);
   const news = insert === null ? [] : await tx.$queryRaw<Origin[]>(insert);
   return { choices: waiting, touched: [...new Set(news.flatMap((origin) => contactOf(origin) ?? []))] };

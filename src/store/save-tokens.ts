@@ -6,20 +6,21 @@ import type { Write } from './one-statement';
 type Tokens = Changes['tokens'];
 
 /** Retires tokens, then moves and revives others, in this order: a contact never has two live tokens. */
-export function updateTokens({ retired, moved, revived }: Tokens): Write[] {
-  return [
-    retired.length === 0
-      ? null
-      : Prisma.sql`
+export const updateTokens = ({ retired, moved, revived }: Tokens): Write[] => [
+  retireTokens(retired),
+  moveTokens(moved, Prisma.empty),
+  moveTokens(revived, Prisma.sql`, state = 'live', retired_by = NULL`),
+];
+
+function retireTokens(retired: Tokens['retired']): Write {
+  if (retired.length === 0) return null;
+  return Prisma.sql`
     UPDATE basket_token AS known SET state = 'retired', retired_by = x.merge_id, contact_id = x.contact_id
     FROM unnest(
       ${arrayLiteral(retired.map(({ id }) => id))}::uuid[], ${arrayLiteral(retired.map(({ mergeId }) => mergeId))}::uuid[],
       ${arrayLiteral(retired.map(({ contactId }) => contactId))}::uuid[]
     ) AS x (token, merge_id, contact_id)
-    WHERE known.token = x.token`,
-    moveTokens(moved, Prisma.empty),
-    moveTokens(revived, Prisma.sql`, state = 'live', retired_by = NULL`),
-  ];
+    WHERE known.token = x.token`;
 }
 
 function moveTokens(tokens: Tokens['moved'], more: Prisma.Sql): Write {

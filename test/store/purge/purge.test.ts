@@ -395,30 +395,27 @@ describe('a purge beside running workers', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('drops no address that a worker is about to write a choice for', async () => {
-    await happened(acct('d', 'a', 1), del('d', 2), signup('b', ['x'], 1));
-    // The batch has the lock on a, and waits for b.
+  /** Purges beside a batch that has the lock on what an event at a names, and waits for b. */
+  async function purgedBeside(event: ContactEvent) {
     const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
-    const batch = applyBatch(database.db, [signup('b', ['y'], 3), unsub('a', ['x'], 3)], DEFAULTS);
+    const batch = applyBatch(database.db, [signup('b', ['y'], 3), event], DEFAULTS);
     await waiting(database, 1);
     const purging = purgeOld();
     await waiting(database, 2);
     await open();
     await batch;
-    expect(await purging).toEqual(NOTHING);
+    return purging;
+  }
+
+  it('drops no address that a worker is about to write a choice for', async () => {
+    await happened(acct('d', 'a', 1), del('d', 2), signup('b', ['x'], 1));
+    expect(await purgedBeside(unsub('a', ['x'], 3))).toEqual(NOTHING);
     expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed' } });
   });
 
   it('compacts no claims that a worker is about to write another’s between', async () => {
     await happened(...[1, 2, 3, 5].map((t) => acct('u', 'a', t)), signup('b', ['x'], 1));
-    const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
-    const batch = applyBatch(database.db, [signup('b', ['y'], 3), acct('v', 'a', 2.5)], DEFAULTS);
-    await waiting(database, 1);
-    const purging = purgeOld();
-    await waiting(database, 2);
-    await open();
-    await batch;
-    expect(await purging).toEqual(NOTHING);
+    expect(await purgedBeside(acct('v', 'a', 2.5))).toEqual(NOTHING);
     expect(await claimsOn('a')).toEqual([1, 2, 2.5, 3, 5]);
   });
 
