@@ -9,7 +9,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json prisma.config.ts ./
-COPY dev dev
+COPY tools tools
 COPY prisma prisma
 COPY src src
 RUN npm run build

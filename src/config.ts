@@ -1,7 +1,7 @@
 /** The only reader of the environment. */
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
-import { OperatorError } from './operator-error';
+import { OperatorError } from './foundation/operator-error';
 
 const AMQP_EXAMPLE = 'amqp://user:password@host:5672/vhost';
 const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';

@@ -1,23 +1,23 @@
 /** The running service, wired: nothing else happens here. */
 import type { Logger } from 'pino';
-import { openConnection } from './broker/connection';
-import { FXA_QUEUE, NEWSLETTER_QUEUE } from './broker/names';
-import { Publisher } from './broker/publisher';
-import { declareTopology } from './broker/topology';
 import { isLoopback, type ServiceConfig } from './config';
+import { OperatorError } from './foundation/operator-error';
 import { makeServer } from './http/server';
 import { readVersion } from './http/version';
-import { OperatorError } from './operator-error';
-import { openDatabase } from './store/database';
-import { requireErasureKey, serviceSession } from './store/erase/key';
-import { findContact } from './store/find-contact';
-import { requireSchema } from './store/require-schema';
-import { EventWorker } from './workers/event-worker';
-import { makeMetrics } from './workers/metrics';
-import { observeConnection, observeOutbox, observeProcess } from './workers/observe-service';
-import { Relay } from './workers/relay';
-import { observer } from './workers/rollout';
-import { Turns } from './workers/turns';
+import { PoisonScheduler } from './ingest/poison-scheduler';
+import { observer } from './ingest/rollout';
+import { EventWorker } from './ingest/worker';
+import { makeMetrics } from './observability/metrics';
+import { observeConnection, observeOutbox, observeProcess } from './observability/observe-service';
+import { openDatabase } from './postgres/database';
+import { findContact } from './postgres/find-contact';
+import { requireSchema } from './postgres/migrations/require-schema';
+import { requireErasureKey, serviceSession } from './postgres/tables/erasure-key';
+import { openConnection } from './rabbitmq/connection';
+import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
+import { Publisher } from './rabbitmq/publisher';
+import { declareTopology } from './rabbitmq/topology';
+import { Relay } from './relay/relay';
 
 export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
 export type Part = (typeof PARTS)[number];
@@ -33,7 +33,7 @@ export interface Service {
   stop(): Promise<boolean>;
 }
 
-/** For the relay and the heartbeat, beside the lanes of both queues. */
+/** For the relay and the heartbeat, beside the slots of both queues. */
 const SPARE_CONNECTIONS = 2;
 /** Look-ups have connections of their own: however many come, the workers go on. */
 const LOOK_UP_CONNECTIONS = 4;
@@ -114,7 +114,7 @@ export async function startService(
       { source: 'fxa' as const, queue: FXA_QUEUE },
       { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
     ].filter(({ source }) => runs(source));
-    const turns = new Turns();
+    const poisonScheduler = new PoisonScheduler();
     const running = workers.map(
       ({ source, queue }) =>
         new EventWorker({
@@ -129,8 +129,8 @@ export async function startService(
           concurrency: config.concurrency,
           metrics,
           log,
-          turns,
-          onNotices: () => relay?.nudge(),
+          poisonScheduler,
+          onNotifications: () => relay?.nudge(),
         }),
     );
     closing.push(() => Promise.all(running.map((worker) => worker.stop())));

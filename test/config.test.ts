@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { isLoopback, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
-import { OperatorError } from '../src/operator-error';
+import { OperatorError } from '../src/foundation/operator-error';
 
 const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };
 const START = [...SERVICE_NEEDS, 'lookUps'] as const;

@@ -1,23 +1,22 @@
 import { Command, CommanderError } from 'commander';
-import { BrokerRefusal } from '../broker/errors';
+import { OperatorError } from '../foundation/operator-error';
 import { readVersion } from '../http/version';
-import { OperatorError } from '../operator-error';
-import { failureOf } from '../store/failure';
-import { isUnusable, whyUnusable } from '../store/unusable';
-import { addCollisions } from './collisions';
-import { addConsent } from './consent';
-import { addDeadLetters } from './dead-letters';
-import { addDemo } from './demo';
-import { addErase } from './erase';
-import { addExport } from './export';
-import { addImport } from './import';
-import { framesOf } from './log';
-import { addMerges } from './merges';
-import { addMigrate } from './migrate';
-import { addPurge } from './purge';
-import { addShow } from './show';
+import { framesOf } from '../observability/log';
+import { addCollisions } from '../operations/collisions/command';
+import { addConsent } from '../operations/consent/command';
+import { addDeadLetters } from '../operations/dead-letters/command';
+import { addErase } from '../operations/erase/command';
+import { addExport } from '../operations/export/command';
+import { addImport } from '../operations/import/command';
+import { addMerges } from '../operations/merges/command';
+import { addMigrate } from '../operations/migrate/command';
+import { addPurge } from '../operations/purge/command';
+import { addShow } from '../operations/show/command';
+import type { Terminal } from '../operations/terminal';
+import { connectionProblem, hasConnectionProblem } from '../postgres/connection-problem';
+import { failureOf } from '../postgres/errors';
+import { BrokerRefusal } from '../rabbitmq/errors';
 import { addStart } from './start';
-import type { Terminal } from './terminal';
 
 /** What every command gets. One that fails without an error sets the exit code. */
 export interface Context extends Terminal {
@@ -69,7 +68,6 @@ Examples:
   for (const add of [
     addStart,
     addMigrate,
-    addDemo,
     addShow,
     addExport,
     addImport,
@@ -93,7 +91,7 @@ const NO_ROOM = /^(ENOSPC|EDQUOT)$/;
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
-  if (kind === 'down' || NOT_LET_IN.test(code) || isUnusable(error)) return whyUnusable(error);
+  if (kind === 'down' || NOT_LET_IN.test(code) || hasConnectionProblem(error)) return connectionProblem(error);
   if (kind === 'transient' || kind === 'busy')
     return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
   if (NO_ROOM.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;

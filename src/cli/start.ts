@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
 import { PARTS, type Part, startService } from '../main';
-import { migrate } from '../store/migrate';
-import { makeLog } from './log';
+import { makeLog } from '../observability/log';
+import { migrate } from '../postgres/migrations/migrate';
 import type { Context } from './run';
 import { stopRequested } from './stop-signal';
 

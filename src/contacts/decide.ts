@@ -3,16 +3,22 @@
  *
  * The events are taken one after the other, as if each came alone; what they change is told once, at the end.
  */
-import { type Changes, Draft, type State } from './changes';
-import type { Command } from './command';
-import type { ClaimEvent, ContactEvent, NewsletterEvent, Time } from './event';
-import type { Claim, Facts } from './facts';
-import { followClaim, followDeletion, followNewAddress, takes, type World } from './follow';
-import { erasOf, primaryOf } from './ownership';
-import { accountFacts, addressFacts, choicesOf, claimOf } from './record';
-import type { TokenPolicy } from './tokens';
-import { undo } from './undo';
-import { type Cause, PrimaryWatch } from './watch';
+import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
+import type { Command } from './facts/command';
+import type { ClaimEvent, ContactEvent, NewsletterEvent, Time } from './facts/event';
+import type { Claim, Facts } from './facts/facts';
+import { accountFacts, addressFacts, choicesOf, claimOf } from './facts/record';
+import { periodsOf, primaryOf } from './identity/ownership';
+import { type Cause, PrimaryAddressTracker } from './identity/primary-address-tracker';
+import {
+  type ReconcileContext,
+  reconcileClaim,
+  reconcileDeletion,
+  reconcileNewAddress,
+  takesAddress,
+} from './merge/reconcile';
+import type { TokenPolicy } from './merge/token-policy';
+import { undo } from './merge/undo';
 
 export interface Options {
   tokenPolicy: TokenPolicy;
@@ -22,19 +28,19 @@ export interface Options {
 }
 
 export function decide(
-  state: State,
+  state: WorkingSet,
   steps: readonly (ContactEvent | Command)[],
   { tokenPolicy, observes, mergeId }: Options,
-): Changes {
-  const { facts, directory, rows, fresh } = state;
-  const draft = new Draft(state);
-  const candidate: World['candidate'] = (kind, key) => {
+): ChangeSet {
+  const { facts, contactIndex, rows, fresh } = state;
+  const recorder = new ChangeRecorder(state);
+  const candidate: ReconcileContext['candidate'] = (kind, key) => {
     const id = fresh[kind].has(key) ? rows[kind].get(key) : undefined;
-    return id && !directory.contacts.has(id) ? id : undefined;
+    return id && !contactIndex.contacts.has(id) ? id : undefined;
   };
-  const world: World = { facts, directory, merges: draft.merges, tokenPolicy, mergeId, candidate };
+  const world: ReconcileContext = { facts, contactIndex, merges: recorder.merges, tokenPolicy, mergeId, candidate };
   // Newsletter events move nothing.
-  const watch = steps.some(({ kind }) => kind !== 'newsletter') ? new PrimaryWatch(facts, directory) : null;
+  const watch = steps.some(({ kind }) => kind !== 'newsletter') ? new PrimaryAddressTracker(facts, contactIndex) : null;
 
   for (const [index, step] of steps.entries()) {
     switch (step.kind) {
@@ -43,48 +49,48 @@ export function decide(
         look(step.uid, step);
         break;
       case 'deletion':
-        if (draft.learnAccount({ uid: step.uid, deletedAt: step.at })) followDeletion(world, step);
+        if (recorder.addAccount({ uid: step.uid, deletedAt: step.at })) reconcileDeletion(world, step);
         look(step.uid, step);
         break;
       case 'newsletter':
-        if (!takeNewsletter(step)) draft.unknownTokens.push(index);
+        if (!takeNewsletter(step)) recorder.unknownTokens.push(index);
         break;
       case 'release':
-        recount(facts.settleClaims(step.uid, step.address, 'counted', ({ standing }) => standing === 'held'));
+        recount(facts.setClaimStatus(step.uid, step.address, 'active', ({ status }) => status === 'held'));
         break;
       case 'unblock':
-        draft.unblocked.push(step);
-        recount(facts.forgetBlock(step.uid, step.address));
+        recorder.unblocked.push(step);
+        recount(facts.removeBlock(step.uid, step.address));
         break;
       case 'undo': {
         const undone = undo(world, step);
         if (typeof undone === 'string') {
-          draft.refusal = undone;
+          recorder.refusal = undone;
           break;
         }
-        draft.undone.push(undone);
-        draft.noteStandings(undone.claims);
+        recorder.undone.push(undone);
+        recorder.recordStatusChanges(undone.claims);
         look(step.merge.uid, null);
         break;
       }
     }
   }
-  return draft.changes({ emailChanges: watch?.emailChanges() ?? [], reviews: watch?.reviews() ?? [] });
+  return recorder.changes({ emailChanges: watch?.emailChanges() ?? [], reviews: watch?.reviews() ?? [] });
 
   function takeClaim(event: ClaimEvent): void {
     const { uid, trigger, at } = event;
     const address = event.address.key;
-    draft.learnAddress(addressFacts(event.address, at));
-    draft.learnAccount(accountFacts(event));
-    const news = facts.learnClaim(claimOf(event));
+    recorder.addAddress(addressFacts(event.address, at));
+    recorder.addAccount(accountFacts(event));
+    const incoming = facts.addClaim(claimOf(event));
     const claim = facts.claim({ address, uid, at }) as Claim;
-    if (news && observes(uid) && takes(world, claim)) {
-      facts.settleClaims(uid, address, 'held', (known) => known === claim);
+    if (incoming && observes(uid) && takesAddress(world, claim)) {
+      facts.setClaimStatus(uid, address, 'held', (known) => known === claim);
     }
-    if (claim.standing !== 'counted') draft.uncounted[claim.standing] += 1;
-    followClaim(world, { uid, address, trigger, at });
-    if (news) draft.noteClaim(claim);
-    draft.learnChoices(choicesOf(event));
+    if (claim.status !== 'active') recorder.inactiveClaims[claim.status] += 1;
+    reconcileClaim(world, { uid, address, trigger, at });
+    if (incoming) recorder.recordClaim(claim);
+    recorder.addChoices(choicesOf(event));
   }
 
   /** Claims of one account on one address that count from now on: as if the last of them had just come. */
@@ -93,40 +99,43 @@ export function decide(
     if (!last) return;
     const { uid, address, at } = last;
     const trigger = { source: 'fxa' as const, event: last.event, id: last.eventId };
-    followClaim(world, { uid, address, trigger, at });
-    draft.noteStandings(claims);
+    reconcileClaim(world, { uid, address, trigger, at });
+    recorder.recordStatusChanges(claims);
     look(uid, { trigger, at });
   }
 
   function takeNewsletter(event: NewsletterEvent): boolean {
     if ('address' in event.to) {
       const { address } = event.to;
-      followNewAddress(world, address.key);
-      draft.learnAddress(addressFacts(address, event.at, event.profile));
-      draft.learnChoices(choicesOf(event, { kind: 'address', key: address.key }));
+      reconcileNewAddress(world, address.key);
+      recorder.addAddress(addressFacts(address, event.at, event.profile));
+      recorder.addChoices(choicesOf(event, { kind: 'address', key: address.key }));
       return true;
     }
-    const contact = directory.ofToken(event.to.token);
+    const contact = contactIndex.ofToken(event.to.token);
     if (!contact) return false;
-    const uid = directory.accountOf(contact);
-    const address = uid === null ? directory.addressesOf(contact)[0] : (primaryOf(facts, uid) ?? undefined);
+    const uid = contactIndex.accountOf(contact);
+    const address = uid === null ? contactIndex.addressesOf(contact)[0] : (primaryOf(facts, uid) ?? undefined);
     const typed = address === undefined ? undefined : facts.addresses.get(address)?.typed.value;
     // A profile is kept at an address: the one that the reader has, if it was theirs at the time.
     if (address !== undefined && typed !== undefined && (uid === null || ownedThen(facts, address, uid, event.at))) {
-      draft.learnAddress(addressFacts({ key: address, typed }, Number.NEGATIVE_INFINITY, event.profile, event.at));
+      recorder.addAddress(addressFacts({ key: address, typed }, Number.NEGATIVE_INFINITY, event.profile, event.at));
     }
     const live = uid !== null && facts.deletedAt(uid) === undefined;
-    draft.learnChoices(
+    recorder.addChoices(
       choicesOf(event, live ? { kind: 'account', key: uid } : { kind: 'address', key: address as string }),
     );
     return true;
   }
 
   function look(uid: string, cause: Cause): void {
-    watch?.look([directory.ofAccount(uid), ...directory.moved], cause && { trigger: cause.trigger, at: cause.at });
-    directory.moved.clear();
+    watch?.track(
+      [contactIndex.ofAccount(uid), ...contactIndex.moved],
+      cause && { trigger: cause.trigger, at: cause.at },
+    );
+    contactIndex.moved.clear();
   }
 }
 
 const ownedThen = (facts: Facts, address: string, uid: string, at: Time): boolean =>
-  erasOf(facts, address).some((era) => era.owner === uid && era.from < at && at <= era.until);
+  periodsOf(facts, address).some((period) => period.owner === uid && period.from < at && at <= period.until);

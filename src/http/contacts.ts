@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { Database } from '../store/database';
-import { findContact, type Key } from '../store/find-contact';
-import { findHistory } from '../store/find-history';
+import { accountKey, emailKey, idKey, tokenKey } from '../contacts/profile/lookup-key';
+import { contactBody, historyBody } from '../messages/outgoing/contact-body';
+import type { Database } from '../postgres/database';
+import { findContact, type Key } from '../postgres/find-contact';
+import { findHistory } from '../postgres/find-history';
 import { BUSY, JSON_TYPE, NOT_AUTHORISED, RETRY_AFTER_SECONDS, USER_NOT_FOUND } from './answers';
-import { contactBody, historyBody } from './contact-body';
-import { accountKey, emailKey, idKey, tokenKey } from './keys';
 
 export interface ContactRoutesOptions {
   db: Database;

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
-import { failureOf } from '../store/failure';
+import { failureOf } from '../postgres/errors';
 import { readVersion, type Version } from './version';
 
 /** What the service cannot work without; each rejects when it does not answer. */

@@ -1,7 +1,7 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
-import type { Database } from '../store/database';
-import { failureOf } from '../store/failure';
+import type { Database } from '../postgres/database';
+import { failureOf } from '../postgres/errors';
 import { FAILED, JSON_TYPE, NO_SUCH_PAGE } from './answers';
 import { bearerCheck } from './authorise';
 import { busy, contactRoutes, refuse, unknown } from './contacts';

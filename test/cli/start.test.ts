@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/broker/names';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { startService } from '../../src/main';
-import { silent, until, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
+import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { silent, until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
@@ -17,7 +17,7 @@ class Start {
   out = '';
   err = '';
   constructor(args: string[], env: NodeJS.ProcessEnv) {
-    this.child = spawn(process.execPath, ['dev/run.mjs', 'onecontact', 'start', ...args], {
+    this.child = spawn(process.execPath, ['tools/run.mjs', 'onecontact', 'start', ...args], {
       cwd: CHECKOUT,
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
     });

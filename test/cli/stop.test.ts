@@ -1,13 +1,13 @@
 /** Conformance case 34: real processes, real signals. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../src/broker/names';
-import { until, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { drain } from '../helpers/dead-letters';
-import { acct, signup } from '../helpers/events';
-import { gate } from '../helpers/gate';
-import { buildProgram, type Program, ServiceProcess } from '../helpers/process';
-import { messageOf, publish } from '../helpers/service';
+import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { drain } from '../support/dead-letters';
+import { acct, signup } from '../support/events';
+import { gate } from '../support/gate';
+import { buildProgram, type Program, ServiceProcess } from '../support/process';
+import { messageOf, publish } from '../support/service';
 
 const broker = withBroker();
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalExport } from '../../src/contacts/canonical';
-import { history, shuffledBatches } from '../helpers/histories';
-import { factsOf, MemoryStore } from '../helpers/memory-store';
+import { canonicalExport } from '../../src/contacts/profile/canonical';
+import { history, shuffledBatches } from '../support/histories';
+import { factsOf, MemoryStore } from '../support/memory-store';
 
 const numRuns = Number(process.env.HISTORIES ?? 10_000);
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);

@@ -1,15 +1,15 @@
 /** The consent ledger: every choice with its one reason, and the fold's states follow from these reasons. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { consentOf, type LedgerEntry } from '../../src/contacts/consent';
-import type { ContactEvent } from '../../src/contacts/event';
-import { type Choice, Facts, isRefusal, originKey, type UndoneMerge } from '../../src/contacts/facts';
-import { fold } from '../../src/contacts/fold';
-import type { MergePlan } from '../../src/contacts/merge';
-import { addressesOwnedBy, erasOf, ownerOf, type Person, peopleOf } from '../../src/contacts/ownership';
-import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../helpers/events';
-import { history } from '../helpers/histories';
-import { factsOf, MemoryStore } from '../helpers/memory-store';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { type Choice, Facts, isRefusal, originKey, type UndoneMerge } from '../../src/contacts/facts/facts';
+import { addressesOwnedBy, ownerOf, type Person, peopleOf, periodsOf } from '../../src/contacts/identity/ownership';
+import type { MergePlan } from '../../src/contacts/merge/merge';
+import { consentOf, type LedgerEntry } from '../../src/contacts/profile/consent';
+import { contactView } from '../../src/contacts/profile/contact-view';
+import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../support/events';
+import { history } from '../support/histories';
+import { factsOf, MemoryStore } from '../support/memory-store';
 
 function personAt(facts: Facts, name: string): Person {
   const address = addressOf(name).key;
@@ -165,7 +165,7 @@ describe('an opt-out', () => {
 describe('whose a choice is', () => {
   const moved = [acct('u1', 'a', 1), unsub('a', ['x'], 2), acct('u2', 'a', 5), signup('a', ['x'], 6)];
 
-  it('goes by the era: one in another’s does not count, on either side', () => {
+  it('goes by the period: one in another’s does not count, on either side', () => {
     expect(ledger('a', ...moved)).toEqual([
       '2 unsubscribe x at a: not, not_their_era (null)',
       '6 subscribe x at a: decides',
@@ -174,7 +174,7 @@ describe('whose a choice is', () => {
     expect(ledgerOfAccount('u1', ...moved)).toEqual(['2 unsubscribe x at a: decides']);
   });
 
-  it('is told of another’s era without what else was said then', () => {
+  it('is told of another’s period without what else was said then', () => {
     const more = { optin: true, profile: { lang: 'fr', format: 'H' as const } };
     const theirs = { ...signup('a', ['x'], 2, more), source: 'https://site.test/', reason: 'mine' };
     const facts = factsOf([acct('u1', 'a', 1), theirs, acct('u2', 'a', 5)]);
@@ -208,7 +208,7 @@ describe('whose a choice is', () => {
     ]);
   });
 
-  it('passes to the account made anew with its era; refusals of the deleted one follow from everywhere', () => {
+  it('passes to the account made anew with its period; refusals of the deleted one follow from everywhere', () => {
     const before = [acct('u1', 'a', 1, { newsletters: ['in'] }), acct('u1', 'b', 1), signup('a', ['x'], 2)];
     const events = [...before, unsub('b', ['y'], 3), signup('b', ['z'], 3), del('u1', 4), acct('u2', 'a', 5)];
     expect(ledger('a', ...events)).toEqual([
@@ -263,8 +263,8 @@ const undoneMerge: fc.Arbitrary<Omit<UndoneMerge, 'mergeId'>> = fc
 function factsWith(events: ContactEvent[], undone: Omit<UndoneMerge, 'mergeId'>[]): Facts {
   const facts = factsOf(events);
   for (const [i, merge] of undone.entries()) {
-    for (const moved of merge.addresses) facts.learnBlock({ uid: merge.uid, address: moved, since: merge.from - 1 });
-    facts.learnUndone({ ...merge, mergeId: `m${i}` });
+    for (const moved of merge.addresses) facts.addBlock({ uid: merge.uid, address: moved, since: merge.from - 1 });
+    facts.addUndone({ ...merge, mergeId: `m${i}` });
   }
   return facts;
 }
@@ -292,7 +292,7 @@ function statesBy(entries: LedgerEntry[], person: Person): string {
 const show = (states: object): string => JSON.stringify(states);
 
 function statesOf(facts: Facts, person: Person, doubleOptIn?: boolean): string {
-  const view = fold(facts, person);
+  const view = contactView(facts, person);
   return show({
     newsletters: [...view.newsletters].map(([name, { state }]) => [name, state]),
     contradictions: [],
@@ -301,14 +301,16 @@ function statesOf(facts: Facts, person: Person, doubleOptIn?: boolean): string {
   });
 }
 
-/** The person's account and the deleted ones whose era passed to it, and to them: from the eras alone. */
+/** The person's account and the deleted ones whose period passed to it, and to them: from the periods alone. */
 function familyOf(facts: Facts, { uid }: Person): Set<string> {
   const family = new Set(uid === null ? [] : [uid]);
-  const eras = [...facts.addresses.keys()].map((address) => erasOf(facts, address));
+  const periods = [...facts.addresses.keys()].map((address) => periodsOf(facts, address));
   for (let size = -1; size !== family.size; ) {
     size = family.size;
-    for (const [before, after] of eras.flatMap((list) => list.slice(1).map((era, i) => [list[i], era] as const))) {
-      if (before?.passed && family.has((after as { uid: string }).uid)) family.add(before.uid);
+    for (const [before, after] of periods.flatMap((list) =>
+      list.slice(1).map((period, i) => [list[i], period] as const),
+    )) {
+      if (before?.inherited && family.has((after as { uid: string }).uid)) family.add(before.uid);
     }
   }
   return family;
@@ -324,12 +326,12 @@ function withoutUncounted(facts: Facts, entries: LedgerEntry[]): Facts {
   );
   const kept = new Facts();
   for (const known of facts.addresses.values()) {
-    kept.learnAddress(known);
-    for (const claim of facts.claimsOn(known.address)) kept.learnClaim(claim);
+    kept.addAddress(known);
+    for (const claim of facts.claimsOn(known.address)) kept.addClaim(claim);
   }
-  for (const known of facts.accounts.values()) kept.learnAccount(known);
-  for (const merge of facts.undone) kept.learnUndone(merge);
-  for (const choice of allChoices(facts)) if (!forgotten.has(keyOf(choice))) kept.learnChoice(choice);
+  for (const known of facts.accounts.values()) kept.addAccount(known);
+  for (const merge of facts.undone) kept.addUndone(merge);
+  for (const choice of allChoices(facts)) if (!forgotten.has(keyOf(choice))) kept.addChoice(choice);
   return kept;
 }
 
@@ -344,7 +346,7 @@ const has = ({ uid, addresses }: Person, { kind, key }: Choice['origin']): boole
 
 function hasOrHad(facts: Facts, { uid, addresses }: Person, { kind, key }: Choice['origin']): boolean {
   if (kind === 'account') return key === uid;
-  return addresses.includes(key) || erasOf(facts, key).some((era) => era.uid === uid || era.owner === uid);
+  return addresses.includes(key) || periodsOf(facts, key).some((period) => period.uid === uid || period.owner === uid);
 }
 
 const same = (seen: string, wanted: string): void => {
@@ -394,13 +396,13 @@ describe(`generated histories (SEED=${seed})`, () => {
 const whileMerged = (facts: Facts, time: number): boolean =>
   [...facts.undone].some(({ from, until }) => from <= time && time <= until);
 
-/** A refusal, by anybody of the family; anything else, in the person's own live account or an era that is its own now. */
+/** A refusal, by anybody of the family; anything else, in the person's own live account or an period that is its own now. */
 function belongs(facts: Facts, { uid, addresses }: Person, family: Set<string>, choice: Choice): boolean {
   const { kind, key } = choice.origin;
   if (uid === null) return kind === 'address' && addresses.includes(key);
   if (kind === 'account') {
     return isRefusal(choice) ? family.has(key) : key === uid && facts.deletedAt(uid) === undefined;
   }
-  const era = erasOf(facts, key).find(({ from, until }) => from < choice.at && choice.at <= until);
-  return era !== undefined && (era.owner === uid || (isRefusal(choice) && family.has(era.uid)));
+  const period = periodsOf(facts, key).find(({ from, until }) => from < choice.at && choice.at <= until);
+  return period !== undefined && (period.owner === uid || (isRefusal(choice) && family.has(period.uid)));
 }

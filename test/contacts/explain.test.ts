@@ -1,14 +1,14 @@
 /** What the ledger says of a merge: why each value won, and what lost. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ContactEvent } from '../../src/contacts/event';
-import { type Explanation, explainMerge, type Verdict, valueAfter, type Why } from '../../src/contacts/explain';
-import { latest, PROFILE_FIELDS } from '../../src/contacts/facts';
-import type { View } from '../../src/contacts/fold';
-import { type MergeSides, sidesOf } from '../../src/contacts/sides';
-import { acct, at, confirm, del, optout, signup, unsub } from '../helpers/events';
-import { history } from '../helpers/histories';
-import { MemoryStore } from '../helpers/memory-store';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { latest, PROFILE_FIELDS } from '../../src/contacts/facts/facts';
+import { type BeforeAndAfter, beforeAndAfter } from '../../src/contacts/merge/before-and-after';
+import { type Explanation, explainMerge, type Verdict, valueAfter, type Why } from '../../src/contacts/merge/explain';
+import type { ContactView } from '../../src/contacts/profile/contact-view';
+import { acct, at, confirm, del, optout, signup, unsub } from '../support/events';
+import { history } from '../support/histories';
+import { MemoryStore } from '../support/memory-store';
 
 /** The last merge that some events cause, each in a batch of its own. */
 function explain(...events: ContactEvent[]): Explanation {
@@ -17,7 +17,7 @@ function explain(...events: ContactEvent[]): Explanation {
   for (const event of events) {
     const { merges } = store.apply([event]);
     for (const plan of merges) {
-      explanation = explainMerge(sidesOf(plan, store.directory, store.facts), store.facts);
+      explanation = explainMerge(beforeAndAfter(plan, store.contactIndex, store.facts), store.facts);
     }
   }
   if (!explanation) throw new Error('nothing was merged');
@@ -254,7 +254,7 @@ describe('generated histories', () => {
         const store = new MemoryStore();
         for (const event of events) {
           for (const plan of store.apply([event]).merges) {
-            const sides = sidesOf(plan, store.directory, store.facts);
+            const sides = beforeAndAfter(plan, store.contactIndex, store.facts);
             const explanation = explainMerge(sides, store.facts);
             for (const { why } of verdictsIn(explanation)) seen.add(why);
             checkValues(explanation, sides);
@@ -273,7 +273,7 @@ describe('generated histories', () => {
       fc.property(history(), (events) => {
         const store = new MemoryStore();
         for (const plan of store.apply(events).merges) {
-          const sides = sidesOf(plan, store.directory, store.facts);
+          const sides = beforeAndAfter(plan, store.contactIndex, store.facts);
           checkValues(explainMerge(sides, store.facts), sides);
         }
       }),
@@ -291,14 +291,14 @@ function verdictsIn({ primary, fields, newsletters, opted_out }: Explanation): V
 }
 
 /** Both sides and what came of it are told, of all that anybody had. */
-function checkValues({ primary, fields, newsletters, opted_out }: Explanation, sides: MergeSides): void {
+function checkValues({ primary, fields, newsletters, opted_out }: Explanation, sides: BeforeAndAfter): void {
   const { after, survivor, retired } = sides;
   const told: unknown[] = [
     (primary && valueAfter(primary)?.value) ?? null,
     opted_out ? (valueAfter(opted_out) ?? false) : false,
   ];
   const known: unknown[] = [after.primary, after.optedOut];
-  const compare = <T>(verdict: Verdict<T> | undefined, of: (view: View) => T | undefined): void => {
+  const compare = <T>(verdict: Verdict<T> | undefined, of: (view: ContactView) => T | undefined): void => {
     told.push(verdict && valueAfter(verdict), verdict?.survivor, verdict?.retired);
     known.push(of(after), of(survivor), of(retired));
   };
@@ -317,7 +317,7 @@ function checkValues({ primary, fields, newsletters, opted_out }: Explanation, s
 }
 
 /** By the rules of the model, said once more. */
-function checkReasons({ fields, newsletters }: Explanation, { survivor, retired, after }: MergeSides): void {
+function checkReasons({ fields, newsletters }: Explanation, { survivor, retired, after }: BeforeAndAfter): void {
   const sidesOf = (won: Verdict<unknown>['won']) => (won === 'survivor' ? [survivor, retired] : [retired, survivor]);
   const untrue: unknown[] = [];
   for (const [i, field] of PROFILE_FIELDS.entries()) {

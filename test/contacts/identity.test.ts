@@ -1,11 +1,11 @@
 /** Conformance cases 2 to 10 and 18, in the pure domain. */
 import { describe, expect, it } from '@jest/globals';
-import { canonicalExport } from '../../src/contacts/canonical';
-import type { ContactEvent } from '../../src/contacts/event';
-import { acct, addressOf, confirm, del, optout, signup, uidOf, unsub } from '../helpers/events';
-import { permutations } from '../helpers/histories';
-import { factsOf, MemoryStore } from '../helpers/memory-store';
-import { scenarios } from '../helpers/scenarios';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { canonicalExport } from '../../src/contacts/profile/canonical';
+import { acct, addressOf, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
+import { permutations } from '../support/histories';
+import { factsOf, MemoryStore } from '../support/memory-store';
+import { scenarios } from '../support/scenarios';
 
 interface Line {
   addresses: string[];
@@ -156,7 +156,7 @@ describe('case 7: addresses change hands', () => {
     ]);
   });
 
-  it('leaves each what was chosen in its own eras when an address goes to another account and back', () => {
+  it('leaves each what was chosen in its own periods when an address goes to another account and back', () => {
     const { lines } = receive(...(scenarios['an address that goes to another account and back'] as ContactEvent[]));
     expect(lines).toMatchObject([
       { account: uidOf('u2'), addresses: [], newsletters: { two: 'subscribed' } },
@@ -193,7 +193,7 @@ describe('case 10: any order', () => {
 
 describe('case 16: consent', () => {
   it('does not forget a "no" at the other addresses of a deleted account, when the address it was said at passes on', () => {
-    const { lines } = receive(...(scenarios['a no in an era that has passed on'] as ContactEvent[]));
+    const { lines } = receive(...(scenarios['a no in an period that has passed on'] as ContactEvent[]));
     expect(lines).toMatchObject([
       { addresses: mail('a'), opted_out: true },
       { addresses: mail('b'), opted_out: true, newsletters: { x: 'unsubscribed' } },

@@ -1,12 +1,12 @@
 /** Observe mode in the pure domain: claims that would take an address wait, until somebody decides. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ReleaseCommand } from '../../src/contacts/command';
-import type { ContactEvent } from '../../src/contacts/event';
-import { observer } from '../../src/workers/rollout';
-import { acct, addressOf, at, del, optout, signup, uidOf } from '../helpers/events';
-import { history, shuffledBatches } from '../helpers/histories';
-import { MemoryStore } from '../helpers/memory-store';
+import type { ReleaseCommand } from '../../src/contacts/facts/command';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { observer } from '../../src/ingest/rollout';
+import { acct, addressOf, at, del, optout, signup, uidOf } from '../support/events';
+import { history, shuffledBatches } from '../support/histories';
+import { MemoryStore } from '../support/memory-store';
 
 const observing = (): MemoryStore => new MemoryStore('address', () => true);
 
@@ -24,14 +24,14 @@ const release = (u: string, a: string): ReleaseCommand => ({
 const lines = (store: MemoryStore) => store.export().map((line) => JSON.parse(line));
 const held = (store: MemoryStore) =>
   [...store.addressRows.keys()].flatMap((address) =>
-    store.facts.claimsOn(address).filter(({ standing }) => standing === 'held'),
+    store.facts.claimsOn(address).filter(({ status }) => status === 'held'),
   );
 
 describe('in observe mode, a claim', () => {
   it('on an address that has a contact is held: nothing is merged; what else the event says counts', () => {
     const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2));
     const changes = store.apply([acct('u', 'b', 3, { newsletters: ['in-account'] })]);
-    expect([changes.merges, changes.uncounted]).toEqual([[], { held: 1, blocked: 0 }]);
+    expect([changes.merges, changes.inactiveClaims]).toEqual([[], { held: 1, blocked: 0 }]);
     expect(lines(store)).toMatchObject([
       { addresses: ['a@mail.test'], newsletters: { 'in-account': 'subscribed' } },
       { addresses: ['b@mail.test'], account: null },
@@ -69,7 +69,7 @@ describe('in observe mode, a claim', () => {
 
   it('comes again, and is held again, once', () => {
     const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3));
-    expect(store.apply([acct('u', 'b', 3)])).toMatchObject({ claims: [], uncounted: { held: 1 } });
+    expect(store.apply([acct('u', 'b', 3)])).toMatchObject({ claims: [], inactiveClaims: { held: 1 } });
     expect(held(store)).toHaveLength(1);
   });
 });
@@ -78,12 +78,12 @@ describe('a held claim that is released', () => {
   it('does what it would have done: the merge is announced, with the event that carried the claim', () => {
     const events = [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)];
     const store = receive(observing(), ...events);
-    const { merges, emailChanges, standings } = store.apply([release('u', 'b')]);
+    const { merges, emailChanges, statusChanges } = store.apply([release('u', 'b')]);
     expect(merges).toMatchObject([
       { reason: 'claim', at: at(3), announced: true, trigger: { source: 'fxa', event: 'primaryEmailChanged' } },
     ]);
     expect(emailChanges).toMatchObject([{ former: 'a@mail.test', cause: { at: at(3) } }]);
-    expect(standings).toMatchObject([{ standing: 'counted' }]);
+    expect(statusChanges).toMatchObject([{ status: 'active' }]);
     expect(store.problems()).toEqual([]);
     expect(store.export()).toEqual(receive(new MemoryStore(), ...events).export());
   });
@@ -105,8 +105,8 @@ describe('a held claim that is released', () => {
 
   it('is nobody’s, when nothing is held: nothing changes', () => {
     const store = receive(observing(), acct('u', 'a', 1));
-    const { contacts, merges, standings } = store.apply([release('u', 'a'), release('nobody', 'nowhere')]);
-    expect([contacts, merges, standings]).toEqual([{ created: [], changed: [] }, [], []]);
+    const { contacts, merges, statusChanges } = store.apply([release('u', 'a'), release('nobody', 'nowhere')]);
+    expect([contacts, merges, statusChanges]).toEqual([{ created: [], changed: [] }, [], []]);
   });
 });
 

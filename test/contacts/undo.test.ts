@@ -1,12 +1,12 @@
 /** Conformance cases 22 to 24 in the pure domain: a merge can be taken back, and stays taken back. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalExport } from '../../src/contacts/canonical';
-import type { ClaimEvent, ContactEvent } from '../../src/contacts/event';
-import type { MergePlan } from '../../src/contacts/merge';
-import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../helpers/events';
-import { contactEvent, history } from '../helpers/histories';
-import { factsOf, MemoryStore } from '../helpers/memory-store';
+import type { ClaimEvent, ContactEvent } from '../../src/contacts/facts/event';
+import type { MergePlan } from '../../src/contacts/merge/merge';
+import { canonicalExport } from '../../src/contacts/profile/canonical';
+import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
+import { contactEvent, history } from '../support/histories';
+import { factsOf, MemoryStore } from '../support/memory-store';
 
 const NOW = at(100);
 
@@ -73,7 +73,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(store.accountRows.get(uidOf('u1'))).toBe(contactAt(store, 'b'));
   });
 
-  it('takes back what a late deletion completed: the addresses whose era passed', () => {
+  it('takes back what a late deletion completed: the addresses whose period passed', () => {
     const store = receive(acct('u1', 'a', 1), signup('a', ['x'], 2), acct('u2', 'a', 5));
     const [retired] = [...store.contacts.keys()];
     store.apply([del('u1', 4)]);
@@ -91,13 +91,13 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(lineAt(store, 'c').addresses).toEqual([addressOf('c').key]);
   });
 
-  it('blocks a claim of the very moment in which the era began, when it is the later one by its uid', () => {
+  it('blocks a claim of the very moment in which the period began, when it is the later one by its uid', () => {
     const store = receive(acct('u3', 'b', 1), acct('u2', 'b', 5), del('u2', 5), acct('u3', 'b', 5));
     undo(store);
     expect(lineAt(store, 'b')).toMatchObject({ account: null });
   });
 
-  it('keeps what the account claimed before the era that passed to it', () => {
+  it('keeps what the account claimed before the period that passed to it', () => {
     const store = receive(
       acct('u', 'b', 1),
       signup('b', ['mine'], 2),
@@ -284,8 +284,8 @@ describe('case 24: an undo that cannot be', () => {
     const store = receive(...MERGED);
     undo(store);
     const before = store.export();
-    expect(store.apply([TRIGGER]).uncounted).toEqual({ held: 0, blocked: 1 });
-    expect(store.apply([acct('u', 'b', 200)]).uncounted).toEqual({ held: 0, blocked: 1 });
+    expect(store.apply([TRIGGER]).inactiveClaims).toEqual({ held: 0, blocked: 1 });
+    expect(store.apply([acct('u', 'b', 200)]).inactiveClaims).toEqual({ held: 0, blocked: 1 });
     expect(store.export()).toEqual(before);
     expect(store.problems()).toEqual([]);
   });
@@ -322,9 +322,9 @@ describe('generated histories', () => {
         // What else these events said of the account stays: its newsletters and its locale.
         const without = factsOf(events.filter((event) => !isBlocked(event)));
         for (const event of events.filter(isBlocked)) {
-          without.learnAccount(store.facts.accounts.get(event.uid) ?? { uid: event.uid });
-          for (const choice of store.facts.choicesAt({ kind: 'account', key: event.uid })) without.learnChoice(choice);
-          without.learnAddress({
+          without.addAccount(store.facts.accounts.get(event.uid) ?? { uid: event.uid });
+          for (const choice of store.facts.choicesAt({ kind: 'account', key: event.uid })) without.addChoice(choice);
+          without.addAddress({
             address: event.address.key,
             typed: { value: event.address.typed, at: event.at },
             profile: {},

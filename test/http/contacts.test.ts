@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
-import type { ContactEvent } from '../../src/contacts/event';
+import type { ContactEvent } from '../../src/contacts/facts/event';
 import { makeServer } from '../../src/http/server';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, at, del, signup, uidOf, unsub } from '../helpers/events';
-import { apply as applyTo } from '../helpers/stored';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, at, del, signup, uidOf, unsub } from '../support/events';
+import { apply as applyTo } from '../support/stored';
 import { ask } from './ask';
 
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';

@@ -4,11 +4,11 @@ import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { makeServer } from '../../src/http/server';
-import { findMerge } from '../../src/store/find-merge';
-import { type ExplainedStoredMerge, recordOf } from '../../src/store/merge-rows';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, at, signup } from '../helpers/events';
-import { apply } from '../helpers/stored';
+import { findMerge } from '../../src/operations/merges/find-merge';
+import { type ExplainedStoredMerge, recordOf } from '../../src/postgres/tables/merge-rows';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, at, signup } from '../support/events';
+import { apply } from '../support/stored';
 import { ask } from './ask';
 
 let data: TestDatabase;

@@ -7,8 +7,8 @@ import { Registry } from 'prom-client';
 import { bearerCheck } from '../../src/http/authorise';
 import type { Health } from '../../src/http/dockerflow';
 import { makeServer, type ServerOptions } from '../../src/http/server';
-import { type Database, openDatabase } from '../../src/store/database';
-import { until } from '../helpers/broker';
+import { type Database, openDatabase } from '../../src/postgres/database';
+import { until } from '../support/broker';
 import { type AskOptions, ask } from './ask';
 
 /** Nothing listens there: every statement fails. */

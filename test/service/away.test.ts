@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { TcpProxy } from '../../dev/proxy/tcp-proxy';
-import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
 import { type Service, startService } from '../../src/main';
-import { silent, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { signup } from '../helpers/events';
-import { config, eventually, get, publish } from '../helpers/service';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
+import { TcpProxy } from '../../tools/proxy/tcp-proxy';
+import { silent, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { signup } from '../support/events';
+import { config, eventually, get, publish } from '../support/service';
 
 const broker = withBroker();
 
@@ -47,7 +47,7 @@ describe('with the database away', () => {
     proxy.restore();
     await eventually(readers, (n) => n === 51 + later);
     expect(await eventually(heartbeat, (status) => status === 200)).toBe(200);
-    for (const queue of [DEAD_LETTERS, ...RETRY_LADDER.map(retryQueue)]) expect(await broker().ready(queue)).toBe(0);
+    for (const queue of [DEAD_LETTERS, ...RETRY_DELAYS.map(retryQueue)]) expect(await broker().ready(queue)).toBe(0);
   });
 
   it('consumption goes on once it is back, also when all that was waiting fails then for a reason of its own', async () => {
@@ -60,7 +60,7 @@ describe('with the database away', () => {
     await eventually(heartbeat, (status) => status === 500);
     proxy.restore();
     await eventually(
-      () => broker().ready(retryQueue(RETRY_LADDER[0])),
+      () => broker().ready(retryQueue(RETRY_DELAYS[0])),
       (n) => n === 1,
     );
     await publish(broker(), signup('after', ['x'], 1));

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { DEAD_LETTERS, NEWSLETTER_QUEUE } from '../../src/broker/names';
 import { type Service, startService } from '../../src/main';
-import { erasePerson } from '../../src/store/erase/person';
-import { silent, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, addressOf, signup, uidOf } from '../helpers/events';
-import { config, eventually, get, publish } from '../helpers/service';
+import { erasePerson } from '../../src/operations/erase/run';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { silent, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, addressOf, signup, uidOf } from '../support/events';
+import { config, eventually, get, publish } from '../support/service';
 
 const KEY = 'a key for erasure in tests';
 const broker = withBroker();

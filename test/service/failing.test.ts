@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
 import type { Service } from '../../src/main';
-import { withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { addressOf, at, signup } from '../helpers/events';
-import { eventually, get, messageOf, publish, startOn } from '../helpers/service';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
+import { withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { addressOf, at, signup } from '../support/events';
+import { eventually, get, messageOf, publish, startOn } from '../support/service';
 
 const broker = withBroker();
 
@@ -27,11 +27,11 @@ describe('a message that the database refuses', () => {
 
   const byEmail = (name: string) => () => get(service, `/contacts/by-email/${addressOf(name).key}`);
 
-  it('waits on the delay ladder alone, with its attempts counted; the others of its batch are done; it is done once the cause is mended', async () => {
+  it('waits on the retry delays alone, with its attempts counted; the others of its batch are done; it is done once the cause is mended', async () => {
     await publish(broker(), signup('before', ['x'], 1), signup('poison', ['x'], 1), signup('after', ['x'], 1));
     await eventually(byEmail('before'), ({ status }) => status === 200);
     await eventually(byEmail('after'), ({ status }) => status === 200);
-    const waiting = retryQueue(RETRY_LADDER[0]);
+    const waiting = retryQueue(RETRY_DELAYS[0]);
     await eventually(
       () => broker().ready(waiting),
       (n) => n === 1,
@@ -47,13 +47,13 @@ describe('a message that the database refuses', () => {
     );
     const { exchange, key, body } = messageOf(signup('poison2', ['x'], 1));
     await broker().send(exchange, key, [JSON.stringify(body)], {
-      headers: { attempts: RETRY_LADDER.length, 'first-seen': new Date(at(0)).toISOString() },
+      headers: { attempts: RETRY_DELAYS.length, 'first-seen': new Date(at(0)).toISOString() },
     });
     const { properties } = await broker().next(DEAD_LETTERS);
     expect(properties.headers).toMatchObject({
       reason: 'failed',
       error: 'P0001',
-      attempts: RETRY_LADDER.length + 1,
+      attempts: RETRY_DELAYS.length + 1,
       'origin-queue': NEWSLETTER_QUEUE,
       'first-seen': new Date(at(0)).toISOString(),
     });

@@ -1,12 +1,12 @@
 /** The fuzzer itself, small: `npm run fuzz` sends a million. */
 import { expect, it } from '@jest/globals';
-import { Random } from '../../dev/random';
-import { fuzzDecoder } from '../../fuzz/decoder';
-import { fuzzService, sum } from '../../fuzz/service';
-import { DEAD_LETTER_REASONS } from '../../src/events/decoded';
-import { withBroker } from '../helpers/broker';
-import { freshDatabase } from '../helpers/database';
-import { brokenPromises } from '../helpers/stored';
+import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
+import { fuzzDecoder } from '../../tools/fuzz/decoder';
+import { fuzzService, sum } from '../../tools/fuzz/service';
+import { Random } from '../../tools/random';
+import { withBroker } from '../support/broker';
+import { freshDatabase } from '../support/database';
+import { brokenPromises } from '../support/stored';
 
 const broker = withBroker();
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 32);

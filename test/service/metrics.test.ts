@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fastify from 'fastify';
-import { TcpProxy } from '../../dev/proxy/tcp-proxy';
-import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from '../../src/broker/names';
 import { measureRequests } from '../../src/http/measure';
 import { type Service, startService } from '../../src/main';
-import { makeMetrics, STAGES } from '../../src/workers/metrics';
-import { silent, until, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, optout, signup } from '../helpers/events';
-import { parseMetrics, sampled } from '../helpers/prometheus';
-import { config, eventually, get, messageOf, publish } from '../helpers/service';
+import { makeMetrics, STAGES } from '../../src/observability/metrics';
+import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { TcpProxy } from '../../tools/proxy/tcp-proxy';
+import { silent, until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, optout, signup } from '../support/events';
+import { parseMetrics, sampled } from '../support/prometheus';
+import { config, eventually, get, messageOf, publish } from '../support/service';
 
 const broker = withBroker();
 

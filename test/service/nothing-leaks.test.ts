@@ -8,27 +8,27 @@ import { connect } from 'node:net';
 import { format } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
-import { TcpProxy } from '../../dev/proxy/tcp-proxy';
+import { type Service, startService } from '../../src/main';
+import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
+import { makeLog } from '../../src/observability/log';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
   FXA_EVENTS,
   MAILER_QUEUE,
   NEWSLETTER_EVENTS,
-  RETRY_LADDER,
+  RETRY_DELAYS,
   retryQueue,
-} from '../../src/broker/names';
-import { declareAll } from '../../src/broker/topology';
-import { makeLog } from '../../src/cli/log';
-import { DEAD_LETTER_REASONS } from '../../src/events/decoded';
-import { type Service, startService } from '../../src/main';
+} from '../../src/rabbitmq/names';
+import { declareAll } from '../../src/rabbitmq/topology';
+import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { onecontact } from '../cli/terminal';
-import { type TestBroker, until, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { at, signup } from '../helpers/events';
-import { config, eventually } from '../helpers/service';
-import { apply } from '../helpers/stored';
 import { type Answer, type AskOptions, ask } from '../http/ask';
+import { type TestBroker, until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { at, signup } from '../support/events';
+import { config, eventually } from '../support/service';
+import { apply } from '../support/stored';
 
 /** In every address, name and remark: as text, as bytes in hexadecimal, and as a logged buffer. */
 const WORD = 'lovelace';
@@ -179,9 +179,9 @@ async function theDatabaseRefuses(): Promise<void> {
   await eventually(byEmail('unique.lovelace+1'), found);
   const refused = ['refused', 'unique.lovelace+2', 'checked'];
   await newsletter(sub('before'), ...refused.map((name) => sub(name)), sub('after'));
-  await take(retryQueue(RETRY_LADDER[0]), refused.length);
+  await take(retryQueue(RETRY_DELAYS[0]), refused.length);
   const { headers, ...rest } = PROPERTIES;
-  const last = { ...rest, headers: { ...headers, attempts: RETRY_LADDER.length } };
+  const last = { ...rest, headers: { ...headers, attempts: RETRY_DELAYS.length } };
   await broker().send(NEWSLETTER_EVENTS, 'lovelace', [sub('refused2')], last);
   await take(DEAD_LETTERS);
 }

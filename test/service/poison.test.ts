@@ -1,18 +1,18 @@
 /** Conformance case 31: a message that kills its process, on real processes that are started again and again. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_LADDER, retryQueue } from '../../src/broker/names';
-import { DELIVERY_LIMIT } from '../../src/broker/topology';
-import { canonicalExport } from '../../src/contacts/canonical';
-import type { ContactEvent } from '../../src/contacts/event';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { canonicalExport } from '../../src/contacts/profile/canonical';
+import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
+import { DELIVERY_LIMIT } from '../../src/rabbitmq/topology';
 import { onecontact } from '../cli/terminal';
-import { until, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, signup, unsub } from '../helpers/events';
-import { factsOf } from '../helpers/memory-store';
-import { buildProgram, type Program, Supervised } from '../helpers/process';
-import { messageOf, publish } from '../helpers/service';
-import { canonicalExportOf } from '../helpers/stored';
+import { until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, signup, unsub } from '../support/events';
+import { factsOf } from '../support/memory-store';
+import { buildProgram, type Program, Supervised } from '../support/process';
+import { messageOf, publish } from '../support/service';
+import { canonicalExportOf } from '../support/stored';
 
 const broker = withBroker();
 const COUNT_FACTS = 'SELECT (SELECT count(*) FROM choice)::int + (SELECT count(*) FROM address_claim)::int AS n';
@@ -60,7 +60,7 @@ describe('case 31: a message that kills the process', () => {
       const after = innocents(40, 80);
       await publish(broker(), ...before, poison, ...after);
       const env = { AMQP_URL: broker().url, DATABASE_URL: database.url };
-      const preload = join(__dirname, '../helpers/poison.cjs');
+      const preload = join(__dirname, '../support/poison.cjs');
       const args = ['--only', 'fxa,newsletter,relay'];
       workers = Array.from({ length: count }, () => new Supervised(program, { args, env, preload }));
 
@@ -82,7 +82,7 @@ describe('case 31: a message that kills the process', () => {
       expect(letters).toMatchObject([{ reason: 'delivery_limit', origin_queue: origin, attempts: 0 }]);
       const [letter] = letters;
       expect(await canonicalExportOf(database.db)).toEqual(expected);
-      for (const queue of [FXA_QUEUE, NEWSLETTER_QUEUE, ...RETRY_LADDER.map(retryQueue)]) {
+      for (const queue of [FXA_QUEUE, NEWSLETTER_QUEUE, ...RETRY_DELAYS.map(retryQueue)]) {
         expect({ queue, left: await broker().ready(queue) }).toEqual({ queue, left: 0 });
       }
 

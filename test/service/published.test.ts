@@ -1,16 +1,16 @@
 /** What the service really sends is what contracts/ says. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { GetMessage } from 'amqplib';
-import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/broker/names';
 import type { Service } from '../../src/main';
-import { listMerges } from '../../src/store/list-merges';
-import { recordOf } from '../../src/store/merge-rows';
-import { problemsOf } from '../contracts/published';
-import { withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, addressOf, at, signup } from '../helpers/events';
-import { eventually, get, publish, startOn } from '../helpers/service';
-import { apply } from '../helpers/stored';
+import { listMerges } from '../../src/operations/merges/list-merges';
+import { recordOf } from '../../src/postgres/tables/merge-rows';
+import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
+import { problemsOf } from '../messages/published';
+import { withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, addressOf, at, signup } from '../support/events';
+import { eventually, get, publish, startOn } from '../support/service';
+import { apply } from '../support/stored';
 
 const broker = withBroker();
 let database: TestDatabase;

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { openConnection } from '../../src/broker/connection';
-import { CONTACT_EVENTS, MAILER_QUEUE } from '../../src/broker/names';
-import { Publisher } from '../../src/broker/publisher';
-import { addToOutbox } from '../../src/store/outbox';
-import { makeMetrics } from '../../src/workers/metrics';
-import { Relay } from '../../src/workers/relay';
-import { silent, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { eventually } from '../helpers/service';
+import { makeMetrics } from '../../src/observability/metrics';
+import { addToOutbox } from '../../src/postgres/tables/outbox';
+import { openConnection } from '../../src/rabbitmq/connection';
+import { CONTACT_EVENTS, MAILER_QUEUE } from '../../src/rabbitmq/names';
+import { Publisher } from '../../src/rabbitmq/publisher';
+import { Relay } from '../../src/relay/relay';
+import { silent, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { eventually } from '../support/service';
 
 const broker = withBroker();
 const id = (n: number): string => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`;

@@ -1,13 +1,13 @@
 /** A message's trace (W3C Trace Context) on its way through: to the mailer, to the dead letters, into the log. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { GetMessage } from 'amqplib';
-import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, RETRY_LADDER, retryQueue } from '../../src/broker/names';
-import { makeLog } from '../../src/cli/log';
 import type { Service } from '../../src/main';
-import { until, withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, addressOf, signup } from '../helpers/events';
-import { eventually, get, messageOf, startOn } from '../helpers/service';
+import { makeLog } from '../../src/observability/log';
+import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
+import { until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, addressOf, signup } from '../support/events';
+import { eventually, get, messageOf, startOn } from '../support/service';
 
 const broker = withBroker();
 const EVENT_ID = '0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11';
@@ -77,9 +77,9 @@ describe('the trace of a message', () => {
     ]);
   });
 
-  it('stays on a message that waits on the delay ladder, and the log names event and trace', async () => {
+  it('stays on a message that waits on the retry delays, and the log names event and trace', async () => {
     await send(signup('poison', ['x'], 1), { traceparent: parent(4), tracestate: STATE });
-    const { properties } = await broker().next(retryQueue(RETRY_LADDER[0]));
+    const { properties } = await broker().next(retryQueue(RETRY_DELAYS[0]));
     expect(properties.headers).toMatchObject({ traceparent: parent(4), tracestate: STATE, attempts: 1 });
     expect(await logged('messages failed, and are tried again', traceId(4))).toMatchObject({
       level: 'warn',

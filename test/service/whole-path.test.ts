@@ -1,12 +1,12 @@
 /** The whole path on real parts: conformance cases 1, 9 and 32, ignored events, the notification. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/broker/names';
-import { ContactEmailChanged, ContactMerged } from '../../src/events/out';
 import type { Service } from '../../src/main';
-import { withBroker } from '../helpers/broker';
-import { freshDatabase, type TestDatabase } from '../helpers/database';
-import { acct, addressOf, at, del, signup, uidOf } from '../helpers/events';
-import { type Answer, eventually, get, publish, startOn } from '../helpers/service';
+import { ContactEmailChanged, ContactMerged } from '../../src/messages/outgoing/schemas';
+import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
+import { withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, addressOf, at, del, signup, uidOf } from '../support/events';
+import { type Answer, eventually, get, publish, startOn } from '../support/service';
 
 const broker = withBroker();
 let database: TestDatabase;

@@ -1,3 +1,0 @@
-/** OneContact as its users run it: the command line's `start`, with the probe beside it. */
-import './probe';
-import '../../src/cli/main';

@@ -1,0 +1,99 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/**
+ * The stages of a batch, in their order. `begin` is the wait for a connection and the start of the transaction, `load`
+ * the locks and all reading, `save` all writing, `settle` the acks and the confirms of what is sent elsewhere. The
+ * stages of a transaction that failed are not observed from the failure on.
+ */
+export const STAGES = ['decode', 'begin', 'load', 'decide', 'save', 'commit', 'settle'] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** Why nothing is taken from a queue: the database cannot be used, or somebody holds everything that is needed. */
+export type PauseReason = 'database_down' | 'rows_held';
+
+const STAGE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const LAG_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800, 7_200, 86_400];
+const SIZE_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000];
+
+/**
+ * What the service counts. Every label has few values, known beforehand or cut to codes, and nothing personal. All but
+ * `messages` is observed once a batch, or when something fails: a message must not cost more for being watched.
+ */
+export function makeMetrics() {
+  const registry = new Registry();
+  const counter = <L extends string>(name: string, help: string, ...labelNames: L[]): Counter<L> =>
+    new Counter({ name: `onecontact_${name}`, help, labelNames, registers: [registry] });
+  const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]): Gauge<L> =>
+    new Gauge({ name: `onecontact_${name}`, help, labelNames, registers: [registry] });
+  const histogram = <L extends string>(name: string, help: string, buckets: number[], ...labelNames: L[]) =>
+    new Histogram({ name: `onecontact_${name}`, help, buckets, labelNames, registers: [registry] });
+  return {
+    registry,
+    messages: counter(
+      'messages_total',
+      'Messages handled, by queue, outcome and type (of dead ones the reason, of retries and waits the error code)',
+      'queue',
+      'type',
+      'outcome',
+    ),
+    batchMessages: histogram('batch_messages', 'Messages in a batch', SIZE_BUCKETS, 'queue'),
+    stageSeconds: histogram(
+      'batch_stage_duration_seconds',
+      'Time that a batch spends in each stage',
+      STAGE_BUCKETS,
+      'queue',
+      'stage',
+    ),
+    eventLag: histogram(
+      'event_lag_seconds',
+      'Of each batch, the time from its oldest event until it was settled',
+      LAG_BUCKETS,
+      'queue',
+    ),
+    publishLag: histogram(
+      'publish_lag_seconds',
+      'Of each batch, the time from the oldest publish until it was settled, where messages have a timestamp',
+      LAG_BUCKETS,
+      'queue',
+    ),
+    retries: counter('retries_total', 'Messages put on the retry delays, by step', 'queue', 'delay'),
+    deadLetters: counter('dead_letters_total', 'Messages put into the dead letters, by reason', 'queue', 'reason'),
+    pauses: counter('pauses_total', 'Times that consumption was paused, by reason', 'queue', 'reason'),
+    paused: gauge('consumption_paused', 'Whether consumption is paused (1) or not (0)', 'queue'),
+    merges: counter('merges_total', 'Contacts merged, by reason', 'reason'),
+    collisions: counter(
+      'collisions_total',
+      'What became of an address that another contact had: merged, held or blocked (repetitions included), closed, or its owner is left for review',
+      'outcome',
+    ),
+    tokenDecisions: counter(
+      'token_decisions_total',
+      'Which basket token a merge kept, by policy and reason',
+      'policy',
+      'reason',
+    ),
+    optOutDecisions: counter(
+      'opt_out_decisions_total',
+      'Merges of which a side was opted out: the contact is (only, same), is not (proven), or it was not its to bring (left_behind)',
+      'why',
+    ),
+    choices: counter('choices_total', 'Choices received, by act, repetitions included', 'act'),
+    notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
+    reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),
+    connected: gauge('broker_connected', 'Whether a connection to the broker is up (1) or not (0)', 'connection'),
+    databaseErrors: counter(
+      'database_errors_total',
+      'Transactions that failed, by SQLSTATE (or the name of the error) and what is done about it',
+      'code',
+      'kind',
+    ),
+    outboxMessages: gauge('outbox_messages', 'Notifications in the outbox; no more than 100000 are counted'),
+    outboxAge: gauge('outbox_oldest_age_seconds', 'Age of the oldest notification in the outbox; 0 when it is empty'),
+    buildInfo: gauge('build_info', 'What runs; always 1', 'version', 'commit'),
+  };
+}
+
+export type Metrics = ReturnType<typeof makeMetrics>;
+
+/** A label for an error: codes and names pass, anything else (there is none that we know of) would have no bound. */
+export const codeLabel = (code: string): string => (/^[A-Za-z0-9_]{1,40}$/.test(code) ? code : 'other');

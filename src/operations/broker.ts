@@ -1,0 +1,50 @@
+import pino from 'pino';
+import { readConfig } from '../config';
+import { OperatorError } from '../foundation/operator-error';
+import { type BrokerConnection, openConnection } from '../rabbitmq/connection';
+import { describe, refusalOf } from '../rabbitmq/errors';
+import { Publisher } from '../rabbitmq/publisher';
+
+export interface Broker {
+  /** For consuming only. */
+  connection: BrokerConnection;
+  publisher: Publisher;
+}
+
+/** Connects to the broker of AMQP_URL for one command, and closes everything afterwards. Does not wait for one that is away. */
+export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broker) => Promise<T>): Promise<T> {
+  const { amqpUrl: url } = readConfig(env, ['broker']);
+  const log = pino({ level: 'silent' });
+  const closing: (() => Promise<void>)[] = [];
+  const open = async (name: string): Promise<BrokerConnection> => {
+    let onConnectFailed = (_: Error): void => undefined;
+    const away = new Promise<never>((_, reject) => {
+      onConnectFailed = (error) => {
+        // A refusal is believed when it comes again: see connection.ts.
+        if (refusalOf(error) === undefined) reject(notReached(error));
+      };
+    });
+    away.catch(() => undefined);
+    const connection = await openConnection({ url, name, log, onConnectFailed: (error) => onConnectFailed(error) });
+    closing.push(() => connection.close());
+    await Promise.race([connection.ready(), away]);
+    return connection;
+  };
+  try {
+    const connection = await open('onecontact command');
+    const publisher = new Publisher({ connection: await open('onecontact command, publishing'), log });
+    closing.push(() => publisher.close());
+    return await work({ connection, publisher });
+  } finally {
+    for (const close of closing.reverse()) await close();
+  }
+}
+
+/** The system's code is in the text only, and the text may hold a host: no more of it is shown. */
+function notReached(error: Error): OperatorError {
+  const { code, reason } = describe(error);
+  const why = code ?? /\bE[A-Z]{3,}\b/.exec(reason)?.[0] ?? 'no answer';
+  return new OperatorError(`The broker cannot be reached (${why}): check AMQP_URL, and that the broker is up.`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,112 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Context } from '../../cli/run';
+import { readConfig } from '../../config';
+import { OperatorError } from '../../foundation/operator-error';
+import { addressFrom, positive, uidFrom } from '../arguments';
+import { withStore } from '../database';
+import { makePace } from '../pace';
+import { makeProgress } from '../progress';
+import { count, write } from '../terminal';
+import { countHeldClaims } from './list-held-claims';
+import { failures, type Resolved, type ResolveRun, resolveCollisions, TooManyErrors } from './run';
+
+interface Options {
+  dryRun?: true;
+  limit?: number;
+  rate?: number;
+  batchSize: number;
+  maxErrors: number;
+  announce: boolean;
+  json?: true;
+}
+
+const BATCH = 500;
+const MAX_ERRORS = 10;
+
+export function addResolve(collisions: Command, context: Context): void {
+  const command = collisions
+    .command('resolve')
+    .description('Release held claims: they count from now on, and contacts follow')
+    .argument('[uid]', 'only those of this account')
+    .argument('[email]', 'only those on this address')
+    .option('--dry-run', 'show what would be done, and change nothing')
+    .option('--limit <n>', 'pairs of address and account at most', positive)
+    .option('--rate <n>', 'pairs a second at most', positive)
+    .option('--batch-size <n>', 'pairs in one transaction at most', positive, BATCH)
+    .option('--max-errors <n>', 'give up when more pairs than this have failed', wholeNumber, MAX_ERRORS)
+    .option('--no-announce', 'tell nobody: no contact.merged, no contact.email_changed, no contact.review_needed')
+    .option('--json', 'for machines: the summary')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL, and TOKEN_POLICY as the service has it. Merges are announced as always, by the running service; with
+--no-announce the ledger says that they were not. Safe beside running workers, and to stop at any moment: the next run goes
+on. A pair that fails is left as it was, and still waits; once too many have, it ends with 1.
+
+A dry run tries each transaction alone: what an earlier one would have changed is not seen by a later one.
+
+Examples:
+  $ onecontact collisions resolve --dry-run
+  $ onecontact collisions resolve --limit 1000 --rate 50
+  $ onecontact collisions resolve --no-announce
+  $ onecontact collisions resolve 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test`,
+    )
+    .action(async (account: string | undefined, email: string | undefined, options: Options) => {
+      const filter = {
+        uid: account === undefined ? undefined : uidFrom(command, account),
+        address: email === undefined ? undefined : addressFrom(command, email).key,
+      };
+      const { tokenPolicy } = readConfig(context.env, ['database', 'merging']);
+      const { limit = Infinity, rate = Infinity, batchSize, maxErrors, announce, dryRun = false } = options;
+      const apply = { tokenPolicy, observes: () => false, announce, dryRun };
+      const resolved = await resolve(context, { filter, apply, batchSize, limit, rate, maxErrors });
+      if (resolved.released + failures(resolved) === 0 && filter.uid !== undefined) {
+        throw new OperatorError('No such claim is held: `onecontact collisions list` shows those that are.');
+      }
+      if (failures(resolved) > 0) context.exitCode = 1;
+      const body = { ...resolved, dry_run: dryRun };
+      await write(context.stdout, options.json ? `${JSON.stringify(body)}\n` : textOf(resolved, dryRun));
+    });
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a whole number from 0 on.');
+  return Number(text);
+}
+
+function resolve({ env, stderr }: Context, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {
+  return withStore(env, async (db) => {
+    const progress = makeProgress(stderr);
+    const pace = makePace();
+    const total = stderr.isTTY ? Math.min(run.limit, await countHeldClaims(db, run.filter)) : 0; // seen by nobody else
+    pace(0, 0);
+    const onBatch = ({ released }: Readonly<Resolved>): void => {
+      const share = total === 0 ? null : released / total;
+      progress.show(
+        `${released.toLocaleString('en')} of ${total.toLocaleString('en')} pairs released, ${pace(released, share)}`,
+      );
+    };
+    try {
+      return await resolveCollisions(db, { ...run, onBatch });
+    } catch (error) {
+      if (!(error instanceof TooManyErrors)) throw error;
+      throw new OperatorError(
+        `Too many errors (more than ${run.maxErrors}), given up. ${textOf(error.resolved, false).trimEnd()}`,
+      );
+    } finally {
+      progress.clear();
+    }
+  });
+}
+
+function textOf(resolved: Resolved, dryRun: boolean): string {
+  const { released, merged, moved, nothing, failed } = resolved;
+  const codes = Object.entries(failed).map(([code, n]) => `${n} with ${code}`);
+  const still =
+    failures(resolved) > 0
+      ? `${count(failures(resolved), 'pair')} failed (${codes.join(', ')}): as before, and still held.\n`
+      : '';
+  if (released === 0) return still || 'No claim is held: nothing to do.\n';
+  const what = dryRun ? 'would be released; nothing was changed yet' : 'released';
+  return `${count(released, 'pair')} of address and account ${what}: ${merged} merged, ${moved} moved, ${nothing} took nothing.\n${still}`;
+}

@@ -1,0 +1,104 @@
+import type { Command } from 'commander';
+import type { Context } from '../../cli/run';
+import { normaliseAddress } from '../../contacts/facts/address';
+import { consentOf, type LedgerEntry, type Why } from '../../contacts/profile/consent';
+import { contactView } from '../../contacts/profile/contact-view';
+import { OperatorError } from '../../foundation/operator-error';
+import { withStore } from '../database';
+import { table } from '../table';
+import { write } from '../terminal';
+import { type FoundPerson, findPerson } from './store';
+
+/** Why a choice counts or not, for people. */
+const WHY: Record<Why, string> = {
+  decides: 'the latest about its newsletter',
+  stands: 'the opt-out in force',
+  ends: 'what it ended, or kept from beginning, stays so',
+  lifts: 'the proof that lifted the opt-out',
+  confirms: 'a proven confirmation',
+  superseded: 'there is a later one',
+  refusal_wins: 'refused at the same time',
+  ended_by_opt_out: 'ended by an opt-out',
+  unproven_while_opted_out: 'made while opted out, without proof',
+  unproven: 'a confirmation without proof',
+  lifted: 'lifted by a later proof',
+  not_their_era: 'in an period of another account',
+  account_deleted: 'the account was deleted',
+};
+
+export function addConsent(program: Command, context: Context): void {
+  const command = program
+    .command('consent')
+    .description('Show every choice that is known of a person, whether it counts, and why')
+    .argument('<email>', 'any address of the person')
+    .option('--json', 'for machines, and for an answer to the person: also language, format and reason')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
+told without its source, language, format and reason. With --json, "why" is one of:
+${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
+
+Examples:
+  $ onecontact consent ada@mail.test
+  $ onecontact consent --json ada@mail.test > consent.json`,
+    )
+    .action(async (text: string, { json }: { json?: true }) => {
+      const normalised = normaliseAddress(text);
+      if (!normalised.ok) return command.error(`error: the address ${normalised.problem}`);
+      const { key } = normalised.address;
+      await withStore(context.env, async (db) => {
+        const found = await findPerson(db, key);
+        if (!found) throw new OperatorError('Nothing is known of this address.');
+        const body = consentBody(found);
+        await write(context.stdout, json ? `${JSON.stringify(body)}\n` : page(body));
+      });
+    });
+}
+
+const iso = (time: number): string => new Date(time).toISOString();
+
+/** The person under the names that look-ups give, and the ledger under those of the model. */
+function consentBody({ contactId, person, facts }: FoundPerson) {
+  const view = contactView(facts, person);
+  return {
+    id: contactId,
+    addresses: view.addresses,
+    account: view.account,
+    opted_out: view.optedOut,
+    newsletters: Object.fromEntries(
+      [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]),
+    ),
+    choices: consentOf(facts, person).map(choiceBody),
+  };
+}
+
+type ConsentBody = ReturnType<typeof consentBody>;
+
+const choiceBody = ({ at, ...entry }: LedgerEntry) => ({ event_time: iso(at), ...entry });
+
+function page({ id, addresses, account, opted_out, choices }: ConsentBody): string {
+  const person = table([
+    ['contact', id],
+    ...addresses.map((address, i) => [i === 0 ? 'addresses' : '', address]),
+    ['account', account ?? '-'],
+    ['opted out', opted_out ? 'yes, of all email' : 'no'],
+  ]);
+  const rows = choices.map((choice) => [
+    choice.event_time,
+    choice.newsletter || 'all email',
+    choice.proven ? `${choice.act} (proven)` : choice.act,
+    choice.counts ? 'counts' : 'no',
+    WHY[choice.why],
+    placeOf(choice),
+    choice.source ?? '-',
+  ]);
+  const ledger = table([['time', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'], ...rows]);
+  return `${[...person, '', ...(rows.length > 0 ? ledger : ['No choice is known.'])].join('\n')}\n`;
+}
+
+function placeOf({ origin, via }: ConsentBody['choices'][number]): string {
+  const place = origin?.key ?? 'another contact';
+  if (via === 'undone_merge') return `${place}, while merged`;
+  return via === 'predecessor' ? `${place}, of a deleted account` : place;
+}

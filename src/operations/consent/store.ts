@@ -1,0 +1,24 @@
+import type { Facts } from '../../contacts/facts/facts';
+import { addressesOwnedBy, ownerOf, type Person } from '../../contacts/identity/ownership';
+import { type Database, inSnapshot } from '../../postgres/database';
+import { loadFacts } from '../../postgres/load-facts';
+
+export interface FoundPerson {
+  contactId: string;
+  person: Person;
+  /** All that is known of the person; of others too, as far as the claims lead. */
+  facts: Facts;
+}
+
+/** Whose an address is now, with all facts that it takes to say what they chose. Null for an unknown address. */
+export function findPerson(db: Database, address: string): Promise<FoundPerson | null> {
+  return inSnapshot(db, async (tx) => {
+    const [row] = await tx.$queryRaw<{ id: string }[]>`
+      SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
+    if (!row) return null;
+    const facts = await loadFacts(tx, { addresses: [address], uids: [] });
+    const uid = ownerOf(facts, address);
+    const addresses = uid === null ? [address] : addressesOwnedBy(facts, uid);
+    return { contactId: row.id, person: { uid, addresses }, facts };
+  });
+}

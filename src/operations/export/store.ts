@@ -1,0 +1,39 @@
+import { loadPeople, type StoredPerson } from '../../postgres/contact-views';
+import { type Database, inSnapshot } from '../../postgres/database';
+
+const PAGE = 1_000;
+
+/**
+ * All live contacts, sorted by (first address, account), page by page, as they were at one moment: the whole export is
+ * one snapshot, in constant memory.
+ *
+ * @param each called with each page and how many contacts there are in all; awaited before the next one is read.
+ */
+export function exportContacts(
+  db: Database,
+  each: (page: StoredPerson[], total: number) => Promise<void> | void,
+): Promise<void> {
+  return inSnapshot(db, async (tx) => {
+    const [count] = await tx.$queryRaw<
+      { total: number }[]
+    >`SELECT count(*)::int AS total FROM contact WHERE state = 'live'`;
+    await tx.$executeRaw`
+      DECLARE every_contact NO SCROLL CURSOR FOR
+      SELECT c.id FROM contact c
+      LEFT JOIN (SELECT contact_id, min(address) AS first FROM email_address GROUP BY contact_id) a ON a.contact_id = c.id
+      LEFT JOIN account u ON u.contact_id = c.id AND u.deleted_at IS NULL
+      WHERE c.state = 'live'
+      ORDER BY coalesce(a.first, '') COLLATE "C", coalesce(u.uid, '') COLLATE "C"`;
+    for (;;) {
+      const ids = await tx.$queryRawUnsafe<{ id: string }[]>(`FETCH ${PAGE} FROM every_contact`);
+      if (ids.length === 0) return;
+      await each(
+        await loadPeople(
+          tx,
+          ids.map(({ id }) => id),
+        ),
+        count?.total ?? 0,
+      );
+    }
+  });
+}

@@ -1,0 +1,141 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Context } from '../../cli/run';
+import { readConfig } from '../../config';
+import { OperatorError } from '../../foundation/operator-error';
+import { requireErasureKey } from '../../postgres/tables/erasure-key';
+import { linesDone } from '../../postgres/tables/import-progress';
+import { withStore } from '../database';
+import { makePace, perSecond } from '../pace';
+import { makeProgress } from '../progress';
+import { table } from '../table';
+import { count, write } from '../terminal';
+import { type Input, openFile, openStream } from './input';
+import { RejectsFile } from './rejects';
+import { type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
+
+interface Options {
+  rejects?: string;
+  dryRun?: true;
+  json?: true;
+}
+
+const STDIN = '-';
+
+export function addImport(program: Command, context: Context): void {
+  const command = program
+    .command('import')
+    .description('Move contacts in: CTMS records, one JSON object a line')
+    .argument('<file>', 'NDJSON, packed with gzip or not; - for standard input')
+    .option(
+      '--rejects <file>',
+      'where to write what cannot be taken (default: FILE.rejects.ndjson; of a dry run FILE.dry-run.rejects.ndjson)',
+    )
+    .option('--dry-run', 'try each batch, and change nothing')
+    .option('--json', 'for machines: the summary')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL, and ERASURE_KEY when people were erased. Contact ids, tokens and times are kept. Nothing is merged and
+nothing is announced: a claim on another record's address is held, for \`onecontact collisions\`. A line has at most
+${MAX_LINE.toLocaleString('en')} bytes.
+
+It may be stopped at any moment: the same command goes on where it was (from standard input: from the beginning), and run
+again changes nothing. What cannot be taken is in the rejects file, with line number and reason, and with the record: it
+holds personal data, and only you may read it. Then, and when something failed, it exits with 1.
+
+A dry run tries each batch alone: what an earlier one would have changed is not seen by a later one.
+
+Examples:
+  $ onecontact import contacts.ndjson.gz --dry-run
+  $ onecontact import contacts.ndjson.gz
+  $ zstd -dc contacts.ndjson.zst | onecontact import - --rejects rejects.ndjson`,
+    )
+    .action(async (file: string, options: Options) => {
+      const rejectsPath = options.rejects ?? defaultRejects(file, options);
+      if (file !== STDIN && resolve(file) === resolve(rejectsPath)) {
+        command.error('error: the rejects file is the file to import');
+      }
+      const config = readConfig(context.env, ['database', 'erasure', 'merging']);
+      const input = file === STDIN ? openStdin(context) : await openFile(file);
+      const began = performance.now();
+      try {
+        const summary = await withStore(
+          context.env,
+          async (db) => {
+            await requireErasureKey(db, config.erasureKey);
+            const dryRun = options.dryRun ?? false;
+            const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
+            const rejects = await RejectsFile.at(rejectsPath, after);
+            const show = reporter(context, input);
+            try {
+              const { erasureKey, tokenPolicy } = config;
+              const run = { input, rejects, erasureKey, tokenPolicy, dryRun, after, onBatch: show.batch };
+              return { ...(await importInput(db, run)), dryRun };
+            } finally {
+              show.clear();
+              await rejects.close();
+            }
+          },
+          SLOTS,
+        );
+        if (rejectedOf(summary) + partlyOf(summary) > 0) context.exitCode = 1;
+        const seconds = (performance.now() - began) / 1_000;
+        await write(
+          context.stdout,
+          options.json ? `${JSON.stringify(bodyOf(summary))}\n` : textOf(summary, seconds, rejectsPath),
+        );
+      } finally {
+        await input.close();
+      }
+    });
+}
+
+/** A dry run has one of its own: that of a run to be gone on with stays. */
+const defaultRejects = (file: string, { dryRun }: Options): string =>
+  `${file === STDIN ? 'stdin' : file}${dryRun ? '.dry-run' : ''}.rejects.ndjson`;
+
+function openStdin({ stdin }: Context): Input {
+  if (!stdin?.[Symbol.asyncIterator]) throw new OperatorError('There is no standard input to read: name a file.');
+  return openStream(stdin as AsyncIterable<Uint8Array>);
+}
+
+function reporter({ stderr }: Context, input: Input) {
+  const progress = makeProgress(stderr);
+  const pace = makePace();
+  return {
+    batch({ resumed, records }: Readonly<ImportSummary>): void {
+      const share = input.size === null ? null : input.bytesRead() / input.size;
+      progress.show(`${(resumed + records).toLocaleString('en')} records, ${pace(records, share)}`);
+    },
+    clear: progress.clear,
+  };
+}
+
+const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
+const rejectedOf = ({ rejected }: ImportSummary): number => sum(rejected);
+const partlyOf = ({ partly }: ImportSummary): number => sum(partly);
+
+const bodyOf = ({ dryRun, ...summary }: ImportSummary & { dryRun: boolean }) => ({ ...summary, dry_run: dryRun });
+
+function textOf(summary: ImportSummary & { dryRun: boolean }, seconds: number, rejectsPath: string): string {
+  const { records, imported, known, erased, held, resumed, rejected, partly, dryRun } = summary;
+  const number = (n: number): string => n.toLocaleString('en');
+  const reasons = Object.entries({ ...rejected, ...partly }).sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines = [
+    ...(resumed > 0 ? [`Went on after line ${number(resumed)}, where an earlier run had come to.`] : []),
+    `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(records, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
+    ...table(
+      [
+        ['', number(imported), `imported, of which ${number(known)} were here before`],
+        ['', number(partlyOf(summary)), 'imported without their id or token'],
+        ['', number(erased), 'dropped: their people were erased since'],
+        ['', number(rejectedOf(summary)), 'rejected'],
+        ['', number(held), `claims held${held > 0 ? ': `onecontact collisions list`' : ''}`],
+      ].map(([head = '', amount = '', what = '']) => [head, amount.padStart(number(records).length), what]),
+    ),
+    ...(reasons.length > 0 ? [`See ${rejectsPath}:`] : []),
+    ...table(reasons.map(([reason, n]) => ['', number(n).padStart(number(records).length), reason])),
+  ];
+  return `${lines.join('\n')}\n`;
+}

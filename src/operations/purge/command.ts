@@ -1,0 +1,109 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Context } from '../../cli/run';
+import { withStore } from '../database';
+import { makeProgress } from '../progress';
+import { write } from '../terminal';
+import { purge } from './run';
+import type { Purged } from './step';
+
+interface Options {
+  /** In milliseconds. */
+  olderThan: number;
+  dryRun?: true;
+  json?: true;
+}
+
+export function addPurge(program: Command, context: Context): void {
+  program
+    .command('purge')
+    .description(
+      'Remove what nobody needs any more: personal data of deleted accounts, and what later events made useless',
+    )
+    .requiredOption(
+      '--older-than <duration>',
+      'touch only what is older, by event time: 30d, 36h, 2880m',
+      parseDuration,
+    )
+    .option('--dry-run', 'change nothing, and say what would go')
+    .option('--json', 'for machines: {"before":"…","dry_run":false,"claims":0,…}')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL. What goes changes nothing that readers see of anybody else, now or after any later event; an event
+that is itself older, and comes after the purge, may find less than it would have. So take longer than events can be late; a
+day (1d) is the least. An address that goes is unknown afterwards: its contact's id and token answer like unknown ones.
+
+Safe beside running workers, and to stop at any moment: the next run goes on. Progress goes to stderr.
+
+Examples:
+  $ onecontact purge --older-than 30d --dry-run
+  $ onecontact purge --older-than 30d --json
+  15 3 * * *  onecontact purge --older-than 30d    # in a crontab: every night`,
+    )
+    .action(async (options: Options) => {
+      const before = Math.max(0, Date.now() - options.olderThan);
+      const dryRun = options.dryRun ?? false;
+      const purged = await run(context, before, dryRun);
+      await write(context.stdout, options.json ? asJson(purged, before, dryRun) : told(purged, before, dryRun));
+    });
+}
+
+async function run(context: Context, before: number, dryRun: boolean): Promise<Purged> {
+  const progress = makeProgress(context.stderr);
+  const seen = { email_address: 0, account: 0, merge: 0 };
+  const show = (): void => {
+    const [addresses, accounts, merges] = Object.values(seen).map((rows) => rows.toLocaleString('en'));
+    progress.show(`looked at ${addresses} addresses, ${accounts} accounts, ${merges} merges`);
+  };
+  try {
+    return await withStore(context.env, (db) =>
+      purge(db, {
+        before,
+        dryRun,
+        onPage: (table, rows) => {
+          seen[table] += rows;
+          show();
+        },
+      }),
+    );
+  } finally {
+    progress.clear();
+  }
+}
+
+const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
+
+/** @returns milliseconds */
+export function parseDuration(text: string): number {
+  const [, count, unit] = /^(\d{1,7})([dhm])$/.exec(text) ?? [];
+  if (!count || !unit)
+    throw new InvalidArgumentError('It is a number of days, hours or minutes, such as 30d, 36h or 2880m.');
+  const duration = Number(count) * UNITS[unit as keyof typeof UNITS];
+  if (duration < UNITS.d) {
+    throw new InvalidArgumentError(
+      'It is a day (1d) or more: what is purged must be older than any event that may still come.',
+    );
+  }
+  return duration;
+}
+
+const asJson = (purged: Purged, before: number, dryRun: boolean): string =>
+  `${JSON.stringify({ before: new Date(before).toISOString(), dry_run: dryRun, ...purged })}\n`;
+
+const WHAT: { [What in keyof Purged]: string } = {
+  accounts: 'deleted accounts blanked',
+  addresses: 'addresses dropped, of which only claims of deleted accounts were known',
+  contacts: 'contacts closed, that were left with nothing',
+  choices: 'choices removed: superseded, or made in deleted accounts',
+  claims: 'claims removed, between two of the same account',
+  explanations: 'explanations of merges removed',
+};
+
+function told(purged: Purged, before: number, dryRun: boolean): string {
+  const names = Object.keys(WHAT) as (keyof Purged)[];
+  const counts = names.map((name) => purged[name].toLocaleString('en'));
+  const widest = Math.max(...counts.map(({ length }) => length));
+  const lines = names.map((name, i) => `  ${counts[i]?.padStart(widest)} ${WHAT[name]}\n`);
+  const head = `Older than ${new Date(before).toISOString()}${dryRun ? ' (dry run: nothing was changed)' : ''}:`;
+  return `${head}\n${lines.join('')}`;
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import type { Context } from '../../cli/run';
+import { accountKey, emailKey, idKey, tokenKey } from '../../contacts/profile/lookup-key';
+import { OperatorError } from '../../foundation/operator-error';
+import { type ContactBody, contactBody } from '../../messages/outgoing/contact-body';
+import type { StoredPerson } from '../../postgres/contact-views';
+import type { Database } from '../../postgres/database';
+import { findContact, type Key } from '../../postgres/find-contact';
+import { withStore } from '../database';
+import { harmless, write } from '../terminal';
+
+export function addShow(program: Command, context: Context): void {
+  const command = program
+    .command('show')
+    .description('Show the live contact that an address, a basket token, an account or a contact id opens')
+    .argument('<key>', 'an email address, a basket token, an account uid or a contact id')
+    .option('--json', 'for machines: the body that HTTP answers')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL. Exits with 1 when no live contact has the key, be it unknown or retired.
+
+Examples:
+  $ onecontact show ada@mail.test
+  $ onecontact show 9f3c1a7be2d84c06b5a1e0774cd2f8aa
+  $ onecontact show --json 0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11`,
+    )
+    .action(async (text: string, { json }: { json?: true }) => {
+      const keys = keysOf(text);
+      if (keys.length === 0) command.error('error: the key is no email address, no token or contact id, and no uid');
+      await withStore(context.env, async (db) => {
+        const found = await findFirst(db, keys);
+        if (!found) throw new OperatorError('No live contact has this key.');
+        const body = contactBody(found);
+        await write(context.stdout, json ? `${JSON.stringify(body)}\n` : block(body));
+      });
+    });
+}
+
+/** A uuid may be a token or a contact's id. */
+const keysOf = (text: string): Key[] =>
+  [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
+
+async function findFirst(db: Database, keys: readonly Key[]): Promise<StoredPerson | null> {
+  for (const key of keys) {
+    const found = await findContact(db, key);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** A contact for people: one thing a line, its name in front. */
+export function block(body: ContactBody): string {
+  // An object puts names that look like numbers first.
+  const newsletters = Object.entries(body.newsletters).sort(([a], [b]) => (a < b ? -1 : 1));
+  const widest = Math.max(...newsletters.map(([name]) => name.length));
+  const rows: [name: string, values: (string | null)[]][] = [
+    ['contact', [`${body.id}  version ${body.version}`]],
+    ['token', [body.basket_token]],
+    ['addresses', body.addresses.map((address) => (address === body.primary ? `${address}  primary` : address))],
+    ['account', [body.account]],
+    ['name', [[body.first_name, body.last_name].filter((part) => part !== null).join(' ') || null]],
+    ['language', [body.lang]],
+    ['country', [body.country]],
+    ['format', [body.format]],
+    ['opted out', [body.opted_out ? 'yes, of all email' : 'no']],
+    ['double opt-in', [body.double_opt_in ? 'yes' : 'no']],
+    [
+      'newsletters',
+      newsletters.map(([name, { state, since }]) => `${name.padEnd(widest)}  ${state.padEnd(12)}  since ${since}`),
+    ],
+  ];
+  const lines = rows.flatMap(([name, values]) =>
+    (values.length > 0 ? values : [null]).map(
+      (value, i) => `${(i === 0 ? name : '').padEnd(15)}${harmless(value ?? '-')}`,
+    ),
+  );
+  return `${lines.join('\n')}\n`;
+}

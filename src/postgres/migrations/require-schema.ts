@@ -1,0 +1,22 @@
+import { OperatorError } from '../../foundation/operator-error';
+import { connectionProblem } from '../connection-problem';
+import type { Database } from '../database';
+import { schemaState } from './migrate';
+
+/** Refuses to go on with a database that does not have exactly the schema of this version. */
+export async function requireSchema(db: Database): Promise<void> {
+  const state = await schemaState(db).catch((error: unknown) => {
+    throw new OperatorError(connectionProblem(error));
+  });
+  if (state.is === 'behind') {
+    const count = state.missing.length;
+    throw new OperatorError(
+      `The database is ${count} migration${count === 1 ? '' : 's'} behind this version: run \`onecontact migrate\` (or start with --migrate).`,
+    );
+  }
+  if (state.is === 'ahead') {
+    throw new OperatorError(
+      `The database has migrations that this version does not know (${state.unknown.join(', ')}): start the version that made them, or a newer one.`,
+    );
+  }
+}

@@ -1,0 +1,93 @@
+import type { Trace } from '../../contacts/facts/event';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+
+export interface OutboxMessage {
+  /** The broker's `messageId`: the same however often the message is published. */
+  messageId: string;
+  contactId: string;
+  /** Also the routing key. */
+  type: string;
+  body: unknown;
+  /** For the headers `traceparent` and `tracestate`. */
+  trace?: Trace | undefined;
+}
+
+export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[]): Promise<void> {
+  if (messages.length === 0) return;
+  await tx.$executeRaw`
+    INSERT INTO outbox (message_id, contact_id, type, body, traceparent, tracestate)
+    SELECT message_id, contact_id, type, body::json, traceparent, tracestate
+    FROM unnest(
+      ${arrayLiteral(messages.map(({ messageId }) => messageId))}::uuid[], ${arrayLiteral(messages.map(({ contactId }) => contactId))}::uuid[],
+      ${arrayLiteral(messages.map(({ type }) => type))}::text[], ${arrayLiteral(messages.map(({ body }) => JSON.stringify(body)))}::text[],
+      ${arrayLiteral(messages.map(({ trace }) => trace?.parent ?? null))}::text[], ${arrayLiteral(messages.map(({ trace }) => trace?.state ?? null))}::text[]
+    ) WITH ORDINALITY AS x (message_id, contact_id, type, body, traceparent, tracestate, nr)
+    ORDER BY nr`;
+}
+
+export interface PendingMessage extends OutboxMessage {
+  seq: bigint;
+  createdAt: Date;
+}
+
+/**
+ * The oldest messages that were not published yet, for one relay at a time: others get none until this transaction
+ * ends. A single relay keeps the order of each contact's messages, whichever process it runs in.
+ */
+export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingMessage[]> {
+  const [lock] = await tx.$queryRaw<
+    { mine: boolean }[]
+  >`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
+  if (!lock?.mine) return [];
+  const rows = await tx.$queryRaw<Row[]>`
+    SELECT seq, message_id, contact_id, type, body, created_at, traceparent, tracestate
+    FROM outbox ORDER BY seq LIMIT ${max}`;
+  return rows.map((row) => ({
+    seq: row.seq,
+    messageId: row.message_id,
+    contactId: row.contact_id,
+    type: row.type,
+    body: row.body,
+    createdAt: row.created_at,
+    trace:
+      row.traceparent === null
+        ? undefined
+        : { parent: row.traceparent, ...(row.tracestate && { state: row.tracestate }) },
+  }));
+}
+
+interface Row {
+  seq: bigint;
+  message_id: string;
+  contact_id: string;
+  type: string;
+  body: unknown;
+  created_at: Date;
+  traceparent: string | null;
+  tracestate: string | null;
+}
+
+/** Counting on would read the whole table. */
+const COUNTED = 100_000;
+
+/** How much waits, up to {@link COUNTED}, and for how long the oldest has. */
+export async function outboxState(db: Queries): Promise<{ pending: number; oldestSeconds: number }> {
+  const [row] = await db.$queryRaw<{ pending: number; oldest: number | null }[]>`
+    SELECT
+      (SELECT count(*)::int FROM (SELECT 1 FROM outbox LIMIT ${COUNTED}) AS x) AS pending,
+      (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox ORDER BY seq LIMIT 1) AS oldest`;
+  return { pending: row?.pending ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
+}
+
+/** Any number of our own; the same in every process. */
+const RELAY_LOCK = 7_261_001;
+
+/** Waits until the relay is between two passes, and keeps all relays there until the commit. */
+export async function holdRelay(tx: Queries): Promise<void> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(${RELAY_LOCK}::bigint)`;
+}
+
+export async function deleteFromOutbox(tx: Queries, seqs: readonly bigint[]): Promise<void> {
+  if (seqs.length > 0) await tx.$executeRaw`DELETE FROM outbox WHERE seq = ANY (${seqs}::bigint[])`;
+}

@@ -1,0 +1,188 @@
+import type { Channel, Options } from 'amqplib';
+import type { Logger } from 'pino';
+import { Backoff, pause } from '../foundation/retry';
+import { type BrokerConnection, closeChannel, openConnection } from './connection';
+import { BrokerRefusal, codeOf, describe } from './errors';
+import {
+  CONTACT_EVENTS,
+  DEAD_LETTERS,
+  EXCHANGES,
+  FXA_EVENTS,
+  FXA_QUEUE,
+  HEADERS,
+  MAILER_QUEUE,
+  NEWSLETTER_EVENTS,
+  NEWSLETTER_QUEUE,
+  QUEUES,
+  RETRY_DELAYS,
+  RETRY_EXCHANGE,
+  retryQueue,
+} from './names';
+
+type Arguments = Readonly<Record<string, string | number>>;
+
+export interface QueueSpec {
+  readonly name: string;
+  readonly arguments: Arguments;
+  readonly binding?: { readonly exchange: string; readonly pattern: string; readonly arguments?: Arguments };
+}
+
+/** How often a message may be delivered without an ack before it goes to the dead letters: it may kill the process. */
+export const DELIVERY_LIMIT = 20;
+
+const QUORUM: Arguments = { 'x-queue-type': 'quorum' };
+
+/**
+ * Dead-lettering that loses nothing: a message leaves its queue only when the next one has confirmed it. RabbitMQ falls
+ * back to at-most-once, silently, when one of these three is missing: exchange, overflow, strategy.
+ */
+const AT_LEAST_ONCE: Arguments = {
+  ...QUORUM,
+  'x-dead-letter-exchange': '',
+  'x-dead-letter-strategy': 'at-least-once',
+  'x-overflow': 'reject-publish',
+};
+
+const workQueue = (name: string, exchange: string): QueueSpec => ({
+  name,
+  arguments: { ...AT_LEAST_ONCE, 'x-dead-letter-routing-key': DEAD_LETTERS, 'x-delivery-limit': DELIVERY_LIMIT },
+  binding: { exchange, pattern: '#' },
+});
+
+/**
+ * One delay: what expires here goes through the default exchange by its own routing key, which is the name of the queue
+ * it came from; so there is no dead-letter routing key. One queue a delay, because only the head of a queue expires.
+ */
+export const delayQueue = (name: string, header: string, ms: number): QueueSpec => ({
+  name,
+  arguments: { ...AT_LEAST_ONCE, 'x-message-ttl': ms },
+  binding: { exchange: RETRY_EXCHANGE, pattern: '', arguments: { 'x-match': 'all', [HEADERS.delay]: header } },
+});
+
+const TOPIC_EXCHANGES = [FXA_EVENTS, NEWSLETTER_EVENTS, CONTACT_EVENTS];
+
+/** In an order in which nothing refers to what is not there yet. */
+export const QUEUE_SPECS: readonly QueueSpec[] = [
+  { name: DEAD_LETTERS, arguments: QUORUM }, // nothing else on these two, so that others can declare them alike
+  { name: MAILER_QUEUE, arguments: QUORUM, binding: { exchange: CONTACT_EVENTS, pattern: 'contact.#' } },
+  ...RETRY_DELAYS.map((step) => delayQueue(retryQueue(step), step.name, step.ms)),
+  workQueue(FXA_QUEUE, FXA_EVENTS),
+  workQueue(NEWSLETTER_QUEUE, NEWSLETTER_EVENTS),
+];
+
+export interface TopologyOptions {
+  readonly url: string;
+  readonly log: Logger;
+  /** Ends the wait for a broker that is not there; the promise then rejects. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes everything of ours on the broker, or finds it there as it must be; changes nothing that exists. On a connection
+ * of its own, because a refused declaration may take the connection down. Waits while the broker is not there.
+ *
+ * Rejects with a {@link BrokerRefusal} that says what to do when the broker cannot hold it (not RabbitMQ, or before
+ * 3.10), has something else under one of the names, or does not permit it.
+ */
+export async function declareTopology({ url, log, signal }: TopologyOptions): Promise<void> {
+  const connection = await openConnection({ url, log, name: 'onecontact topology' });
+  const close = (): void => void connection.close();
+  signal?.addEventListener('abort', close, { once: true });
+  try {
+    signal?.throwIfAborted();
+    await connection.ready();
+    await declareOver(connection, log, signal ?? new AbortController().signal);
+  } finally {
+    signal?.removeEventListener('abort', close);
+    await connection.close();
+  }
+}
+
+async function declareOver(connection: BrokerConnection, log: Logger, signal: AbortSignal): Promise<void> {
+  const backoff = new Backoff();
+  for (;;) {
+    try {
+      const channel = await connection.createChannel();
+      channel.on('error', () => undefined); // the failed request says the same
+      requireVersion(connection.serverProperties ?? {});
+      await declareAll(channel);
+      await closeChannel(channel);
+      log.info({ queues: QUEUE_SPECS.length }, 'broker topology is in place');
+      return;
+    } catch (error) {
+      if (error instanceof BrokerRefusal || connection.closed) throw error;
+      log.warn(describe(error), 'broker topology could not be declared, trying again');
+      await pause(backoff.next(), signal);
+    }
+  }
+}
+
+/** Declares on an open channel; that one is closed by the broker when it rejects. Tests use the parts as well. */
+export async function declareAll(channel: Channel): Promise<void> {
+  for (const name of TOPIC_EXCHANGES) await declareExchange(channel, name, 'topic');
+  await declareExchange(channel, RETRY_EXCHANGE, 'headers');
+  for (const spec of QUEUE_SPECS) await declareQueue(channel, spec);
+}
+
+/** Deletes all of it, with every message in it, and such exchanges as are not to be spared. For the demo and the tests. */
+export async function deleteAll(channel: Channel, spared: readonly string[] = []): Promise<void> {
+  for (const queue of QUEUES) await channel.deleteQueue(queue);
+  for (const exchange of EXCHANGES) if (!spared.includes(exchange)) await channel.deleteExchange(exchange);
+}
+
+async function declareExchange(channel: Channel, name: string, type: 'topic' | 'headers'): Promise<void> {
+  await explained(`exchange ${name}`, () => channel.assertExchange(name, type, { durable: true }));
+}
+
+/** One queue with its binding. */
+export async function declareQueue(channel: Channel, spec: QueueSpec): Promise<void> {
+  const options: Options.AssertQueue = { durable: true, arguments: spec.arguments };
+  await explained(`queue ${spec.name}`, () => channel.assertQueue(spec.name, options));
+  const { binding } = spec;
+  if (binding === undefined) return;
+  await explained(`binding of queue ${spec.name} to exchange ${binding.exchange}`, () =>
+    channel.bindQueue(spec.name, binding.exchange, binding.pattern, binding.arguments ?? {}),
+  );
+}
+
+/** Turns the refusals that an operator has to solve into sentences; everything else passes as it is. */
+async function explained(what: string, declare: () => Promise<unknown>): Promise<void> {
+  try {
+    await declare();
+  } catch (error) {
+    const { reason } = describe(error);
+    const argument = /inequivalent arg '([^']+)'/.exec(reason)?.[1];
+    if (argument !== undefined) {
+      const first = what.startsWith('queue') ? 'save its messages if it has any' : 'note its bindings';
+      throw new BrokerRefusal(
+        `The ${what} exists on the broker with other arguments (${argument}): ${first}, delete it, and start again.`,
+        { cause: error },
+      );
+    }
+    if (codeOf(error) === 406) {
+      const words = /PRECONDITION_FAILED - ([^"]+)/.exec(reason)?.[1] ?? reason;
+      throw new BrokerRefusal(
+        `The broker does not take the ${what} (${words}): mend that on the broker, and start again.`,
+        {
+          cause: error,
+        },
+      );
+    }
+    if (codeOf(error) === 403) {
+      throw new BrokerRefusal(
+        `The broker user may not declare the ${what}: grant it configure, write and read on our names (and write on amq.default), or declare it as an administrator.`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** Before it, unknown arguments would be ignored without a word, and messages lost or never delayed. */
+export function requireVersion(server: { product?: string | undefined; version?: string | undefined }): void {
+  const [major = 0, minor = 0] = (server.version ?? '').split('.').map((part) => Number.parseInt(part, 10) || 0);
+  if (server.product === 'RabbitMQ' && (major > 3 || (major === 3 && minor >= 10))) return;
+  throw new BrokerRefusal(
+    `The broker is ${server.product ?? 'unknown'} ${server.version ?? ''}, which has no lossless dead-lettering with delays: use RabbitMQ 3.10 or later.`,
+  );
+}

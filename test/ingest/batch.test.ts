@@ -1,0 +1,138 @@
+/** What becomes of a batch that fails: conformance case 32, and the failure table of the design, by real errors of PostgreSQL. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { type BatchContext, handleBatch } from '../../src/ingest/batch';
+import { silent } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { signup } from '../support/events';
+import { DEFAULTS } from '../support/stored';
+
+describe('a batch', () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await freshDatabase();
+    // Counts tries, whatever becomes of their transactions, and fails those that a row of "refusal" tells it to.
+    await database.sql(`
+      CREATE SEQUENCE tries;
+      CREATE TABLE refusal (pattern text, code text, times int);
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE r refusal;
+        BEGIN
+          SELECT * INTO r FROM refusal WHERE NEW.address LIKE pattern;
+          IF FOUND AND nextval('tries') <= r.times THEN
+            RAISE EXCEPTION 'refused: %', NEW.address USING ERRCODE = r.code;
+          END IF;
+          RETURN NEW;
+        END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW EXECUTE FUNCTION refuse()`);
+  });
+  afterEach(() =>
+    database.sql('TRUNCATE refusal; ALTER SEQUENCE tries RESTART; TRUNCATE email_address, contact CASCADE'),
+  );
+  afterAll(() => database?.drop());
+
+  const refuse = (pattern: string, code: string, times = 1e9) =>
+    database.sql('INSERT INTO refusal VALUES ($1, $2, $3)', [pattern, code, times]);
+  const stored = async (): Promise<string[]> =>
+    (await database.sql<{ address: string }>('SELECT address FROM email_address ORDER BY address')).map(
+      ({ address }) => address,
+    );
+  const signups = (count: number): ContactEvent[] =>
+    Array.from({ length: count }, (_, nr) => signup(`n${String(nr).padStart(3, '0')}`, ['x'], 1));
+
+  /** Handles them, and says how often the database was found away, and back. */
+  async function handle(events: ContactEvent[], on: Partial<BatchContext> = {}) {
+    const times = { away: 0, applied: 0 };
+    const outcomes = await handleBatch(events, {
+      db: database.db,
+      options: DEFAULTS,
+      log: silent,
+      stopping: new AbortController().signal,
+      onApplied: () => {
+        times.applied += 1;
+      },
+      onFailure: () => undefined,
+      onAway: () => {
+        times.away += 1;
+      },
+      onBack: () => undefined,
+      ...on,
+    });
+    return { outcomes, times };
+  }
+
+  it.each([0, 250, 499])(
+    'case 32: of 500, the one at %i that the database refuses fails alone, and 499 are done',
+    async (bad) => {
+      const name = `n${String(bad).padStart(3, '0')}@mail.test`;
+      await refuse(name, 'P0001');
+      const { outcomes, times } = await handle(signups(500));
+      const failed = (outcomes ?? []).flatMap((outcome, nr) => (outcome.kind === 'ok' ? [] : [[nr, outcome]]));
+      expect(failed).toEqual([[bad, { kind: 'retry', error: 'P0001' }]]);
+      const there = await stored();
+      expect(there).toHaveLength(499);
+      expect(there).not.toContain(name);
+      expect(times.applied).toBeLessThanOrEqual(9); // halves: 250, 125, 63, 32, 16, 8, 4, 2, 1
+    },
+  );
+
+  it('ten bad ones, apart, fail alone', async () => {
+    await refuse('n__5@mail.test', '23514');
+    const { outcomes } = await handle(signups(100));
+    const failed = (outcomes ?? []).flatMap((outcome, nr) => (outcome.kind === 'retry' ? [nr] : []));
+    expect(failed).toEqual([5, 15, 25, 35, 45, 55, 65, 75, 85, 95]);
+    expect(await stored()).toHaveLength(90);
+  });
+
+  it.each([
+    ['a deadlock', '40P01'],
+    ['a serialisation failure', '40001'],
+    ['a lost connection', '08006'],
+    ['a unique violation between read and write', '23505'],
+  ])('%s (%s) is tried again as it is, and goes through', async (_, code) => {
+    await refuse('n000%', code, 2);
+    const { outcomes, times } = await handle(signups(20));
+    expect(outcomes?.map(({ kind }) => kind)).toEqual(Array(20).fill('ok'));
+    expect(times).toEqual({ away: 0, applied: 1 }); // whole: it was not split
+  });
+
+  it('a deadlock that comes each time is tried a few times, then split, and its event goes up the retry delays', async () => {
+    await refuse('n001%', '40P01');
+    const { outcomes } = await handle(signups(3));
+    expect(outcomes).toEqual([
+      { kind: 'ok', type: expect.any(String) },
+      { kind: 'retry', error: '40P01' },
+      { kind: 'ok', type: expect.any(String) },
+    ]);
+    const [{ tries = 0 } = {}] = await database.sql<{ tries: number }>('SELECT last_value::int AS tries FROM tries');
+    expect(tries).toBe(15); // five times each: with the two others, with one, alone
+  });
+
+  it.each([
+    ['a server that shuts down', '57P01'],
+    ['a full disk', '53100'],
+    ['too many connections', '53300'],
+    ['a read-only server', '25006'],
+    ['a missing right', '42501'],
+  ])('%s (%s) is the database that is away: it is paused, nothing is split, nothing is retried', async (_, code) => {
+    await refuse('n000%', code, 2);
+    const { outcomes, times } = await handle(signups(20));
+    expect(outcomes?.map(({ kind }) => kind)).toEqual(Array(20).fill('ok'));
+    expect(times).toEqual({ away: 2, applied: 1 });
+  });
+
+  it('when it is stopped while the database is away, nothing is said of its events: they come again', async () => {
+    await refuse('%', '57P03');
+    const stopping = new AbortController();
+    const { outcomes } = await handle(signups(5), { stopping: stopping.signal, onAway: () => stopping.abort() });
+    expect(outcomes).toBeNull();
+    expect(await stored()).toEqual([]);
+  });
+
+  it('an event that needs what somebody holds is to wait; the others are done', async () => {
+    await refuse('n002%', '55P03');
+    const { outcomes } = await handle(signups(5));
+    expect(outcomes?.map(({ kind }) => kind)).toEqual(['ok', 'ok', 'deferred', 'ok', 'ok']);
+    expect(await stored()).toHaveLength(4);
+  });
+});

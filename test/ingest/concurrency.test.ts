@@ -1,0 +1,146 @@
+/** Conformance cases 27 to 30 on PostgreSQL. The bad interleavings are forced: a second session holds the gate. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, addressOf, optout, signup, uidOf, unsub } from '../support/events';
+import { gate, waiting } from '../support/gate';
+import { apply, brokenPromises, canonicalExportOf } from '../support/stored';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await freshDatabase({ max: 20 });
+});
+afterAll(() => database?.drop());
+
+const key = (name: string): string => addressOf(name).key;
+const contacts = (state: string, like: string) =>
+  database.sql(
+    `SELECT DISTINCT c.id FROM contact c JOIN merge m ON c.id IN (m.survivor_id, m.retired_id)
+     WHERE c.state = $1::contact_state AND m.addresses && ARRAY[$2]`,
+    [state, key(like)],
+  );
+const merges = (address: string) => database.sql('SELECT * FROM merge WHERE $1 = ANY (addresses)', [key(address)]);
+
+describe('case 28: two workers at once', () => {
+  it('detect the same collision: one merges, the other finds it done; unrelated contacts are not blocked', async () => {
+    await apply(database.db, acct('u', 'a', 1), signup('b', ['x'], 2));
+    const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
+    const both = [apply(database.db, acct('u', 'b', 3)), apply(database.db, acct('u', 'b', 3))];
+    await waiting(database, 2);
+    await apply(database.db, signup('unrelated', ['x'], 1), acct('other', 'unrelated-too', 1));
+    await open();
+    expect((await Promise.all(both)).map((applied) => applied.merges.length).sort()).toEqual([0, 1]);
+    expect(await merges('b')).toHaveLength(1);
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+
+  it('merge crosswise on 200 pairs over 16 connections, and no deadlock surfaces', async () => {
+    const pairs = Array.from({ length: 200 }, (_, i) => i);
+    await apply(database.db, ...pairs.flatMap((i) => [acct(`p${i}`, `p${i}-a`, 1), signup(`p${i}-b`, ['x'], 2)]));
+    // Each batch has every pair, in an order of its own, with sign-ups at both ends of it.
+    const batches = Array.from({ length: 16 }, (_, n) => {
+      const order = n % 2 ? pairs : [...pairs].reverse();
+      const turned = [...order.slice(n * 12), ...order.slice(0, n * 12)];
+      return turned.flatMap((i) => [acct(`p${i}`, `p${i}-b`, 3), signup(`p${(i + n) % 200}-a`, [`n${n}`], 4)]);
+    });
+    await Promise.all(batches.map((batch) => apply(database.db, ...batch)));
+    const [stats] = await database.sql(
+      `SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()`,
+    );
+    expect(stats).toEqual({ deadlocks: 0 });
+    expect(
+      await database.sql(`SELECT FROM merge WHERE uid = ANY ($1)`, [pairs.map((i) => uidOf(`p${i}`))]),
+    ).toHaveLength(200);
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+});
+
+describe('case 29: a sign-up in the very moment of a merge', () => {
+  it('waits, then lands on the survivor', async () => {
+    await apply(database.db, acct('v', 'va', 1), signup('vb', ['x'], 2));
+    // The merge takes the locks on its addresses first: with the account held, it stands in the middle.
+    const open = await gate(database, 'SELECT FROM account WHERE uid = $1 FOR UPDATE', [uidOf('v')]);
+    const merge = apply(database.db, acct('v', 'vb', 3));
+    await waiting(database, 1);
+    const late = apply(database.db, signup('vb', ['y'], 4), optout('vc', 4));
+    await waiting(database, 2);
+    await open();
+    expect((await merge).merges).toHaveLength(1);
+    await late;
+    expect(await contacts('merged', 'vb')).toHaveLength(1);
+    const line = (await canonicalExportOf(database.db)).find((text) => text.includes(key('vb')));
+    expect(JSON.parse(line as string)).toMatchObject({
+      addresses: [key('va'), key('vb')],
+      newsletters: { x: 'subscribed', y: 'subscribed' },
+    });
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+});
+
+describe('case 30: somebody else was first', () => {
+  it('a unique violation between read and write ends in a no-op: the sign-up lands on the contact that is there', async () => {
+    const contact = '00000000-0000-7000-8000-00000000f001';
+    const open = await gate(
+      database,
+      `WITH c AS (INSERT INTO contact (id) VALUES ('${contact}')),
+            t AS (INSERT INTO basket_token (token, contact_id) VALUES ('00000000-0000-4000-8000-00000000f001', '${contact}'))
+       INSERT INTO email_address (address, typed, typed_at, contact_id) VALUES ($1, $1, now(), '${contact}')`,
+      [key('race')],
+    );
+    const late = apply(database.db, signup('race', ['x'], 1));
+    await waiting(database, 1);
+    await open();
+    await late;
+    expect(await database.sql('SELECT contact_id FROM email_address WHERE address = $1', [key('race')])).toEqual([
+      { contact_id: contact },
+    ]);
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+
+  it('an account that becomes known meanwhile, with the same address, is one account with one contact', async () => {
+    const open = await gate(database, 'LOCK TABLE account IN SHARE MODE');
+    const both = [
+      apply(database.db, acct('w', 'wa', 1)),
+      apply(database.db, acct('w', 'wb', 2)),
+      apply(database.db, acct('w', 'wa', 3)),
+    ];
+    await waiting(database, 3);
+    await open();
+    await Promise.all(both);
+    const line = (await canonicalExportOf(database.db)).find((text) => text.includes(key('wa')));
+    expect(JSON.parse(line as string)).toMatchObject({ addresses: [key('wa'), key('wb')], primary: key('wa') });
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+});
+
+describe('case 27: repeated delivery', () => {
+  const everything = async () => {
+    const tables = [
+      'contact',
+      'email_address',
+      'account',
+      'address_claim',
+      'choice',
+      'basket_token',
+      'merge',
+      'outbox',
+    ];
+    const rows: Record<string, unknown> = {};
+    for (const table of tables) rows[table] = await database.sql(`SELECT xmin, * FROM ${table} ORDER BY 2, 3, 4, 5`);
+    return rows;
+  };
+
+  it('changes nothing, not a single row, however late', async () => {
+    const events = [
+      acct('r', 'ra', 1, { newsletters: ['in-account'], locale: 'de', country: 'de' }),
+      signup('rb', ['x'], 2, { profile: { firstName: 'Ada', lang: null } }),
+      unsub('rb', ['z'], 2),
+      acct('r', 'rb', 3),
+      optout('ra', 4),
+    ];
+    for (const event of events) await apply(database.db, event);
+    const before = await everything();
+    await apply(database.db, ...events);
+    for (const event of [...events].reverse()) await apply(database.db, event);
+    expect(await everything()).toEqual(before);
+  });
+});

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PrismaPg } from '@prisma/adapter-pg';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import type { Database } from '../../src/postgres/database';
+import { PrismaClient } from '../../src/postgres/generated/prisma/client';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, optout, signup } from '../support/events';
+import { apply } from '../support/stored';
+
+describe('the cost of a batch', () => {
+  let database: TestDatabase;
+  let db: Database;
+  let statements: string[] = [];
+
+  beforeAll(async () => {
+    database = await freshDatabase();
+    const client = new PrismaClient({
+      adapter: new PrismaPg({ connectionString: database.url }),
+      log: [{ emit: 'event', level: 'query' }],
+    });
+    client.$on('query', ({ query }) => statements.push(query));
+    db = client as unknown as Database;
+  });
+  afterAll(async () => {
+    await db?.$disconnect();
+    await database?.drop();
+  });
+
+  async function cost(events: ContactEvent[]): Promise<number> {
+    statements = [];
+    await apply(db, ...events);
+    return statements.length;
+  }
+
+  const many = (n: number, make: (i: number) => ContactEvent[]): ContactEvent[] =>
+    Array.from({ length: n }, (_, i) => make(i)).flat();
+
+  /** With the COMMIT; Prisma does not tell of the BEGIN. */
+  it.each([
+    ['sign-ups of new readers', 4, (run: string) => (i: number) => [signup(`${run}-${i}`, ['x', 'y'], 1)]],
+    [
+      'sign-ups of known readers',
+      3,
+      (run: string) => (i: number) => [signup(`known-${run}-${i}`, ['z'], 5), optout(`known-${run}-${i}`, 6)],
+    ],
+    [
+      'account events with merges',
+      15,
+      (run: string) => (i: number) => [
+        acct(`${run}${i}`, `${run}-c${i}`, 1),
+        acct(`${run}${i}`, `lone-${run}-${i}`, 2),
+      ],
+    ],
+  ])('for 5 as for 500 %s is %i statements', async (_, statements, kind) => {
+    const known = (run: string, i: number) => [
+      signup(`known-${run}-${i}`, ['x'], 1),
+      signup(`lone-${run}-${i}`, [], 1),
+    ];
+    await apply(db, ...many(500, (i) => [...known('s', i), ...known('l', i)]));
+    expect([await cost(many(5, kind('s'))), await cost(many(500, kind('l')))]).toEqual([statements, statements]);
+  });
+});

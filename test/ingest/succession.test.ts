@@ -1,0 +1,21 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, del } from '../support/events';
+import { apply, brokenPromises } from '../support/stored';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await freshDatabase();
+});
+afterAll(() => database?.drop());
+
+it('a deleted account may get another contact in the very batch in which its successor takes its own, whatever the order of the rows', async () => {
+  // Enough rows for a plan that does not follow the order of the batch: the unique index is checked row by row.
+  await apply(database.db, ...Array.from({ length: 5_000 }, (_, i) => acct(`f${i}`, `f${i}`, 1)));
+  await database.sql('ANALYZE');
+  for (const n of [1, 2, 3, 4]) {
+    await apply(database.db, acct(`old${n}`, `a${n}`, 1), del(`old${n}`, 5));
+    await apply(database.db, acct(n % 2 ? `new${n}` : `a-new${n}`, `a${n}`, 6), acct(`old${n}`, `b${n}`, 3));
+  }
+  expect(await brokenPromises(database)).toEqual([]);
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from '@jest/globals';
+import { decode, MAX_BYTES } from '../../src/messages/incoming/decode';
+import { flat, NOW, newsletter } from './examples';
+
+const read = (content: Buffer | string) => decode('newsletter', Buffer.from(content), { now: NOW });
+const sized = (bytes: number) => {
+  const message = JSON.stringify(newsletter('subscribe', { padding: '' }));
+  return message.replace('"padding":""', `"padding":"${'x'.repeat(bytes - message.length)}"`);
+};
+
+describe('bytes that are no message', () => {
+  it.each([
+    ['nothing', ''],
+    ['text', 'hello'],
+    ['an unfinished object', '{"event":'],
+    ['two objects', '{}{}'],
+    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+    ['UTF-16', Buffer.from('{"event":"x"}', 'utf16le')],
+    ['surrogates in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
+    ['a raw U+0000 in a text', '{"event":"a\0b"}'],
+    ['brackets without end', '['.repeat(200_000)],
+    ['a token that was not decoded', 'eyJhbGciOiJub25lIn0.e30.'],
+  ])('%s are not JSON', (_what, content) => {
+    expect(read(content)).toMatchObject({ kind: 'invalid', reason: 'not_json' });
+  });
+
+  it.each(['null', '5', '"x"', 'true', '[]', '[{"event":"newsletter.subscribe"}]', '{}'])(
+    '%s is of the wrong shape',
+    (content) => {
+      expect(read(content)).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    },
+  );
+
+  it('256 KiB are read, and one byte more is too large', () => {
+    expect(read(sized(MAX_BYTES)).kind).toBe('event');
+    expect(read(sized(MAX_BYTES + 1))).toEqual({
+      kind: 'invalid',
+      reason: 'too_large',
+      problems: [`message: has more than ${MAX_BYTES} bytes`],
+    });
+  });
+});
+
+describe('odd messages', () => {
+  it('a byte order mark is passed over', () => {
+    expect(read(`\ufeff${JSON.stringify(newsletter('subscribe'))}`).kind).toBe('event');
+  });
+
+  it.each([
+    ['nested 100,000 deep', `{"event":"newsletter.subscribe","x":${'['.repeat(1e5)}${']'.repeat(1e5)}}`],
+    ['of 100,000 newsletters', `{"event":"newsletter.subscribe","newsletters":[${'1,'.repeat(1e5)}1]}`],
+    ['of 999 newsletters without a name', `{"event":"newsletter.subscribe","newsletters":[${'1,'.repeat(998)}1]}`],
+    ['of 10,000 keys', JSON.stringify({ event: 'newsletter.subscribe', ...Array(10_000).fill(1) })],
+    ['whose numbers are beyond all bounds', '{"event":"newsletter.subscribe","ts":1e999,"email":"a@mail.test"}'],
+  ])('a message %s is a dead letter with a short list of problems', (_what, content) => {
+    const decoded = read(content);
+    expect(decoded).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    expect(JSON.stringify(decoded).length).toBeLessThan(2_000);
+  });
+
+  it('__proto__ and its like are unknown fields and change nothing', () => {
+    const evil = '"__proto__":{"optin":true,"newsletters":["x"]},"constructor":{"prototype":{"optin":true}},';
+    const message = JSON.stringify(newsletter('subscribe')).replace('{', `{${evil}`);
+    expect(read(message)).toEqual(read(JSON.stringify(newsletter('subscribe'))));
+    const account = JSON.stringify({ ...flat('delete'), uid: undefined }).replace('{', '{"__proto__":{"uid":"x"},');
+    expect(decode('fxa', Buffer.from(account), { now: NOW })).toMatchObject({ reason: 'invalid_shape' });
+    expect(({} as Record<string, unknown>).optin).toBeUndefined();
+  });
+
+  it('a key said twice counts as said last', () => {
+    const message = JSON.stringify(newsletter('subscribe')).replace('{', '{"email":5,');
+    expect(read(message).kind).toBe('event');
+  });
+});

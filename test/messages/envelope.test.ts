@@ -1,0 +1,111 @@
+import { describe, expect, it } from '@jest/globals';
+import { DataMessage, SecurityEventToken, WrappedMessage } from '../../src/messages/incoming/envelope';
+import { eventOf, flat, fxa, TYPES, token, UID, wrapped } from './examples';
+
+const CHANGE = { email: 'New.Name@mail.test' };
+const { event: _, ...FIELDS } = flat('primaryEmailChanged', CHANGE);
+const IN_DATA = { event: 'primaryEmailChanged', data: FIELDS };
+const IN_TOKEN = token({ 'profile-change': CHANGE });
+
+describe('the four envelopes', () => {
+  it.each([
+    ['flat', flat('primaryEmailChanged', CHANGE)],
+    ['wrapped', wrapped(flat('primaryEmailChanged', CHANGE))],
+    ['under data', IN_DATA],
+    ['under data, with the common fields beside it', { ...flat('primaryEmailChanged'), data: CHANGE }],
+    ['under data, wrapped', wrapped(IN_DATA)],
+    ['token', IN_TOKEN],
+    ['token, wrapped', wrapped(IN_TOKEN)],
+  ])('hold the same claim: %s', (_name, message) => {
+    expect(eventOf(fxa(message))).toMatchObject({
+      kind: 'claim',
+      uid: UID,
+      address: { key: 'new.name@mail.test', typed: 'New.Name@mail.test' },
+      newsletters: [],
+    });
+  });
+
+  it.each([
+    ['flat', flat('delete')],
+    ['wrapped', wrapped(flat('delete'))],
+    ['under data', { event: 'delete', data: { uid: UID, ts: 1769000130.002 } }],
+    ['token', token({ 'delete-user': {} })],
+  ])('hold the same deletion: %s', (_name, message) => {
+    expect(eventOf(fxa(message))).toMatchObject({ kind: 'deletion', uid: UID });
+  });
+
+  it('are published by schemas that take the examples', () => {
+    expect(WrappedMessage.safeParse(wrapped(flat('delete'))).success).toBe(true);
+    expect(DataMessage.safeParse(IN_DATA).success).toBe(true);
+    expect(SecurityEventToken.safeParse(IN_TOKEN).success).toBe(true);
+  });
+
+  it.each([
+    ['a wrapper whose Message is no JSON', { Message: 'event=delete' }, 'not_json', 'Message: is not JSON'],
+    ['a wrapper around an array', { Message: '[]' }, 'invalid_shape', 'Message: must hold a JSON object'],
+    ['a wrapper in a wrapper', wrapped(wrapped(flat('delete'))), 'invalid_shape', 'event: is missing'],
+    ['a Message that is no text', { Message: flat('delete') }, 'invalid_shape', 'event: is missing'],
+    ['no event', { uid: UID, ts: 1769000130 }, 'invalid_shape', 'event: is missing'],
+    ['an event that is no text', flat('x', { event: 7 }), 'invalid_shape', 'event: must be a string'],
+    ['an event of null', flat('x', { event: null }), 'invalid_shape', 'event: must be a string'],
+    ['a token of no event', token({}), 'invalid_shape', 'events: names no event type'],
+    ['a token whose events are a list', { ...IN_TOKEN, events: [TYPES] }, 'invalid_shape', 'event: is missing'],
+  ])('are all there is: %s is a dead letter', (_name, message, reason, problem) => {
+    expect(fxa(message)).toEqual({ kind: 'invalid', reason, problems: [problem] });
+  });
+});
+
+describe('a security event token', () => {
+  it('gives the time of delivery, to the millisecond, for want of anything better', () => {
+    expect(eventOf(fxa(token({ 'delete-user': {} }, { iat: 1769000123.9004 }))).at).toBe(1769000123900);
+  });
+
+  it('with several event types is a deletion when one of them is', () => {
+    const both = token({ 'profile-change': CHANGE, 'password-change': { changeTime: 1 }, 'delete-user': {} });
+    expect(eventOf(fxa(both)).kind).toBe('deletion');
+  });
+
+  it('with several event types is a change of profile before anything that only counts', () => {
+    const both = token({ 'password-change': { changeTime: 1 }, 'profile-change': CHANGE });
+    expect(eventOf(fxa(both)).kind).toBe('claim');
+  });
+
+  it.each(['profile-change', 'password-change', 'subscription-state-change', 'metrics-opt-out', 'metrics-opt-in'])(
+    'of type %s without an address is counted by name and nothing else',
+    (type) => {
+      expect(fxa(token({ [type]: { accountDisabled: true } }))).toEqual({ kind: 'ignored', type });
+    },
+  );
+
+  it('of another issuer’s types, or of names that only flat events have, is counted as other', () => {
+    expect(fxa({ ...IN_TOKEN, events: { 'https://other.test/event/delete-user': {} } })).toEqual({
+      kind: 'ignored',
+      type: 'other',
+    });
+    expect(fxa(token({ delete: {}, verified: CHANGE }))).toEqual({ kind: 'ignored', type: 'other' });
+  });
+
+  it('names its own fields when they are wrong', () => {
+    expect(fxa(token({ 'delete-user': {} }, { sub: 'x', iat: 'now' }))).toMatchObject({
+      reason: 'invalid_shape',
+      problems: [expect.stringMatching(/^sub: /), expect.stringMatching(/^iat: /)],
+    });
+    expect(fxa(token({ 'delete-user': {} }, { iat: 1_769_000_123_900 }))).toEqual({
+      kind: 'invalid',
+      reason: 'invalid_time',
+      problems: ['iat: is more than a day ahead'],
+    });
+  });
+
+  it('that names two accounts claims nothing for either', () => {
+    const other = token({ 'profile-change': { ...CHANGE, uid: 'a'.repeat(32) } });
+    expect(fxa(other)).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    const same = token({ 'profile-change': { ...CHANGE, uid: UID.toUpperCase(), locale: 'de' } });
+    expect(eventOf(fxa(same))).toMatchObject({ uid: UID, locale: 'de' });
+  });
+
+  it('survives a payload that is no object', () => {
+    expect(eventOf(fxa(token({ 'delete-user': null }))).kind).toBe('deletion');
+    expect(fxa(token({ 'profile-change': 'x' }))).toEqual({ kind: 'ignored', type: 'profile-change' });
+  });
+});

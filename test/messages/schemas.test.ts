@@ -1,0 +1,31 @@
+import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import * as envelope from '../../src/messages/incoming/envelope';
+import * as fxa from '../../src/messages/incoming/fxa';
+import * as newsletter from '../../src/messages/incoming/newsletter';
+import * as out from '../../src/messages/outgoing/schemas';
+import { ContactMerged, SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
+import * as example from '../../tools/contracts/examples';
+
+const MERGED = example.MERGED[0]?.payload as ContactMerged;
+
+describe('contact.merged', () => {
+  it('has a schema that takes what is sent, unchanged', () => {
+    expect(ContactMerged.parse(MERGED)).toEqual(MERGED);
+    expect(SCHEMA_VERSION).toBe('1');
+  });
+
+  it('is refused when a part that a mailer needs is missing', () => {
+    for (const part of Object.keys(MERGED)) {
+      expect(ContactMerged.safeParse({ ...MERGED, [part]: undefined }).success).toBe(false);
+    }
+  });
+});
+
+it('every schema of what comes in and goes out can be published as JSON Schema', () => {
+  const schemas = [out, fxa, newsletter, envelope]
+    .flatMap((module): unknown[] => Object.values(module))
+    .filter((value) => value instanceof z.ZodType);
+  expect(schemas.length).toBeGreaterThan(10);
+  for (const schema of schemas) expect(z.toJSONSchema(schema)).toMatchObject({ type: 'object' });
+});

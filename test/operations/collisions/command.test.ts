@@ -1,0 +1,322 @@
+/** `onecontact collisions`: claims that wait for a decision, and accounts that are left without an address. */
+import { EventEmitter } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { run } from '../../../src/cli/run';
+import type { ContactEvent } from '../../../src/contacts/facts/event';
+import { applyBatch } from '../../../src/ingest/transaction';
+import { allRows, keepRows } from '../../../tools/table-rows';
+import { onecontact } from '../../cli/terminal';
+import { crashesOf } from '../../support/crashes';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
+import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../../support/stored';
+
+let data: TestDatabase;
+let empty: () => Promise<void>;
+beforeAll(async () => {
+  data = await freshDatabase();
+  empty = await keepRows(data);
+});
+beforeEach(() => empty());
+afterAll(() => data?.drop());
+
+const collisions = (...args: string[]) => onecontact(['collisions', ...args], { DATABASE_URL: data.url });
+const json = async (...args: string[]) =>
+  (await collisions(...args, '--json')).out
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
+const observe = async (...events: ContactEvent[]): Promise<void> => {
+  for (const event of events) await applyBatch(data.db, [event], { ...DEFAULTS, observes: () => true });
+};
+const key = (name: string): string => addressOf(name).key;
+const iso = (t: number): string => new Date(at(t)).toISOString();
+const contactOf = async (name: string): Promise<string> =>
+  (await data.sql<{ id: string }>('SELECT contact_id AS id FROM email_address WHERE address = $1', [key(name)]))[0]
+    ?.id as string;
+const heldLeft = async (): Promise<number> =>
+  (await data.sql("SELECT FROM address_claim WHERE status = 'held'")).length;
+
+/** Runs a command that must not change anything. */
+async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
+  const before = await allRows(data);
+  const result = await work();
+  expect(await allRows(data)).toEqual(before);
+  return result;
+}
+
+/** One claim that would merge, made twice; one that would move; one that has lost in the meantime. */
+const COLLISIONS = [
+  acct('u', 'a', 1),
+  signup('b', ['x'], 2),
+  acct('u', 'b', 3),
+  acct('u', 'b', 4),
+  acct('v', 'c', 1),
+  acct('w', 'd', 1),
+  acct('w', 'c', 5),
+  signup('e', [], 1),
+  acct('v', 'e', 2),
+];
+
+describe('collisions list', () => {
+  it('says so when nothing waits', async () => {
+    expect(await collisions('list')).toEqual({
+      code: 0,
+      out: 'No claim is held.\nNo live account is without an address.\n',
+      err: '',
+    });
+    expect((await collisions('list', '--json')).out).toBe('');
+  });
+
+  it('lists held claims by address and account, with what resolving them would do; then accounts for review', async () => {
+    await observe(...COLLISIONS);
+    await apply(data.db, acct('left', 'f', 1), acct('other', 'f', 2));
+    const [a, b, c] = [await contactOf('a'), await contactOf('b'), await contactOf('c')];
+    const { out, code, err } = await withoutChange(() => collisions('list'));
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(
+      new RegExp(
+        `^b@mail\\.test  claimed by account ${uidOf('u')} since 2026-01-01 00:00:03 ` +
+          `\\(primaryEmailChanged, 2 times, last 2026-01-01 00:00:04\\)\n` +
+          `  now with contact ${b}, which stands alone\n  Resolving it would do this:\n` +
+          `  Merge: two contacts turn out to be one person\\.\n`,
+      ),
+    );
+    expect(out).toContain(
+      `\n  now with contact ${c} of account ${uidOf('v')}\n  Resolving it would do this:\n  Move: the address goes from contact ${c}`,
+    );
+    expect(out).toMatch(
+      new RegExp(
+        `\n\nAccount ${uidOf('left')} has no address, only contact [0-9a-f-]{36}\\.\n` +
+          `  It last claimed f@mail\\.test \\(2026-01-01 00:00:01\\), now with contact ${await contactOf('f')}\\.\n\n` +
+          '3 pairs of address and account wait: `onecontact collisions resolve` releases them\\.\n' +
+          '1 live account without an address: for review; the next claim settles it\\.\n$',
+      ),
+    );
+    const lines = await withoutChange(() => json('list'));
+    expect(lines).toMatchObject([
+      {
+        kind: 'held',
+        address: key('b'),
+        account_id: uidOf('u'),
+        claims: 2,
+        since: iso(3),
+        until: iso(4),
+        event: 'primaryEmailChanged',
+        contact_id: b,
+        contact_account_id: null,
+        plan: { outcome: 'merged', merge: { survivor: { contact_id: a }, retired: { contact_id: b } } },
+      },
+      { kind: 'held', address: key('c'), contact_account_id: uidOf('v'), plan: { outcome: 'moved', from_contact: c } },
+      { kind: 'held', address: key('e'), plan: { outcome: 'merged' } },
+      { kind: 'no_address', account_id: uidOf('left'), last_claimed: key('f'), claimed_at: iso(1) },
+    ]);
+  });
+
+  it('does not call for review of an account that waits for a decision', async () => {
+    await observe(acct('v', 'a', 1), acct('u', 'a', 3));
+    expect((await json('list')).map(({ kind }) => kind)).toEqual(['held']);
+  });
+
+  it('tries out the first pairs only, and lists all, however many', async () => {
+    const many = Array.from({ length: 230 }, (_, i) => i);
+    await applyBatch(
+      data.db,
+      many.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
+      { ...DEFAULTS, observes: () => true },
+    );
+    const lines = await json('list');
+    expect([lines.length, lines.filter(({ plan }) => plan !== null).length]).toEqual([230, 10]);
+    expect(new Set(lines.map(({ address }) => address)).size).toBe(230);
+    const { out } = await collisions('list', '--limit', '3');
+    expect([out.match(/claimed by/g)?.length, out]).toEqual([3, expect.stringContaining('\n230 pairs of address and')]);
+  });
+});
+
+describe('collisions resolve', () => {
+  it('releases all that is held, and announces the merges; a second time there is nothing to do', async () => {
+    await observe(...COLLISIONS);
+    await apply(data.db, acct('z', 'e', 9));
+    const dry = await withoutChange(() => collisions('resolve', '--dry-run'));
+    const counts = '1 merged, 1 moved, 1 took nothing.\n';
+    expect(dry.out).toBe(`3 pairs of address and account would be released; nothing was changed yet: ${counts}`);
+    expect(await collisions('resolve')).toEqual({
+      code: 0,
+      out: `3 pairs of address and account released: ${counts}`,
+      err: '',
+    });
+    expect(await heldLeft()).toBe(0);
+    expect(await data.sql("SELECT FROM outbox WHERE type = 'contact.merged'")).toHaveLength(1); // z joined
+    expect(await brokenPromises(data)).toEqual([]);
+    const again = await withoutChange(() => collisions('resolve'));
+    expect(again).toEqual({ code: 0, out: 'No claim is held: nothing to do.\n', err: '' });
+
+    const released = await canonicalExportOf(data.db);
+    await empty();
+    await apply(data.db, ...COLLISIONS, acct('z', 'e', 9));
+    expect(await canonicalExportOf(data.db)).toEqual(released);
+  });
+
+  it('releases one account’s, or one pair', async () => {
+    await observe(...COLLISIONS, acct('u', 'c', 6));
+    const [summary] = await json('resolve', uidOf('u').toUpperCase(), ' B@mail.test ');
+    expect(summary).toEqual({ released: 1, merged: 1, moved: 0, nothing: 0, failed: {}, dry_run: false });
+    expect(await heldLeft()).toBe(3);
+    expect(await json('resolve', uidOf('w'))).toMatchObject([{ released: 1, moved: 1 }]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('fails clearly when the pair that is named does not wait', async () => {
+    await observe(...COLLISIONS);
+    for (const args of [[uidOf('nobody')], [uidOf('v'), 'b@mail.test']]) {
+      expect(await withoutChange(() => collisions('resolve', ...args))).toEqual({
+        code: 1,
+        out: '',
+        err: 'onecontact: No such claim is held: `onecontact collisions list` shows those that are.\n',
+      });
+    }
+  });
+
+  it('releases what an account claimed that was deleted since: it takes nothing', async () => {
+    await observe(...COLLISIONS.slice(0, 4), del('u', 2));
+    expect(await json('resolve')).toMatchObject([{ released: 1, nothing: 1 }]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  const MANY = Array.from({ length: 250 }, (_, i) => i);
+  const observeMany = () =>
+    applyBatch(
+      data.db,
+      MANY.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
+      { ...DEFAULTS, observes: () => true },
+    );
+  /** From so many merges on, every further one fails. */
+  const failingAfter = async (merges: number, work: () => Promise<void>): Promise<void> => {
+    await data.sql(`
+      CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT count(*) FROM merge) > ${merges} THEN RAISE 'cut off, and this is secret'; END IF; RETURN NULL; END $$;
+      CREATE TRIGGER cut AFTER INSERT ON merge FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
+    try {
+      await work();
+    } finally {
+      await data.sql('DROP TRIGGER cut ON merge; DROP FUNCTION cut');
+    }
+  };
+
+  it('works in transactions of some pairs, and shows its progress, the rate and the time left to a person', async () => {
+    await observeMany();
+    expect(await json('resolve', '--limit', '20')).toMatchObject([{ released: 20, merged: 20 }]);
+    const page = (isTTY: boolean) =>
+      Object.assign(new EventEmitter(), { isTTY, texts: [] as string[], write: (text: string) => Boolean(text) });
+    const [stdout, stderr] = [page(true), page(true)];
+    stderr.write = (text) => stderr.texts.push(text) > 0;
+    const args = ['collisions', 'resolve', '--batch-size', '100'];
+    expect(await run(args, { env: { DATABASE_URL: data.url }, stdout, stderr })).toBe(0);
+    expect(stderr.texts[0]).toMatch(/(?:100|130|200|230) of 230 pairs released, \d+ %, [\d,]+\/s, \d+ s left$/);
+    expect(await heldLeft()).toBe(0);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('finds out the pairs that fail, gives up when they are too many, and goes on where it was', async () => {
+    await observeMany();
+    await failingAfter(245, async () => {
+      const { code, out, err } = await collisions('resolve', '--batch-size', '40');
+      expect([code, err]).toEqual([1, '']);
+      expect(out).toBe(
+        '245 pairs of address and account released: 245 merged, 0 moved, 0 took nothing.\n' +
+          '5 pairs failed (5 with P0001): as before, and still held.\n',
+      );
+      const again = await collisions('resolve', '--max-errors', '3');
+      expect(again).toMatchObject({ code: 1, out: '' });
+      expect(again.err).toBe(
+        'onecontact: Too many errors (more than 3), given up. 4 pairs failed (4 with P0001): as before, and still held.\n',
+      );
+    });
+    expect(await heldLeft()).toBe(5);
+    expect(await json('resolve')).toMatchObject([{ released: 5, merged: 5, failed: {} }]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('announces nothing when it is told not to, and the ledger says so', async () => {
+    await observe(...COLLISIONS);
+    await data.sql('DELETE FROM outbox');
+    expect(await json('resolve', '--no-announce')).toMatchObject([{ released: 3 }]);
+    expect(await data.sql('SELECT FROM outbox')).toEqual([]);
+    const merges = await data.sql<{ id: string; announced: boolean }>('SELECT id, announced FROM merge');
+    expect(merges.map(({ announced }) => announced)).toEqual([false, false]);
+    const { out } = await onecontact(['merges', 'show', merges[0]?.id as string], { DATABASE_URL: data.url });
+    expect(out).toContain(
+      '\nNot announced: nobody had seen the retired contact yet, or it was resolved with --no-announce.\n',
+    );
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('keeps to a rate', async () => {
+    await observeMany();
+    const began = performance.now();
+    expect(await json('resolve', '--rate', '50', '--limit', '100')).toMatchObject([{ released: 100 }]);
+    expect(performance.now() - began).toBeGreaterThan(1_000);
+  });
+
+  it('killed at any statement, and run again, ends in the same', async () => {
+    // Each another person's: what is told of one person depends on how the transactions are cut.
+    const people = ['p', 'q'];
+    await observe(...people.flatMap((u) => [acct(u, u, 1), signup(`${u}2`, ['x'], 2), acct(u, `${u}2`, 3)]));
+    const work = async (_: unknown, url: string): Promise<void> => {
+      const args = ['collisions', 'resolve', '--batch-size', '1', '--rate', '1000'];
+      const { code } = await onecontact(args, { DATABASE_URL: url });
+      if (code !== 0) throw new Error('killed');
+    };
+    let between = 0;
+    for await (const { left } of crashesOf(data, work, { atomic: false })) {
+      if (left === 'after') between += 1;
+      expect(await heldLeft()).toBe(0);
+      expect(await brokenPromises(data)).toEqual([]);
+    }
+    expect(between).toBeGreaterThan(2);
+  }, 240_000);
+
+  it('beside live events on the same people ends as if nothing had been held', async () => {
+    await observeMany();
+    const late = MANY.flatMap((i) => [acct(`m${i}`, `late${i}`, 9), signup(`lone${i}`, ['x'], 9)]);
+    const batches = Array.from({ length: 50 }, (_, i) => late.slice(i * 10, i * 10 + 10));
+    await Promise.all([
+      collisions('resolve', '--batch-size', '20'),
+      collisions('resolve', '--batch-size', '30'),
+      ...batches.map((batch) => applyBatch(data.db, batch, DEFAULTS)),
+    ]);
+    expect([await heldLeft(), await brokenPromises(data)]).toEqual([0, []]);
+    const resolved = await canonicalExportOf(data.db);
+    await empty();
+    await observeMany();
+    await applyBatch(data.db, late, DEFAULTS);
+    await collisions('resolve');
+    expect(await canonicalExportOf(data.db)).toEqual(resolved);
+  });
+});
+
+describe('bad input', () => {
+  it.each([
+    ['resolve', 'secret@mail.test'],
+    ['resolve', uidOf('u'), 'secret'],
+    ['resolve', uidOf('u'), 'b@mail.test', 'more'],
+    ['resolve', '--limit', '-1'],
+    ['resolve', '--limit', '1.5'],
+    ['resolve', '--rate', '0'],
+    ['resolve', '--max-errors', 'few'],
+    ['list', 'all'],
+    ['nonsense'],
+    [],
+  ])('is bad usage, and changes nothing: %s %s', async (...args) => {
+    await observe(...COLLISIONS);
+    const { code, out, err } = await withoutChange(() => collisions(...args.filter((arg) => arg !== undefined)));
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^(error|Usage): /);
+    expect(err).not.toContain('secret');
+  });
+
+  it.each(['list', 'resolve'])('help shows examples: %s', async (command) => {
+    const { code, out } = await collisions(command, '--help');
+    expect([code, out]).toEqual([0, expect.stringMatching(/\nExamples:\n {2}\$ /)]);
+  });
+});

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { onecontact } from '../../cli/terminal';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, at, del, optout, signup, uidOf, unsub } from '../../support/events';
+import { apply } from '../../support/stored';
+
+describe('the consent command', () => {
+  let data: TestDatabase;
+  let env: NodeJS.ProcessEnv;
+  const iso = (t: number): string => new Date(at(t)).toISOString();
+  const json = async (email: string) => JSON.parse((await onecontact(['consent', '--json', email], env)).out);
+
+  beforeAll(async () => {
+    data = await freshDatabase();
+    env = { DATABASE_URL: data.url };
+    const more = { optin: true, profile: { lang: 'fr', format: 'H' as const } };
+    await apply(
+      data.db,
+      acct('u1', 'old', 1),
+      { ...signup('old', ['incoming'], 2, more), source: 'https://site.test/\u001b[31m' },
+      acct('u1', 'ada', 3),
+      acct('u2', 'old', 4),
+      { ...signup('old', ['hers'], 5, more), source: 'https://secret.test/' },
+      { ...unsub('ada', ['incoming'], 6), reason: 'too many' },
+      acct('u2', 'bea', 7, { newsletters: ['in-account'] }),
+      acct('u3', 'gone', 1, { newsletters: ['in-account'] }),
+      del('u3', 2),
+      acct('u4', 'empty', 1),
+    );
+  });
+  afterAll(() => data?.drop());
+
+  it('gives a machine the person, the summary, and every choice with its reason, also at an address of before', async () => {
+    const body = await json(' Ada@Mail.TEST ');
+    expect(body).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      addresses: ['ada@mail.test'],
+      account: uidOf('u1'),
+      opted_out: false,
+      newsletters: { incoming: { state: 'unsubscribed', since: iso(6) } },
+      choices: [
+        {
+          event_time: iso(2),
+          newsletter: 'incoming',
+          act: 'subscribe',
+          proven: true,
+          origin: { kind: 'address', key: 'old@mail.test' },
+          source: 'https://site.test/\u001b[31m',
+          lang: 'fr',
+          format: 'H',
+          reason: null,
+          counts: false,
+          why: 'superseded',
+          via: 'own',
+        },
+        expect.objectContaining({
+          event_time: iso(6),
+          act: 'unsubscribe',
+          reason: 'too many',
+          counts: true,
+          why: 'decides',
+        }),
+      ],
+    });
+  });
+
+  it('tells nothing of another person but that there was a choice at this address', async () => {
+    const others = { 'ada@mail.test': [uidOf('u2'), 'secret.test'], 'old@mail.test': [uidOf('u1'), 'site.test'] };
+    for (const [email, theirs] of Object.entries(others)) {
+      for (const args of [[email], ['--json', email]]) {
+        const { code, out } = await onecontact(['consent', ...args], env);
+        expect(code).toBe(0);
+        for (const text of theirs) expect(out).not.toContain(text);
+      }
+    }
+  });
+
+  it('shows people a table, with nothing in it that could steer their terminal', async () => {
+    const { code, out } = await onecontact(['consent', 'ada@mail.test'], env);
+    expect(code).toBe(0);
+    const lines = out.split('\n').map((line) => line.split(/ {2,}/));
+    expect(lines.slice(1)).toEqual([
+      ['addresses', 'ada@mail.test'],
+      ['account', uidOf('u1')],
+      ['opted out', 'no'],
+      [''],
+      ['time', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'],
+      [
+        iso(2),
+        'incoming',
+        'subscribe (proven)',
+        'no',
+        'there is a later one',
+        'old@mail.test',
+        'https://site.test/\ufffd[31m',
+      ],
+      [iso(6), 'incoming', 'unsubscribe', 'counts', 'the latest about its newsletter', 'ada@mail.test', '-'],
+      [''],
+    ]);
+  });
+
+  it('shows what a deleted account leaves, and an account in which nothing was chosen', async () => {
+    expect((await json('gone@mail.test')).choices).toMatchObject([{ why: 'account_deleted', via: 'own' }]);
+    expect((await onecontact(['consent', 'empty@mail.test'], env)).out).toMatch(/\n\nNo choice is known\.\n$/);
+  });
+
+  it('shows on both sides of an undone merge what was opted out of meanwhile', async () => {
+    await apply(data.db, signup('lone', ['x'], 1), acct('u5', 'main', 2));
+    await apply(data.db, acct('u5', 'lone', 3));
+    await apply(data.db, optout('main', 4));
+    // What an undo leaves in the tables.
+    await data.sql(`UPDATE merge SET undone_at = $1 WHERE uid = $2`, [iso(5), uidOf('u5')]);
+    await data.sql(`UPDATE address_claim SET status = 'blocked' WHERE address = 'lone@mail.test'`);
+    expect(await json('lone@mail.test')).toMatchObject({
+      account: null,
+      opted_out: true,
+      choices: [
+        { newsletter: 'x', why: 'ended_by_opt_out' },
+        { act: 'opt_out', newsletter: '', why: 'stands', via: 'undone_merge', origin: null },
+      ],
+    });
+    expect((await onecontact(['consent', 'lone@mail.test'], env)).out).toMatch(
+      /all email +opt_out +counts +the opt-out in force +another contact, while merged/,
+    );
+  });
+
+  it('fails for an unknown address, without repeating it', async () => {
+    expect(await onecontact(['consent', '--json', 'nobody@mail.test'], env)).toEqual({
+      code: 1,
+      out: '',
+      err: 'onecontact: Nothing is known of this address.\n',
+    });
+  });
+
+  it('answers bad usage with 2, and says what is wrong with an address without repeating it', async () => {
+    for (const args of [['consent'], ['consent', 'neither'], ['consent', 'a@b@mail.test']]) {
+      const { code, out, err } = await onecontact(args, env);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toMatch(/^error: /);
+      expect(err).not.toMatch(/neither|mail\.test/);
+    }
+  });
+
+  it('lists in its help every reason that it gives, and examples', async () => {
+    const { code, out } = await onecontact(['consent', '--help']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/\nExamples:\n {2}\$ /);
+    expect(out).toMatch(/\n {2}unproven_while_opted_out {2}made while opted out/);
+  });
+});

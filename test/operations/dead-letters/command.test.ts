@@ -1,0 +1,275 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Service } from '../../../src/main';
+import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../../src/rabbitmq/names';
+import { declareAll } from '../../../src/rabbitmq/topology';
+import { onecontact, type Ran } from '../../cli/terminal';
+import { problemsOf } from '../../messages/published';
+import { withBroker } from '../../support/broker';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { drain, setAside } from '../../support/dead-letters';
+import { addressOf, signup } from '../../support/events';
+import { eventually, get, messageOf, startOn } from '../../support/service';
+
+const broker = withBroker();
+const env = () => ({ AMQP_URL: broker().url });
+const deadLetters = (...args: string[]): Promise<Ran> => onecontact(['dead-letters', ...args], env());
+const listed = async (...args: string[]): Promise<Record<string, unknown>[]> => {
+  const { out, code } = await deadLetters('list', '--json', ...args);
+  expect(code).toBe(0);
+  return out.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
+};
+
+/** A message without an id gets one when it goes round. */
+const bare = (letters: Record<string, unknown>[]) => letters.map(({ message_id: _, ...rest }) => rest);
+
+describe('onecontact dead-letters', () => {
+  beforeEach(() => broker().freshTopology());
+
+  it('lists them as a table, oldest first, without anything of their content, and with what steers terminals made visible', async () => {
+    await setAside(broker(), 2);
+    await setAside(broker(), 1, { reason: 'not\u001b[31m_json', error: 'message: is not JSON', attempts: 0 });
+    const { out, code, err } = await deadLetters('list');
+    expect([code, err]).toEqual([0, '']);
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^ID +LAST SEEN +REASON +ORIGIN QUEUE +ATTEMPTS +ERROR$/);
+    expect(lines[1]).toMatch(/^[0-9a-f]{16} {2}2026-01-21T10:13:00Z {2}failed +contacts\.newsletter {2}5 +P0001$/);
+    expect(lines[3]).toMatch(/not\ufffd\[31m_json +contacts\.newsletter {2}0 +message: is not JSON$/);
+    expect(lines[4]).toBe('3 dead letters');
+  });
+
+  it('lists the same ids each time, and only what the filters say', async () => {
+    await setAside(broker(), 3);
+    await setAside(broker(), 2, {
+      reason: 'not_json',
+      'origin-queue': FXA_QUEUE,
+      'last-seen': '2026-01-25T00:00:00.000Z',
+    });
+    const all = await listed();
+    for (let n = 0; n < 4; n++) expect(bare(await listed())).toEqual(bare(all));
+    const ids = (letters: Record<string, unknown>[]): unknown[] => letters.map(({ id }) => id);
+    for (const filter of [
+      ['--reason', 'not_json'],
+      ['--origin-queue', FXA_QUEUE],
+      ['--since', '2026-01-22'],
+    ]) {
+      expect(ids(await listed(...filter))).toEqual(ids(all.slice(3)));
+    }
+    expect(ids(await listed('--until', '2026-01-22T00:00+01:00'))).toEqual(ids(all.slice(0, 3)));
+    expect(ids(await listed('--limit', '2'))).toEqual(ids(all.slice(0, 2)));
+    expect(await listed('--since', '1s')).toEqual([]);
+    expect((await deadLetters('list', '--reason', 'not_json')).out).toMatch(/\n2 of 5 dead letters match\.\n$/);
+  }, 120_000);
+
+  it('shows one: headers and body, for people and for machines', async () => {
+    await setAside(broker(), 3);
+    const id = String((await listed())[1]?.id);
+    const { out } = await deadLetters('show', id);
+    expect(out).toContain(`id             ${id}\nreason         failed\n`);
+    expect(out).toMatch(/\nheaders\n(.+\n)* {2}origin-queue: "contacts\.newsletter"\n(.+\n)*body, 1 bytes\n2\n$/);
+    expect(JSON.parse((await deadLetters('show', '--json', id)).out)).toMatchObject({
+      id,
+      body: '2',
+      headers: { reason: 'failed' },
+    });
+    expect(await drain(broker())).toEqual(['1', '2', '3']);
+  });
+
+  it('drops by id, by filter, or all, and says how many; a dry run drops nothing', async () => {
+    await setAside(broker(), 4);
+    await setAside(broker(), 2, { reason: 'not_json' });
+    const first = String((await listed('--limit', '1'))[0]?.id);
+    expect((await deadLetters('drop', '--all', '--dry-run')).out).toBe('Would drop 6 of 6 dead letters.\n');
+    expect((await deadLetters('drop', '--reason', 'not_json')).out).toBe('Dropped 2 of 6 dead letters.\n');
+    expect((await deadLetters('drop', first)).out).toBe('Dropped 1 of 4 dead letters.\n');
+    expect(JSON.parse((await deadLetters('drop', '--all', '--json')).out)).toEqual({
+      dead_letters: 3,
+      matched: 3,
+      dropped: 3,
+      dry_run: false,
+    });
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+    expect((await deadLetters('list')).out).toBe('There are no dead letters.\n');
+  });
+
+  it('replays to where each came from, and says so; one from elsewhere stays', async () => {
+    await setAside(broker(), 3);
+    await setAside(broker(), 1, { 'origin-queue': 'somebody.else' });
+    expect((await deadLetters('replay', '--all', '--dry-run')).out).toBe(
+      'Would replay 3 of 4 dead letters: contacts.newsletter 3.\n1 dead letter came from no queue of ours: not replayed.\n',
+    );
+    expect(await broker().ready(NEWSLETTER_QUEUE)).toBe(0);
+    expect((await deadLetters('replay', '--reason', 'failed', '--limit', '1')).code).toBe(0);
+    const { out, code } = await deadLetters('replay', '--all');
+    expect([out, code]).toEqual([
+      'Replayed 2 of 3 dead letters: contacts.newsletter 2.\n1 dead letter came from no queue of ours: not replayed.\n',
+      1,
+    ]);
+    expect(await drain(broker(), NEWSLETTER_QUEUE)).toEqual(['1', '2', '3']);
+    expect(await drain(broker())).toEqual(['1']);
+  });
+
+  it('reads what the broker itself has set aside: a message that ended its worker again and again', async () => {
+    await broker().send('', NEWSLETTER_QUEUE, ['{}'], { persistent: true });
+    for (let n = 0; (await broker().ready(DEAD_LETTERS)) === 0; n++) {
+      expect(n).toBeLessThan(40);
+      const channel = await broker().channel();
+      await eventually(
+        async () => (await channel.get(NEWSLETTER_QUEUE)) || (await broker().ready(DEAD_LETTERS)) > 0,
+        (got) => got !== false,
+      );
+      await channel.close(); // as a process that is killed
+    }
+    const [letter] = await listed();
+    expect(letter).toMatchObject({ reason: 'delivery_limit', origin_queue: NEWSLETTER_QUEUE, attempts: 0 });
+    for (let n = 0; n < 3; n++) expect(bare(await listed())).toEqual(bare([letter ?? {}]));
+    expect((await deadLetters('replay', String(letter?.id))).code).toBe(0);
+    const { properties } = await broker().next(NEWSLETTER_QUEUE);
+    expect(properties.headers).toMatchObject({
+      replays: 1,
+      'earlier-deaths': [{ reason: 'delivery_limit', attempts: 0 }],
+    });
+    expect(properties.headers).not.toHaveProperty('x-death');
+  }, 120_000);
+
+  it('answers an unknown id with 1, and does the others', async () => {
+    await setAside(broker(), 1);
+    const unknown = '0000000000000000';
+    const told = `onecontact: No dead letter has the id ${unknown}.\n`;
+    expect(await deadLetters('show', unknown)).toEqual({ code: 1, out: '', err: told });
+    const known = String((await listed())[0]?.id);
+    expect(await deadLetters('drop', unknown, known)).toEqual({
+      code: 1,
+      out: 'Dropped 1 of 1 dead letter.\n',
+      err: told,
+    });
+  });
+
+  it('says in a sentence that the queue, or the broker, is not there', async () => {
+    const channel = await broker().channel();
+    await channel.deleteQueue(DEAD_LETTERS);
+    const missing = await deadLetters('list');
+    expect(missing).toMatchObject({ code: 1, out: '' });
+    expect(missing.err).toMatch(/^onecontact: The broker has no queue contacts\.dead-letters: [^\n]+\n$/);
+    await declareAll(channel);
+    const away = await onecontact(['dead-letters', 'list'], { AMQP_URL: 'amqp://user:top-secret@127.0.0.1:1' });
+    expect(away).toMatchObject({ code: 1, out: '' });
+    expect(away.err).toMatch(/^onecontact: The broker cannot be reached \(ECONNREFUSED\): check AMQP_URL[^\n]*\n$/);
+    const wrong = new URL(broker().url);
+    wrong.password = 'top-secret';
+    const refused = await onecontact(['dead-letters', 'list'], { AMQP_URL: wrong.href });
+    expect(refused.err).toMatch(/^onecontact: The broker refuses the user name or password[^\n]*\n$/);
+  });
+
+  it.each([
+    ['drop'],
+    ['replay', '--limit', '5'],
+    ['replay', '--all', '--reason', 'failed'],
+    ['drop', 'not-an-id'],
+    ['show'],
+    ['list', '--since', 'yesterday'],
+    ['list', '--since', '2026-02-31T00:00:00Z'],
+    ['list', '--limit', '0'],
+    ['nonsense'],
+  ])('answers bad usage with 2: %s %s', async (...args) => {
+    const { code, out } = await onecontact(['dead-letters', ...args], { AMQP_URL: 'amqp://127.0.0.1:1' });
+    expect([code, out]).toEqual([2, '']);
+  });
+});
+
+describe('case 35: a replay on the running service', () => {
+  let database: TestDatabase;
+  let service: Service;
+  beforeAll(async () => {
+    await broker().freshTopology();
+    database = await freshDatabase();
+    await database.sql(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused: %', NEW.address; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison%') EXECUTE FUNCTION refuse()`);
+    service = await startOn(broker(), database);
+  });
+  afterAll(async () => {
+    await service?.stop();
+    await database?.drop();
+  });
+
+  const one = async (): Promise<Record<string, unknown>> =>
+    (await eventually(listed, (letters) => letters.length === 1))[0] ?? {};
+  const firstSeen = '2026-01-21T10:00:00.000Z';
+  /** A message that has been up the whole ladder, which takes a quarter of an hour. */
+  const poison = async (headers: Record<string, unknown> = {}): Promise<void> => {
+    const { exchange, key, body } = messageOf(signup('poison', ['x'], 1));
+    const said = { attempts: RETRY_DELAYS.length, 'first-seen': firstSeen, ...headers };
+    await broker().send(exchange, key, [JSON.stringify(body)], { persistent: true, headers: said });
+  };
+
+  it('one that fails again has a fresh ladder before it, and comes back with its history; once the cause is mended it is handled', async () => {
+    await poison();
+    const letter = await one();
+    expect(letter).toMatchObject({
+      reason: 'failed',
+      error: 'P0001',
+      attempts: 5,
+      total_attempts: 5,
+      replays: 0,
+      first_seen: firstSeen,
+    });
+
+    expect((await deadLetters('replay', '--reason', 'failed')).out).toBe(
+      'Replayed 1 of 1 dead letter: contacts.newsletter 1.\n',
+    );
+    // It failed at once, and waits for the first step of the ladder, not for the last.
+    const waiting = retryQueue(RETRY_DELAYS[0]);
+    await eventually(
+      () => broker().ready(waiting),
+      (n) => n === 1,
+    );
+    const onItsWay = await broker().next(waiting);
+    expect(onItsWay.properties.headers).toMatchObject({
+      attempts: 1,
+      replays: 1,
+      'earlier-attempts': 5,
+      'first-seen': firstSeen,
+    });
+    // The rest of the ladder is a quarter of an hour: its last step, by hand.
+    const headers = { ...onItsWay.properties.headers, attempts: RETRY_DELAYS.length };
+    await broker().send('', NEWSLETTER_QUEUE, [onItsWay.content.toString()], { persistent: true, headers });
+
+    const again = await one();
+    expect(again).toMatchObject({
+      reason: 'failed',
+      attempts: 5,
+      total_attempts: 10,
+      replays: 1,
+      first_seen: firstSeen,
+    });
+    expect(again.id).not.toBe(letter.id);
+    const shown = JSON.parse((await deadLetters('show', '--json', String(again.id))).out);
+    expect(shown.earlier_deaths).toEqual([
+      { reason: 'failed', error: 'P0001', attempts: 5, last_seen: letter.last_seen },
+    ]);
+    expect(problemsOf('dead-letter.headers', shown.headers)).toEqual([]);
+    expect((await deadLetters('list')).out).toMatch(/ 10, 1x +P0001\n/);
+
+    await database.sql('DROP TRIGGER refuse ON email_address');
+    expect((await deadLetters('replay', String(again.id))).code).toBe(0);
+    const path = `/contacts/by-email/${addressOf('poison').key}`;
+    await eventually(
+      () => get(service, path),
+      ({ status }) => status === 200,
+    );
+    expect(await broker().ready(DEAD_LETTERS)).toBe(0);
+  });
+
+  it('one that can never be understood comes back each time, with all its rounds, and a replay of all ends all the same', async () => {
+    await broker().send('', NEWSLETTER_QUEUE, ['not json'], { persistent: true });
+    for (let round = 1; round <= 3; round++) {
+      await one();
+      expect((await deadLetters('replay', '--all')).out).toContain('Replayed 1 of 1 dead letter');
+    }
+    const last = await one();
+    expect(last).toMatchObject({ reason: 'not_json', attempts: 0, replays: 3 });
+    const shown = JSON.parse((await deadLetters('show', '--json', String(last.id))).out);
+    expect(shown.earlier_deaths).toHaveLength(3);
+    await deadLetters('drop', '--all');
+  });
+});

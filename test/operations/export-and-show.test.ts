@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { knownMigrations } from '../../src/postgres/migrations/migrate';
+import { onecontact } from '../cli/terminal';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, signup, uidOf, unsub } from '../support/events';
+import { apply } from '../support/stored';
+
+describe('the commands that read contacts', () => {
+  let data: TestDatabase;
+  let env: NodeJS.ProcessEnv;
+  beforeAll(async () => {
+    data = await freshDatabase();
+    env = { DATABASE_URL: data.url };
+    const profile = { firstName: 'A\u001b[31mda', lang: 'fr' };
+    const events = [acct('u1', 'ada', 1), signup('ada', ['b', '10', '9'], 2, { profile }), unsub('ada', ['b'], 3)];
+    await apply(data.db, ...events, signup('zoe', ['b'], 4));
+  });
+  afterAll(() => data?.drop());
+
+  it('show a contact by any of its keys, in a block for people', async () => {
+    const { out, code } = await onecontact(['show', ' Ada@Mail.TEST '], env);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /^contact +[0-9a-f-]{36} {2}version 1\ntoken +[0-9a-f-]{36}\naddresses +ada@mail\.test {2}primary\n/,
+    );
+    expect(out).toContain(`account        ${uidOf('u1')}\nname           A\ufffd[31mda\nlanguage       fr\n`);
+    expect(out).toMatch(
+      /\nnewsletters +10 +subscribed +since .*\n +9 +subscribed .*\n +b +unsubscribed +since 2026-01-01T00:00:03\.000Z\n$/,
+    );
+  });
+
+  it('show the body that HTTP answers, for machines', async () => {
+    const body = JSON.parse((await onecontact(['show', 'ada@mail.test', '--json'], env)).out);
+    expect(body).toMatchObject({ account: uidOf('u1'), lang: 'fr', newsletters: { b: { state: 'unsubscribed' } } });
+    for (const key of [body.id, body.basket_token, body.account]) {
+      expect(JSON.parse((await onecontact(['show', '--json', key], env)).out)).toEqual(body);
+    }
+  });
+
+  it('fail for a key that opens nothing, without repeating it', async () => {
+    const answer = await onecontact(['show', '--json', 'nobody@mail.test'], env);
+    expect(answer).toEqual({ code: 1, out: '', err: 'onecontact: No live contact has this key.\n' });
+  });
+
+  it('export the canonical form: sorted, without generated ids and times', async () => {
+    expect((await onecontact(['export', '--canonical'], env)).out).toBe(
+      `{"addresses":["ada@mail.test"],"account":"${uidOf('u1')}","primary":"ada@mail.test","first_name":"A\\u001b[31mda","last_name":null,"country":null,"lang":"fr","format":null,"opted_out":false,"double_opt_in":true,"newsletters":{"10":"subscribed","9":"subscribed","b":"unsubscribed"}}\n` +
+        '{"addresses":["zoe@mail.test"],"account":null,"primary":"zoe@mail.test","first_name":null,"last_name":null,"country":null,"lang":null,"format":null,"opted_out":false,"double_opt_in":false,"newsletters":{"b":"subscribed"}}\n',
+    );
+  });
+
+  it('export ids, tokens, versions and times as well, when not canonical', async () => {
+    const { out, err } = await onecontact(['export'], env);
+    const lines = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ addresses }) => addresses)).toEqual([['ada@mail.test'], ['zoe@mail.test']]);
+    expect(lines[1]).toMatchObject({ version: 1, newsletters: { b: { since: '2026-01-01T00:00:04.000Z' } } });
+    expect(err).toBe(''); // progress is for terminals
+  });
+
+  it('refuse a database without the schema, and name the command that makes it', async () => {
+    const empty = await freshDatabase({ migrated: false });
+    try {
+      const { code, err } = await onecontact(['show', 'ada@mail.test'], { DATABASE_URL: empty.url });
+      expect([code, err]).toEqual([1, expect.stringContaining('onecontact migrate')]);
+      expect(JSON.parse((await onecontact(['migrate', '--json'], { DATABASE_URL: empty.url })).out).applied).toEqual(
+        knownMigrations(),
+      );
+      expect((await onecontact(['migrate'], { DATABASE_URL: empty.url })).out).toContain('nothing to do');
+      expect((await onecontact(['export'], { DATABASE_URL: empty.url })).code).toBe(0);
+    } finally {
+      await empty.drop();
+    }
+  });
+
+  it('refuse a database that a newer version migrated, `migrate` too', async () => {
+    const newer = await freshDatabase();
+    try {
+      await newer.sql(
+        `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('x', 'x', '2999_later', now())`,
+      );
+      for (const args of [['migrate'], ['export']]) {
+        const { code, out, err } = await onecontact(args, { DATABASE_URL: newer.url });
+        expect([code, out, err]).toEqual([
+          1,
+          '',
+          expect.stringMatching(/does not know \(2999_later\): start the version/),
+        ]);
+      }
+    } finally {
+      await newer.drop();
+    }
+  });
+
+  it('say what to check where the schema cannot be changed', async () => {
+    const empty = await freshDatabase({ migrated: false });
+    try {
+      await empty.sql(
+        `ALTER DATABASE "${new URL(empty.url).pathname.slice(1)}" SET default_transaction_read_only = on`,
+      );
+      const { code, out, err } = await onecontact(['migrate'], { DATABASE_URL: empty.url });
+      expect([code, out]).toEqual([1, '']);
+      expect(err).toMatch(/^onecontact: The schema cannot be changed: check that the user [^\n]*\n$/);
+    } finally {
+      await empty.drop();
+    }
+  });
+});

@@ -1,0 +1,440 @@
+/** `onecontact merges`: look at merges, try one out, take one back. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ContactEvent } from '../../../src/contacts/facts/event';
+import { findHistory } from '../../../src/postgres/find-history';
+import { allRows, keepRows } from '../../../tools/table-rows';
+import { onecontact } from '../../cli/terminal';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../../support/events';
+import { apply, brokenPromises, canonicalExportOf } from '../../support/stored';
+
+let data: TestDatabase;
+let empty: () => Promise<void>;
+beforeAll(async () => {
+  data = await freshDatabase();
+  empty = await keepRows(data);
+});
+beforeEach(() => empty());
+afterAll(() => data?.drop());
+
+const merges = (...args: string[]) => onecontact(['merges', ...args], { DATABASE_URL: data.url });
+const json = async (...args: string[]) => JSON.parse((await merges(...args, '--json')).out);
+const receive = async (...events: ContactEvent[]): Promise<void> => {
+  for (const event of events) await apply(data.db, event);
+};
+const key = (name: string): string => addressOf(name).key;
+const iso = (t: number): string => new Date(at(t)).toISOString();
+const idOf = async (n = 0): Promise<string> =>
+  (await data.sql<{ id: string }>('SELECT id FROM merge ORDER BY seq DESC OFFSET $1 LIMIT 1', [n]))[0]?.id as string;
+const contactAt = async (name: string): Promise<{ id: string; token: string }> =>
+  (
+    await data.sql<{ id: string; token: string }>(
+      `SELECT contact_id AS id, token FROM email_address JOIN basket_token USING (contact_id)
+       WHERE address = $1 AND state = 'live'`,
+      [key(name)],
+    )
+  )[0] as { id: string; token: string };
+
+/** Runs a command that must not change anything. */
+async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
+  const before = await allRows(data);
+  const result = await work();
+  expect(await allRows(data)).toEqual(before);
+  return result;
+}
+
+const ADA = { firstName: 'Ada', lang: 'fr' };
+const MERGED = [
+  acct('u', 'a', 1, { locale: 'de' }),
+  signup('b', ['x', 'z'], 2, { profile: ADA }),
+  unsub('a', ['x'], 3),
+  optout('a', 3),
+  confirm('b', 4),
+  acct('u', 'b', 5),
+];
+
+describe('merges list', () => {
+  beforeEach(async () => {
+    await receive(...MERGED, acct('v', 'c', 1), signup('d', [], 1), acct('v', 'd', 2));
+    await merges('undo', await idOf(1));
+  });
+
+  it('lists them newest first, for people and for machines', async () => {
+    const { out, code } = await merges('list');
+    expect(code).toBe(0);
+    expect(out.split('\n').map((line) => line.replace(/^[0-9a-f-]{36} {2}[-0-9]{10} [0-9:]{8}/, '#'))).toEqual([
+      expect.stringMatching(/^merge +merged \(UTC\) +reason +account +addresses that came$/),
+      `#  claim              ${uidOf('v')}  d@mail.test`,
+      `#  claim, undone      ${uidOf('u')}  b@mail.test`,
+      '',
+    ]);
+    const lines = (await merges('list', '--json')).out.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      {
+        merge_id: await idOf(0),
+        undone_at: null,
+        survivor: { account_id: uidOf('v') },
+        retired: { addresses: [key('d')] },
+      },
+      { merge_id: await idOf(1), undone_at: expect.stringMatching(/Z$/), trigger: { event_time: iso(5) } },
+    ]);
+  });
+
+  it('takes a number, an account on either side, and only those that were undone', async () => {
+    await receive(del('v', 3), acct('w', 'e', 4), acct('w', 'c', 5), acct('w', 'd', 5));
+    expect((await merges('list', '--json', '--limit', '1')).out.split('\n')).toHaveLength(2);
+    const of = async (...args: string[]) =>
+      (await merges('list', '--json', ...args)).out
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line).survivor.account_id);
+    expect(await of('--account', uidOf('v').toUpperCase())).toEqual([uidOf('w'), uidOf('v')]);
+    expect(await of('--undone')).toEqual([uidOf('u')]);
+    expect(await of('--undone', '--account', uidOf('v'))).toEqual([]);
+    expect((await merges('list', '--account', uidOf('nobody'))).out).toBe('No merge is known.\n');
+  });
+});
+
+describe('merges show', () => {
+  it('explains to a person why the contacts were merged, which values won, what lost and which token stayed', async () => {
+    await receive(...MERGED.slice(0, -1));
+    const [own, lone] = [await contactAt('a'), await contactAt('b')];
+    await receive(...MERGED.slice(-1));
+    const { out, code } = await withoutChange(async () => merges('show', await idOf()));
+    expect(code).toBe(0);
+    const cells = (line: string): string[] => line.split(/ {2,}/);
+    expect(out.split('\n').map(cells)).toEqual(
+      [
+        `Merge ${await idOf()}, ${(await json('show', await idOf())).merged_at}`,
+        `by primaryEmailChanged of ${iso(5)} (fxa, id primaryEmailChanged|u|b|5)`,
+        '',
+        `Account ${uidOf('u')} proves that it owns b@mail.test, which stood alone: its reader is the account's owner.`,
+        `Contact ${lone.id} (retired) goes into contact ${own.id} (survivor); the retired id answers 404.`,
+        `Token ${lone.token} stays: the retired contact held the account's primary address, and mail there carries it (policy address).`,
+        `Token ${own.token} answers 404.`,
+        '',
+        '  survivor had  retired had  now  why',
+        'primary address  a@mail.test (2026-01-01 00:00:01)  b@mail.test (2026-01-01 00:00:05)  b@mail.test  claimed later',
+        'first name  -  Ada (2026-01-01 00:00:02)  Ada  only the retired had it',
+        "language  de (2026-01-01 00:00:01)  fr (2026-01-01 00:00:02)  fr  the retired's is later",
+        "newsletter x  unsubscribed (2026-01-01 00:00:03)  subscribed (2026-01-01 00:00:02)  unsubscribed  the survivor's is later",
+        'newsletter z  -  subscribed (2026-01-01 00:00:02)  unsubscribed  ended by an opt-out of the survivor',
+        'opted out  yes  -  -  the opt-out was lifted by a proof of the retired',
+        '',
+        'Announced by contact.merged, whose message id is that of the merge.',
+        `Not undone. To see what undoing it would do: \`onecontact merges undo ${await idOf()} --dry-run\`.`,
+        '',
+      ].map(cells),
+    );
+  });
+
+  it('gives a machine the same, with every value before and after', async () => {
+    await receive(...MERGED);
+    const body = await json('show', (await idOf()).toUpperCase());
+    expect(body).toMatchObject({
+      merge_id: await idOf(),
+      undone_at: null,
+      reason: 'claim',
+      trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: iso(5) },
+      survivor: { account_id: uidOf('u') },
+      retired: { account_id: null, addresses: [key('b')] },
+      token: { policy: 'address', reason: 'held_primary_address', side: 'retired' },
+      announced: true,
+      survivor_state: 'live',
+      retired_state: 'merged',
+      blocked_addresses: [],
+    });
+    expect(body.explanation.fields.lang).toEqual({
+      survivor: { value: 'de', at: iso(1) },
+      retired: { value: 'fr', at: iso(2) },
+      after: { value: 'fr', at: iso(2) },
+      won: 'retired',
+      why: 'later',
+    });
+    expect(body.explanation.newsletters.z.after).toEqual({ state: 'unsubscribed', since: iso(3) });
+    expect(body.explanation.opted_out).toEqual({
+      survivor: true,
+      retired: null,
+      after: null,
+      won: 'retired',
+      why: 'proven',
+    });
+  });
+
+  it('tells of a merge that was undone, of one whose survivor was merged on, and of one that lost its explanation', async () => {
+    await receive(...MERGED, del('u', 6), acct('v', 'c', 7), acct('v', 'a', 8), acct('v', 'b', 8));
+    const [second, first] = [await idOf(0), await idOf(1)];
+    expect((await merges('show', first)).out).toContain('\nThe survivor is merged on into contact ');
+    await merges('undo', second);
+    expect((await merges('show', second)).out).toMatch(
+      /\nUndone 20.*Z: the retired contact lives again, and each side has the token it had\.\nClaims of the account on b@mail\.test do not count until `onecontact merges unblock`\.\n$/,
+    );
+    await data.sql('UPDATE merge SET explanation = NULL');
+    expect((await merges('show', first)).out).toContain('\nIt is not known any more which values won.\n');
+    expect((await json('show', first)).explanation).toBeNull();
+  });
+
+  it('lets nothing that others typed steer a terminal', async () => {
+    await receive(
+      acct('u', 'a', 1),
+      signup('b', ['\u001b[2J'], 2, { profile: { firstName: '\u001b[31m' } }),
+      acct('u', 'b', 3),
+    );
+    expect((await merges('show', await idOf())).out).not.toContain('\u001b');
+  });
+});
+
+describe('merges preview', () => {
+  const preview = (uid: string, address: string, env: NodeJS.ProcessEnv = {}) =>
+    withoutChange(async () => {
+      const ask = (...args: string[]) =>
+        onecontact(['merges', 'preview', uidOf(uid), address, ...args], { DATABASE_URL: data.url, ...env });
+      const [text, body] = [await ask(), await ask('--json')];
+      expect([text.code, text.err]).toEqual([0, '']);
+      return { text: text.out, body: JSON.parse(body.out) };
+    });
+
+  it('shows the merge that a claim would cause, and then it happens just so', async () => {
+    await receive(...MERGED.slice(0, -1));
+    const { text, body } = await preview('u', ' B@Mail.Test ');
+    expect(text).toMatch(new RegExp(`^If account ${uidOf('u')} claimed b@mail\\.test now:\n\nMerge: `));
+    expect(text).toMatch(/\nlanguage .* the retired's is later\n[\s\S]*\nNothing was changed\.\n$/);
+    await apply(data.db, { ...acct('u', 'b', 0), at: Date.now() });
+    const { reason, survivor, retired, token, explanation } = await json('show', await idOf());
+    expect(body).toMatchObject({ account_id: uidOf('u'), address: key('b'), outcome: 'merged' });
+    expect(body.merge).toMatchObject({ reason, survivor, retired, token });
+    expect(body.merge.explanation).toEqual({
+      ...explanation,
+      primary: { ...explanation.primary, retired: expect.anything(), after: expect.anything() },
+    });
+  });
+
+  it('uses the token policy', async () => {
+    await receive(...MERGED.slice(0, -1));
+    const { body } = await preview('u', 'b@mail.test', { TOKEN_POLICY: 'account' });
+    expect(body.merge.token).toMatchObject({
+      policy: 'account',
+      reason: 'survivor',
+      kept: (await contactAt('a')).token,
+    });
+  });
+
+  it('shows a move from another live account, and that this is left without an address', async () => {
+    await receive(acct('u', 'a', 1), acct('v', 'b', 1));
+    const { text, body } = await preview('u', 'b@mail.test');
+    const [from, to] = [await contactAt('b'), await contactAt('a')];
+    expect(body).toMatchObject({ outcome: 'moved', from_contact: from.id, to_contact: to.id, closes: false });
+    expect(text).toContain(`Account ${uidOf('v')} is left without an address, and is listed for review.`);
+  });
+
+  it('shows that a contact would be closed for good', async () => {
+    await receive(acct('w', 'b', 1), acct('v', 'b', 2), del('v', 8), acct('u', 'a', 9), acct('w', 'c', 3));
+    // v is deleted, and its period passes on; w was another person.
+    expect((await preview('u', 'b@mail.test')).body).toMatchObject({ outcome: 'merged' });
+    await receive(del('w', 9));
+    const { body, text } = await preview('u', 'c@mail.test');
+    expect([body.outcome, text]).toEqual(['merged', expect.stringContaining('made anew')]);
+  });
+
+  it.each([
+    ['joins the contact of a lone address', 'nobody', 'lone', { outcome: 'joined' }, 'Its id and token stay.'],
+    ['gets an address that nobody has', 'u', 'new', { outcome: 'added' }, 'it goes to contact '],
+    [
+      'and an address are both new',
+      'nobody',
+      'new',
+      { outcome: 'added', to_contact: null },
+      'it goes to a new contact.',
+    ],
+    ['moves an address to a new contact', 'nobody', 'a', { outcome: 'moved', to_contact: null }, 'to a new contact.'],
+    ['has the address already', 'u', 'a', { outcome: 'kept' }, 'already.'],
+    ['is deleted', 'gone', 'lone', { outcome: 'not_taken' }, 'this account is deleted'],
+  ])('of an account that %s', async (_, uid, address, wanted, sentence) => {
+    await receive(acct('u', 'a', 1), signup('lone', ['x'], 1), acct('gone', 'g', 1), del('gone', 2));
+    const { text, body } = await preview(uid, `${address}@mail.test`);
+    expect(body).toMatchObject(wanted);
+    expect(text).toContain(sentence);
+  });
+
+  it('shows that the claim would be held, and what releasing it would do', async () => {
+    await receive(...MERGED.slice(0, -1));
+    const { text, body } = await preview('u', 'b@mail.test', { MERGE_MODE: 'observe' });
+    expect(body).toMatchObject({ outcome: 'held', released: { outcome: 'merged', merge: { reason: 'claim' } } });
+    expect(text).toMatch(/\nHeld: .*\n\nOnce released by `onecontact collisions resolve`:\n\nMerge: /);
+  });
+
+  it('shows that the claim is blocked, after an undo', async () => {
+    await receive(...MERGED);
+    await merges('undo', await idOf());
+    const { text, body } = await preview('u', 'b@mail.test');
+    expect([body.outcome, text]).toEqual(['blocked', expect.stringContaining('merges unblock')]);
+  });
+});
+
+describe('merges undo', () => {
+  it('gives each side its own again, and answers already_undone from then on', async () => {
+    await receive(...MERGED.slice(0, -1));
+    const before = [await canonicalExportOf(data.db), await contactAt('a'), await contactAt('b')];
+    await receive(...MERGED.slice(-1));
+    const id = await idOf();
+    const { out, code } = await merges('undo', id);
+    expect([code, out.split('\n')[0]]).toEqual([0, 'undone']);
+    expect([await canonicalExportOf(data.db), await contactAt('a'), await contactAt('b')]).toEqual(before);
+    expect(await brokenPromises(data)).toEqual([]);
+    expect(await data.sql('SELECT type FROM outbox ORDER BY seq DESC LIMIT 2')).toEqual(
+      expect.arrayContaining([{ type: 'contact.unmerged' }]),
+    );
+    const again = await withoutChange(() => merges('undo', id));
+    expect(again).toEqual({ code: 0, out: 'already_undone: nothing to do.\n', err: '' });
+    expect(await json('undo', id)).toEqual({ merge_id: id, result: 'already_undone', dry_run: false });
+  });
+
+  it('tries it out: the same answer, and nothing changed', async () => {
+    await receive(...MERGED);
+    const id = await idOf();
+    const { out } = await withoutChange(() => merges('undo', id, '--dry-run'));
+    expect(out).toMatch(
+      /^It can be undone; nothing was changed yet\.\nContact [0-9a-f-]{36} lives again, with b@mail\.test and token /,
+    );
+    const dry = await withoutChange(() => json('undo', id, '--dry-run'));
+    expect({ ...dry, dry_run: false }).toEqual(await json('undo', id));
+    expect(dry.restored).toEqual({
+      contact_id: (await contactAt('b')).id,
+      basket_token: (await contactAt('b')).token,
+      addresses: [key('b')],
+    });
+    expect(dry.survivor).toEqual({ contact_id: (await contactAt('a')).id, basket_token: (await contactAt('a')).token });
+  });
+
+  it('refuses what a later merge hangs on, and says to undo that first', async () => {
+    await receive(...MERGED, signup('c', [], 6), acct('u', 'c', 7));
+    const [second, first] = [await idOf(0), await idOf(1)];
+    const { code, out, err } = await withoutChange(() => merges('undo', first));
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toBe(
+      'onecontact: superseded: a later merge of this contact hangs on it, or an address that came is with another ' +
+        'account by now. Undo the later merges first: `onecontact merges list --account UID` shows them.\n',
+    );
+    expect(await merges('undo', first, '--json')).toMatchObject({
+      code: 1,
+      out: `${JSON.stringify({ merge_id: first, result: 'superseded', dry_run: false })}\n`,
+    });
+    expect((await merges('undo', second)).code).toBe(0);
+    expect((await merges('undo', first)).code).toBe(0);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('refuses to leave a side with nothing', async () => {
+    await receive(acct('v', 'a', 1), acct('u', 'c', 1), acct('v', 'c', 2), signup('b', ['x'], 2));
+    await receive(acct('u', 'b', 3), del('u', 4));
+    const { code, err } = await withoutChange(async () => merges('undo', await idOf()));
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/^onecontact: empty: one of the two contacts would be left/),
+    ]);
+  });
+
+  it('leads old tokens to the restored contact again, at any depth', async () => {
+    await receive(acct('u1', 'b', 1), signup('c', ['x'], 1), acct('u1', 'c', 2), del('u1', 3), acct('u2', 'a', 4));
+    const [{ old }] = (await data.sql<{ old: string }>('SELECT token_retired AS old FROM merge')) as [{ old: string }];
+    const restored = (await contactAt('c')).id;
+    await apply(data.db, acct('u2', 'b', 5), acct('u2', 'c', 5)); // the second takes the last address
+    expect((await merges('undo', await idOf())).code).toBe(0);
+    expect((await contactAt('c')).id).toBe(restored);
+    await apply(data.db, unsub({ token: old }, ['by-token'], 6));
+    const lines = (await canonicalExportOf(data.db)).map((line) => JSON.parse(line));
+    expect(lines).toMatchObject([
+      { addresses: [key('a'), key('b')], newsletters: {} },
+      { addresses: [key('c')], newsletters: { 'by-token': 'unsubscribed' } },
+    ]);
+    expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('shows in the history of both contacts', async () => {
+    await receive(...MERGED);
+    const id = await idOf();
+    const retired = (await data.sql<{ id: string }>('SELECT retired_id AS id FROM merge'))[0]?.id as string;
+    expect(await findHistory(data.db, retired)).toBeNull();
+    await merges('undo', id);
+    for (const contact of [(await contactAt('a')).id, retired]) {
+      expect(await findHistory(data.db, contact)).toMatchObject([
+        { id, retiredId: retired, undoneAt: expect.any(Date) },
+      ]);
+    }
+  });
+});
+
+describe('merges unblock', () => {
+  const unblock = (...args: string[]) => merges('unblock', uidOf('u'), 'B@mail.test', ...args);
+  beforeEach(async () => {
+    await receive(...MERGED);
+    await merges('undo', await idOf());
+  });
+
+  it('lets the claims count again: they merge again, under a new id, and this can be undone again', async () => {
+    const undone = await idOf();
+    const dry = await withoutChange(() => unblock('--dry-run'));
+    expect(dry.out).toMatch(/^The claims would count again; nothing was changed yet\.\nMerge: two contacts /);
+    const { code, out } = await unblock();
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(/^unblocked: the claims count again\.\nMerge: two contacts /),
+    ]);
+    expect(await idOf()).not.toBe(undone);
+    expect(await data.sql('SELECT FROM outbox WHERE message_id = $1', [await idOf()])).toHaveLength(1);
+    expect(await brokenPromises(data)).toEqual([]);
+    expect((await merges('undo', await idOf())).code).toBe(0);
+    expect(await json('unblock', uidOf('u'), 'b@mail.test')).toMatchObject({ result: 'unblocked', outcome: 'merged' });
+  });
+
+  it('fails clearly when nothing is blocked', async () => {
+    await unblock();
+    const sentence = 'onecontact: No claims of this account on this address are blocked: nothing to do.\n';
+    expect(await withoutChange(() => unblock())).toEqual({ code: 1, out: '', err: sentence });
+  });
+});
+
+describe('bad input', () => {
+  beforeEach(() => receive(...MERGED));
+  const uid = uidOf('u');
+
+  it.each([
+    ['show', 'rubbish'],
+    ['show', ''],
+    ['show'],
+    ['undo', 'secret@mail.test'],
+    ['undo', '0198f3a2-6c1e-7cc2-9a51'],
+    ['undo'],
+    ['preview', uid, 'secret@rubbish@mail.test'],
+    ['preview', uid, 'undefined'],
+    ['preview', 'secret@mail.test', 'b@mail.test'],
+    ['preview', uid],
+    ['unblock', uid, 'secret'],
+    ['unblock', 'secret', 'b@mail.test'],
+    ['list', '--limit', '0'],
+    ['list', '--limit', 'many'],
+    ['list', '--account', 'secret@mail.test'],
+    ['nonsense'],
+    [],
+  ])('is bad usage, and changes nothing: %s %s %s', async (...args) => {
+    const { code, out, err } = await withoutChange(() => merges(...args.filter((arg) => arg !== undefined)));
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^(error|Usage): /);
+    expect(err).not.toContain('secret');
+  });
+
+  it.each(['show', 'undo'])('an id that no merge has fails with a clear sentence: %s', async (command) => {
+    // A contact's id is none of a merge.
+    for (const id of [randomUUID(), (await contactAt('a')).id]) {
+      const answer = await withoutChange(() => merges(command, id));
+      const sentence = 'onecontact: No merge has this id: `onecontact merges list` shows ids.\n';
+      expect(answer).toEqual({ code: 1, out: '', err: sentence });
+    }
+  });
+
+  it.each(['list', 'show', 'preview', 'undo', 'unblock'])('help shows examples: %s', async (command) => {
+    const { code, out } = await merges(command, '--help');
+    expect([code, out]).toEqual([0, expect.stringMatching(/\nExamples:\n {2}\$ /)]);
+  });
+});

@@ -1,0 +1,114 @@
+import { EventEmitter } from 'node:events';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { run } from '../../../src/cli/run';
+import { parseDuration } from '../../../src/operations/purge/command';
+import { onecontact } from '../../cli/terminal';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, del, signup, unsub } from '../../support/events';
+import { apply, canonicalExportOf } from '../../support/stored';
+
+const DAY = 86_400_000;
+
+describe('onecontact purge', () => {
+  let data: TestDatabase;
+  let env: NodeJS.ProcessEnv;
+  beforeAll(async () => {
+    data = await freshDatabase();
+    env = { DATABASE_URL: data.url };
+    await apply(data.db, acct('d', 'a', 1, { country: 'at' }), del('d', 2));
+    await apply(data.db, signup('b', ['x'], 1), unsub('b', ['x'], 2));
+    // Of a moment ago: a day is the least that can be asked for.
+    const now = Date.now() - 1_000;
+    await apply(data.db, { ...acct('e', 'c', 1), at: now }, { ...del('e', 1), at: now });
+  });
+  afterAll(() => data?.drop());
+
+  const counts = { claims: 0, choices: 1, accounts: 1, addresses: 1, contacts: 1, explanations: 0 };
+
+  it('says what would go, in a dry run, and changes nothing', async () => {
+    const before = await canonicalExportOf(data.db);
+    const { code, out, err } = await onecontact(['purge', '--older-than', '1d', '--dry-run'], env);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(
+      /^Older than 20[\d-]+T[\d:.]+Z \(dry run: nothing was changed\):\n {2}1 deleted accounts blanked\n/,
+    );
+    expect(out).toContain('\n  1 addresses dropped');
+    expect(await canonicalExportOf(data.db)).toEqual(before);
+    const { out: json } = await onecontact(['purge', '--older-than', '1d', '--dry-run', '--json'], env);
+    expect(JSON.parse(json)).toEqual({ before: expect.any(String), dry_run: true, ...counts });
+  });
+
+  it('purges what is older, and says how much, for machines; then there is nothing left to do', async () => {
+    const started = Date.now();
+    const { code, out, err } = await onecontact(['purge', '--json', '--older-than', '36h'], env);
+    expect([code, err]).toEqual([0, '']);
+    const { before, ...answer } = JSON.parse(out);
+    expect(answer).toEqual({ dry_run: false, ...counts });
+    expect(Math.abs(Date.parse(before) - (started - 1.5 * DAY))).toBeLessThan(60_000);
+    expect((await canonicalExportOf(data.db)).map((line) => JSON.parse(line).addresses[0])).toEqual([
+      'b@mail.test',
+      'c@mail.test',
+    ]);
+    const again = await onecontact(['purge', '--older-than', '36h'], env);
+    expect(again.out).toMatch(/^Older than [^\n]+Z:\n( {2}0 [^\n]+\n){6}$/);
+  });
+
+  it('shows on a terminal how far it is', async () => {
+    const terminal = () =>
+      Object.assign(new EventEmitter(), { isTTY: true, write: (text: string) => shown.push(text) > 0 });
+    const shown: string[] = [];
+    await run(['purge', '--older-than', '1d', '--json'], { env, stdout: terminal(), stderr: terminal() });
+    expect(shown).toContain('\r\u001b[Klooked at 2 addresses, 2 accounts, 0 merges');
+    expect(shown.slice(-2)).toEqual(['\r\u001b[K', expect.stringMatching(/^\{"before"/)]);
+  });
+
+  it.each([
+    ['30d', 30 * DAY],
+    ['1d', DAY],
+    ['24h', DAY],
+    ['1440m', DAY],
+    ['9999999d', 9_999_999 * DAY],
+  ])('reads %s', (text, milliseconds) => {
+    expect(parseDuration(text)).toBe(milliseconds);
+  });
+
+  it('goes back no further than to 1970', async () => {
+    const { code, out } = await onecontact(['purge', '--older-than', '9999999d', '--json'], env);
+    expect([code, JSON.parse(out).before]).toEqual([0, '1970-01-01T00:00:00.000Z']);
+  });
+
+  it.each([
+    ['nothing', []],
+    ['no duration', ['--older-than']],
+    ['no unit', ['--older-than', '30']],
+    ['another unit', ['--older-than', '30w']],
+    ['a fraction', ['--older-than', '1.5d']],
+    ['a negative one', ['--older-than=-30d']],
+    ['a word', ['--older-than', 'month']],
+    ['an endless one', ['--older-than', '99999999d']],
+    ['an argument', ['--older-than', '30d', 'now']],
+  ])('answers bad usage with 2: %s', async (_, args) => {
+    const { code, out, err } = await onecontact(['purge', ...args], env);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^error: /);
+  });
+
+  it.each(['23h', '1439m', '0d'])('refuses %s, which is less than a day, and says why', async (duration) => {
+    const { code, err } = await onecontact(['purge', '--older-than', duration], env);
+    expect([code, err]).toEqual([2, expect.stringContaining('It is a day (1d) or more: what is purged must be older')]);
+  });
+
+  it('tells without a stack when the database is away', async () => {
+    const away = { DATABASE_URL: 'postgresql://user:top-secret@127.0.0.1:1/none' };
+    const { code, out, err } = await onecontact(['purge', '--older-than', '30d'], away);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(/^onecontact: The database cannot be used \(\w+\): check DATABASE_URL[^\n]*\n$/);
+  });
+
+  it('shows examples in its help, with a line for a crontab', async () => {
+    const { code, out } = await onecontact(['purge', '--help']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/\nExamples:\n {2}\$ /);
+    expect(out).toContain('15 3 * * *  onecontact purge --older-than 30d');
+  });
+});

@@ -1,0 +1,260 @@
+/**
+ * Purge on generated histories: what it removes changes nothing that anybody sees, now or after whatever comes later. Many
+ * histories share one database, so that a purge of all of them costs little; what may come later is tried on their facts.
+ */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ContactEvent } from '../../../src/contacts/facts/event';
+import type { Facts } from '../../../src/contacts/facts/facts';
+import { inheritedSince, ownerOf, peopleOf } from '../../../src/contacts/identity/ownership';
+import { connectedComponent } from '../../../src/contacts/merge/before-and-after';
+import { type ContactView, contactView } from '../../../src/contacts/profile/contact-view';
+import { applyBatch } from '../../../src/ingest/transaction';
+import { purge } from '../../../src/operations/purge/run';
+import type { StoredMerge } from '../../../src/postgres/tables/merge-rows';
+import { addEvent } from '../../../tools/add-event';
+import { type AllFacts, allFactsOf, factsFrom, someOf } from '../../support/all-facts';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, at, del, signup } from '../../support/events';
+import { contactEvent } from '../../support/histories';
+import { ledgerOf, undoOf } from '../../support/ledger';
+import { brokenPromises, DEFAULTS } from '../../support/stored';
+
+const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
+const histories = Number(process.env.STORED_HISTORIES ?? 150);
+/** Tried for each of them. */
+const FUTURES = 15;
+/** Most events are made at times up to 12. */
+const BEFORE = at(13);
+
+/** What may come after a purge: an event, later than everything purged, or what a person decides. */
+type Later =
+  | { kind: 'event'; event: ContactEvent; held: boolean }
+  | { kind: 'undo' | 'release' | 'unblock'; which: number };
+
+const shifted = <E extends ContactEvent>(event: E): E => ({ ...event, at: event.at + 12_000 });
+const later: fc.Arbitrary<Later> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant('event' as const), event: contactEvent.map(shifted), held: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom('undo' as const, 'release', 'unblock'), which: fc.nat(20) }),
+  },
+);
+/** An account that is used again and again: what compacting claims is for. */
+const claims = fc
+  .tuple(
+    fc.constantFrom('u1', 'u2', 'u3'),
+    fc.constantFrom('a', 'b'),
+    fc.uniqueArray(fc.integer({ min: 1, max: 15 }), { maxLength: 5 }),
+  )
+  .map(([u, a, times]) => times.map((t) => acct(u, a, t)));
+/** Some of it is not old enough to be purged. */
+const known = fc.oneof({ weight: 5, arbitrary: contactEvent }, { weight: 1, arbitrary: contactEvent.map(shifted) });
+const past = fc.tuple(
+  fc.tuple(fc.array(known, { minLength: 1, maxLength: 16 }), claims).map((parts) => parts.flat()),
+  fc.tuple(fc.array(known, { maxLength: 12 }), claims, claims).map((parts) => parts.flat()),
+);
+
+/** Something of each kind to purge, which random histories do not always have. */
+const EACH_KIND: [ContactEvent[], ContactEvent[]] = [
+  [
+    ...[acct('u1', 'a', 1, { locale: 'de' }), acct('u1', 'a', 2), acct('u1', 'a', 3), acct('u2', 'c', 1)],
+    ...[signup('b', ['n1'], 1), signup('b', ['n1'], 2)],
+  ],
+  [acct('u1', 'b', 4), del('u1', 6), del('u2', 6)],
+];
+
+/** Gives a history names of its own, and fewer of them than the generator has: the denser, the more meets. */
+function renamed<E extends ContactEvent>(event: E, history: number): E {
+  const dense = (text: string): string => {
+    if (history % 3 === 0) return text;
+    const fewer = { c: 'a', d: 'b', e: history % 3 === 1 ? 'c' : 'a', f: 'b' }[text[0] as string] ?? text[0];
+    return `${fewer}${text.slice(1)}`;
+  };
+  const addressOf = (text: string): string => `${dense(text).replace('@', `.${history}@`)}`;
+  const uid = (text: string): string => {
+    const last = Number(text.slice(-1));
+    const fewer = history % 3 === 2 ? (last % 3) + 1 : last;
+    return `${history.toString(16).padStart(6, '0')}${text.slice(6, -1)}${fewer}`;
+  };
+  const rename = { ...event, trigger: { ...event.trigger, id: `${history}|${event.trigger.id}` } };
+  if (rename.kind !== 'newsletter') rename.uid = uid(rename.uid);
+  if (rename.kind === 'claim') {
+    rename.address = { key: addressOf(rename.address.key), typed: addressOf(rename.address.typed) };
+  } else if (rename.kind === 'newsletter' && 'address' in rename.to) {
+    const { key, typed } = rename.to.address;
+    rename.to = { address: { key: addressOf(key), typed: addressOf(typed) } };
+  }
+  return rename;
+}
+
+const historyOf = (key: string): number =>
+  key.includes('@') ? Number(/\.(\d+)@/.exec(key)?.[1]) : Number.parseInt(key.slice(0, 6), 16);
+
+describe(`purge on ${histories} generated histories (SEED=${seed})`, () => {
+  let database: TestDatabase;
+  let before: AllFacts;
+  let after: AllFacts;
+  let ledger: StoredMerge[];
+  beforeAll(async () => {
+    database = await freshDatabase();
+  });
+  afterAll(() => database?.drop());
+
+  /** In every other history, some accounts are only observed. */
+  const observes = (uid: string): boolean => historyOf(uid) % 2 === 1 && /[23]$/.test(uid);
+  const apply = (steps: ContactEvent[]) => applyBatch(database.db, steps, { ...DEFAULTS, observes });
+
+  it('removes something of each kind, and nothing when it runs again', async () => {
+    const made = [EACH_KIND, ...fc.sample(past, { numRuns: histories - 1, seed })];
+    // In batches of a few events of every history: what is made and merged within one leaves no merge to undo.
+    const applyHalf = async (nr: 0 | 1): Promise<void> => {
+      for (let from = 0; from < 24; from += 4) {
+        await apply(made.flatMap((halves, i) => halves[nr].slice(from, from + 4).map((event) => renamed(event, i))));
+      }
+    };
+    await applyHalf(0);
+    await undoSome();
+    await applyHalf(1);
+    for (const { address, uid } of heldIn(await allFactsOf(database.db))) {
+      if (historyOf(uid) % 4 === 1) await applyBatch(database.db, [{ kind: 'release', uid, address }], DEFAULTS);
+    }
+    expect(await brokenPromises(database)).toEqual([]);
+    before = await allFactsOf(database.db);
+    ledger = (await ledgerOf(database.db)).filter(({ undoneAt }) => undoneAt === null);
+    const dry = await purge(database.db, { before: BEFORE, dryRun: true, pageSize: 7 });
+    expect(await allFactsOf(database.db)).toEqual(before);
+    const purged = await purge(database.db, { before: BEFORE, pageSize: 40 });
+    expect(dry).toEqual(purged);
+    for (const rows of Object.values(purged)) expect(rows).toBeGreaterThan(0);
+    expect(Object.values(await purge(database.db, { before: BEFORE }))).toEqual(Object.values(purged).map(() => 0));
+    after = await allFactsOf(database.db);
+    expect(await brokenPromises(database)).toEqual([]);
+  }, 120_000);
+
+  it('changes no view, whatever comes later', () => {
+    const kept = new Set(after.addresses.map(({ address }) => address));
+    const dropped = new Set(before.addresses.flatMap(({ address }) => (kept.has(address) ? [] : address)));
+    for (let i = 0; i < histories; i++) {
+      const mine = (key: string): boolean => historyOf(key) === i;
+      const [whole, purged] = [someOf(before, mine), someOf(after, mine)];
+      const merges = ledger.filter(({ uid }) => mine(uid));
+      const islands = islandsOf(whole, dropped);
+      fc.assert(
+        fc.property(fc.array(later, { maxLength: 12 }), (future) => {
+          const steps = future.map((step) =>
+            step.kind === 'event' ? { ...step, event: renamed(step.event, i) } : step,
+          );
+          const touched = touchedBy(steps);
+          // That two dropped addresses were one account's is forgotten: later, they are two readers'.
+          fc.pre(islands.every((addresses) => addresses.filter((address) => touched.has(address)).length <= 1));
+          const [facts, remaining] = [factsFrom(whole), factsFrom(purged)];
+          expect(viewsOf(remaining, dropped)).toEqual(viewsOf(facts, dropped));
+          for (const step of steps) learn(step, facts, remaining, merges);
+          expect(viewsOf(remaining, dropped, touched)).toEqual(viewsOf(facts, dropped, touched));
+        }),
+        { numRuns: FUTURES, seed: seed + i },
+      );
+    }
+  }, 600_000);
+
+  /** In two of three histories, the last merge that can be undone is. */
+  async function undoSome(): Promise<void> {
+    const done = new Set<number>();
+    for (const merge of (await ledgerOf(database.db)).reverse()) {
+      const history = historyOf(merge.uid);
+      if (history % 3 === 0 || done.has(history)) continue;
+      const { refusal } = await applyBatch(database.db, [undoOf(merge, at(12))], DEFAULTS);
+      if (!refusal) done.add(history);
+    }
+  }
+});
+
+const heldIn = ({ claims }: AllFacts) => claims.filter(({ status }) => status === 'held');
+
+function touchedBy(steps: readonly Later[]): Set<string> {
+  return new Set(
+    steps.flatMap((step) => {
+      if (step.kind !== 'event' || step.event.kind === 'deletion') return [];
+      return step.event.kind === 'claim'
+        ? step.event.address.key
+        : (step.event.to as { address: { key: string } }).address.key;
+    }),
+  );
+}
+
+/** The addresses that were dropped together. */
+function islandsOf(all: AllFacts, dropped: ReadonlySet<string>): string[][] {
+  const facts = factsFrom(all);
+  return all.addresses
+    .filter(({ address }) => dropped.has(address))
+    .map(({ address }) => connectedComponent(facts, { addresses: [address], uids: [] }).addresses);
+}
+
+function learn(step: Later, whole: Facts, purged: Facts, merges: readonly StoredMerge[]): void {
+  if (step.kind === 'event') {
+    for (const facts of [whole, purged]) addEvent(facts, step.event, step.held ? 'held' : 'active');
+    return;
+  }
+  if (step.kind === 'undo') {
+    const merge = merges[step.which % merges.length];
+    // Its contacts are closed: refused.
+    if (!merge || merge.addresses.some((address) => !purged.addresses.has(address))) return;
+    if (undoes(whole, merge)) undoes(purged, merge);
+    return;
+  }
+  const status = step.kind === 'release' ? 'held' : 'blocked';
+  const waiting = [...whole.accounts.keys()]
+    .flatMap((uid) => whole.claimsBy(uid))
+    .filter((claim) => claim.status === status)
+    .sort((a, b) => a.at - b.at || (a.address < b.address ? -1 : 1));
+  const claim = waiting[step.which % waiting.length];
+  if (!claim) return;
+  for (const facts of [whole, purged]) {
+    if (step.kind === 'unblock') facts.removeBlock(claim.uid, claim.address);
+    else facts.setClaimStatus(claim.uid, claim.address, 'active', (known) => known.status === 'held');
+  }
+}
+
+/** As `undo` does it, on facts alone: refused when a side would be left with nothing. */
+function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: StoredMerge): boolean {
+  if ([...facts.undone].some(({ mergeId }) => mergeId === id)) return false;
+  if (addresses.some((address) => ownerOf(facts, address) !== uid)) return false;
+  const blocks = addresses.map((address) => ({ uid, address, since: inheritedSince(facts, address, claimant, uid) }));
+  // A held claim that is blocked would count once the block is taken away.
+  const statusChanges = addresses.flatMap((address) =>
+    facts.claimsOn(address).map((claim) => [claim, claim.status] as const),
+  );
+  for (const block of blocks) facts.addBlock(block);
+  const owners = new Set(addresses.map((address) => ownerOf(facts, address)));
+  const [owner] = owners;
+  if (owners.size !== 1 || (owner !== null && owner !== claimant) || (owner === null && addresses.length > 1)) {
+    for (const block of blocks) facts.removeBlock(block.uid, block.address);
+    for (const [claim, status] of statusChanges) claim.status = status;
+    facts.revision += 1;
+    return false;
+  }
+  facts.addUndone({ mergeId: id, uid, claimant, addresses, from, until: at(26) });
+  return true;
+}
+
+/**
+ * What readers see of everybody, times included. Of a dropped address that nobody names later, nothing; where it was
+ * named, its reader is a new one: without a confirmation that a deleted account had brought.
+ */
+function viewsOf(facts: Facts, dropped: ReadonlySet<string>, touched: ReadonlySet<string> = new Set()): string[] {
+  return peopleOf(facts)
+    .map((person) => contactView(facts, person))
+    .flatMap((view) => {
+      const addresses = view.addresses.filter((address) => !dropped.has(address) || touched.has(address));
+      if (addresses.length === 0 && view.account === null) return [];
+      const renewed = view.account === null && addresses.some((address) => dropped.has(address));
+      return text({ ...view, addresses, ...(renewed && { primary: addresses[0] as string, doubleOptIn: false }) });
+    })
+    .sort();
+}
+
+const text = (view: ContactView): string => JSON.stringify({ ...view, newsletters: [...view.newsletters] });

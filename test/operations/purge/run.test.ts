@@ -1,0 +1,517 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ContactEvent } from '../../../src/contacts/facts/event';
+import { applyBatch } from '../../../src/ingest/transaction';
+import { type PurgeOptions, purge } from '../../../src/operations/purge/run';
+import { findContact } from '../../../src/postgres/find-contact';
+import type { Step } from '../../../src/postgres/lock-and-load';
+import type { StoredMerge } from '../../../src/postgres/tables/merge-rows';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../../support/events';
+import { gate, waiting } from '../../support/gate';
+import { ledgerOf, undoOf } from '../../support/ledger';
+import { brokenPromises, canonicalExportOf, DEFAULTS } from '../../support/stored';
+
+/** What is older than ten seconds after the tests' epoch goes; what is of that very moment stays. */
+const T = 10;
+const JUST_OLDER = 9.999;
+
+const TABLES =
+  'contact, email_address, account, address_claim, choice, basket_token, merge, claim_block, outbox, erasure';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await freshDatabase({ max: 20 });
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  await database.sql(`TRUNCATE ${TABLES}`);
+});
+
+const key = (name: string): string => addressOf(name).key;
+
+/** Each event in a batch of its own: what was made and merged within one batch leaves no merge. */
+async function happened(...events: ContactEvent[]): Promise<void> {
+  for (const event of events) await applyBatch(database.db, [event], DEFAULTS);
+}
+/** The same, with the claims of some accounts held. */
+async function happenedObserving(names: string[], ...events: Step[]): Promise<void> {
+  const uids = names.map(uidOf);
+  for (const event of events)
+    await applyBatch(database.db, [event], { ...DEFAULTS, observes: (u) => uids.includes(u) });
+}
+
+const release = (name: string, address: string) =>
+  applyBatch(database.db, [{ kind: 'release', uid: uidOf(name), address: key(address) }], DEFAULTS);
+
+const purgeOld = (options: Partial<PurgeOptions> = {}) => purge(database.db, { before: at(T), ...options });
+
+/** Every row of every table, with its place and who wrote it. */
+async function everything(): Promise<Record<string, unknown>> {
+  const rows: Record<string, unknown> = {};
+  for (const table of TABLES.split(', ')) {
+    rows[table] = await database.sql(`SELECT ctid, xmin, x::text FROM ${table} AS x ORDER BY ctid`);
+  }
+  return rows;
+}
+
+const column = async (query: string, values: unknown[] = []): Promise<unknown[]> =>
+  (await database.sql(query, values)).map((row) => Object.values(row)[0]);
+
+const claimsOn = (address: string): Promise<unknown[]> =>
+  column(
+    `SELECT (extract(epoch FROM at) - extract(epoch FROM timestamptz '2026-01-01Z'))::float8 FROM address_claim
+     WHERE address = $1 ORDER BY at, uid`,
+    [key(address)],
+  );
+
+/** Choices made at an address, or in an account, as `act newsletter time`. */
+const choicesAt = (origin: string): Promise<unknown[]> =>
+  column(
+    `SELECT act || ' ' || newsletter || ' ' || (extract(epoch FROM at) - extract(epoch FROM timestamptz '2026-01-01Z'))::float8
+     FROM choice WHERE origin IN ($1, $2) ORDER BY at, act, newsletter`,
+    [key(origin), uidOf(origin)],
+  );
+
+async function lineOf(address: string): Promise<Record<string, unknown>> {
+  const line = (await canonicalExportOf(database.db)).find((text) => text.includes(`"${key(address)}"`));
+  return JSON.parse(line ?? 'null');
+}
+
+const tokenOf = async (uid: string): Promise<string> =>
+  (
+    await column(
+      `SELECT token FROM basket_token t JOIN account u USING (contact_id) WHERE uid = $1 AND state = 'live'`,
+      [uidOf(uid)],
+    )
+  )[0] as string;
+
+const NOTHING = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0 };
+
+describe('a deleted account', () => {
+  const data = { locale: 'de-AT', country: 'at', service: 'sync', newsletters: ['incoming'] };
+  const account = (uid: string) =>
+    database.sql(
+      `SELECT locale, locale_at, country, country_at, service, service_at, deleted_at IS NOT NULL AS deleted
+       FROM account WHERE uid = $1`,
+      [uidOf(uid)],
+    );
+  const BLANK = { locale: null, locale_at: null, country: null, country_at: null, service: null, service_at: null };
+
+  it('is blanked when it was deleted just before the time, and not when it was deleted at it; the row stays', async () => {
+    await happened(acct('old', 'a', 1, data), acct('new', 'b', 1, data), acct('live', 'c', 1, data));
+    await happened(signup('a', ['x'], 2), del('old', JUST_OLDER), del('new', T));
+    expect(await purgeOld()).toMatchObject({ accounts: 1 });
+    expect(await account('old')).toEqual([{ ...BLANK, deleted: true }]);
+    expect(await account('new')).toMatchObject([{ locale: 'de-AT', country: 'at', service: 'sync' }]);
+    expect(await account('live')).toMatchObject([{ locale: 'de-AT', country: 'at', service: 'sync' }]);
+    await happened(acct('old', 'z', 20));
+    expect(await findContact(database.db, { by: 'account', uid: uidOf('old') })).toBeNull();
+  });
+
+  it('leaves its refusals, and nothing else that was chosen in it', async () => {
+    await happened(acct('u', 'a', 1, { newsletters: ['in'] }), acct('other', 'b', 1, { newsletters: ['in'] }));
+    const token = { token: await tokenOf('u') };
+    await happened(signup(token, ['in', 'out'], 2, { optin: true }), unsub(token, ['out'], 3), optout(token, 4));
+    await happened(acct('u', 'a', T, { newsletters: ['late'] }), del('u', 6));
+    expect(await purgeOld()).toMatchObject({ choices: 3 });
+    expect(await choicesAt('u')).toEqual(['unsubscribe out 3', 'opt_out  4', `subscribe late ${T}`]);
+    expect(await choicesAt('other')).toEqual(['subscribe in 1']);
+    await happened(acct('heir', 'a', 20));
+    expect(await lineOf('a')).toMatchObject({ opted_out: true, newsletters: { out: 'unsubscribed' } });
+  });
+
+  it('is taken out of the explanations of old merges, where it survived or where its deletion completed the merge', async () => {
+    const merge = (name: string) => [
+      acct(name, `${name}-a`, 1),
+      signup(`${name}-b`, ['x'], 2, { profile: { firstName: 'Ada' } }),
+      acct(name, `${name}-b`, 3),
+    ];
+    await happened(...merge('gone'), ...merge('young'), ...merge('live'), del('gone', 5), del('young', T));
+    await happened(acct('d1', 'd', 1, { country: 'at' }), acct('d2', 'e', 1), acct('d2', 'd', 5), del('d1', 3));
+    const explained = `SELECT explanation IS NOT NULL AS explained, reason FROM merge ORDER BY seq`;
+    expect(await database.sql(explained)).toHaveLength(4);
+    expect(await purgeOld({ before: at(3) })).toMatchObject({ explanations: 0 });
+    expect(await purgeOld()).toMatchObject({ explanations: 2 });
+    expect(await database.sql(explained)).toEqual([
+      { explained: false, reason: 'claim' },
+      { explained: true, reason: 'claim' },
+      { explained: true, reason: 'claim' },
+      { explained: false, reason: 'deletion' },
+    ]);
+  });
+});
+
+describe('a subscription without proof', () => {
+  it('goes when a later choice about the same newsletter at the same address superseded it, and both are old', async () => {
+    await happened(signup('a', ['x', 'y'], 1), signup('a', ['x'], 2), unsub('a', ['x'], JUST_OLDER));
+    await happened(signup('b', ['x'], 1), unsub('b', ['x'], T), signup('c', ['x'], 1));
+    const before = await canonicalExportOf(database.db);
+    expect(await purgeOld()).toEqual({ ...NOTHING, choices: 2 });
+    expect(await choicesAt('a')).toEqual(['subscribe y 1', `unsubscribe x ${JUST_OLDER}`]);
+    expect(await choicesAt('b')).toHaveLength(2);
+    expect(await choicesAt('c')).toHaveLength(1);
+    expect(await canonicalExportOf(database.db)).toEqual(before);
+  });
+
+  it('goes in an account, too', async () => {
+    await happened(acct('u', 'a', 1));
+    const token = { token: await tokenOf('u') };
+    await happened(signup(token, ['x'], 2), signup(token, ['x'], 3, { optin: true }), unsub(token, ['x'], 4));
+    expect(await purgeOld()).toEqual({ ...NOTHING, choices: 1 });
+    expect(await choicesAt('u')).toEqual(['subscribe x 3', 'unsubscribe x 4']);
+  });
+
+  it('is the only choice that goes: proofs, confirmations and refusals stay', async () => {
+    await happened(optout('a', 1), signup('a', ['x'], 2, { optin: true }), unsub('a', ['x'], 3), optout('a', 4));
+    await happened(unsub('a', ['x'], 5), signup('a', ['x'], 6));
+    expect(await purgeOld()).toEqual(NOTHING);
+  });
+
+  it.each<[string, string[], ContactEvent[]]>([
+    ['another account claimed the address between', [], [acct('v', 'a', 4)]],
+    ['another account’s claim between waits for a decision', ['v'], [acct('v', 'a', 4)]],
+    [
+      'its own account claimed the address between, and another’s claim waits',
+      ['v'],
+      [acct('v', 'a', 2), acct('u', 'a', 4)],
+    ],
+  ])('stays when %s: the two may be two people’s', async (_, observed, claims) => {
+    await happenedObserving(observed, acct('u', 'a', 1), acct('u', 'c', 1), acct('v', 'b', 1), ...claims);
+    await happened(signup('a', ['x'], 3), unsub('a', ['x'], 5));
+    expect(await purgeOld()).toEqual(NOTHING);
+    for (const name of observed) await release(name, 'a');
+    const states = [await lineOf('c'), await lineOf('b')].map(({ newsletters }) => newsletters);
+    expect(states).toContainEqual({ x: 'subscribed' });
+    expect(states).toContainEqual({ x: 'unsubscribed' });
+  });
+
+  it('goes when somebody else claimed the address at the moment of the later choice: both are of the period before', async () => {
+    await happened(acct('u', 'a', 1), signup('a', ['x'], 3), unsub('a', ['x'], 5), acct('v', 'a', 5));
+    expect(await purgeOld()).toEqual({ ...NOTHING, choices: 1 });
+  });
+
+  it('goes when the claims that came between are compacted in the same run', async () => {
+    await happened(...[1, 2, 3, 6, 7].map((t) => acct('u', 'a', t)), signup('a', ['x'], 2), unsub('a', ['x'], 5));
+    expect(await purgeOld()).toEqual({ ...NOTHING, claims: 3, choices: 1 });
+  });
+});
+
+describe('claims of one account in a row', () => {
+  it('are compacted to the first and the last, as far as they are old', async () => {
+    await happened(...[1, 2, 3, 4].map((t) => acct('u', 'a', t)));
+    await happened(...[1, 2, JUST_OLDER].map((t) => acct('v', 'b', t)), ...[1, 2, T, 12].map((t) => acct('w', 'c', t)));
+    const before = await canonicalExportOf(database.db);
+    expect(await purgeOld()).toEqual({ ...NOTHING, claims: 3 });
+    expect(await claimsOn('a')).toEqual([1, 4]);
+    expect(await claimsOn('b')).toEqual([1, JUST_OLDER]);
+    expect(await claimsOn('c')).toEqual([1, 2, T, 12]);
+    expect(await canonicalExportOf(database.db)).toEqual(before);
+    expect(await purgeOld()).toEqual(NOTHING);
+  });
+
+  it('keep what another’s claim is between, next to, or at the same moment as', async () => {
+    await happened(acct('u', 'a', 1), acct('v', 'a', 2), acct('u', 'a', 3), acct('u', 'a', 4), acct('v', 'a', 4));
+    await happened(acct('u', 'a', 5), acct('u', 'a', 6));
+    expect(await purgeOld()).toEqual(NOTHING);
+    expect(await claimsOn('a')).toEqual([1, 2, 3, 4, 4, 5, 6]);
+  });
+
+  it('keep those that wait for a decision, and their neighbours', async () => {
+    await happenedObserving(['v'], acct('v', 'b', 1), acct('u', 'a', 1), acct('u', 'a', 2), acct('v', 'a', 3));
+    await happenedObserving(['v'], acct('v', 'a', 4), acct('v', 'a', 5), acct('u', 'a', 6), acct('u', 'a', 7));
+    expect(await purgeOld()).toEqual(NOTHING);
+  });
+
+  it('keep those that an undone merge blocks', async () => {
+    await happened(acct('u', 'a', 1), signup('b', ['x'], 2), ...[3, 4, 5].map((t) => acct('u', 'b', t)));
+    await applyBatch(database.db, [undoOf(await lastMerge(), at(6))], DEFAULTS);
+    expect(await purgeOld()).toEqual(NOTHING);
+    expect(await claimsOn('b')).toEqual([3, 4, 5]);
+  });
+
+  it('keep the last one before their account’s deletion', async () => {
+    await happened(acct('u', 'a', 1), acct('u', 'b', 4), signup('a', ['x'], 1));
+    await happened(acct('u', 'a', 2), acct('u', 'a', 5), acct('u', 'a', 6), acct('u', 'a', 7), del('u', 5));
+    const before = await canonicalExportOf(database.db);
+    expect(await purgeOld()).toMatchObject({ claims: 1 });
+    expect(await claimsOn('a')).toEqual([1, 5, 6, 7]);
+    expect(await canonicalExportOf(database.db)).toEqual(before);
+  });
+
+  it('keep those of an address in a merge that a deletion completed: they bound what an undo means for consent', async () => {
+    await happened(acct('d1', 'd', 1), acct('d2', 'e', 1), acct('d2', 'd', 5), del('d1', 3));
+    await happened(...[6, 7, 8].map((t) => acct('w', 'd', t)), ...[6, 7, 8].map((t) => acct('w', 'e', t)));
+    expect(await purgeOld()).toMatchObject({ claims: 1 });
+    expect(await claimsOn('d')).toEqual([1, 5, 6, 7, 8]);
+  });
+});
+
+const lastMerge = async (): Promise<StoredMerge> => (await ledgerOf(database.db)).at(-1) as StoredMerge;
+
+describe('addresses of which nothing is known but the claims of deleted accounts', () => {
+  /** d1 had a; d2, the same person anew, has it now, and b. Made in single steps, so that a merge is in the ledger. */
+  const island = () =>
+    happened(acct('d2', 'b', 1), acct('d1', 'a', 1), del('d1', 2), acct('d2', 'a', 3), del('d2', JUST_OLDER));
+
+  it('are dropped, and the contact that is left with nothing is closed: its keys answer like unknown ones', async () => {
+    await island();
+    await happened(acct('live', 'z', 1));
+    const [contact] = await database.sql<{ id: string; token: string; version: number }>(
+      `SELECT c.id, t.token, c.version FROM account u JOIN contact c ON c.id = u.contact_id
+       JOIN basket_token t ON t.contact_id = c.id AND t.state = 'live' WHERE uid = $1`,
+      [uidOf('d2')],
+    );
+    const told = await column('SELECT count(*)::int FROM outbox');
+    expect(await purgeOld()).toEqual({ ...NOTHING, addresses: 2, contacts: 1, explanations: 1 });
+    for (const lookUp of [
+      { by: 'email', address: key('a') },
+      { by: 'email', address: key('b') },
+      { by: 'token', token: contact?.token as string },
+      { by: 'id', id: contact?.id as string },
+      { by: 'account', uid: uidOf('d2') },
+    ] as const) {
+      expect(await findContact(database.db, lookUp)).toBeNull();
+    }
+    expect(await database.sql('SELECT state, version, merged_into FROM contact WHERE id = $1', [contact?.id])).toEqual([
+      { state: 'closed', version: (contact?.version as number) + 1, merged_into: null },
+    ]);
+    expect(await database.sql('SELECT state, retired_by FROM basket_token WHERE token = $1', [contact?.token])).toEqual(
+      [{ state: 'retired', retired_by: null }],
+    );
+    expect(await column('SELECT count(*)::int FROM outbox')).toEqual(told);
+    expect(await database.sql('SELECT addresses, explanation FROM merge')).toEqual([
+      { addresses: [], explanation: null },
+    ]);
+    for (const table of TABLES.split(', ').filter((name) => name !== 'outbox')) {
+      expect(await database.sql(`SELECT FROM ${table} AS x WHERE x::text ~ '[ab]@mail'`)).toEqual([]);
+    }
+    expect(await column('SELECT uid FROM account WHERE deleted_at IS NOT NULL ORDER BY uid')).toHaveLength(2);
+    expect(await brokenPromises(database)).toEqual([]);
+    expect(await canonicalExportOf(database.db)).toHaveLength(1);
+    expect(await purgeOld()).toEqual(NOTHING);
+  });
+
+  it('are dropped whatever page their accounts are in, once', async () => {
+    await island();
+    await happened(acct('x', 'x', 1), del('x', 2));
+    const dry = await purgeOld({ dryRun: true, pageSize: 1 });
+    expect(await purgeOld({ pageSize: 1 })).toEqual(dry);
+    expect(dry).toMatchObject({ addresses: 3, contacts: 2 });
+  });
+
+  it('are new afterwards: a sign-up makes a fresh contact, a message to the old token comes to nothing', async () => {
+    await happened(acct('d', 'a', 1));
+    const token = { token: await tokenOf('d') };
+    await happened(del('d', 2));
+    await purgeOld();
+    expect(await applyBatch(database.db, [signup(token, ['x'], 20)], DEFAULTS)).toMatchObject({ unknownTokens: [0] });
+    await happened(signup('a', ['x'], 20));
+    expect(await lineOf('a')).toMatchObject({ account: null, double_opt_in: false, newsletters: { x: 'subscribed' } });
+    await happened(acct('heir', 'a', 21));
+    expect(await lineOf('a')).toMatchObject({ account: uidOf('heir'), newsletters: { x: 'subscribed' } });
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+
+  it('come back with an event that is older than the time and arrives later, and go again', async () => {
+    await island();
+    await purgeOld();
+    await happened(acct('d2', 'a', 3), del('d2', 8), acct('d1', 'c', 1));
+    expect(await brokenPromises(database)).toEqual([]);
+    expect(await canonicalExportOf(database.db)).toHaveLength(2);
+    expect(await purgeOld()).toMatchObject({ addresses: 2, contacts: 2 });
+  });
+
+  const only = (...events: ContactEvent[]) => [acct('d', 'a', 1), ...events, del('d', 5)];
+  it.each<[string, ContactEvent[]]>([
+    ['a choice at it', only(unsub('a', ['x'], 2))],
+    ['a profile field', only(signup('a', [], 2, { profile: { firstName: null } }))],
+    ['a deletion that is not old enough', [acct('d', 'a', 1), del('d', T)]],
+    ['a claim that is not old enough, although it does not count', only(acct('d', 'a', T))],
+    ['a sign-up that told nothing, and is not old enough', only(signup('a', [], T))],
+    ['a live account that claimed it before', [acct('live', 'a', 0.5), ...only()]],
+    [
+      'a live account that claimed another address of the deleted one',
+      [...only(acct('d', 'b', 2)), acct('live', 'b', 6)],
+    ],
+    [
+      'a choice at another address of the deleted one: they are one contact',
+      only(acct('d', 'b', 2), signup('b', ['x'], 3)),
+    ],
+  ])('stay with %s', async (_, events) => {
+    await happened(...events);
+    const before = await everything();
+    expect(await purgeOld()).toEqual(NOTHING);
+    expect(await everything()).toEqual(before);
+  });
+
+  it('stay with a refusal in the deleted account: whoever claims the address next inherits it', async () => {
+    await happened(acct('d', 'a', 1));
+    await happened(unsub({ token: await tokenOf('d') }, ['x'], 2), del('d', 5));
+    expect(await purgeOld()).toEqual(NOTHING);
+    await happened(acct('heir', 'a', 20, { newsletters: ['y'] }));
+    expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed', y: 'subscribed' } });
+  });
+
+  it('stay with a claim that waits for a decision', async () => {
+    await happenedObserving(['e'], acct('d', 'a', 1), acct('e', 'b', 1), acct('e', 'a', 2), del('e', 4), del('d', 5));
+    expect(await purgeOld()).toEqual(NOTHING);
+  });
+
+  it('stay with a merge that was undone: an opt-out made meanwhile counts for both sides', async () => {
+    await happened(acct('d', 'b', 1), acct('e', 'a', 1), del('e', 2), acct('d', 'a', 3));
+    await applyBatch(database.db, [undoOf(await lastMerge(), at(4))], DEFAULTS);
+    await happened(del('d', 5));
+    expect(await purgeOld()).toMatchObject({ addresses: 0, contacts: 0 });
+  });
+
+  it('stay while they lead from a live account to an address where a refusal may still come', async () => {
+    // live succeeded d2 at y, and d2 succeeded d1 at a: what is refused at z, in d1's period, counts for live.
+    await happened(acct('d1', 'z', 1), signup('z', ['x'], 1), acct('d1', 'a', 1), del('d1', 2), acct('d2', 'a', 3));
+    await happened(acct('d2', 'y', 3), del('d2', 4), acct('live', 'y', 5));
+    expect(await purgeOld()).toMatchObject({ addresses: 0 });
+    await happened(optout('z', 20));
+    expect(await lineOf('y')).toMatchObject({ account: uidOf('live'), opted_out: true });
+  });
+});
+
+describe('a purge beside running workers', () => {
+  const lock = 'SELECT FROM account WHERE uid = $1 FOR UPDATE';
+
+  it('loses no sign-up that comes in the very moment its address is dropped', async () => {
+    await happened(acct('d', 'a', 1), del('d', 2));
+    // It takes the lock on the address first: with the account held, it stands in the middle.
+    const open = await gate(database, lock, [uidOf('d')]);
+    const purging = purgeOld();
+    await waiting(database, 1);
+    const late = [happened(signup('a', ['x'], 20)), happened(acct('heir', 'a', 21, { newsletters: ['y'] }))];
+    await waiting(database, 3);
+    await open();
+    expect(await purging).toMatchObject({ addresses: 1, contacts: 1 });
+    await Promise.all(late);
+    expect(await lineOf('a')).toMatchObject({
+      account: uidOf('heir'),
+      newsletters: { x: 'subscribed', y: 'subscribed' },
+    });
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+
+  /** Purges beside a batch that has the lock on what an event at a names, and waits for b. */
+  async function purgedBeside(event: ContactEvent) {
+    const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
+    const batch = applyBatch(database.db, [signup('b', ['y'], 3), event], DEFAULTS);
+    await waiting(database, 1);
+    const purging = purgeOld();
+    await waiting(database, 2);
+    await open();
+    await batch;
+    return purging;
+  }
+
+  it('drops no address that a worker is about to write a choice for', async () => {
+    await happened(acct('d', 'a', 1), del('d', 2), signup('b', ['x'], 1));
+    expect(await purgedBeside(unsub('a', ['x'], 3))).toEqual(NOTHING);
+    expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed' } });
+  });
+
+  it('compacts no claims that a worker is about to write another’s between', async () => {
+    await happened(...[1, 2, 3, 5].map((t) => acct('u', 'a', t)), signup('b', ['x'], 1));
+    expect(await purgedBeside(acct('v', 'a', 2.5))).toEqual(NOTHING);
+    expect(await claimsOn('a')).toEqual([1, 2, 2.5, 3, 5]);
+  });
+
+  it('holds nobody up who works on other addresses', async () => {
+    await happened(acct('d', 'a', 1), del('d', 2));
+    const open = await gate(database, lock, [uidOf('d')]);
+    const purging = purgeOld();
+    await waiting(database, 1);
+    await happened(signup('unrelated', ['x'], 3), acct('u', 'unrelated', 4));
+    await open();
+    await purging;
+  });
+
+  it('leaves a merge that somebody works on for the next run', async () => {
+    await happened(acct('d', 'a', 1), signup('b', ['x'], 1), acct('d', 'b', 2), del('d', 3));
+    const open = await gate(database, 'UPDATE merge SET undone_at = NULL');
+    expect(await purgeOld()).toEqual(NOTHING);
+    await open();
+    expect(await purgeOld()).toEqual({ ...NOTHING, explanations: 1 });
+  });
+
+  it('deadlocks with nobody, and leaves what was promised', async () => {
+    // In each group a deleted account with two addresses: readers sign up at one, a live account claims the other.
+    const groups = Array.from({ length: 60 }, (_, i) => i);
+    const all = (make: (i: number) => ContactEvent[]) => applyBatch(database.db, groups.flatMap(make), DEFAULTS);
+    await all((i) => [acct(`d${i}`, `a${i}`, 1), acct(`d${i}`, `b${i}`, 2), del(`d${i}`, 3)]);
+    await all((i) => [1, 2, 3, 4].map((t) => acct(`l${i}`, `l${i}`, t)));
+    const worker = async (nr: number): Promise<void> => {
+      for (let round = 0; round < 6; round++) {
+        const first = (nr * 20 + round * 7) % 60;
+        const turned = [...groups.slice(first), ...groups.slice(0, first)].slice(0, 20);
+        const events = turned.flatMap((i) => [
+          signup(`a${i}`, ['x'], 20 + round, { optin: nr === 1 }),
+          acct(`l${i}`, `b${i}`, 20 + round),
+          acct(`l${i}`, `l${i}`, 5),
+        ]);
+        await applyBatch(database.db, nr === 2 ? events.reverse() : events, DEFAULTS);
+      }
+    };
+    const purger = async (): Promise<void> => {
+      for (let round = 0; round < 6; round++) await purgeOld({ pageSize: 9 });
+    };
+    await Promise.all([worker(0), worker(1), worker(2), purger(), purger()]);
+    expect(
+      await database.sql('SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()'),
+    ).toEqual([{ deadlocks: 0 }]);
+    expect(await brokenPromises(database)).toEqual([]);
+    expect(await column('SELECT DISTINCT origin FROM choice')).toHaveLength(60);
+  });
+});
+
+describe('a purge', () => {
+  const history = () =>
+    happened(
+      acct('d', 'a', 1, { locale: 'de', newsletters: ['n'] }),
+      signup('b', ['x'], 1),
+      acct('d', 'b', 2),
+      ...[3, 4, 5].map((t) => acct('d', 'b', t)),
+      signup('b', ['x'], 6),
+      unsub('b', ['x'], 7),
+      del('d', 8),
+      acct('e', 'c', 1),
+      del('e', 2),
+    );
+  const ALL = { claims: 2, choices: 2, accounts: 1, addresses: 1, contacts: 1, explanations: 1 };
+
+  it('changes nothing in a dry run, and counts what would go', async () => {
+    await history();
+    const before = await everything();
+    expect(await purgeOld({ dryRun: true })).toEqual(ALL);
+    expect(await everything()).toEqual(before);
+    expect(await purgeOld()).toEqual(ALL);
+  });
+
+  it('is whole after each page: one that was stopped goes on in the next run', async () => {
+    await history();
+    const lines = (await canonicalExportOf(database.db)).filter((line) => !line.includes(key('c')));
+    for (let stops = 0; ; stops++) {
+      let pages = 0;
+      const stopped = await purgeOld({
+        pageSize: 1,
+        onPage: () => {
+          if (pages++ === stops) throw new Error('stopped');
+        },
+      }).catch((error: Error) => error.message);
+      expect(await brokenPromises(database)).toEqual([]);
+      expect((await canonicalExportOf(database.db)).filter((line) => !line.includes(key('c')))).toEqual(lines);
+      if (stopped !== 'stopped') break;
+    }
+    expect(await purgeOld()).toEqual(NOTHING);
+  });
+
+  it('tells of each page that is done', async () => {
+    await history();
+    const pages: string[] = [];
+    await purgeOld({ pageSize: 2, onPage: (table, rows) => pages.push(`${table} ${rows}`) });
+    expect(pages).toEqual(['email_address 2', 'email_address 1', 'account 2', 'merge 1']);
+  });
+});

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { arrayLiteral } from '../../src/postgres/array-literal';
+import { freshDatabase, type TestDatabase } from '../support/database';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await freshDatabase({ migrated: false });
+});
+afterAll(() => database?.drop());
+
+/** What PostgreSQL reads; it takes no NUL in a text, and no half of a character. */
+const text = fc.oneof(
+  fc.string({ unit: 'grapheme' }).map((value) => value.replaceAll('\0', '')),
+  fc.constantFrom(
+    '',
+    ' ',
+    '{}',
+    '{',
+    '"',
+    '\\',
+    '\\"',
+    'NULL',
+    'null',
+    'a,b',
+    ' a ',
+    "'",
+    '\n',
+    '\t',
+    '$1',
+    '😀',
+    '{"a":"\\"}',
+  ),
+);
+
+it('PostgreSQL reads from the text of an array exactly the values that went in', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.option(text)), fc.array(fc.option(fc.double())), async (texts, numbers) => {
+      const [row] = await database.db.$queryRaw<{ texts: string[]; numbers: number[] }[]>`
+        SELECT ${arrayLiteral(texts)}::text[] AS texts, ${arrayLiteral(numbers)}::float8[] AS numbers`;
+      expect(row?.texts).toEqual(texts);
+      expect(row?.numbers).toEqual(numbers.map((number) => (number === null ? null : number + 0))); // of zeros it has one
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,105 @@
+/** Conformance case 37: nothing refers to a contact that the merge, the undo and the erasure do not know of. */
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { applyBatch } from '../../src/ingest/transaction';
+import { erasePerson } from '../../src/operations/erase/run';
+import { listMerges } from '../../src/operations/merges/list-merges';
+import { DATA_INVENTORY } from '../../src/postgres/data-inventory';
+import { recordOf } from '../../src/postgres/tables/merge-rows';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, at, del, optout, signup } from '../support/events';
+import { apply, DEFAULTS } from '../support/stored';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await freshDatabase();
+});
+afterAll(() => database?.drop());
+
+/** Each committed before the next one comes. */
+async function inTurn(...events: ContactEvent[]): Promise<void> {
+  for (const event of events) await apply(database.db, event);
+}
+
+/** Every column of ours, also of tables in other schemas. */
+async function columns(): Promise<string[]> {
+  const rows = await database.sql<{ name: string }>(
+    `SELECT format('%s.%s', c.oid::regclass, a.attname) AS name
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+       AND c.relname <> '_prisma_migrations' AND a.attnum > 0 AND NOT a.attisdropped`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+async function census(): Promise<{ unknown: string[]; gone: string[] }> {
+  const there = await columns();
+  const declared = Object.entries(DATA_INVENTORY).flatMap(([table, of]) =>
+    Object.keys(of).map((column) => `${table}.${column}`),
+  );
+  return {
+    unknown: there.filter((column) => !declared.includes(column)),
+    gone: declared.filter((column) => !there.includes(column)),
+  };
+}
+
+it('case 37: of every table and column it is said what the merge, the undo and the erasure do with it', async () => {
+  expect(await census()).toEqual({ unknown: [], gone: [] });
+});
+
+it('case 37: a new table or column, and one that is gone, would not pass', async () => {
+  await database.sql(`
+    CREATE TABLE note (contact_id uuid REFERENCES contact, text text);
+    CREATE SCHEMA aside; CREATE TABLE aside.contact (id uuid);
+    ALTER TABLE contact ADD COLUMN nickname text;
+    ALTER TABLE choice RENAME COLUMN reason TO why`);
+  try {
+    const { unknown, gone } = await census();
+    expect([unknown.sort(), gone]).toEqual([
+      ['aside.contact.id', 'choice.why', 'contact.nickname', 'note.contact_id', 'note.text'],
+      ['choice.reason'],
+    ]);
+  } finally {
+    await database.sql(`
+      DROP TABLE note; DROP SCHEMA aside CASCADE; ALTER TABLE contact DROP COLUMN nickname;
+      ALTER TABLE choice RENAME COLUMN why TO reason`);
+  }
+});
+
+it('case 37: once everybody is erased, who left something in every column, nothing is left but ids and hashes', async () => {
+  const profile = { firstName: 'Ada', lastName: 'L', country: 'gb', lang: 'en', format: 'H' };
+  await inTurn(
+    ...[acct('first', 'a', 1), acct('first', 'own', 1), acct('second', 'a', 2), del('second', 3)],
+    ...[acct('third', 'b', 3, { locale: 'de', country: 'de', service: 'sync' }), acct('third', 'a', 4)],
+    ...[signup('a', ['x'], 4, { profile }), { ...optout('a', 5), reason: 'enough', source: 'https://site.test/' }],
+  );
+  for (const merge of await listMerges(database.db, { limit: 1 })) {
+    await applyBatch(database.db, [{ kind: 'undo', at: at(6), merge: recordOf(merge) }], DEFAULTS);
+  }
+  const last = acct('third', 'lone', 8);
+  last.trigger.trace = { parent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, state: 'a=b' };
+  await inTurn(signup('lone', ['x'], 7, { profile }), last);
+  await database.sql(`INSERT INTO import_progress (source, lines) VALUES ('of no person', 1)`);
+  expect(await emptyColumns()).toEqual(['erasure.at', 'erasure.hash']);
+
+  const addresses = await database.sql<{ address: string }>('SELECT address FROM email_address');
+  for (const { address } of addresses) {
+    await erasePerson(database.db, { key: address, typed: address }, { erasureKey: 'a key for erasure in tests' });
+  }
+  const left = (await columns()).map((column) => column.split('.')[0]);
+  for (const table of new Set(left)) {
+    if (['contact', 'erasure', 'import_progress'].includes(table as string)) continue;
+    expect([table, await database.sql(`SELECT * FROM ${table}`)]).toEqual([table, []]);
+  }
+  expect(await database.sql('SELECT DISTINCT state, merged_into, version, created_at FROM contact')).toEqual([
+    { state: 'erased', merged_into: null, version: 0, created_at: new Date(0) },
+  ]);
+});
+
+/** Those in which no row has a value. */
+async function emptyColumns(): Promise<string[]> {
+  const all = await columns();
+  const counts = all.map((column) => `SELECT '${column}' AS name, count(${column}) FROM ${column.split('.')[0]}`);
+  const rows = await database.sql<{ name: string; count: string }>(counts.join(' UNION ALL '));
+  return rows.flatMap(({ name, count }) => (count === '0' ? [name] : [])).sort();
+}

@@ -1,0 +1,65 @@
+/** All facts of a database, as rows that can be put together again, as often as a test wants to go on from there. */
+import {
+  type AccountFacts,
+  type AddressFacts,
+  type Block,
+  type Choice,
+  type Claim,
+  Facts,
+  type UndoneMerge,
+} from '../../src/contacts/facts/facts';
+import type { Database } from '../../src/postgres/database';
+import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from '../../src/postgres/tables/account-rows';
+import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from '../../src/postgres/tables/address-rows';
+import { loadBlocks } from '../../src/postgres/tables/load-blocks';
+import { loadChoices } from '../../src/postgres/tables/load-choices';
+import { loadClaims } from '../../src/postgres/tables/load-claims';
+import { loadUndone } from '../../src/postgres/tables/load-undone';
+
+export interface AllFacts {
+  addresses: AddressFacts[];
+  accounts: AccountFacts[];
+  claims: Claim[];
+  choices: Choice[];
+  blocks: Block[];
+  undone: UndoneMerge[];
+}
+
+export async function allFactsOf(db: Database): Promise<AllFacts> {
+  const addresses = (await db.$queryRaw<AddressRow[]>`SELECT ${ADDRESS_COLUMNS} FROM email_address`).map(
+    addressFactsOf,
+  );
+  const accounts = (await db.$queryRaw<AccountRow[]>`SELECT ${ACCOUNT_COLUMNS} FROM account`).map(accountFactsOf);
+  const reach = { addresses: addresses.map(({ address }) => address), uids: accounts.map(({ uid }) => uid) };
+  return {
+    addresses,
+    accounts,
+    claims: await loadClaims(db, reach),
+    choices: await loadChoices(db, reach),
+    blocks: await loadBlocks(db, reach.uids),
+    undone: await loadUndone(db, reach.uids),
+  };
+}
+
+/** Those of them that a test wants, by their address or account. */
+export function someOf(all: AllFacts, isWanted: (key: string) => boolean): AllFacts {
+  return {
+    addresses: all.addresses.filter(({ address }) => isWanted(address)),
+    accounts: all.accounts.filter(({ uid }) => isWanted(uid)),
+    claims: all.claims.filter(({ uid }) => isWanted(uid)),
+    choices: all.choices.filter(({ origin }) => isWanted(origin.key)),
+    blocks: all.blocks.filter(({ uid }) => isWanted(uid)),
+    undone: all.undone.filter(({ uid }) => isWanted(uid)),
+  };
+}
+
+export function factsFrom({ addresses, accounts, claims, choices, blocks, undone }: AllFacts): Facts {
+  const facts = new Facts();
+  for (const address of addresses) facts.addAddress(address);
+  for (const account of accounts) facts.addAccount(account);
+  for (const claim of claims) facts.addClaim(claim);
+  for (const choice of choices) facts.addChoice(choice);
+  for (const block of blocks) facts.addBlock(block);
+  for (const merge of undone) facts.addUndone(merge);
+  return facts;
+}

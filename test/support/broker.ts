@@ -1,0 +1,139 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll } from '@jest/globals';
+import { type Channel, type ChannelModel, type ConfirmChannel, connect, type GetMessage } from 'amqplib';
+import pino from 'pino';
+import { declareAll, declareQueue, deleteAll, type QueueSpec } from '../../src/rabbitmq/topology';
+
+export const silent = pino({ level: 'silent' });
+
+/** The broker that the test run provides. Never `AMQP_URL`: that one may be somebody's real broker. */
+export function testAmqpUrl(): string {
+  const url = process.env.TEST_AMQP_URL;
+  if (url === undefined) throw new Error('TEST_AMQP_URL is not set: the global setup of the test run sets it');
+  return url;
+}
+
+const LOCK = 'onecontact.test-lock';
+
+/**
+ * An exclusive hold of the test broker: the names of ours are fixed, and test files run in parallel. The lock is an
+ * exclusive queue on the broker itself, so it works between processes and ends with the connection, come what may.
+ */
+export class TestBroker {
+  readonly #model: ChannelModel;
+  readonly #channel: ConfirmChannel;
+  readonly #own = new Set<string>();
+
+  private constructor(
+    readonly url: string,
+    model: ChannelModel,
+    channel: ConfirmChannel,
+  ) {
+    this.#model = model;
+    this.#channel = channel;
+  }
+
+  /** Waits for its turn, then makes the topology anew. Always `release()` it. */
+  static async take(url = testAmqpUrl()): Promise<TestBroker> {
+    const model = await connect(url, { clientProperties: { connection_name: 'onecontact test' } });
+    model.on('error', () => undefined);
+    while (!(await lock(model))) await delay(25);
+    const broker = new TestBroker(url, model, await model.createConfirmChannel());
+    await broker.freshTopology();
+    return broker;
+  }
+
+  /** Everything of ours deleted and declared again: empty queues, the right arguments. */
+  async freshTopology(): Promise<void> {
+    await deleteAll(this.#channel);
+    await declareAll(this.#channel);
+  }
+
+  /** A queue of the test's own, deleted at release. */
+  async queue(name: string, rest: Omit<QueueSpec, 'name' | 'arguments'> & Partial<QueueSpec> = {}): Promise<string> {
+    this.#own.add(name);
+    await this.#channel.deleteQueue(name);
+    await declareQueue(this.#channel, { arguments: { 'x-queue-type': 'quorum' }, ...rest, name });
+    return name;
+  }
+
+  async deleteQueue(name: string): Promise<void> {
+    await this.#channel.deleteQueue(name);
+  }
+
+  /** Confirmed by the broker when it resolves. */
+  async send(exchange: string, routingKey: string, bodies: readonly string[], options = {}): Promise<void> {
+    for (const body of bodies) this.#channel.publish(exchange, routingKey, Buffer.from(body), options);
+    await this.#channel.waitForConfirms();
+  }
+
+  /** How many messages are ready in a queue; those delivered and unacknowledged are not among them. */
+  async ready(queue: string): Promise<number> {
+    return (await this.#channel.checkQueue(queue)).messageCount;
+  }
+
+  /** Waits for the next message of a queue and takes it away. */
+  async next(queue: string, limitMs = 20_000): Promise<GetMessage> {
+    let message: GetMessage | false = false;
+    await until(async () => {
+      message = await this.#channel.get(queue, { noAck: true });
+      return message !== false;
+    }, limitMs);
+    if (!message) throw new Error('unreachable');
+    return message;
+  }
+
+  /** A channel on the connection that holds the lock, for what the helpers do not offer. It has an error listener. */
+  async channel(): Promise<Channel> {
+    const channel = await this.#model.createChannel();
+    channel.on('error', () => undefined);
+    return channel;
+  }
+
+  async release(): Promise<void> {
+    try {
+      for (const queue of this.#own) await this.#channel.deleteQueue(queue);
+    } finally {
+      await this.#model.close();
+    }
+  }
+}
+
+/** False when somebody else has it. */
+async function lock(model: ChannelModel): Promise<boolean> {
+  const channel = await model.createChannel();
+  channel.on('error', () => undefined); // 405 RESOURCE_LOCKED closes the channel
+  try {
+    await channel.assertQueue(LOCK, { exclusive: true, durable: false, autoDelete: false });
+    return true; // and the channel stays, though it is not needed for that
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * For a test file: takes the broker before its first test, with a fresh topology, and releases it after the last.
+ * Call it once at the top of the file; use what it returns inside of tests.
+ */
+export function withBroker(): () => TestBroker {
+  let broker: TestBroker | undefined;
+  beforeAll(async () => {
+    broker = await TestBroker.take();
+  }, 600_000); // other files may have it first
+  afterAll(async () => {
+    await broker?.release();
+  });
+  return () => {
+    if (broker === undefined) throw new Error('the broker is there only inside of tests');
+    return broker;
+  };
+}
+
+/** Waits until something is so, and fails when it is not in time. Tests never sleep for a fixed time. */
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
+  const end = performance.now() + limitMs;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`not so within ${limitMs} ms: ${condition}`);
+    await delay(10);
+  }
+}

@@ -1,0 +1,62 @@
+/** The events of the conformance cases, in their own words: `acct(u, A, t)`, `signup(A, list, t)`, and so on. */
+import type { ClaimEvent, DeletionEvent, NewsletterEvent, Profile } from '../../src/contacts/facts/event';
+
+/** Test times are small numbers: seconds after this moment. */
+export const EPOCH = Date.UTC(2026, 0, 1);
+export const at = (t: number): number => EPOCH + t * 1000;
+
+/** `u1` as 32 hexadecimal digits, so that the same event can be sent through the decoders. */
+export const uidOf = (name: string): string => Buffer.from(name).toString('hex').padStart(32, '0');
+
+export const addressOf = (name: string) => {
+  const typed = name.includes('@') ? name : `${name}@mail.test`;
+  return { key: typed.toLowerCase(), typed };
+};
+
+const trigger = (source: 'fxa' | 'newsletter', event: string, ...parts: unknown[]) => ({
+  source,
+  event,
+  id: [event, ...parts].join('|'),
+});
+
+export function acct(u: string, a: string, t: number, more: Partial<ClaimEvent> = {}): ClaimEvent {
+  const [uid, address] = [uidOf(u), addressOf(a)];
+  const event = t === 0 || more.newsletters ? 'verified' : 'primaryEmailChanged';
+  return { kind: 'claim', trigger: trigger('fxa', event, u, a, t), at: at(t), uid, address, newsletters: [], ...more };
+}
+
+export function del(u: string, t: number): DeletionEvent {
+  return { kind: 'deletion', trigger: trigger('fxa', 'delete', u, t), at: at(t), uid: uidOf(u) };
+}
+
+type To = string | { token: string };
+
+function newsletter(
+  to: To,
+  act: NewsletterEvent['act'],
+  names: string[],
+  t: number,
+  proven: boolean,
+  profile: Profile = {},
+): NewsletterEvent {
+  const event = {
+    subscribe: 'newsletter.subscribe',
+    unsubscribe: 'newsletter.unsubscribe',
+    opt_out: 'newsletter.unsubscribe',
+    confirm: 'newsletter.confirm',
+  }[act];
+  const where = typeof to === 'string' ? { address: addressOf(to) } : to;
+  const id = trigger('newsletter', event, JSON.stringify(where), act, names, t, proven, JSON.stringify(profile));
+  return { kind: 'newsletter', trigger: id, at: at(t), to: where, act, newsletters: names, proven, profile };
+}
+
+export const signup = (
+  to: To,
+  names: string[],
+  t: number,
+  more: { optin?: boolean; profile?: Profile } = {},
+): NewsletterEvent => newsletter(to, 'subscribe', names, t, more.optin ?? false, more.profile);
+export const unsub = (to: To, names: string[], t: number): NewsletterEvent =>
+  newsletter(to, 'unsubscribe', names, t, false);
+export const optout = (to: To, t: number): NewsletterEvent => newsletter(to, 'opt_out', [], t, false);
+export const confirm = (to: To, t: number, proven = true): NewsletterEvent => newsletter(to, 'confirm', [], t, proven);

@@ -1,0 +1,65 @@
+/** Generated histories: few people, few addresses and few moments, so that collisions and equal times are the rule. */
+import fc from 'fast-check';
+import type { ContactEvent, Profile } from '../../src/contacts/facts/event';
+import { acct, confirm, del, optout, signup, unsub } from './events';
+
+const uid = fc.constantFrom('u1', 'u2', 'u3', 'u4');
+const address = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
+const time = fc.integer({ min: 1, max: 12 });
+const newsletters = fc.uniqueArray(fc.constantFrom('n1', 'n2'), { maxLength: 2 });
+const chosen = fc.uniqueArray(fc.constantFrom('n1', 'n2'), { minLength: 1, maxLength: 2 });
+const value = fc.constantFrom('x', 'y', null);
+const profile: fc.Arbitrary<Profile> = fc.record(
+  { firstName: value, lang: fc.constantFrom('fr', 'de', null) },
+  { requiredKeys: [] },
+);
+
+export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
+  { weight: 6, arbitrary: fc.tuple(uid, address, time).map(([u, a, t]) => acct(u, a, t)) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(uid, address, time, newsletters, fc.constantFrom('de', 'fr-CA,fr;q=0.5'))
+      .map(([u, a, t, list, locale]) => acct(u, a, t, { newsletters: list, locale, country: 'ca' })),
+  },
+  { weight: 2, arbitrary: fc.tuple(uid, time).map(([u, t]) => del(u, t)) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(address, newsletters, time, fc.boolean(), profile)
+      .map(([a, list, t, optin, fields]) =>
+        optin && list.length === 0 ? confirm(a, t) : signup(a, list, t, { optin, profile: fields }),
+      ),
+  },
+  { weight: 1, arbitrary: fc.tuple(address, chosen, time).map(([a, list, t]) => unsub(a, list, t)) },
+  { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => optout(a, t)) },
+  { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => confirm(a, t)) },
+);
+
+export const history = (maxLength = 14): fc.Arbitrary<ContactEvent[]> =>
+  fc.array(contactEvent, { minLength: 1, maxLength });
+
+/** The same events in another order, some of them again, cut into batches. */
+export const shuffledBatches = (events: ContactEvent[]): fc.Arbitrary<ContactEvent[][]> =>
+  fc
+    .tuple(
+      fc.shuffledSubarray(events, { minLength: events.length }),
+      fc.subarray(events, { maxLength: Math.min(4, events.length) }),
+      fc.array(fc.boolean(), { minLength: events.length + 4, maxLength: events.length + 4 }),
+    )
+    .map(([order, again, cuts]) => {
+      const batches: ContactEvent[][] = [[]];
+      for (const [i, event] of [...order, ...again].entries()) {
+        if (cuts[i]) batches.push([]);
+        (batches.at(-1) as ContactEvent[]).push(event);
+      }
+      return batches;
+    });
+
+/** Every order of some events. */
+export function* permutations<T>(items: readonly T[]): Iterable<T[]> {
+  if (items.length <= 1) yield [...items];
+  for (const [i, item] of items.entries()) {
+    for (const rest of permutations([...items.slice(0, i), ...items.slice(i + 1)])) yield [item, ...rest];
+  }
+}

@@ -1,0 +1,92 @@
+/** The scenarios of the conformance cases: each ends alike in every order, with any repetition. At most six events. */
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { acct, confirm, del, optout, signup, unsub } from './events';
+
+export const scenarios: Record<string, ContactEvent[]> = {
+  'sign-up first (CTMS issue 1017, workflow 1)': [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)],
+  'change first (CTMS issue 1017, workflow 2)': [acct('u', 'a', 1), acct('u', 'b', 2), signup('b', ['x'], 3)],
+  'an account deleted and made anew with the same address': [
+    acct('u1', 'a', 1, { newsletters: ['account'] }),
+    signup('a', ['x'], 2),
+    optout('a', 3),
+    del('u1', 4),
+    acct('u2', 'a', 5),
+    signup('a', ['y'], 6, { optin: true }),
+  ],
+  'three accounts with one address, one after the other deleted': [
+    acct('u1', 'a', 1),
+    unsub('a', ['x'], 2),
+    del('u1', 3),
+    acct('u2', 'a', 4),
+    del('u2', 5),
+    acct('u3', 'a', 6),
+  ],
+  'a sign-up at the address of a deleted account, taken over': [
+    acct('u1', 'b', 1),
+    signup('b', ['x'], 2),
+    del('u1', 3),
+    acct('u2', 'a', 4),
+    acct('u2', 'b', 5),
+  ],
+  'both sides on one contact already': [acct('u', 'a', 1), acct('u', 'b', 2), signup('a', ['x'], 3), acct('u', 'b', 4)],
+  'two live accounts claim one address': [
+    acct('u1', 'a', 1),
+    unsub('a', ['x'], 2),
+    signup('a', ['y'], 3),
+    acct('u2', 'a', 4),
+    signup('a', ['x'], 5),
+  ],
+  'two accounts swap their addresses': [
+    acct('u1', 'a', 1),
+    acct('u2', 'b', 1),
+    signup('a', ['x'], 2),
+    signup('b', ['y'], 2),
+    acct('u1', 'b', 3),
+    acct('u2', 'a', 3),
+  ],
+  'an address that goes to another account and back': [
+    acct('u1', 'a', 1),
+    signup('a', ['one'], 2),
+    acct('u2', 'a', 3),
+    signup('a', ['two'], 4),
+    acct('u1', 'a', 5),
+    signup('a', ['three'], 6),
+  ],
+  'there and back again (A, B, A)': [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3), acct('u', 'a', 4)],
+  'claims and deletions at the same time': [
+    acct('u1', 'a', 2),
+    acct('u2', 'a', 2),
+    del('u1', 2),
+    signup('a', ['x'], 2),
+    unsub('a', ['x'], 2),
+  ],
+  'a claim after the deletion of its account': [del('u', 1), acct('u', 'a', 2), signup('a', ['x'], 3)],
+  'an address that falls back to an earlier account': [
+    acct('u1', 'a', 1),
+    acct('u2', 'a', 5),
+    acct('u2', 'b', 2),
+    del('u2', 3),
+  ],
+  'an address that falls back to nobody': [signup('a', ['x'], 1), acct('u', 'a', 5), acct('u', 'b', 6), del('u', 3)],
+  'a profile with values, nothing and explicit clears': [
+    signup('a', ['x'], 1, { profile: { firstName: 'Ada', lang: 'fr' } }),
+    signup('b', [], 2, { profile: { firstName: null, lastName: 'L' } }),
+    acct('u', 'a', 3, { locale: 'de-AT,de;q=0.7', country: 'at' }),
+    acct('u', 'b', 4),
+  ],
+  'opted out on one side, proven later on the other': [
+    optout('a', 2),
+    signup('b', ['x'], 3),
+    confirm('b', 4),
+    acct('u', 'a', 1),
+    acct('u', 'b', 5),
+  ],
+  'a no in an period that has passed on': [
+    acct('u1', 'a', 1),
+    acct('u1', 'b', 1),
+    signup('b', ['x'], 2),
+    optout('a', 3),
+    del('u1', 4),
+    acct('u2', 'a', 5),
+  ],
+};

@@ -1,0 +1,113 @@
+/** `npm run bench`: see `--help`. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { startServices } from '../services';
+import { type Bench, closeBench, openBench } from './bench';
+import { WORKLOAD_NAMES } from './load/workloads';
+import { measureGrowth } from './measure/growth';
+import { measureLatency } from './measure/latency';
+import { measureMemory } from './measure/memory';
+import { measureProcesses } from './measure/processes';
+import { measureThroughput, runBaseline, tuneBaseline } from './measure/throughput';
+import { HELP, type Options, type Part, readOptions } from './options';
+import { profileAll } from './profile/profile';
+import { STATEMENT_SETTINGS } from './profile/statements';
+import { plot } from './report/plot';
+import { type Results, throughputOf } from './report/results';
+import { tables } from './report/table';
+import { quickProblems } from './report/targets';
+import { readConfiguration } from './setup/configuration';
+
+const CHECKOUT = resolve(__dirname, '../..');
+const RESULTS = join(CHECKOUT, 'tools/bench/results');
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+async function run(options: Options): Promise<number> {
+  // What counts the statements costs a little: only for the profile.
+  const settings = options.only.includes('profile') ? STATEMENT_SETTINGS : [];
+  const services = await startServices({ log: say, durable: true, settings });
+  try {
+    const bench = await openBench(options, services, say);
+    try {
+      const results = await measure(bench);
+      print(`\n${tables(results)}`);
+      await write(results, options);
+      const problems = options.quick ? quickProblems(results) : [];
+      for (const problem of problems) print(`TOO SLOW: ${problem}`);
+      return problems.length === 0 ? 0 : 1;
+    } finally {
+      await closeBench(bench);
+    }
+  } finally {
+    await services.stop();
+  }
+}
+
+async function measure(bench: Bench): Promise<Results> {
+  const { options } = bench;
+  const wants = (part: Part): boolean => options.only.includes(part);
+  const workloads = WORKLOAD_NAMES.filter(wants);
+  const results: Results = { configuration: await readConfiguration(bench) };
+  if (workloads.length > 0 || wants('latency')) {
+    say('The best concurrency of the baseline …');
+    results.baseline = await tuneBaseline(bench);
+  }
+  const concurrency = results.baseline?.concurrency ?? 0;
+  if (workloads.length > 0) {
+    say('Throughput …');
+    results.throughput = await measureThroughput(bench, workloads, concurrency);
+  }
+  if (wants('latency')) {
+    say('Latency …');
+    const measured = results.throughput?.find(({ workload }) => workload === 'new')?.runs.baseline;
+    const best = throughputOf(measured ?? [await runBaseline(bench, 'new', concurrency)]);
+    results.latency = await measureLatency(bench, concurrency, best);
+  }
+  if (wants('processes')) {
+    say('Several worker processes …');
+    results.processes = await measureProcesses(bench);
+  }
+  if (wants('growth')) {
+    say('Growth …');
+    results.growth = await measureGrowth(bench);
+  }
+  if (wants('memory')) {
+    say('Memory …');
+    results.memory = await measureMemory(bench);
+  }
+  if (wants('profile')) results.profile = await profileAll(bench, RESULTS);
+  return results;
+}
+
+async function write(results: Results, { keep }: Options): Promise<void> {
+  const name = results.configuration.date?.replace(/[:.]/g, '-');
+  for (const place of [join(RESULTS, `${name}`), ...(keep ? [join(CHECKOUT, 'docs/performance')] : [])]) {
+    await mkdir(dirname(place), { recursive: true });
+    await writeFile(`${place}.json`, `${JSON.stringify(results, null, 2)}\n`);
+    if (results.throughput) await writeFile(`${place}.svg`, plot(results));
+    say(`Written: ${place}.json`);
+  }
+}
+
+function main(): Promise<number> | number {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (options !== 'help') return run(options);
+    print(HELP);
+    return 0;
+  } catch (error) {
+    say(`${(error as Error).message}\nSee npm run bench -- --help`);
+    return 2;
+  }
+}
+
+Promise.resolve(main()).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: Error) => {
+    say(error.stack ?? error.message);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,137 @@
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Target } from '../../proxy/tcp-proxy';
+import { run } from '../../services/command';
+import { type Kept, keep, type Step } from '../../services/keep';
+import { environment, type RabbitPrograms, steps } from '../../services/run-rabbitmq';
+import { lastingPorts } from './ports';
+import { Restartable } from './restartable';
+
+const USER = 'onecontact';
+
+interface Node {
+  name: string;
+  target: Target;
+  url: string;
+  env: NodeJS.ProcessEnv;
+  server: Restartable;
+}
+
+/**
+ * A private RabbitMQ of one node or of a cluster, whose nodes can be killed and started again. Its nodes share a port
+ * mapper, a cookie and a folder that stay for the whole run.
+ */
+export class ChaosBroker {
+  version = '';
+
+  private constructor(
+    private readonly programs: RabbitPrograms,
+    private readonly nodes: Node[],
+    private readonly home: Kept,
+  ) {}
+
+  static async start(programs: RabbitPrograms, size: number): Promise<ChaosBroker> {
+    const folder = join(tmpdir(), `onecontact-chaos-rabbitmq-${randomBytes(6).toString('hex')}`);
+    const password = randomBytes(16).toString('hex');
+    const cookie = randomBytes(16).toString('hex');
+    const [epmdPort, ...ports] = (await lastingPorts(1 + 2 * size)) as [number, ...number[]];
+    const places = Array.from({ length: size }, (_, index) => ({
+      at: (name: string): string => join(folder, `node-${index + 1}`, name),
+      name: `onecontact-${index + 1}-${epmdPort}@localhost`,
+      port: ports[2 * index] as number,
+      distribution: ports[2 * index + 1] as number,
+    }));
+    const members = places.map(({ name }, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${name}`);
+    const conf = (port: number): string[] => [
+      `listeners.tcp.1 = 127.0.0.1:${port}`,
+      'log.console = true',
+      'log.file = false',
+      ...(size > 1 ? ['cluster_formation.peer_discovery_backend = classic_config', ...members] : []),
+      '',
+    ];
+    const made = places.map(({ at, name, port, distribution }): Node & { step: Step; epmd: Step } => {
+      const env: NodeJS.ProcessEnv = {
+        ...environment(programs.path, at),
+        RABBITMQ_NODENAME: name,
+        RABBITMQ_NODE_PORT: String(port),
+        RABBITMQ_DIST_PORT: String(distribution),
+        RABBITMQ_DEFAULT_USER: USER,
+        RABBITMQ_DEFAULT_PASS: password,
+        ERL_EPMD_PORT: String(epmdPort),
+      };
+      const [epmd, step] = steps(programs, env) as [Step, Step];
+      const url = `amqp://${USER}:${password}@127.0.0.1:${port}`;
+      const server = new Restartable(at('.'), step, undefined);
+      return { name, target: { host: '127.0.0.1', port }, url, env, server, step, epmd };
+    });
+    const home = await keep({
+      folder,
+      directories: places.flatMap(({ at }) => [at('.'), at('home'), at('log')]),
+      files: places.flatMap(({ at, port }) => [
+        { path: at('home/.erlang.cookie'), content: cookie, mode: 0o400 },
+        { path: at('enabled_plugins'), content: '[].\n' },
+        { path: at('rabbitmq.conf'), content: conf(port).join('\n') },
+      ]),
+      copies: [],
+      steps: [(made[0] as { epmd: Step }).epmd],
+    });
+    const broker = new ChaosBroker(programs, made, home);
+    try {
+      const outputs = await Promise.all(made.map(({ server }) => server.start()));
+      broker.version = /Starting RabbitMQ (\S+)/.exec(outputs[0] ?? '')?.[1] ?? '';
+      return broker;
+    } catch (error) {
+      await broker.stop();
+      throw error;
+    }
+  }
+
+  get size(): number {
+    return this.nodes.length;
+  }
+
+  /** With the credentials; which node does not matter to whoever comes through a proxy. */
+  get url(): string {
+    return (this.nodes[0] as Node).url;
+  }
+
+  /** All nodes, beginning at one of them. */
+  targets(first = 0): Target[] {
+    return this.nodes.map((_, index) => (this.nodes[(first + index) % this.size] as Node).target);
+  }
+
+  get up(): number {
+    return this.nodes.filter(({ server }) => server.up).length;
+  }
+
+  async down(node: number, how: 'killed' | 'stopped'): Promise<void> {
+    await this.#node(node).server.end(how === 'killed' ? 'SIGKILL' : 'SIGTERM');
+  }
+
+  async again(node: number): Promise<void> {
+    await this.#node(node).server.start();
+  }
+
+  /** `rabbitmqctl`, on a node that is up. */
+  async ctl(...args: string[]): Promise<string> {
+    const node = this.nodes.find(({ server }) => server.up);
+    if (!node) throw new Error('no node of the broker is up');
+    const program = join(dirname(this.programs.server), 'rabbitmqctl');
+    return run(program, ['--quiet', ...args], { env: node.env, cwd: '/', timeout: 60_000 });
+  }
+
+  /** Messages of each queue, those that were delivered and not acknowledged included, and the nodes that have it. */
+  async queues(): Promise<{ name: string; messages: number; members: string[] }[]> {
+    return JSON.parse(await this.ctl('list_queues', '--formatter', 'json', 'name', 'messages', 'members'));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map(({ server }) => server.stop()));
+    await this.home.stop();
+  }
+
+  #node(number: number): Node {
+    return this.nodes[number % this.size] as Node;
+  }
+}

@@ -1,0 +1,212 @@
+/** Every message that others send or get: the one list from which the schemas and the AsyncAPI document are made. */
+import { z } from 'zod';
+import * as out from '../../src/messages/outgoing/schemas';
+import * as example from './examples';
+import * as header from './headers';
+import * as incoming from './incoming';
+
+export interface HeadersSpec {
+  name: string;
+  title: string;
+  schema: z.ZodType;
+}
+
+export interface MessageSpec {
+  /** Names its schema file, and the message in the AsyncAPI document. */
+  name: string;
+  title: string;
+  summary: string;
+  /** Null: any content at all. */
+  payload: z.ZodType | null;
+  headers: HeadersSpec;
+  /** The AMQP property `type`, where it is ours to say. */
+  type?: string;
+  examples: readonly example.Example[];
+}
+
+const INCOMING: HeadersSpec = {
+  name: 'incoming.headers',
+  title: 'Headers of messages in',
+  schema: header.IncomingHeaders,
+};
+const OUTGOING: HeadersSpec = {
+  name: 'contact.headers',
+  title: 'Headers of messages out',
+  schema: header.ContactEventHeaders,
+};
+const DEAD: HeadersSpec = {
+  name: 'dead-letter.headers',
+  title: 'Headers of dead letters',
+  schema: header.DeadLetterHeaders,
+};
+const DEAD_BY_BROKER: HeadersSpec = {
+  name: 'dead-letter.by-broker.headers',
+  title: 'Headers of dead letters that the broker set aside',
+  schema: header.BrokerDeadLetterHeaders,
+};
+
+const message = (
+  name: string,
+  title: string,
+  payload: z.ZodType,
+  examples: readonly example.Example[],
+  summary: string,
+): MessageSpec => ({ name, title, payload, examples, summary, headers: INCOMING });
+
+export const ACCOUNT_MESSAGES: readonly MessageSpec[] = [
+  message(
+    'account.subscriptions',
+    'Account event with subscriptions',
+    incoming.AccountSubscriptions,
+    example.SUBSCRIPTIONS,
+    'Proof that the account owns the address, and what its reader subscribed to in the account. Flat envelope.',
+  ),
+  message(
+    'account.address',
+    'Account event with the primary address',
+    incoming.AccountAddress,
+    example.ADDRESS,
+    'Proof that the account owns the address. Flat envelope.',
+  ),
+  message(
+    'account.profile',
+    'Account event of a changed profile',
+    incoming.AccountProfile,
+    example.PROFILE,
+    'Proof that the account owns the address, when it tells one. Flat envelope.',
+  ),
+  message(
+    'account.deletion',
+    'Account deleted',
+    incoming.AccountDeletion,
+    example.DELETION,
+    'The account is gone for good. Flat envelope.',
+  ),
+  message(
+    'account.wrapped',
+    'Account event, wrapped',
+    incoming.AccountEventWrapped,
+    example.WRAPPED,
+    'Any other account message as a JSON text: from SNS to SQS without raw delivery.',
+  ),
+  message(
+    'account.data',
+    'Account event with its fields under data',
+    incoming.AccountEventData,
+    example.DATA,
+    'The flat fields in an object of their own.',
+  ),
+  message(
+    'account.token',
+    'Security Event Token',
+    incoming.AccountEventToken,
+    example.TOKEN,
+    'A decoded token (RFC 8417), as relying parties get it.',
+  ),
+];
+
+export const NEWSLETTER_MESSAGES: readonly MessageSpec[] = [
+  message(
+    'newsletter.subscribe',
+    'Sign-up',
+    incoming.NewsletterSubscribe,
+    example.SUBSCRIBE,
+    'A reader signs up, with an address or through a token. With `optin` and no newsletters it is a confirmation.',
+  ),
+  message(
+    'newsletter.unsubscribe',
+    'Unsubscription',
+    incoming.NewsletterUnsubscribe,
+    example.UNSUBSCRIBE,
+    'A reader leaves some newsletters, or (`all`) all email.',
+  ),
+  message(
+    'newsletter.confirm',
+    'Confirmation',
+    incoming.NewsletterConfirm,
+    example.CONFIRM,
+    'The link of the double opt-in was clicked. Through a token it proves nothing unless `optin` is true.',
+  ),
+];
+
+const contactEvent = (
+  name: string,
+  payload: z.ZodType,
+  examples: readonly example.Example[],
+  summary: string,
+): MessageSpec => ({
+  name,
+  title: name,
+  payload,
+  examples,
+  summary,
+  headers: OUTGOING,
+  type: name,
+});
+
+export const CONTACT_MESSAGES: readonly MessageSpec[] = [
+  contactEvent(
+    'contact.merged',
+    out.ContactMerged,
+    example.MERGED,
+    'Two records of one person became one: all that a mailer needs to tell the reader. Its message id is the merge id.',
+  ),
+  contactEvent(
+    'contact.unmerged',
+    out.ContactUnmerged,
+    example.UNMERGED,
+    'A merge was taken back: each side has its own id, token and newsletters again.',
+  ),
+  contactEvent(
+    'contact.email_changed',
+    out.ContactEmailChanged,
+    example.EMAIL_CHANGED,
+    'The primary address of a contact is another one now.',
+  ),
+  contactEvent(
+    'contact.review_needed',
+    out.ContactReviewNeeded,
+    example.REVIEW_NEEDED,
+    'A live account is left without an address. For staff, not for the reader.',
+  ),
+];
+
+export const DEAD_LETTER_MESSAGES: readonly MessageSpec[] = [
+  {
+    name: 'dead-letter',
+    title: 'Dead letter',
+    summary: 'A message that could not be understood, or failed up the whole retry delays: byte by byte as it came.',
+    payload: null,
+    headers: DEAD,
+    examples: example.DEAD,
+  },
+  {
+    name: 'dead-letter.by-broker',
+    title: 'Dead letter, set aside by the broker',
+    summary: 'A message that killed its workers, or that was too large to be published again.',
+    payload: null,
+    headers: DEAD_BY_BROKER,
+    examples: example.DEAD_BY_BROKER,
+  },
+];
+
+export const MESSAGES = [...ACCOUNT_MESSAGES, ...NEWSLETTER_MESSAGES, ...CONTACT_MESSAGES, ...DEAD_LETTER_MESSAGES];
+
+/** Every schema to publish, each once. */
+export const SCHEMAS = new Map<string, { title: string; description?: string; schema: z.ZodType }>(
+  MESSAGES.flatMap(({ name, title, summary: description, payload, headers }) => [
+    ...(payload ? [[name, { title, description, schema: payload }] as const] : []),
+    [headers.name, headers] as const,
+  ]),
+);
+
+export type JsonSchema = Record<string, unknown>;
+
+/**
+ * Draft 7, which AsyncAPI's own schemas are a superset of. As input schemas, also of what goes out: fields that nobody
+ * knows yet are allowed, so that adding one breaks no consumer.
+ */
+export function jsonSchema(schema: z.ZodType): JsonSchema {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'recorder-7', io: 'input' });
+  return rest;
+}

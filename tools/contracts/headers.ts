@@ -1,0 +1,70 @@
+/** The AMQP headers and properties that others see. */
+import { z } from 'zod';
+import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
+import { SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
+import { MAX_TRACESTATE, TRACEPARENT } from '../../src/messages/trace';
+import { FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+
+const trace = {
+  [HEADERS.traceParent]: z.string().regex(TRACEPARENT).optional().describe('W3C Trace Context'),
+  [HEADERS.traceState]: z.string().max(MAX_TRACESTATE).optional().describe('W3C Trace Context'),
+};
+
+/** Of a message in. A trace that is malformed is ignored. */
+export const IncomingHeaders = z.object(trace);
+
+/** Of a message out. The trace is the one of the message that caused it. */
+export const ContactEventHeaders = z.object({
+  [HEADERS.schemaVersion]: z.literal(SCHEMA_VERSION).describe('Rises when a field goes or changes its meaning'),
+  ...trace,
+});
+
+export const ContactEventProperties = z.object({
+  messageId: z.guid().describe('The same however often the message is delivered: what a consumer de-duplicates by'),
+  type: z.string().describe('The routing key'),
+  timestamp: z.int().describe('When it was written, in seconds since 1970'),
+  contentType: z.literal('application/json'),
+  deliveryMode: z.literal(2).describe('Persistent'),
+});
+
+const Instant = z.iso.datetime();
+const count = z.int().nonnegative();
+
+/** Of a message that a worker has set aside. All other headers are those that the message came with. */
+export const DeadLetterHeaders = z.object({
+  [HEADERS.reason]: z
+    .enum([...DEAD_LETTER_REASONS, 'failed', 'rejected', 'delivery_limit'])
+    .describe(
+      '`failed`: it failed up the whole retry delays. `rejected`, `delivery_limit`: the broker had set it aside, ' +
+        'and somebody has looked at it since',
+    ),
+  [HEADERS.error]: z
+    .string()
+    .optional()
+    .describe('The list of problems (fields, never values), or the code of the error'),
+  [HEADERS.attempts]: count.describe('How often handling it has failed since it was new or last replayed'),
+  [HEADERS.originQueue]: z.enum([FXA_QUEUE, NEWSLETTER_QUEUE]),
+  [HEADERS.firstSeen]: Instant.optional(),
+  [HEADERS.lastSeen]: Instant.optional(),
+  [HEADERS.waits]: count.optional().describe('How often it waited for what somebody held'),
+  [HEADERS.replays]: count.optional().describe('How often an operator has sent it back'),
+  [HEADERS.earlierAttempts]: count.optional().describe('Failed attempts before the last replay'),
+  [HEADERS.earlierDeaths]: z
+    .array(
+      z.object({
+        [HEADERS.reason]: z.string(),
+        [HEADERS.error]: z.string(),
+        [HEADERS.attempts]: count,
+        [HEADERS.lastSeen]: z.string(),
+      }),
+    )
+    .optional()
+    .describe('Why it was a dead letter before: the latest few times, oldest first'),
+});
+
+/** Of a message that the broker itself has set aside: it killed its workers, or was too large to be published again. */
+export const BrokerDeadLetterHeaders = z.object({
+  'x-death': z
+    .array(z.looseObject({ reason: z.string(), queue: z.string() }))
+    .describe("RabbitMQ's own history; reason `delivery_limit` or `rejected`"),
+});

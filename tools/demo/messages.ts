@@ -1,0 +1,57 @@
+/** Messages as their producers send them: FxA's flat envelope, and the sites' sign-ups. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
+
+export interface Sent {
+  exchange: string;
+  routingKey: string;
+  body: Record<string, unknown>;
+  /** What is special about it, in a few words. */
+  summary: string;
+}
+
+/** An hour ago, and a minute later with each event: in the order in which the story is told. */
+let time = Date.now() - 3_600_000;
+const next = (): number => {
+  time += 60_000;
+  return time;
+};
+
+export const makeUid = (): string => randomBytes(16).toString('hex');
+export const shortUid = (uid: string): string => `${uid.slice(0, 8)}…`;
+
+function accountEvent(event: string, uid: string, summary: string, fields: Record<string, unknown> = {}): Sent {
+  const timestamp = next();
+  const common = { event, uid, iss: 'accounts.fxa.test', timestamp, ts: timestamp / 1_000, metricsContext: {} };
+  return {
+    exchange: FXA_EVENTS,
+    routingKey: event.replace(':', '.'),
+    body: { ...common, ...fields },
+    summary: `account ${shortUid(uid)}  ${summary}`,
+  };
+}
+
+export const accountMade = (uid: string, email: string): Sent =>
+  accountEvent('verified', uid, email, { email, locale: 'fr-FR,fr;q=0.9', service: 'sync', countryCode: 'FR' });
+
+export const primaryChanged = (uid: string, email: string): Sent =>
+  accountEvent('primaryEmailChanged', uid, email, { email });
+
+/** FxA tells no address here. */
+export const accountDeleted = (uid: string): Sent => accountEvent('delete', uid, '');
+
+function newsletterEvent(event: string, email: string, newsletters: string[]): Sent {
+  const body = { event, id: randomUUID(), ts: next() / 1_000, email, newsletters };
+  return {
+    exchange: NEWSLETTER_EVENTS,
+    routingKey: event,
+    body: event === 'newsletter.subscribe' ? { ...body, lang: 'fr', country: 'fr', format: 'H', optin: false } : body,
+    summary: `${email}  ${newsletters.join(', ')}`,
+  };
+}
+
+export const signUp = (email: string, ...newsletters: string[]): Sent =>
+  newsletterEvent('newsletter.subscribe', email, newsletters);
+
+export const unsubscribe = (email: string, ...newsletters: string[]): Sent =>
+  newsletterEvent('newsletter.unsubscribe', email, newsletters);

@@ -1,0 +1,104 @@
+import type { ContactBody } from '../../src/messages/outgoing/contact-body';
+import { type Sent, shortUid } from './messages';
+
+export interface ReportOptions {
+  print: (line: string) => void;
+  colour: boolean;
+}
+
+const CODES = { bold: 1, dim: 2, red: 31, green: 32, cyan: 36 };
+const HEADINGS = ['CONTACT', 'TOKEN', 'ACCOUNT', 'ADDRESSES (* primary)', 'NEWSLETTERS'];
+
+/** Ids of contacts begin with the time, so their ends tell them apart; tokens are random from the beginning. */
+const shortId = (id: string): string => `…${id.slice(-8)}`;
+export const shortToken = (token: string): string => `${token.slice(0, 8)}…`;
+
+/** What a person reads, and the count of what was checked. */
+export class Report {
+  passed = 0;
+  failed = 0;
+  readonly #options: ReportOptions;
+  #scenes = 0;
+
+  constructor(options: ReportOptions) {
+    this.#options = options;
+  }
+
+  say(text: string): void {
+    this.#options.print(text);
+  }
+
+  /** What happens around the story. */
+  note(text: string): void {
+    for (const line of text.split('\n')) this.say(`  ${this.paint('dim', line)}`);
+  }
+
+  heading(text: string): void {
+    this.say(`\n${this.paint('bold', text)}`);
+  }
+
+  scene(title: string, why: readonly string[]): void {
+    this.#scenes += 1;
+    this.heading(`${this.#scenes}  ${title}`);
+    for (const line of why) this.say(`   ${line}`);
+    this.say('');
+  }
+
+  event({ exchange, routingKey, summary }: Sent): void {
+    this.say(`   ${this.paint('cyan', '→')} ${exchange.padEnd(18)} ${routingKey.padEnd(23)} ${summary}`.trimEnd());
+  }
+
+  /** Contacts under each other, one a line, however many addresses they have. */
+  contacts(when: string, contacts: readonly ContactBody[]): void {
+    const rows = contacts.map((contact) => [
+      shortId(contact.id),
+      shortToken(contact.basket_token ?? ''),
+      contact.account ? shortUid(contact.account) : '-',
+      contact.addresses.map((address) => (address === contact.primary ? `${address}*` : address)).join(' '),
+      states(contact),
+    ]);
+    const widths = HEADINGS.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(length)));
+    const line = (cells: readonly string[]): string =>
+      cells
+        .map((cell, i) => cell + ' '.repeat((widths[i] as number) - length(cell)))
+        .join('  ')
+        .trimEnd();
+    this.say(`\n   ${when}`);
+    this.say(`     ${this.paint('dim', line(HEADINGS))}`);
+    for (const row of rows) this.say(`     ${line(row)}`);
+    this.say('');
+  }
+
+  json(title: string, value: unknown): void {
+    this.say(`\n   ${title}`);
+    for (const line of JSON.stringify(value, null, 2).split('\n')) this.say(`     ${this.paint('dim', line)}`);
+  }
+
+  mail(mail: string): void {
+    for (const line of mail.split('\n')) this.say(`     ${this.paint('dim', line)}`.trimEnd());
+    this.say('');
+  }
+
+  /** @param expected said only when it is not so */
+  check(what: string, holds: boolean, expected = 'this to be so'): void {
+    if (holds) {
+      this.passed += 1;
+      this.say(`   ${this.paint('green', '✓')} ${what}`);
+    } else {
+      this.failed += 1;
+      this.say(`   ${this.paint('red', '✗')} ${what}`);
+      this.say(`     ${this.paint('red', `expected ${expected}`)}`);
+    }
+  }
+
+  paint(style: keyof typeof CODES, text: string): string {
+    return this.#options.colour && text !== '' ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text;
+  }
+}
+
+const length = (text: string): number => [...text].length;
+
+function states({ newsletters }: ContactBody): string {
+  const all = Object.entries(newsletters).map(([name, { state }]) => (state === 'subscribed' ? name : `${name} (no)`));
+  return all.join(', ') || '-';
+}

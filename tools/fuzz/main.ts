@@ -1,0 +1,122 @@
+/** `npm run fuzz`: see {@link HELP}. */
+import { parseArgs } from 'node:util';
+import { Client } from 'pg';
+import { migrate } from '../../src/postgres/migrations/migrate';
+import { brokenPromises } from '../../test/support/stored';
+import { bringServices } from '../demo/services';
+import { Random } from '../random';
+import { fuzzDecoder } from './decoder';
+import type { Memory } from './memory';
+import { fuzzService, sum } from './service';
+
+const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder]
+
+Mutated and random messages through the whole service, on a real broker and a real database of its own.
+
+  --count N   how many messages (1,000,000; with --decoder 5,000,000)
+  --seed N    the same seed makes the same messages (another one each time)
+  --decoder   through the decoder alone: no broker, no database
+
+Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.
+`;
+
+const { count, seed, decoder } = readOptions();
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const begin = performance.now();
+
+let shown = 0;
+function progress(done: number, memory: Memory): void {
+  if (done < count && done - shown < count / 20) return;
+  shown = done;
+  const { heapMb, rssMb } = memory.samples.at(-1) ?? { heapMb: 0, rssMb: 0 };
+  const rate = Math.round(done / ((performance.now() - begin) / 1_000));
+  say(`${done.toLocaleString('en').padStart(12)} messages  ${rate}/s  in use after GC ${heapMb} MB, RSS ${rssMb} MB`);
+}
+
+function table(title: string, counts: ReadonlyMap<string, number>): void {
+  say(`${title} (${sum(counts).toLocaleString('en')}):`);
+  for (const [name, n] of [...counts].sort(([, a], [, b]) => b - a))
+    say(`  ${n.toLocaleString('en').padStart(11)}  ${name}`);
+}
+
+function verdict(problems: readonly string[], memory: Memory): void {
+  const all = memory.flat ? problems : [...problems, 'memory in use grew'];
+  for (const problem of all.slice(0, 20)) say(`PROBLEM ${problem}`);
+  const seconds = ((performance.now() - begin) / 1_000).toFixed(0);
+  say(
+    all.length === 0
+      ? `Nothing found in ${count.toLocaleString('en')} messages (seed ${seed}, ${seconds} s)`
+      : `${all.length} problems (seed ${seed})`,
+  );
+  process.exitCode = all.length === 0 ? 0 : 1;
+}
+
+async function throughService(): Promise<void> {
+  const services = await bringServices(process.env, say);
+  try {
+    await migrate(services.databaseUrl);
+    const run = await fuzzService({ ...services, random: new Random(seed), count, onProgress: progress });
+    table('Published = counted by the service', run.counted);
+    table('Dead letters read, by reason', run.deadLetters);
+    if (run.logged.size > 0) table('Logged at warn or above', run.logged);
+    run.problems.push(...(await inDatabase(services.databaseUrl, run.announced)));
+    say(`${run.merges.toLocaleString('en')} merges, ${run.announced.toLocaleString('en')} announced`);
+    verdict(run.problems, run.memory);
+  } finally {
+    await services.stop();
+  }
+}
+
+/** The promises of conformance case 12, and that the mailer was told of each merge. */
+async function inDatabase(url: string, announced: number): Promise<string[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const sql = async <T extends object>(text: string): Promise<T[]> => (await client.query(text)).rows as T[];
+    // The outbox is empty by now: what was in it is what the mailer got.
+    const broken = (await brokenPromises({ sql })).filter((problem) => !problem.startsWith('announced merge without'));
+    const [{ n = 0 } = {}] = await sql<{ n: number }>('SELECT count(*)::int AS n FROM merge WHERE announced');
+    if (n !== announced) broken.push(`${n} merges to announce, and ${announced} messages of the mailer`);
+    return broken;
+  } finally {
+    await client.end();
+  }
+}
+
+function readOptions(): { count: number; seed: number; decoder: boolean } {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  try {
+    const { values } = parseArgs({ options: { count: text, seed: text, decoder: flag, help: flag } });
+    if (values.help) {
+      process.stdout.write(HELP);
+      process.exit(0);
+    }
+    const { decoder } = values;
+    const given = (name: 'count' | 'seed', otherwise: number): number => {
+      if (values[name] === undefined) return otherwise;
+      if (!/^\d{1,10}$/.test(values[name])) throw new Error(`--${name} takes a whole number`);
+      return Number(values[name]);
+    };
+    return {
+      count: given('count', decoder ? 5_000_000 : 1_000_000),
+      seed: given('seed', Date.now() % 2 ** 32),
+      decoder,
+    };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
+    process.exit(2);
+  }
+}
+
+say(`seed ${seed}`);
+if (decoder) {
+  const run = fuzzDecoder(new Random(seed), count, progress);
+  table('Outcomes', run.outcomes);
+  verdict(run.problems, run.memory);
+} else {
+  throughService().catch((error: Error) => {
+    say(error.message);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,213 @@
+import type { Random } from '../random';
+import { type Json, realMessage, type Source } from './real';
+
+/** A message as it is put on the broker: real ones, and what can become of them on their way through other people's code. */
+export interface FuzzMessage {
+  source: Source;
+  content: Buffer;
+  messageId?: string;
+  headers?: Record<string, unknown>;
+}
+
+export function fuzzMessage(random: Random): FuzzMessage {
+  const source: Source = random.chance(1 / 2) ? 'fxa' : 'newsletter';
+  return {
+    source,
+    content: contentOf(source, random),
+    ...(random.chance(1 / 3) && { messageId: idOf(random) }),
+    ...(random.chance(1 / 10) && { headers: headersOf(random) }),
+  };
+}
+
+function contentOf(source: Source, random: Random): Buffer {
+  // Of the other source: what a wrong binding would bring.
+  const message = realMessage(random.chance(1 / 50) ? 'fxa' : source, random);
+  const kind = random.below(100);
+  if (kind < 40) return Buffer.from(JSON.stringify(message));
+  if (kind < 80) return Buffer.from(edited(message, random));
+  if (kind < 95) return scratched(Buffer.from(edited(message, random)), random);
+  return Buffer.from(Array.from({ length: random.below(300) }, () => random.below(256)));
+}
+
+/** One to three edits of the message's tree, as text: some of what JSON can say no JavaScript value says. */
+function edited(message: Json, random: Random): string {
+  let inserted = 0;
+  const texts = new Map<string, string>();
+  for (let edits = 1 + random.below(3); edits > 0; edits--) {
+    const [node, key] = random.pick(placesIn(message));
+    const what = random.below(10);
+    if (what === 0) delete node[key];
+    else if (what === 1) node[`${key}x`] = node[key];
+    else {
+      const mark = `\u0001${inserted++}`;
+      texts.set(JSON.stringify(mark), oddText(random));
+      node[what === 2 ? random.pick(PROTOTYPE_KEYS) : key] = mark;
+    }
+  }
+  let text = JSON.stringify(message).replaceAll(`"${PROTO}"`, '"__proto__"');
+  for (const [mark, odd] of texts) text = text.replace(mark, () => odd);
+  if (random.chance(1 / 20)) text = `${text.slice(0, -1)},${text.slice(1)}`; // each key twice
+  return text;
+}
+
+/** As an own key, JavaScript writes `__proto__` only into text. */
+const PROTO = '__proto__ in text';
+const PROTOTYPE_KEYS = [PROTO, 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
+
+function placesIn(root: Json): [Json, string][] {
+  const places: [Json, string][] = [];
+  const visit = (node: Json): void => {
+    for (const [key, child] of Object.entries(node)) {
+      places.push([node, key]);
+      if (typeof child === 'object' && child !== null) visit(child as Json);
+    }
+  };
+  visit(root);
+  return places.length > 0 ? places : [[root, 'event']];
+}
+
+const ODD = [
+  'null',
+  'true',
+  'false',
+  '0',
+  '-1',
+  '-0',
+  '1e308',
+  '-1e308',
+  '1e400',
+  '9007199254740993',
+  '1769000123456789012345',
+  '0.1',
+  '1e-320',
+  '""',
+  '" "',
+  '[]',
+  '{}',
+  '[null]',
+  '{"__proto__":{"email":"x@mail.test"}}',
+  '"\\u0000"',
+  '"\\ud800"',
+  '"\\ud800\\udc00"',
+  '"a\\u202eb"',
+  '"null@mail.test"',
+  '"[object Object]@mail.test"',
+  '"@"',
+  '"a@b@c"',
+  '"x@-.test"',
+  '"x@\\u00fc.test"',
+  '"x@xn--.test"',
+  '"x@[127.0.0.1]"',
+  '"\\u0130@mail.test"',
+  '"9F3C1A7BE2D84C06B5A1E0774CD2F8AA@old.test"',
+  '"verified"',
+  '"delete"',
+  '"newsletter.subscribe"',
+  '"constructor"',
+  '1769000200000',
+  '1262303999',
+  '4102444800',
+  '["privacy-weekly",5]',
+  '["a","a","a"]',
+  '"4C7A1D52-90DE-4B6E-8A55-2A2F5F0C7E11"',
+  '{"length":3}',
+  '{"toJSON":1}',
+];
+
+function oddText(random: Random): string {
+  // Large ones are rare: they take a hundred times as long as all others.
+  switch (random.chance(1 / 12) ? random.below(3) : 3 + random.below(20)) {
+    case 0:
+      return JSON.stringify('x'.repeat(10 ** random.below(5)));
+    case 1:
+      return JSON.stringify(Array.from({ length: random.below(1_100) }, (_, i) => `n${i}`));
+    case 2: {
+      const depth = 10 ** (1 + random.below(4));
+      return random.chance(1 / 2)
+        ? '['.repeat(depth) + ']'.repeat(depth)
+        : `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+    }
+    case 3:
+      return `"${'x'.repeat(random.below(300))}@${'mail.'.repeat(random.below(60))}test"`;
+    case 4:
+      return `${random.below(1e9)}${random.below(1e9)}.${random.below(1e9)}`;
+    case 5:
+      // Rarely, because they are sent over a network: larger than what a worker reads.
+      return random.chance(1 / 60) ? JSON.stringify('y'.repeat(300_000)) : '"y"';
+    case 6:
+      return JSON.stringify(
+        String.fromCharCode(...Array.from({ length: random.below(20) }, () => random.below(0x10000))),
+      );
+    default:
+      return random.pick(ODD);
+  }
+}
+
+/** Bytes changed, lost, or added: invalid UTF-8, a byte order mark, a half message, two messages. */
+function scratched(bytes: Buffer, random: Random): Buffer {
+  switch (random.below(6)) {
+    case 0:
+      return bytes.subarray(0, random.below(bytes.length));
+    case 1:
+      return Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes]);
+    case 2:
+      return Buffer.concat([bytes, bytes]);
+    case 3: {
+      const at = random.below(bytes.length);
+      return Buffer.concat([bytes.subarray(0, at), random.pick(BAD_UTF8), bytes.subarray(at)]);
+    }
+    default:
+      for (let n = 1 + random.below(3); n > 0; n--) bytes[random.below(bytes.length)] = random.below(256);
+      return bytes;
+  }
+}
+
+/** Half a character, an overlong one, half of a surrogate pair, one beyond Unicode, no beginning. */
+const BAD_UTF8 = [[0xc3], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0x80]].map((it) =>
+  Buffer.from(it),
+);
+
+function idOf(random: Random): string {
+  return random.pick(['', 'id', '\0', '\ud83d\ude00'.repeat(20), 'x'.repeat(255), `m-${random.below(1e9)}`]);
+}
+
+/** What a producer, a shovel, or another of our processes may leave in headers; all of it untrusted. */
+function headersOf(random: Random): Record<string, unknown> {
+  const odd = (): unknown =>
+    random.pick<unknown>([
+      0,
+      -1,
+      3,
+      1e15,
+      0.5,
+      true,
+      null,
+      '',
+      'x',
+      '9',
+      'x'.repeat(5_000),
+      [],
+      [1, [2, ['x']]],
+      { a: { b: 1 } },
+    ]);
+  const names = [
+    'attempts',
+    'first-seen',
+    'last-seen',
+    'reason',
+    'error',
+    'origin-queue',
+    'replays',
+    'waits',
+    'earlier-deaths',
+  ];
+  const headers: Record<string, unknown> = {};
+  for (const name of [...names, 'x-death', 'x-delivery-count', 'delay', 'tenant'])
+    if (random.chance(1 / 4)) headers[name] = odd();
+  if (random.chance(1 / 20)) {
+    let deep: unknown = 1;
+    for (let depth = 10 ** (1 + random.below(3)); depth > 0; depth--) deep = [deep];
+    headers.deep = deep;
+  }
+  return headers;
+}

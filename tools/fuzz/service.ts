@@ -1,0 +1,168 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Channel, connect } from 'amqplib';
+import pino from 'pino';
+import { readConfig, SERVICE_NEEDS } from '../../src/config';
+import { startService } from '../../src/main';
+import {
+  DEAD_LETTERS,
+  FXA_EVENTS,
+  HEADERS,
+  MAILER_QUEUE,
+  NEWSLETTER_EVENTS,
+  RETRY_DELAYS,
+  retryQueue,
+} from '../../src/rabbitmq/names';
+import type { Random } from '../random';
+import { Memory } from './memory';
+import { type FuzzMessage, fuzzMessage } from './messages';
+
+export interface ServiceRun {
+  published: number;
+  /** What the service counted, as `ok`, `ignored`, or the reason of a dead letter; `retry CODE` and `wait CODE` besides. */
+  counted: Map<string, number>;
+  /** What came to the dead letters, by reason. */
+  deadLetters: Map<string, number>;
+  merges: number;
+  announced: number;
+  /** Lines of the service's log at `warn` and above, by message. */
+  logged: Map<string, number>;
+  problems: string[];
+  memory: Memory;
+}
+
+export interface ServiceRunOptions {
+  amqpUrl: string;
+  databaseUrl: string;
+  random: Random;
+  count: number;
+  /** Messages on the broker at once: the rest is made only then. */
+  chunk?: number;
+  onProgress?: (done: number, memory: Memory) => void;
+}
+
+/** Something is counted in each of these, unless all is stuck. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Messages through a real broker and the whole service, on a database with its schema. Every message must be counted
+ * once by the service, each dead one must be in the dead letters, nothing may wait on the retry delays (no message of
+ * these can make the database fail), and no error may go unnoticed.
+ */
+export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRun> {
+  const { amqpUrl, databaseUrl, random, count, chunk = 8_000, onProgress } = options;
+  const run: ServiceRun = {
+    published: 0,
+    counted: new Map(),
+    deadLetters: new Map(),
+    merges: 0,
+    announced: 0,
+    logged: new Map(),
+    problems: [],
+    memory: new Memory(),
+  };
+  const onError = (error: unknown): void =>
+    void run.problems.push(`nobody caught: ${(error as Error)?.stack ?? error}`);
+  process.on('unhandledRejection', onError).on('uncaughtException', onError);
+  const write = (line: string): void => {
+    const { msg, outcome } = JSON.parse(line) as { msg: string; outcome?: string };
+    add(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
+  };
+  const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
+  const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
+  const connection = await connect(amqpUrl);
+  try {
+    const publishing = await connection.createConfirmChannel();
+    const reading = await connection.createChannel();
+    await readAside(reading, run);
+    while (run.published < count && run.problems.length === 0) {
+      for (let n = Math.min(chunk, count - run.published); n > 0; n--) {
+        publish(publishing, fuzzMessage(random), random);
+        run.published += 1;
+      }
+      await publishing.waitForConfirms();
+      await untilCounted(run, `${service.url}/metrics`);
+      run.memory.sample(run.published);
+      onProgress?.(run.published, run.memory);
+    }
+    for (const step of RETRY_DELAYS) {
+      const { messageCount } = await reading.checkQueue(retryQueue(step));
+      if (messageCount > 0) run.problems.push(`${messageCount} messages wait in ${retryQueue(step)}`);
+    }
+    if (!(await service.stop())) run.problems.push('the service did not stop in time');
+    await delay(200); // its last relay pass, on its way to the mailer's queue
+  } finally {
+    await service.stop();
+    await connection.close();
+    process.off('unhandledRejection', onError).off('uncaughtException', onError);
+  }
+  return run;
+}
+
+function publish(channel: Channel, { source, content, messageId, headers }: FuzzMessage, random: Random): void {
+  const exchange = source === 'fxa' ? FXA_EVENTS : NEWSLETTER_EVENTS;
+  const key = random.pick(['login', 'newsletters.update', 'newsletter.subscribe', '', 'x'.repeat(255)]);
+  channel.publish(exchange, key, content, {
+    persistent: true,
+    ...(messageId !== undefined && { messageId }),
+    ...(headers && { headers }),
+  });
+}
+
+/** Reads dead letters and notifications as they come, so that neither piles up. */
+async function readAside(channel: Channel, run: ServiceRun): Promise<void> {
+  await channel.prefetch(500);
+  await channel.consume(DEAD_LETTERS, (message) => {
+    if (message === null) return;
+    add(run.deadLetters, String(message.properties.headers?.[HEADERS.reason]));
+    channel.ack(message);
+  });
+  await channel.consume(MAILER_QUEUE, (message) => {
+    if (message === null) return;
+    if (message.properties.type === 'contact.merged') run.announced += 1;
+    channel.ack(message);
+  });
+}
+
+/** Until the service has counted every message, and every dead one has come. */
+async function untilCounted(run: ServiceRun, url: string): Promise<void> {
+  let end = performance.now() + PATIENCE_MS;
+  for (let before = 0; ; ) {
+    readMetrics(run, await (await fetch(url)).text());
+    const [done, dead] = [sum(run.counted), sum(run.deadLetters)];
+    const expectedDead = sum(new Map([...run.counted].filter(([name]) => name.startsWith('dead '))));
+    if (done === run.published && dead === expectedDead) return;
+    // (A dead letter is read before it is counted: only at the end must the two be the same.)
+    if (done > run.published || (done === run.published && dead > expectedDead)) {
+      run.problems.push(`counted ${done} of ${run.published} messages; ${dead} dead letters of ${expectedDead}`);
+      return;
+    }
+    if (run.problems.length > 0) return;
+    if (done > before) [before, end] = [done, performance.now() + PATIENCE_MS];
+    if (performance.now() > end) {
+      run.problems.push(
+        `lost: ${run.published - done} messages not counted, ${expectedDead - dead} dead letters missing`,
+      );
+      return;
+    }
+    await delay(20);
+  }
+}
+
+const LINE = /^onecontact_messages_total\{queue="[^"]*",type="([^"]*)",outcome="([^"]*)"\} (\d+)$/gm;
+
+function readMetrics(run: ServiceRun, text: string): void {
+  run.counted.clear();
+  for (const [, type, outcome, value] of text.matchAll(LINE)) {
+    add(run.counted, outcome === 'ok' || outcome === 'ignored' ? outcome : `${outcome} ${type}`, Number(value));
+  }
+  run.merges = [...text.matchAll(/^onecontact_merges_total\{[^}]*\} (\d+)$/gm)].reduce(
+    (all, [, n]) => all + Number(n),
+    0,
+  );
+}
+
+export function add(counts: Map<string, number>, name: string, by = 1): void {
+  counts.set(name, (counts.get(name) ?? 0) + by);
+}
+
+export const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((all, n) => all + n, 0);

@@ -1,0 +1,32 @@
+import { normaliseAddress } from '../../src/contacts/facts/address';
+import { DEAD_LETTER_REASONS, type Decoded } from '../../src/messages/incoming/decoded';
+
+const REASONS = new Set<string>(DEAD_LETTER_REASONS);
+const DAY_MS = 86_400_000;
+
+/** What is wrong with an outcome of the decoder; undefined when it is as everything behind it relies on. */
+export function problemOf(decoded: Decoded, now: number): string | undefined {
+  if (decoded.kind === 'ignored') return /^[a-zA-Z:-]{1,30}$/.test(decoded.type) ? undefined : 'type of an ignored one';
+  if (decoded.kind === 'invalid') {
+    if (!REASONS.has(decoded.reason)) return 'reason';
+    if (decoded.problems.length < 1 || decoded.problems.length > 21) return 'number of problems';
+    const isOne = (problem: string): boolean => /^(?:[a-zA-Z_]+[a-zA-Z0-9_.]*: .+|and \d+ more)$/.test(problem);
+    return decoded.problems.every(isOne) ? undefined : 'problem';
+  }
+  const { event } = decoded;
+  if (!Number.isSafeInteger(event.at) || event.at < Date.UTC(2010, 0, 1) || event.at > now + DAY_MS) return 'time';
+  if (event.trigger.id === '' || event.trigger.id.length > 255) return 'trigger';
+  if (event.kind !== 'newsletter' && !/^[0-9a-f]{32}$/.test(event.uid)) return 'uid';
+  if (event.kind !== 'deletion' && new Set(event.newsletters).size !== event.newsletters.length) return 'newsletters';
+  for (const text of textsOf(event)) if (/[\0\p{Cs}]/u.test(text) || text.length > 2_000) return 'text';
+  const address =
+    event.kind === 'claim' ? event.address : event.kind === 'newsletter' && 'address' in event.to && event.to.address;
+  if (!address) return undefined;
+  const again = normaliseAddress(address.typed);
+  return again.ok && again.address.key === address.key ? undefined : 'address';
+}
+
+function* textsOf(value: unknown): Iterable<string> {
+  if (typeof value === 'string') yield value;
+  else if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) yield* textsOf(inner);
+}

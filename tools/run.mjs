@@ -1,0 +1,68 @@
+/**
+ * Runs a task of this checkout, and first makes the checkout ready for it: `node tools/run.mjs TASK [ARGUMENT ...]`.
+ *
+ *   test [JEST ARGUMENT ...]          the tests
+ *   onecontact COMMAND [...]          the command line, from its sources
+ *   script FILE.ts [ARGUMENT ...]     any other TypeScript file (benchmarks)
+ *   ready                             nothing more
+ *
+ * So `npm test` or `npm run demo` is all that one has to type after a clone. Making ready (dependencies as the lockfile
+ * has them, the generated Prisma client) costs some milliseconds when there is nothing to do, and then says nothing;
+ * what it says goes to stderr. The task runs in this very process: its signals and its exit code are this process's.
+ *
+ * Plain JavaScript without dependencies, because it runs before there are any.
+ */
+import { createRequire } from 'node:module';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What package.json's `engines` says. */
+const OLDEST_NODE = [20, 19];
+
+const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const require = createRequire(import.meta.url);
+
+const tasks = {
+  test: async (args) => {
+    process.chdir(checkout); // Jest takes the folder that it runs in for its project
+    if (process.env.NODE_ENV === undefined) process.env.NODE_ENV = 'test';
+    await require('jest').run(args);
+  },
+  onecontact: async (args) => runTypeScript(resolve(checkout, 'src/cli/main.ts'), 'onecontact', args),
+  script: async ([file, ...args]) => {
+    if (!file) throw new Error('script: which file?');
+    runTypeScript(resolve(file), file, args);
+  },
+  ready: async () => undefined,
+};
+
+function runTypeScript(file, name, args) {
+  process.argv = [process.execPath, name, ...args];
+  require('tsx/cjs/api').register();
+  require(file);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]))
+    throw new Error(`OneContact needs Node.js ${OLDEST_NODE.join('.')} or later; this is ${process.versions.node}`);
+}
+
+/** The task that was asked for, once this checkout is ready for it. */
+async function prepare([name, ...args]) {
+  checkNode();
+  if (!Object.keys(tasks).includes(name))
+    throw new Error(`usage: node tools/run.mjs ${Object.keys(tasks).join('|')} [ARGUMENT ...]`);
+  // Not a static import: an old Node must come as far as the check above.
+  const { makeReady } = await import('./bootstrap/ready.mjs');
+  await makeReady(checkout);
+  return () => tasks[name](args);
+}
+
+prepare(process.argv.slice(2)).then(
+  (task) => task(),
+  (error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  },
+);
