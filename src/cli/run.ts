@@ -4,6 +4,7 @@ import { readVersion } from '../http/version';
 import { framesOf } from '../observability/log';
 import { addCollisions } from '../operations/collisions/command';
 import { addConsent } from '../operations/consent/command';
+import { Context, type Terminal } from '../operations/context';
 import { addDeadLetters } from '../operations/dead-letters/command';
 import { addErase } from '../operations/erase/command';
 import { addExport } from '../operations/export/command';
@@ -12,16 +13,10 @@ import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
 import { addPurge } from '../operations/purge/command';
 import { addShow } from '../operations/show/command';
-import type { Terminal } from '../operations/terminal';
 import { connectionProblem, hasConnectionProblem } from '../postgres/connection-problem';
 import { failureOf } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
 import { addStart } from './start';
-
-/** What every command gets. One that fails without an error sets the exit code. */
-export interface Context extends Terminal {
-  exitCode: number;
-}
 
 const DONE = 0;
 const FAILED = 1;
@@ -29,8 +24,7 @@ const BAD_USAGE = 2;
 
 /** Runs one command. @returns the exit code: 0 done, 1 failed, 2 bad usage */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  // Not a copy: who only looks at `process.stdin` changes how the pipe behaves for others who read it.
-  const context: Context = Object.create(terminal, { exitCode: { value: DONE, writable: true } });
+  const context = new Context(terminal);
   try {
     await makeProgram(context).parseAsync(args, { from: 'user' });
     return context.exitCode;

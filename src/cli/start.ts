@@ -3,8 +3,8 @@ import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
 import { PARTS, type Part, startService } from '../main';
 import { makeLog } from '../observability/log';
+import type { Context } from '../operations/context';
 import { migrate } from '../postgres/migrations/migrate';
-import type { Context } from './run';
 import { stopRequested } from './stop-signal';
 
 interface Options {

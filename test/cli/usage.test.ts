@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { onecontact } from './terminal';
+import { onecontact } from '../support/command-line';
 
 describe('the command line', () => {
   const wrong = [

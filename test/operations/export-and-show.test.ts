@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { knownMigrations } from '../../src/postgres/migrations/migrate';
-import { onecontact } from '../cli/terminal';
+import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, signup, uidOf, unsub } from '../support/events';
 import { apply } from '../support/stored';

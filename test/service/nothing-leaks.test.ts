@@ -22,9 +22,9 @@ import {
 } from '../../src/rabbitmq/names';
 import { declareAll } from '../../src/rabbitmq/topology';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
-import { onecontact } from '../cli/terminal';
 import { type Answer, type AskOptions, ask } from '../http/ask';
 import { type TestBroker, until, withBroker } from '../support/broker';
+import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { at, signup } from '../support/events';
 import { config, eventually } from '../support/service';

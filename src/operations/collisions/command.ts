@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { readConfig } from '../../config';
 import { type ClaimOutcome, outcomeOf } from '../../ingest/claim-outcome';
 import { observer } from '../../ingest/rollout';
@@ -7,10 +6,11 @@ import type { ApplyOptions } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
 import { applySteps } from '../apply-steps';
 import { positive } from '../arguments';
-import { withStore } from '../database';
+import type { Context } from '../context';
 import { shortTime } from '../merges/merge-text';
 import { outcomeBody, outcomeText, provisionalIn } from '../merges/outcome-text';
-import { count, harmless, write } from '../terminal';
+import { count, harmless } from '../render';
+import { withDatabase } from '../servers';
 import { countHeldClaims, type HeldClaims, heldPages } from './list-held-claims';
 import { listWithoutAddress, type WithoutAddress } from './list-without-address';
 import { addResolve } from './resolve-command';
@@ -58,9 +58,9 @@ Examples:
     .action(async ({ limit = Number.POSITIVE_INFINITY, json }: { limit?: number; json?: true }) => {
       const config = readConfig(context.env, ['database', 'merging']);
       const options = { tokenPolicy: config.tokenPolicy, observes: observer(config), dryRun: true };
-      await withStore(context.env, async (db) => {
+      await withDatabase(context.env, async (db) => {
         const print = (body: object, text: string): Promise<void> =>
-          write(context.stdout, json ? `${JSON.stringify(body)}\n` : text);
+          context.print(json ? `${JSON.stringify(body)}\n` : text);
         let pairs = 0;
         for await (const held of heldClaims(db, limit)) {
           const plan = pairs < SAMPLE ? await tryOut(db, held, options) : null;
@@ -75,7 +75,7 @@ Examples:
         }
         if (json) return;
         if (pairs === limit) pairs = await countHeldClaims(db, {});
-        await write(context.stdout, summaryOfList(pairs, accounts));
+        await context.print(summaryOfList(pairs, accounts));
       });
     });
 }

@@ -1,12 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Context } from '../../cli/run';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { addressFrom, positive, uidFrom } from '../arguments';
-import { withStore } from '../database';
-import { makePace } from '../pace';
-import { makeProgress } from '../progress';
-import { count, write } from '../terminal';
+import type { Context } from '../context';
+import { makePace, makeProgress } from '../progress';
+import { count } from '../render';
+import { withDatabase } from '../servers';
 import { countHeldClaims } from './list-held-claims';
 import { failures, type Resolved, type ResolveRun, resolveCollisions, TooManyErrors } from './run';
 
@@ -65,7 +64,7 @@ Examples:
       }
       if (failures(resolved) > 0) context.exitCode = 1;
       const body = { ...resolved, dry_run: dryRun };
-      await write(context.stdout, options.json ? `${JSON.stringify(body)}\n` : textOf(resolved, dryRun));
+      await context.print(options.json ? `${JSON.stringify(body)}\n` : textOf(resolved, dryRun));
     });
 }
 
@@ -75,7 +74,7 @@ function wholeNumber(text: string): number {
 }
 
 function resolve({ env, stderr }: Context, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {
-  return withStore(env, async (db) => {
+  return withDatabase(env, async (db) => {
     const progress = makeProgress(stderr);
     const pace = makePace();
     const total = stderr.isTTY ? Math.min(run.limit, await countHeldClaims(db, run.filter)) : 0; // seen by nobody else

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { normaliseAddress } from '../../contacts/facts/address';
 import { consentOf, type LedgerEntry, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
-import { withStore } from '../database';
-import { table } from '../table';
-import { write } from '../terminal';
+import type { Context } from '../context';
+import { table } from '../render';
+import { withDatabase } from '../servers';
+
 import { type FoundPerson, findPerson } from './store';
 
 /** Why a choice counts or not, for people. */
@@ -47,11 +47,11 @@ Examples:
       const normalised = normaliseAddress(text);
       if (!normalised.ok) return command.error(`error: the address ${normalised.problem}`);
       const { key } = normalised.address;
-      await withStore(context.env, async (db) => {
+      await withDatabase(context.env, async (db) => {
         const found = await findPerson(db, key);
         if (!found) throw new OperatorError('Nothing is known of this address.');
         const body = consentBody(found);
-        await write(context.stdout, json ? `${JSON.stringify(body)}\n` : page(body));
+        await context.print(json ? `${JSON.stringify(body)}\n` : page(body));
       });
     });
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { OperatorError } from '../../foundation/operator-error';
 import { type BrowseResult, browseQueue, lockQueue, type Verdict } from '../../rabbitmq/browse-queue';
 import { type DeadLetter, readDeadLetter, toReplay, toTail } from '../../rabbitmq/dead-letter';
 import type { Delivery } from '../../rabbitmq/delivery';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
-import { withBroker } from '../broker';
+import type { Context } from '../context';
 import { makeProgress } from '../progress';
-import { write } from '../terminal';
+import { withBroker } from '../servers';
+
 import { addFilters, type Filter, isNarrow, isOneOf, parseId } from './filter';
 import { block, HEADING, row, summary, whole } from './text';
 
@@ -59,10 +59,10 @@ Examples:
       const { json, ...filter } = options;
       const { walked, matched } = await overDeadLetters(context, new Set(), filter, async (delivery, letter, nr) => {
         const line = json ? JSON.stringify(summary(delivery, letter)) : row(letter);
-        await write(context.stdout, `${nr === 1 && !json ? `${HEADING}\n` : ''}${line}\n`);
+        await context.print(`${nr === 1 && !json ? `${HEADING}\n` : ''}${line}\n`);
         return { do: 'keep' };
       });
-      if (!json) await write(context.stdout, `${howMany(matched, walked, filter)}\n`);
+      if (!json) await context.print(`${howMany(matched, walked, filter)}\n`);
     });
 }
 
@@ -83,7 +83,7 @@ Examples:
     )
     .action(async (id: string, { json }: Output) => {
       const visit: Visit = async (delivery, letter) => {
-        await write(context.stdout, json ? `${JSON.stringify(whole(delivery, letter))}\n` : block(delivery, letter));
+        await context.print(json ? `${JSON.stringify(whole(delivery, letter))}\n` : block(delivery, letter));
         return { do: 'keep' };
       };
       await overDeadLetters(context, new Set([id]), { limit: 1 }, visit);
@@ -122,21 +122,18 @@ Examples:
       const stay = matched - replayed;
       if (options.json) {
         const counts = { dead_letters: walked.total, matched, replayed, origin_unknown: unroutable };
-        await write(
-          context.stdout,
+        await context.print(
           `${JSON.stringify({ ...counts, too_large: walked.unsendable, dry_run: !!options.dryRun })}\n`,
         );
       } else {
         const did = options.dryRun ? 'Would replay' : 'Replayed';
         const to = [...routes].map(([queue, count]) => `${queue} ${number(count)}`).join(', ');
-        await write(
-          context.stdout,
+        await context.print(
           `${did} ${number(replayed)} of ${letters(walked.total)}${to && replayed ? `: ${to}` : ''}.\n`,
         );
-        if (unroutable > 0)
-          await write(context.stdout, `${letters(unroutable)} came from no queue of ours: not replayed.\n`);
+        if (unroutable > 0) await context.print(`${letters(unroutable)} came from no queue of ours: not replayed.\n`);
         if (walked.unsendable > 0)
-          await write(context.stdout, `${letters(walked.unsendable)} cannot be published: not replayed.\n`);
+          await context.print(`${letters(walked.unsendable)} cannot be published: not replayed.\n`);
       }
       if (stay > 0) context.exitCode = 1;
     });
@@ -160,10 +157,9 @@ Examples:
       const { walked, matched } = await overDeadLetters(context, new Set(ids), filter, visit);
       if (options.json) {
         const counts = { dead_letters: walked.total, matched, dropped: matched, dry_run: !!options.dryRun };
-        await write(context.stdout, `${JSON.stringify(counts)}\n`);
+        await context.print(`${JSON.stringify(counts)}\n`);
       } else {
-        await write(
-          context.stdout,
+        await context.print(
           `${options.dryRun ? 'Would drop' : 'Dropped'} ${number(matched)} of ${letters(walked.total)}.\n`,
         );
       }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
 import type { Delivery } from '../../rabbitmq/delivery';
-import { harmless } from '../terminal';
+import { harmless } from '../render';
 
 const COLUMNS = [16, 20, 16, 19, 8] as const;
 

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { addressFrom } from '../arguments';
-import { withStore } from '../database';
-import { write } from '../terminal';
+import type { Context } from '../context';
+import { withDatabase } from '../servers';
+
 import { type Erased, erasePerson } from './run';
 
 interface Options {
@@ -45,8 +45,8 @@ Examples:
       if (context.stdin?.isTTY && !yes && !dryRun) {
         command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
       }
-      const erased = await withStore(context.env, (db) => erasePerson(db, address, { erasureKey, dryRun }));
-      await write(context.stdout, json ? `${JSON.stringify(body(erased, dryRun))}\n` : text(erased, dryRun));
+      const erased = await withDatabase(context.env, (db) => erasePerson(db, address, { erasureKey, dryRun }));
+      await context.print(json ? `${JSON.stringify(body(erased, dryRun))}\n` : text(erased, dryRun));
     });
 }
 

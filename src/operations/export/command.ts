@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { canonicalLine } from '../../contacts/profile/canonical';
 import { contactBody } from '../../messages/outgoing/contact-body';
 import type { StoredPerson } from '../../postgres/contact-views';
-import { withStore } from '../database';
+import type { Context } from '../context';
 import { makeProgress } from '../progress';
-import { write } from '../terminal';
+import { withDatabase } from '../servers';
+
 import { exportContacts } from './store';
 
 export function addExport(program: Command, context: Context): void {
@@ -29,9 +29,9 @@ Examples:
       const progress = makeProgress(context.stderr);
       let done = 0;
       try {
-        await withStore(context.env, (db) =>
+        await withDatabase(context.env, (db) =>
           exportContacts(db, async (page, total) => {
-            await write(context.stdout, page.map((person) => `${lineOf(person)}\n`).join(''));
+            await context.print(page.map((person) => `${lineOf(person)}\n`).join(''));
             done += page.length;
             progress.show(`${done.toLocaleString('en')} of ${total.toLocaleString('en')} contacts`);
           }),

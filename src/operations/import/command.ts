@@ -1,15 +1,13 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { requireErasureKey } from '../../postgres/tables/erasure-key';
 import { linesDone } from '../../postgres/tables/import-progress';
-import { withStore } from '../database';
-import { makePace, perSecond } from '../pace';
-import { makeProgress } from '../progress';
-import { table } from '../table';
-import { count, write } from '../terminal';
+import type { Context } from '../context';
+import { makePace, makeProgress, perSecond } from '../progress';
+import { count, table } from '../render';
+import { withDatabase } from '../servers';
 import { type Input, openFile, openStream } from './input';
 import { RejectsFile } from './rejects';
 import { type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
@@ -60,7 +58,7 @@ Examples:
       const input = file === STDIN ? openStdin(context) : await openFile(file);
       const began = performance.now();
       try {
-        const summary = await withStore(
+        const summary = await withDatabase(
           context.env,
           async (db) => {
             await requireErasureKey(db, config.erasureKey);
@@ -81,8 +79,7 @@ Examples:
         );
         if (rejectedOf(summary) + partlyOf(summary) > 0) context.exitCode = 1;
         const seconds = (performance.now() - began) / 1_000;
-        await write(
-          context.stdout,
+        await context.print(
           options.json ? `${JSON.stringify(bodyOf(summary))}\n` : textOf(summary, seconds, rejectsPath),
         );
       } finally {

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { readConfig } from '../../config';
 import type { ClaimEvent } from '../../contacts/facts/event';
 import { asUuid } from '../../contacts/facts/uuid';
@@ -13,9 +12,9 @@ import { loadBlocks } from '../../postgres/tables/load-blocks';
 import { recordOf, type StoredMerge } from '../../postgres/tables/merge-rows';
 import { applySteps } from '../apply-steps';
 import { addressFrom, positive, uidFrom } from '../arguments';
-import { withStore } from '../database';
-import { table } from '../table';
-import { harmless, write } from '../terminal';
+import type { Context } from '../context';
+import { harmless, table } from '../render';
+import { withDatabase } from '../servers';
 import { type FoundMerge, findMerge } from './find-merge';
 import { listMerges } from './list-merges';
 import { explanationBody, mergeBody, mergeText, shortTime } from './merge-text';
@@ -64,18 +63,18 @@ Examples:
     )
     .action(async (options: { limit: number; account?: string; undone?: true; json?: true }) => {
       const uid = options.account === undefined ? undefined : uidFrom(command, options.account);
-      await withStore(context.env, async (db) => {
+      await withDatabase(context.env, async (db) => {
         let left = options.limit;
         let before: bigint | undefined;
         while (left > 0) {
           const page = await listMerges(db, { limit: Math.min(left, PAGE), before, uid, undone: options.undone });
           if (page.length === 0) break;
           const isFirst = before === undefined;
-          await write(context.stdout, options.json ? page.map(jsonLine).join('') : listText(page, isFirst));
+          await context.print(options.json ? page.map(jsonLine).join('') : listText(page, isFirst));
           left -= page.length;
           before = page.at(-1)?.seq;
         }
-        if (before === undefined && !options.json) await write(context.stdout, 'No merge is known.\n');
+        if (before === undefined && !options.json) await context.print('No merge is known.\n');
       });
     });
 }
@@ -121,9 +120,9 @@ Examples:
     )
     .action(async (text: string, { json }: { json?: true }) => {
       const id = mergeId(command, text);
-      await withStore(context.env, async (db) => {
+      await withDatabase(context.env, async (db) => {
         const merge = await mustFind(db, id);
-        await write(context.stdout, json ? `${JSON.stringify(foundBody(merge))}\n` : showText(merge));
+        await context.print(json ? `${JSON.stringify(foundBody(merge))}\n` : showText(merge));
       });
     });
 }
@@ -179,7 +178,7 @@ function withMerging(
 ): Promise<void> {
   const config = readConfig(env, ['database', 'merging']);
   const options = { tokenPolicy: config.tokenPolicy, observes: observer(config), dryRun };
-  return withStore(env, (db) => work(db, options));
+  return withDatabase(env, (db) => work(db, options));
 }
 
 function addPreview(merges: Command, context: Context): void {
@@ -218,7 +217,7 @@ Examples:
         const released =
           result.outcome === 'held' ? await applySteps(db, [claim], { ...options, observes: () => false }) : null;
         const told = { uid, address: address.key, applied, released };
-        await write(context.stdout, json ? `${JSON.stringify(previewBody(told))}\n` : previewText(told));
+        await context.print(json ? `${JSON.stringify(previewBody(told))}\n` : previewText(told));
       });
     });
 }
@@ -282,10 +281,10 @@ Examples:
             dry_run: dryRun,
             ...(!applied.refusal && restoredSides(merge, applied, dryRun)),
           };
-          await write(context.stdout, `${JSON.stringify(body)}\n`);
+          await context.print(`${JSON.stringify(body)}\n`);
         }
         if (result === 'superseded' || result === 'empty') throw new OperatorError(refusalText(result));
-        if (!json) await write(context.stdout, undoText(result, merge, applied, dryRun));
+        if (!json) await context.print(undoText(result, merge, applied, dryRun));
       });
     });
 }
@@ -367,7 +366,7 @@ Examples:
         ];
         const outcome = outcomeBody(result, isProvisional);
         const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun, ...outcome };
-        await write(context.stdout, json ? `${JSON.stringify(body)}\n` : `${text.join('\n')}\n`);
+        await context.print(json ? `${JSON.stringify(body)}\n` : `${text.join('\n')}\n`);
       });
     });
 }

@@ -9,7 +9,7 @@ import {
   type Why,
 } from '../../contacts/merge/explain';
 import type { MergePlan } from '../../contacts/merge/merge';
-import { table } from '../table';
+import { table } from '../render';
 
 /** What a plan and the ledger have in common. */
 export interface ToldMerge extends Omit<MergePlan, 'id' | 'primaryHeldBy'> {

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { readConfig } from '../../config';
 import { migrate } from '../../postgres/migrations/migrate';
-import { withStore } from '../database';
-import { write } from '../terminal';
+import type { Context } from '../context';
+import { withDatabase } from '../servers';
 
 export function addMigrate(program: Command, context: Context): void {
   program
@@ -22,8 +21,8 @@ Examples:
     .action(async ({ json }: { json?: true }) => {
       const { databaseUrl } = readConfig(context.env, ['database']);
       const applied = await migrate(databaseUrl);
-      await withStore(context.env, async () => undefined); // refuses what a newer version migrated
-      await write(context.stdout, json ? `${JSON.stringify({ applied })}\n` : told(applied));
+      await withDatabase(context.env, async () => undefined); // refuses what a newer version migrated
+      await context.print(json ? `${JSON.stringify({ applied })}\n` : told(applied));
     });
 }
 

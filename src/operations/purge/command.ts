@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Context } from '../../cli/run';
-import { withStore } from '../database';
+import type { Context } from '../context';
 import { makeProgress } from '../progress';
-import { write } from '../terminal';
+import { withDatabase } from '../servers';
+
 import { purge } from './run';
 import type { Purged } from './step';
 
@@ -44,7 +44,7 @@ Examples:
       const before = Math.max(0, Date.now() - options.olderThan);
       const dryRun = options.dryRun ?? false;
       const purged = await run(context, before, dryRun);
-      await write(context.stdout, options.json ? asJson(purged, before, dryRun) : told(purged, before, dryRun));
+      await context.print(options.json ? asJson(purged, before, dryRun) : told(purged, before, dryRun));
     });
 }
 
@@ -56,7 +56,7 @@ async function run(context: Context, before: number, dryRun: boolean): Promise<P
     progress.show(`looked at ${addresses} addresses, ${accounts} accounts, ${merges} merges`);
   };
   try {
-    return await withStore(context.env, (db) =>
+    return await withDatabase(context.env, (db) =>
       purge(db, {
         before,
         dryRun,

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import type { Context } from '../../cli/run';
 import { accountKey, emailKey, idKey, tokenKey } from '../../contacts/profile/lookup-key';
 import { OperatorError } from '../../foundation/operator-error';
 import { type ContactBody, contactBody } from '../../messages/outgoing/contact-body';
 import type { StoredPerson } from '../../postgres/contact-views';
 import type { Database } from '../../postgres/database';
 import { findContact, type Key } from '../../postgres/find-contact';
-import { withStore } from '../database';
-import { harmless, write } from '../terminal';
+import type { Context } from '../context';
+import { harmless } from '../render';
+import { withDatabase } from '../servers';
 
 export function addShow(program: Command, context: Context): void {
   const command = program
@@ -28,11 +28,11 @@ Examples:
     .action(async (text: string, { json }: { json?: true }) => {
       const keys = keysOf(text);
       if (keys.length === 0) command.error('error: the key is no email address, no token or contact id, and no uid');
-      await withStore(context.env, async (db) => {
+      await withDatabase(context.env, async (db) => {
         const found = await findFirst(db, keys);
         if (!found) throw new OperatorError('No live contact has this key.');
         const body = contactBody(found);
-        await write(context.stdout, json ? `${JSON.stringify(body)}\n` : block(body));
+        await context.print(json ? `${JSON.stringify(body)}\n` : block(body));
       });
     });
 }

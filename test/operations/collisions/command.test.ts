@@ -5,7 +5,7 @@ import { run } from '../../../src/cli/run';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { applyBatch } from '../../../src/ingest/transaction';
 import { allRows, keepRows } from '../../../tools/table-rows';
-import { onecontact } from '../../cli/terminal';
+import { onecontact } from '../../support/command-line';
 import { crashesOf } from '../../support/crashes';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';

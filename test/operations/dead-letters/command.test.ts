@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Service } from '../../../src/main';
 import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../../src/rabbitmq/names';
 import { declareAll } from '../../../src/rabbitmq/topology';
-import { onecontact, type Ran } from '../../cli/terminal';
 import { problemsOf } from '../../messages/published';
 import { withBroker } from '../../support/broker';
+import { onecontact, type Ran } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { drain, setAside } from '../../support/dead-letters';
 import { addressOf, signup } from '../../support/events';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { onecontact } from '../../cli/terminal';
+import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, signup } from '../../support/events';
 import { apply } from '../../support/stored';

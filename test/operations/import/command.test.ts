@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { canonicalExport } from '../../../src/contacts/profile/canonical';
 import { allRows, keepRows } from '../../../tools/table-rows';
-import { onecontact } from '../../cli/terminal';
+import { onecontact } from '../../support/command-line';
 import { crashesOf } from '../../support/crashes';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { findHistory } from '../../../src/postgres/find-history';
 import { allRows, keepRows } from '../../../tools/table-rows';
-import { onecontact } from '../../cli/terminal';
+import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../../support/events';
 import { apply, brokenPromises, canonicalExportOf } from '../../support/stored';

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { run } from '../../../src/cli/run';
 import { parseDuration } from '../../../src/operations/purge/command';
-import { onecontact } from '../../cli/terminal';
+import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, del, signup, unsub } from '../../support/events';
 import { apply, canonicalExportOf } from '../../support/stored';

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { run } from '../../src/cli/run';
-import type { Terminal } from '../../src/operations/terminal';
+import type { Terminal } from '../../src/operations/context';
 
 /** A stream that keeps what is written. */
 class Page extends EventEmitter {
