@@ -7,10 +7,10 @@ import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
 
 const broker = withBroker();
-const QUEUE = 'test.deliveryBuffer';
+const QUEUE = 'test.inbox';
 const texts = (batch: readonly Delivery[]): string[] => batch.map((delivery) => delivery.content.toString());
 
-describe('the deliveryBuffer', () => {
+describe('the delivery buffer', () => {
   let connection: BrokerConnection | undefined;
   let proxy: TcpProxy | undefined;
 

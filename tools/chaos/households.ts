@@ -12,7 +12,7 @@ const EPOCH = Date.UTC(2024, 0, 1);
 const MINUTE = 60_000;
 /** Event times of a household are these many minutes from its own beginning. */
 const MOMENTS = 12;
-const NEWSLETTERS = ['privacy-weekly', 'developer-incoming', 'about-us', 'x'];
+const NEWSLETTERS = ['privacy-weekly', 'developer-news', 'about-us', 'x'];
 const TYPE_PREFIX = 'https://schemas.accounts.firefox.com/event/';
 
 type Body = Record<string, unknown>;

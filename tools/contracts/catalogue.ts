@@ -175,7 +175,7 @@ export const DEAD_LETTER_MESSAGES: readonly MessageSpec[] = [
   {
     name: 'dead-letter',
     title: 'Dead letter',
-    summary: 'A message that could not be understood, or failed up the whole retry delays: byte by byte as it came.',
+    summary: 'A message that could not be understood, or failed after every retry delay: byte by byte as it came.',
     payload: null,
     headers: DEAD,
     examples: example.DEAD,
@@ -207,6 +207,6 @@ export type JsonSchema = Record<string, unknown>;
  * knows yet are allowed, so that adding one breaks no consumer.
  */
 export function jsonSchema(schema: z.ZodType): JsonSchema {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'recorder-7', io: 'input' });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
   return rest;
 }

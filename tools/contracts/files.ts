@@ -13,7 +13,7 @@ export function generatedFiles(): Map<string, string> {
   ]);
   for (const [name, { title, description, schema }] of SCHEMAS) {
     const head = {
-      $schema: 'http://json-schema.org/recorder-07/schema#',
+      $schema: 'http://json-schema.org/draft-07/schema#',
       $id: `urn:onecontact:${name}`,
       title,
       description,

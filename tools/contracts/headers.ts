@@ -35,7 +35,7 @@ export const DeadLetterHeaders = z.object({
   [HEADERS.reason]: z
     .enum([...DEAD_LETTER_REASONS, 'failed', 'rejected', 'delivery_limit'])
     .describe(
-      '`failed`: it failed up the whole retry delays. `rejected`, `delivery_limit`: the broker had set it aside, ' +
+      '`failed`: it failed after every retry delay. `rejected`, `delivery_limit`: the broker had set it aside, ' +
         'and somebody has looked at it since',
     ),
   [HEADERS.error]: z

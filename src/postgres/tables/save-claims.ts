@@ -8,7 +8,7 @@ export function insertClaims(claims: readonly Claim[]): Write {
   if (claims.length === 0) return null;
   return Prisma.sql`
     INSERT INTO address_claim (address, uid, at, status, event, event_id)
-    SELECT address, uid, to_timestamp(at / 1000), status::status, event, event_id
+    SELECT address, uid, to_timestamp(at / 1000), status::claim_status, event, event_id
     FROM unnest(
       ${arrayLiteral(claims.map(({ address }) => address))}::text[], ${arrayLiteral(claims.map(({ uid }) => uid))}::text[],
       ${arrayLiteral(claims.map(({ at }) => at))}::float8[], ${arrayLiteral(claims.map(({ status }) => status))}::text[],
@@ -20,7 +20,7 @@ export function insertClaims(claims: readonly Claim[]): Write {
 export function updateStandings(claims: readonly Claim[]): Write {
   if (claims.length === 0) return null;
   return Prisma.sql`
-    UPDATE address_claim AS known SET status = x.status::status
+    UPDATE address_claim AS known SET status = x.status::claim_status
     FROM unnest(
       ${arrayLiteral(claims.map(({ address }) => address))}::text[], ${arrayLiteral(claims.map(({ uid }) => uid))}::text[],
       ${arrayLiteral(claims.map(({ at }) => at))}::float8[], ${arrayLiteral(claims.map(({ status }) => status))}::text[]

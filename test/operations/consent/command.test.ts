@@ -17,11 +17,11 @@ describe('the consent command', () => {
     await apply(
       data.db,
       acct('u1', 'old', 1),
-      { ...signup('old', ['incoming'], 2, more), source: 'https://site.test/\u001b[31m' },
+      { ...signup('old', ['news'], 2, more), source: 'https://site.test/\u001b[31m' },
       acct('u1', 'ada', 3),
       acct('u2', 'old', 4),
       { ...signup('old', ['hers'], 5, more), source: 'https://secret.test/' },
-      { ...unsub('ada', ['incoming'], 6), reason: 'too many' },
+      { ...unsub('ada', ['news'], 6), reason: 'too many' },
       acct('u2', 'bea', 7, { newsletters: ['in-account'] }),
       acct('u3', 'gone', 1, { newsletters: ['in-account'] }),
       del('u3', 2),
@@ -41,7 +41,7 @@ describe('the consent command', () => {
       choices: [
         {
           event_time: iso(2),
-          newsletter: 'incoming',
+          newsletter: 'news',
           act: 'subscribe',
           proven: true,
           origin: { kind: 'address', key: 'old@mail.test' },
@@ -87,14 +87,14 @@ describe('the consent command', () => {
       ['time', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'],
       [
         iso(2),
-        'incoming',
+        'news',
         'subscribe (proven)',
         'no',
         'there is a later one',
         'old@mail.test',
         'https://site.test/\ufffd[31m',
       ],
-      [iso(6), 'incoming', 'unsubscribe', 'counts', 'the latest about its newsletter', 'ada@mail.test', '-'],
+      [iso(6), 'news', 'unsubscribe', 'counts', 'the latest about its newsletter', 'ada@mail.test', '-'],
       [''],
     ]);
   });

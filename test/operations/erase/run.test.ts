@@ -60,7 +60,7 @@ describe('case 25: a merged contact is erased', () => {
     const profile = { firstName: `Augusta${nr}`, lastName: `Byron-King${nr}`, lang: 'en', country: 'gb' };
     await apply(acct(`augusta${nr}`, first, 1, { locale: `en-GB,qx;q=0.${nr}`, service: `service${nr}` }));
     const source = `https://site.test/?from=${second}`;
-    const signedUp = { ...signup(second, ['incoming'], 2, { profile }), source };
+    const signedUp = { ...signup(second, ['news'], 2, { profile }), source };
     await apply(signedUp, { ...optout(second, 3), reason: `I am Augusta${nr}` });
     await apply(acct(`augusta${nr}`, second, 4, { newsletters: [`only-augusta${nr}`] }));
     const tokens = await database.sql<{ token: string }>(

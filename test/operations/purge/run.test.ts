@@ -88,7 +88,7 @@ const tokenOf = async (uid: string): Promise<string> =>
 const NOTHING = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0 };
 
 describe('a deleted account', () => {
-  const data = { locale: 'de-AT', country: 'at', service: 'sync', newsletters: ['incoming'] };
+  const data = { locale: 'de-AT', country: 'at', service: 'sync', newsletters: ['news'] };
   const account = (uid: string) =>
     database.sql(
       `SELECT locale, locale_at, country, country_at, service, service_at, deleted_at IS NOT NULL AS deleted

@@ -42,11 +42,11 @@ const rubbish = (reason: DeadLetterReason, { exchange, key, content }: Message):
 export const EARLIER: readonly (readonly Message[])[] = [
   [
     signUp('ann-new', ['privacy-weekly', 'x'], 3, { first_name: 'Ann', lang: 'fr', optin: true }),
-    signUp('chain', ['developer-incoming'], 1, { country: 'de' }),
+    signUp('chain', ['developer-news'], 1, { country: 'de' }),
     signUp('chain-end', ['about-us'], 2),
     signUp('anew', ['privacy-weekly'], 2),
     newsletter('unsubscribe', 'anew', 3, { all: true }),
-    signUp('lone', ['x', 'developer-incoming'], 2, { format: 'T' }),
+    signUp('lone', ['x', 'developer-news'], 2, { format: 'T' }),
   ],
   [
     verified('ann', 'ann', 1, { locale: 'de-AT,de;q=0.7' }),
@@ -81,7 +81,7 @@ export const ACCOUNTS: readonly Message[] = [
 /** One batch of newsletter events. */
 export const SIGN_UPS: readonly Message[] = [
   signUp('new', ['x'], 4, { first_name: 'Nia', country: 'fr' }),
-  signUp('ann-new', ['developer-incoming'], 6, { last_name: 'L', lang: null }),
+  signUp('ann-new', ['developer-news'], 6, { last_name: 'L', lang: null }),
   signUp('new', ['privacy-weekly'], 5, { optin: true }),
   newsletter('unsubscribe', 'lone', 6, { newsletters: ['x'], reason: 'too many' }),
   newsletter('unsubscribe', 'ann', 7, { all: true }),
