@@ -1,9 +1,9 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/facts/command';
 import type { ContactEvent } from '../contacts/facts/event';
 import { incomingFacts, namedAddress } from '../contacts/facts/record';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Ids } from '../contacts/identity/contact-index';
+import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
 import type { Queries } from './database';
 import { findConnectedComponent, StaleReadError } from './find-component';
 import { lockRows } from './lock-state';
