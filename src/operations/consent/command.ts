@@ -3,6 +3,7 @@ import { normaliseAddress } from '../../contacts/facts/address';
 import { consentOf, type LedgerEntry, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
+import { iso } from '../../foundation/times';
 import type { Context } from '../context';
 import { table } from '../render';
 import { withDatabase } from '../servers';
@@ -55,8 +56,6 @@ Examples:
       });
     });
 }
-
-const iso = (time: number): string => new Date(time).toISOString();
 
 /** The person under the names that look-ups give, and the ledger under those of the model. */
 function consentBody({ contactId, person, facts }: FoundPerson) {
