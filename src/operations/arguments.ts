@@ -1,23 +1,41 @@
-/** What people type as an account, an address or a number of things. Never repeated when it is wrong: it is somebody's. */
+/** Arguments and options as operators type them. Errors never repeat the text: it may be personal data. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { normaliseAddress } from '../contacts/facts/address';
 import type { Address } from '../contacts/facts/event';
 import { accountKey } from '../contacts/facts/lookup-key';
+import { readDuration, readTime } from '../foundation/times';
 
-/** Ends the command with 2 when it is none. */
+/** Reads an account's uid; any other text ends the command with exit code 2. */
 export function uidFrom(command: Command, text: string): string {
   const key = accountKey(text.trim());
   return key?.by === 'account' ? key.uid : command.error('error: the account is no uid of 32 hexadecimal digits');
 }
 
-/** Ends the command with 2 when it is none. */
+/** Reads an email address; any other text ends the command with exit code 2. */
 export function addressFrom(command: Command, text: string): Address {
   const normalised = normaliseAddress(text);
   return normalised.ok ? normalised.address : command.error(`error: the address ${normalised.problem}`);
 }
 
-/** For an option. */
-export function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a whole number from 1 on.');
-  return Number(text);
+const numberOption =
+  (shape: RegExp, min: number) =>
+  (text: string): number => {
+    if (!shape.test(text)) throw new InvalidArgumentError(`It is a whole number from ${min} on.`);
+    return Number(text);
+  };
+
+/** Parsers of an option. */
+export const wholeNumber = numberOption(/^\d{1,9}$/, 0);
+export const positive = numberOption(/^[1-9]\d{0,8}$/, 1);
+
+/** Parses an option that is a time (UTC without an offset) or an age, such as `2h` or `30d`. */
+export function parseWhen(text: string): Date {
+  const age = readDuration(text);
+  const at = age === undefined ? readTime(text) : Date.now() - age;
+  if (at === undefined) {
+    throw new InvalidArgumentError(
+      'It is a time like 2026-01-21 or 2026-01-21T10:00Z, or an age like 90s, 15m, 2h, 30d.',
+    );
+  }
+  return new Date(at);
 }

@@ -1,4 +1,4 @@
-/** What every command gets: the environment, where to write, and its exit code. */
+/** What every command gets: the environment, the streams of its terminal, and its exit code. */
 import { once } from 'node:events';
 
 /** A stream to write to, such as `process.stdout`. */
@@ -19,23 +19,19 @@ export interface Terminal {
 export class Context {
   /** 0 done, 1 failed. A command that fails without throwing sets it. */
   exitCode = 0;
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: Terminal['stdout'];
+  readonly stderr: Terminal['stderr'];
 
-  constructor(private readonly terminal: Terminal) {}
-
-  get env(): NodeJS.ProcessEnv {
-    return this.terminal.env;
+  constructor(private readonly terminal: Terminal) {
+    this.env = terminal.env;
+    this.stdout = terminal.stdout;
+    this.stderr = terminal.stderr;
   }
 
+  /** Not copied like the others: merely looking at `process.stdin` changes the pipe for other readers. */
   get stdin(): Terminal['stdin'] {
     return this.terminal.stdin;
-  }
-
-  get stdout(): Terminal['stdout'] {
-    return this.terminal.stdout;
-  }
-
-  get stderr(): Terminal['stderr'] {
-    return this.terminal.stderr;
   }
 
   /** Writes to stdout, and waits while the reader is slower. Rejects when the reader has gone away. */
@@ -43,7 +39,7 @@ export class Context {
     if (!this.stdout.write(text)) await once(this.stdout, 'drain');
   }
 
-  /** The result of a command: with `--json` one JSON object on a line, otherwise text for people. */
+  /** Prints a result: with `--json` as one line of JSON, otherwise as text for people. */
   answer(options: { json?: boolean | undefined }, body: object, text: () => string): Promise<void> {
     return this.print(options.json ? `${JSON.stringify(body)}\n` : text());
   }

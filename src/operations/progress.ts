@@ -1,22 +1,23 @@
 import type { Terminal } from './context';
+import { number } from './render';
 
-/** One line that is written over and over, where somebody sees it. */
+/** One line that is overwritten with each call; on a terminal only. */
 export function makeProgress(sink: Terminal['stderr']): { show(text: string): void; clear(): void } {
-  const put = (text: string): void => {
+  const show = (text: string): void => {
     if (sink.isTTY) sink.write(`\r\x1b[K${text}`);
   };
-  return { show: put, clear: () => put('') };
+  return { show, clear: () => show('') };
 }
 
-/** Whole things a second, for people. */
+/** `1,234/s` */
 export const perSecond = (n: number, seconds: number): string =>
-  `${Math.round(seconds > 0 ? n / seconds : 0).toLocaleString('en')}/s`;
+  `${number(Math.round(seconds > 0 ? n / seconds : 0))}/s`;
 
 /**
- * Begins to measure with the first call.
+ * Starts measuring with the first call.
  *
- * @returns a function of how many are done and what share of the whole that is (0 to 1; null where nobody knows), which
- *   tells the rate since the beginning and the time left
+ * @returns a function of how many are done and their share of the whole (0 to 1; null when unknown), which renders the
+ *   rate since the first call and the time left
  */
 export function makePace(now: () => number = () => performance.now()): (done: number, share: number | null) => string {
   let first: { at: number; done: number; share: number } | undefined;
@@ -26,13 +27,13 @@ export function makePace(now: () => number = () => performance.now()): (done: nu
     const rate = perSecond(done - first.done, seconds);
     if (share === null) return rate;
     const percent = `${Math.floor(Math.min(share, 1) * 100)} %`;
-    const gone = share - first.share;
-    if (gone <= 0) return percent;
-    return `${percent}, ${rate}, ${duration(((1 - Math.min(share, 1)) / gone) * seconds)} left`;
+    const progressed = share - first.share;
+    if (progressed <= 0) return percent;
+    return `${percent}, ${rate}, ${timeLeft(((1 - Math.min(share, 1)) / progressed) * seconds)} left`;
   };
 }
 
-function duration(seconds: number): string {
+function timeLeft(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   if (seconds < 90 * 60) return `${Math.ceil(seconds / 60)} min`;
   return `${(seconds / 3_600).toFixed(1)} h`;

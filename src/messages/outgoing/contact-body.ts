@@ -1,9 +1,9 @@
 /** A live contact as its readers get it: over HTTP, from `show --json`, and in the export. */
+
 import { viewFields } from '../../contacts/profile/canonical';
+import { iso } from '../../foundation/times';
 import type { StoredPerson } from '../../postgres/contact-views';
 import type { HistoryEntry } from '../../postgres/find-history';
-
-const iso = (time: number): string => new Date(time).toISOString();
 
 export function contactBody({ contact, view }: StoredPerson) {
   const newsletters = [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]);

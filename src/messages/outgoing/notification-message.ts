@@ -8,6 +8,7 @@ import type {
   ReviewNotification,
   UnmergeNotification,
 } from '../../contacts/merge/notification';
+import { iso } from '../../foundation/times';
 import type { ContactEmailChanged, ContactMerged, ContactReviewNeeded, ContactUnmerged } from './schemas';
 
 /** What the outbox holds of a notification. */
@@ -63,8 +64,6 @@ export function toMessage(notification: Notification, now: number, newId: () => 
       };
   }
 }
-
-const iso = (time: number): string => new Date(time).toISOString();
 
 const triggerBody = ({ trigger, at }: NonNullable<Cause>) => ({
   source: trigger.source,

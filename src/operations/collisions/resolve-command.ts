@@ -1,7 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
-import { addressFrom, positive, uidFrom } from '../arguments';
+import { addressFrom, positive, uidFrom, wholeNumber } from '../arguments';
 import type { Context } from '../context';
 import { makePace, makeProgress } from '../progress';
 import { count } from '../render';
@@ -66,11 +66,6 @@ Examples:
       const body = { ...resolved, dry_run: dryRun };
       await context.print(options.json ? `${JSON.stringify(body)}\n` : textOf(resolved, dryRun));
     });
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a whole number from 0 on.');
-  return Number(text);
 }
 
 function resolve({ env, stderr }: Context, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { normaliseAddress } from '../../contacts/facts/address';
-import { consentOf, type LedgerEntry, type Why } from '../../contacts/profile/consent';
+import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
+import { iso } from '../../foundation/times';
+import { addressFrom } from '../arguments';
 import type { Context } from '../context';
 import { table } from '../render';
 import { withDatabase } from '../servers';
-
 import { type FoundPerson, findPerson } from './store';
 
 /** Why a choice counts or not, for people. */
@@ -22,7 +22,7 @@ const WHY: Record<Why, string> = {
   unproven_while_opted_out: 'made while opted out, without proof',
   unproven: 'a confirmation without proof',
   lifted: 'lifted by a later proof',
-  not_their_era: 'in an period of another account',
+  not_their_era: 'in an era of another account',
   account_deleted: 'the account was deleted',
 };
 
@@ -44,21 +44,17 @@ Examples:
   $ onecontact consent --json ada@mail.test > consent.json`,
     )
     .action(async (text: string, { json }: { json?: true }) => {
-      const normalised = normaliseAddress(text);
-      if (!normalised.ok) return command.error(`error: the address ${normalised.problem}`);
-      const { key } = normalised.address;
+      const { key } = addressFrom(command, text);
       await withDatabase(context.env, async (db) => {
         const found = await findPerson(db, key);
         if (!found) throw new OperatorError('Nothing is known of this address.');
         const body = consentBody(found);
-        await context.print(json ? `${JSON.stringify(body)}\n` : page(body));
+        await context.answer({ json }, body, () => textOf(body));
       });
     });
 }
 
-const iso = (time: number): string => new Date(time).toISOString();
-
-/** The person under the names that look-ups give, and the ledger under those of the model. */
+/** The keys of the person are those of a look-up; the keys of a choice are those of the model. */
 function consentBody({ contactId, person, facts }: FoundPerson) {
   const view = contactView(facts, person);
   return {
@@ -69,15 +65,13 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
     newsletters: Object.fromEntries(
       [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]),
     ),
-    choices: consentOf(facts, person).map(choiceBody),
+    choices: consentOf(facts, person).map(({ at, ...entry }) => ({ event_time: iso(at), ...entry })),
   };
 }
 
 type ConsentBody = ReturnType<typeof consentBody>;
 
-const choiceBody = ({ at, ...entry }: LedgerEntry) => ({ event_time: iso(at), ...entry });
-
-function page({ id, addresses, account, opted_out, choices }: ConsentBody): string {
+function textOf({ id, addresses, account, opted_out, choices }: ConsentBody): string {
   const person = table([
     ['contact', id],
     ...addresses.map((address, i) => [i === 0 ? 'addresses' : '', address]),

@@ -6,11 +6,11 @@ import { loadFacts } from '../../postgres/load-facts';
 export interface FoundPerson {
   contactId: string;
   person: Person;
-  /** All that is known of the person; of others too, as far as the claims lead. */
+  /** All facts about the person; also about others, because claims connect people. */
   facts: Facts;
 }
 
-/** Whose an address is now, with all facts that it takes to say what they chose. Null for an unknown address. */
+/** Finds the owner of an address, with all facts that their consent depends on. Null for an unknown address. */
 export function findPerson(db: Database, address: string): Promise<FoundPerson | null> {
   return inSnapshot(db, async (tx) => {
     const [row] = await tx.$queryRaw<{ id: string }[]>`

@@ -28,7 +28,7 @@ export function addDeadLetters(program: Command, context: Context): void {
       'after',
       `
 Needs AMQP_URL. A dead letter is a message that could not be understood (its reason says why), that failed up the whole
-retry delays (reason "failed"), or that the broker set aside (reason "delivery_limit": it ended its worker again and again).
+delay ladder (reason "failed"), or that the broker set aside (reason "delivery_limit": it ended its worker again and again).
 Each command takes a look at the queue ${DEAD_LETTERS} and gives back what stays, in its order; one runs at a time.
 
 Examples:
@@ -95,7 +95,7 @@ function addReplay(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. For when the cause is mended. Each message is handled at once, with the whole retry delays before it; one
+Needs AMQP_URL. For when the cause is mended. Each message is handled at once, with the whole delay ladder before it; one
 that fails again comes back with its history. A message handled twice changes nothing. Nothing leaves the dead letters
 before the broker has confirmed it in its own queue, so an interrupted replay can be run again.
 

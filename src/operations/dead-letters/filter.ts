@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { parseWhen } from '../../foundation/times';
 import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
-import { positive } from '../arguments';
+import { parseWhen, positive } from '../arguments';
 
 /** Which dead letters a command is about. */
 export interface Filter {

@@ -3,6 +3,7 @@ import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { addressFrom } from '../arguments';
 import type { Context } from '../context';
+import { count } from '../render';
 import { withDatabase } from '../servers';
 
 import { type Erased, erasePerson } from './run';
@@ -79,6 +80,3 @@ const NAMES: Record<keyof Erased['deleted'], string> = {
   merges: 'merge',
   messages: 'pending message',
 };
-
-const count = (n: number, noun: string): string =>
-  `${n.toLocaleString('en')} ${n === 1 ? noun : noun.endsWith('s') ? `${noun}es` : `${noun}s`}`;

@@ -4,8 +4,8 @@ import { contactBody } from '../../messages/outgoing/contact-body';
 import type { StoredPerson } from '../../postgres/contact-views';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
+import { number } from '../render';
 import { withDatabase } from '../servers';
-
 import { exportContacts } from './store';
 
 export function addExport(program: Command, context: Context): void {
@@ -33,7 +33,7 @@ Examples:
           exportContacts(db, async (page, total) => {
             await context.print(page.map((person) => `${lineOf(person)}\n`).join(''));
             done += page.length;
-            progress.show(`${done.toLocaleString('en')} of ${total.toLocaleString('en')} contacts`);
+            progress.show(`${number(done)} of ${number(total)} contacts`);
           }),
         );
       } finally {

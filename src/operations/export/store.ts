@@ -4,19 +4,17 @@ import { type Database, inSnapshot } from '../../postgres/database';
 const PAGE = 1_000;
 
 /**
- * All live contacts, sorted by (first address, account), page by page, as they were at one moment: the whole export is
- * one snapshot, in constant memory.
+ * Reads all live contacts, sorted by (first address, account), page by page, from one snapshot and in constant memory.
  *
- * @param each called with each page and how many contacts there are in all; awaited before the next one is read.
+ * @param each called with each page and the number of contacts in total; awaited before the next page is read
  */
 export function exportContacts(
   db: Database,
   each: (page: StoredPerson[], total: number) => Promise<void> | void,
 ): Promise<void> {
   return inSnapshot(db, async (tx) => {
-    const [count] = await tx.$queryRaw<
-      { total: number }[]
-    >`SELECT count(*)::int AS total FROM contact WHERE state = 'live'`;
+    const [count] = await tx.$queryRaw<{ total: number }[]>`
+      SELECT count(*)::int AS total FROM contact WHERE state = 'live'`;
     await tx.$executeRaw`
       DECLARE every_contact NO SCROLL CURSOR FOR
       SELECT c.id FROM contact c
@@ -25,15 +23,10 @@ export function exportContacts(
       WHERE c.state = 'live'
       ORDER BY coalesce(a.first, '') COLLATE "C", coalesce(u.uid, '') COLLATE "C"`;
     for (;;) {
-      const ids = await tx.$queryRawUnsafe<{ id: string }[]>(`FETCH ${PAGE} FROM every_contact`);
-      if (ids.length === 0) return;
-      await each(
-        await loadPeople(
-          tx,
-          ids.map(({ id }) => id),
-        ),
-        count?.total ?? 0,
-      );
+      const rows = await tx.$queryRawUnsafe<{ id: string }[]>(`FETCH ${PAGE} FROM every_contact`);
+      if (rows.length === 0) return;
+      const ids = rows.map(({ id }) => id);
+      await each(await loadPeople(tx, ids), count?.total ?? 0);
     }
   });
 }

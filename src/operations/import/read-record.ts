@@ -8,11 +8,11 @@ import type { Address, Profile, Time } from '../../contacts/facts/event';
 import type { Choice } from '../../contacts/facts/facts';
 import { asLanguage, languageOf } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
+import { readTime } from '../../foundation/times';
 import { countryOf } from '../../messages/incoming/country';
 import { misshapen } from '../../messages/incoming/decoded';
 import { cut, MAX_NEWSLETTERS, NewsletterName, Text } from '../../messages/incoming/text';
 import { timeProblem } from '../../messages/incoming/time';
-import { readTime } from './read-time';
 import { ACCOUNT_ADDRESS_CLAIM, type ImportedAccount, type ImportRecord, OWN_ADDRESS_CLAIM } from './record';
 
 const MAX_NAME = 255; // CTMS's own limit

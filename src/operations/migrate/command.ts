@@ -21,12 +21,12 @@ Examples:
     .action(async ({ json }: { json?: true }) => {
       const { databaseUrl } = readConfig(context.env, ['database']);
       const applied = await migrate(databaseUrl);
-      await withDatabase(context.env, async () => undefined); // refuses what a newer version migrated
-      await context.print(json ? `${JSON.stringify({ applied })}\n` : told(applied));
+      await withDatabase(context.env, async () => undefined); // refuses a schema of a newer version
+      await context.answer({ json }, { applied }, () => textOf(applied));
     });
 }
 
-function told(applied: readonly string[]): string {
+function textOf(applied: readonly string[]): string {
   if (applied.length === 0) return 'The schema is up to date: nothing to do.\n';
   return `Applied:\n${applied.map((name) => `  ${name}\n`).join('')}`;
 }

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { readDuration } from '../../foundation/times';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { withDatabase } from '../servers';
@@ -71,15 +72,15 @@ async function run(context: Context, before: number, dryRun: boolean): Promise<P
   }
 }
 
-const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000 } as const;
+const DAY = 86_400_000;
 
 /** @returns milliseconds */
 export function parseDuration(text: string): number {
-  const [, count, unit] = /^(\d{1,7})([dhm])$/.exec(text) ?? [];
-  if (!count || !unit)
+  const duration = text.endsWith('s') ? undefined : readDuration(text);
+  if (duration === undefined) {
     throw new InvalidArgumentError('It is a number of days, hours or minutes, such as 30d, 36h or 2880m.');
-  const duration = Number(count) * UNITS[unit as keyof typeof UNITS];
-  if (duration < UNITS.d) {
+  }
+  if (duration < DAY) {
     throw new InvalidArgumentError(
       'It is a day (1d) or more: what is purged must be older than any event that may still come.',
     );

@@ -6,7 +6,7 @@ import type { StoredPerson } from '../../postgres/contact-views';
 import type { Database } from '../../postgres/database';
 import { findContact } from '../../postgres/find-contact';
 import type { Context } from '../context';
-import { harmless } from '../render';
+import { fields, table } from '../render';
 import { withDatabase } from '../servers';
 
 export function addShow(program: Command, context: Context): void {
@@ -32,12 +32,12 @@ Examples:
         const found = await findFirst(db, keys);
         if (!found) throw new OperatorError('No live contact has this key.');
         const body = contactBody(found);
-        await context.print(json ? `${JSON.stringify(body)}\n` : block(body));
+        await context.answer({ json }, body, () => textOf(body));
       });
     });
 }
 
-/** A uuid may be a token or a contact's id. */
+/** A uuid may be a token or a contact id. */
 const keysOf = (text: string): LookupKey[] =>
   [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
 
@@ -49,31 +49,21 @@ async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<Stor
   return null;
 }
 
-/** A contact for people: one thing a line, its name in front. */
-export function block(body: ContactBody): string {
-  // An object puts names that look like numbers first.
+function textOf(body: ContactBody): string {
+  // Sorted here, because an object lists keys that look like numbers first.
   const newsletters = Object.entries(body.newsletters).sort(([a], [b]) => (a < b ? -1 : 1));
-  const widest = Math.max(...newsletters.map(([name]) => name.length));
-  const rows: [name: string, values: (string | null)[]][] = [
-    ['contact', [`${body.id}  version ${body.version}`]],
-    ['token', [body.basket_token]],
+  const lines = fields([
+    ['contact', `${body.id}  version ${body.version}`],
+    ['token', body.basket_token],
     ['addresses', body.addresses.map((address) => (address === body.primary ? `${address}  primary` : address))],
-    ['account', [body.account]],
-    ['name', [[body.first_name, body.last_name].filter((part) => part !== null).join(' ') || null]],
-    ['language', [body.lang]],
-    ['country', [body.country]],
-    ['format', [body.format]],
-    ['opted out', [body.opted_out ? 'yes, of all email' : 'no']],
-    ['double opt-in', [body.double_opt_in ? 'yes' : 'no']],
-    [
-      'newsletters',
-      newsletters.map(([name, { state, since }]) => `${name.padEnd(widest)}  ${state.padEnd(12)}  since ${since}`),
-    ],
-  ];
-  const lines = rows.flatMap(([name, values]) =>
-    (values.length > 0 ? values : [null]).map(
-      (value, i) => `${(i === 0 ? name : '').padEnd(15)}${harmless(value ?? '-')}`,
-    ),
-  );
+    ['account', body.account],
+    ['name', [body.first_name, body.last_name].filter((part) => part !== null).join(' ') || null],
+    ['language', body.lang],
+    ['country', body.country],
+    ['format', body.format],
+    ['opted out', body.opted_out ? 'yes, of all email' : 'no'],
+    ['double opt-in', body.double_opt_in ? 'yes' : 'no'],
+    ['newsletters', table(newsletters.map(([name, { state, since }]) => [name, state.padEnd(12), `since ${since}`]))],
+  ]);
   return `${lines.join('\n')}\n`;
 }

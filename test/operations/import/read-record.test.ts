@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { readTime } from '../../../src/foundation/times';
 import { readRecord } from '../../../src/operations/import/read-record';
-import { readTime } from '../../../src/operations/import/read-time';
 import { addressOf, at, uidOf } from '../../support/events';
 import { ctms, idOf, NOW, newsletter, recordOf, type Said, tokenOf } from '../../support/records';
 
