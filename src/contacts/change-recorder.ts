@@ -1,5 +1,5 @@
 /** What a batch changes: noted while it is decided, told once at the end. */
-import type { UnblockCommand } from './facts/command';
+
 import {
   type AccountFacts,
   type AddressFacts,
@@ -13,6 +13,7 @@ import {
 } from './facts/facts';
 import type { Contact, ContactIndex, RetiredToken, StoredToken } from './identity/contact-index';
 import type { EmailChange, Review } from './identity/primary-address-tracker';
+import type { UnblockCommand } from './merge/command';
 import type { MergePlan } from './merge/merge';
 import type { Undone, UndoRefusal } from './merge/undo';
 

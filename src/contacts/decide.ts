@@ -4,12 +4,12 @@
  * The events are taken one after the other, as if each came alone; what they change is told once, at the end.
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
-import type { Command } from './facts/command';
 import type { ClaimEvent, ContactEvent, NewsletterEvent, Time } from './facts/event';
 import type { Claim, Facts } from './facts/facts';
 import { accountFacts, addressFacts, choicesOf, claimOf } from './facts/record';
 import { periodsOf, primaryOf } from './identity/ownership';
 import { type Cause, PrimaryAddressTracker } from './identity/primary-address-tracker';
+import type { Command } from './merge/command';
 import {
   type ReconcileContext,
   reconcileClaim,

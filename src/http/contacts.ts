@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { accountKey, emailKey, idKey, tokenKey } from '../contacts/profile/lookup-key';
+import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../contacts/facts/lookup-key';
 import { contactBody, historyBody } from '../messages/outgoing/contact-body';
 import type { Database } from '../postgres/database';
-import { findContact, type Key } from '../postgres/find-contact';
+import { findContact } from '../postgres/find-contact';
 import { findHistory } from '../postgres/find-history';
 import { BUSY, JSON_TYPE, NOT_AUTHORISED, RETRY_AFTER_SECONDS, USER_NOT_FOUND } from './answers';
 
@@ -14,7 +14,7 @@ export interface ContactRoutesOptions {
   maxLookUps: number;
 }
 
-const LOOK_UPS: readonly [path: string, keyOf: (text: string) => Key | undefined][] = [
+const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | undefined][] = [
   ['/by-token/:key', tokenKey],
   ['/by-email/:key', emailKey],
   ['/by-account/:key', accountKey],

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { normaliseAddress } from '../contacts/facts/address';
 import type { Address } from '../contacts/facts/event';
-import { accountKey } from '../contacts/profile/lookup-key';
+import { accountKey } from '../contacts/facts/lookup-key';
 
 /** Ends the command with 2 when it is none. */
 export function uidFrom(command: Command, text: string): string {

@@ -1,10 +1,6 @@
+import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
-
-export interface StoredComponent {
-  addresses: string[];
-  uids: string[];
-}
 
 /** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
 export class StaleReadError extends Error {
@@ -18,8 +14,8 @@ export class StaleReadError extends Error {
  */
 export async function findConnectedComponent(
   db: Queries,
-  seeds: StoredComponent & { tokens: string[] },
-): Promise<StoredComponent> {
+  seeds: ConnectedComponent & { tokens: string[] },
+): Promise<ConnectedComponent> {
   const rows = await db.$queryRaw<{ kind: 'address' | 'account'; key: string }[]>`
     WITH RECURSIVE
     target AS (

@@ -1,26 +1,20 @@
+import type { LookupKey } from '../contacts/facts/lookup-key';
 import { loadPeople, type StoredPerson } from './contact-views';
 import { type Database, inSnapshot, type Queries } from './database';
-
-/** What a contact can be looked up by. */
-export type Key =
-  | { by: 'token'; token: string }
-  | { by: 'email'; address: string }
-  | { by: 'account'; uid: string }
-  | { by: 'id'; id: string };
 
 /**
  * The live contact that a key opens. Null for all others alike: unknown, retired, merged, closed, a deleted account.
  *
  * @param key normalised: a uuid for tokens and ids, a normalised address, a lower-case uid.
  */
-export function findContact(db: Database, key: Key): Promise<StoredPerson | null> {
+export function findContact(db: Database, key: LookupKey): Promise<StoredPerson | null> {
   return inSnapshot(db, async (tx) => {
     const [row] = await idOf(tx, key);
     return row ? ((await loadPeople(tx, [row.id]))[0] ?? null) : null;
   });
 }
 
-function idOf(db: Queries, key: Key): Promise<{ id: string }[]> {
+function idOf(db: Queries, key: LookupKey): Promise<{ id: string }[]> {
   switch (key.by) {
     case 'token':
       return db.$queryRaw`SELECT contact_id AS id FROM basket_token WHERE token = ${key.token}::uuid AND state = 'live'`;

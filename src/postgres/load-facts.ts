@@ -1,6 +1,7 @@
 import { Facts } from '../contacts/facts/facts';
+import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Queries } from './database';
-import { findConnectedComponent, type StoredComponent } from './find-component';
+import { findConnectedComponent } from './find-component';
 import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from './tables/account-rows';
 import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from './tables/address-rows';
 import { loadChoices } from './tables/load-choices';
@@ -11,7 +12,7 @@ import { loadUndone } from './tables/load-undone';
  * All facts that the views of some addresses and accounts are made of: theirs, and of everybody whom the claims lead to.
  * A fixed number of statements: call it in a snapshot where they must agree with each other.
  */
-export async function loadFacts(db: Queries, seeds: StoredComponent): Promise<Facts> {
+export async function loadFacts(db: Queries, seeds: ConnectedComponent): Promise<Facts> {
   const reach = await findConnectedComponent(db, { ...seeds, tokens: [] });
   const facts = new Facts();
   const addresses = await db.$queryRaw<AddressRow[]>`

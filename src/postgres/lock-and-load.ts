@@ -1,10 +1,11 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/facts/command';
 import type { ContactEvent } from '../contacts/facts/event';
 import { incomingFacts, namedAddress } from '../contacts/facts/record';
+import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Ids } from '../contacts/identity/contact-index';
+import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
 import type { Queries } from './database';
-import { findConnectedComponent, StaleReadError, type StoredComponent } from './find-component';
+import { findConnectedComponent, StaleReadError } from './find-component';
 import { lockRows } from './lock-state';
 import { loadBlocks } from './tables/load-blocks';
 import { loadClaims } from './tables/load-claims';
@@ -58,7 +59,7 @@ export async function lockAndLoad(tx: Queries, steps: readonly Step[], ids: Ids)
 export async function loadClaimsAndContacts(
   tx: Queries,
   state: WorkingSet,
-  reach: StoredComponent,
+  reach: ConnectedComponent,
   { tokens, contacts: named }: { tokens: readonly string[]; contacts: readonly string[] },
 ): Promise<void> {
   const { facts, contactIndex, rows } = state;
@@ -104,8 +105,8 @@ export const isEvent = (step: Step): step is ContactEvent =>
   step.kind === 'claim' || step.kind === 'deletion' || step.kind === 'newsletter';
 
 /** Whom commands name: all of it is known already. */
-function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): StoredComponent {
-  const named: StoredComponent = { addresses: [], uids: [] };
+function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedComponent {
+  const named: ConnectedComponent = { addresses: [], uids: [] };
   for (const command of commands) {
     if (command.kind === 'undo') {
       const { addresses, uid, claimant } = command.merge;

@@ -1,8 +1,9 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import { Facts } from '../contacts/facts/facts';
+import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex, type Ids } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import type { StoredComponent } from './find-component';
+
 import { lockAccounts } from './tables/lock-accounts';
 import { lockAddresses } from './tables/lock-addresses';
 
@@ -17,7 +18,7 @@ import { lockAddresses } from './tables/lock-addresses';
 export async function lockRows(
   tx: Queries,
   incoming: Facts,
-  reach: StoredComponent,
+  reach: ConnectedComponent,
   candidates: ReadonlyMap<string, string>,
   ids: Ids,
 ): Promise<WorkingSet> {

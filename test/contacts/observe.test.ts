@@ -1,8 +1,8 @@
 /** Observe mode in the pure domain: claims that would take an address wait, until somebody decides. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ReleaseCommand } from '../../src/contacts/facts/command';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import type { ReleaseCommand } from '../../src/contacts/merge/command';
 import { observer } from '../../src/ingest/rollout';
 import { acct, addressOf, at, del, optout, signup, uidOf } from '../support/events';
 import { history, shuffledBatches } from '../support/histories';

@@ -1,5 +1,5 @@
 /** Merges as the ledger has them, for tests that undo one. */
-import type { UndoRequest } from '../../src/contacts/facts/command';
+import type { UndoRequest } from '../../src/contacts/merge/command';
 import type { Database } from '../../src/postgres/database';
 import { recordOf, type StoredMerge, storedMergeOf } from '../../src/postgres/tables/merge-rows';
 

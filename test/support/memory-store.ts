@@ -5,12 +5,12 @@
 
 import type { ChangeSet, WorkingSet } from '../../src/contacts/change-recorder';
 import { decide } from '../../src/contacts/decide';
-import type { Command, UndoCommand } from '../../src/contacts/facts/command';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type AddressFacts, Facts } from '../../src/contacts/facts/facts';
 import { namedAddress } from '../../src/contacts/facts/record';
 import { type Contact, ContactIndex, type ContactState } from '../../src/contacts/identity/contact-index';
 import { peopleOf } from '../../src/contacts/identity/ownership';
+import type { Command, UndoCommand } from '../../src/contacts/merge/command';
 import type { MergePlan } from '../../src/contacts/merge/merge';
 import type { TokenPolicy } from '../../src/contacts/merge/token-policy';
 import type { UndoRefusal } from '../../src/contacts/merge/undo';

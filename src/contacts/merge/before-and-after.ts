@@ -1,6 +1,7 @@
 /** Both sides of a merge as they would be without it, and the contact that they are now: for the ledger and for readers. */
 
 import type { Claim, Facts } from '../facts/facts';
+import { connectedComponent } from '../identity/connected-component';
 import type { Contact, ContactIndex } from '../identity/contact-index';
 import { addressesOwnedBy, inheritedSince, type Person } from '../identity/ownership';
 import { type ContactView, contactView } from '../profile/contact-view';
@@ -48,22 +49,4 @@ function sidesBefore(plan: MergePlan, uid: string, facts: Facts): Pick<BeforeAnd
     survivor: contactView(others, account(uid)),
     retired: contactView(others, claimant === null ? { uid: null, addresses } : account(claimant)),
   };
-}
-
-export interface ConnectedComponent {
-  addresses: string[];
-  uids: string[];
-}
-
-/** Everybody whom all claims lead to, from some addresses and accounts. */
-export function connectedComponent(facts: Facts, from: ConnectedComponent): ConnectedComponent {
-  const [addresses, uids] = [new Set(from.addresses), new Set<string>()];
-  const follow = (uid: string): void => {
-    uids.add(uid);
-    for (const claim of facts.claimsBy(uid)) addresses.add(claim.address);
-  };
-  for (const uid of from.uids) follow(uid);
-  // It grows while it is walked, until nothing new is reached.
-  for (const address of addresses) for (const { uid } of facts.claimsOn(address)) if (!uids.has(uid)) follow(uid);
-  return { addresses: [...addresses], uids: [...uids] };
 }

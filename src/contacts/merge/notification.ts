@@ -1,10 +1,11 @@
 /** What is told to others: contacts as they are once the batch is committed, and what happened to them. */
 import type { ChangeSet } from '../change-recorder';
 import type { Facts } from '../facts/facts';
+import { type ConnectedComponent, connectedComponent } from '../identity/connected-component';
 import type { Contact, ContactIndex, Token } from '../identity/contact-index';
 import type { Cause } from '../identity/primary-address-tracker';
 import type { ContactView } from '../profile/contact-view';
-import { type BeforeAndAfter, type ConnectedComponent, connectedComponent, viewOf } from './before-and-after';
+import { type BeforeAndAfter, viewOf } from './before-and-after';
 import type { MergePlan, MergeRecord } from './merge';
 
 /** A live contact, as a mailer has to know it. */

@@ -2,11 +2,12 @@
  * Undo: the account's claims on the merge's addresses are blocked, and the stored contacts follow. Facts never moved, so
  * each side has its own again, also what was learned since; an opt-out made meanwhile counts for both (fold.ts).
  */
-import type { UndoCommand } from '../facts/command';
+
 import type { Time } from '../facts/event';
 import type { Block, Claim, Facts } from '../facts/facts';
 import type { ContactIndex } from '../identity/contact-index';
 import { addressesOwnedBy, inheritedSince, ownerOf } from '../identity/ownership';
+import type { UndoCommand } from './command';
 import type { MergeRecord } from './merge';
 
 export type UndoRefusal =

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { normaliseAddress } from '../../contacts/facts/address';
 import type { NewsletterEvent, Profile } from '../../contacts/facts/event';
 import { asLanguage } from '../../contacts/facts/language';
-import { asUuid } from '../../contacts/facts/uuid';
+import { asUuid } from '../../contacts/facts/lookup-key';
 import { countryOf } from './country';
 import { type DecodeContext, type Decoded, type Invalid, ignored, invalid, misshapen } from './decoded';
 import { traceId } from './event-id';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ReleaseCommand } from '../../contacts/facts/command';
+import type { ReleaseCommand } from '../../contacts/merge/command';
 import { type ClaimOutcome, outcomeOf } from '../../ingest/claim-outcome';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Address, Time } from '../../contacts/facts/event';
 import { Facts } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
 import { addressesOwnedBy, ownerOf } from '../../contacts/identity/ownership';
 import { type Database, inTransaction, type Queries, type Transaction } from '../../postgres/database';
-import { findConnectedComponent, StaleReadError, type StoredComponent } from '../../postgres/find-component';
+import { findConnectedComponent, StaleReadError } from '../../postgres/find-component';
 import { ids } from '../../postgres/ids';
 import { saveErasureHashes } from '../../postgres/tables/erasure-hashes';
 import { requireErasureKey, requireKeyOfServices } from '../../postgres/tables/erasure-key';
@@ -108,7 +109,7 @@ async function erase(tx: Transaction, address: Address, { erasureKey, dryRun }: 
 async function lockAndLoad(
   tx: Queries,
   address: Address,
-): Promise<{ facts: Facts; reach: StoredComponent; contactOf: Map<string, string> }> {
+): Promise<{ facts: Facts; reach: ConnectedComponent; contactOf: Map<string, string> }> {
   const reach = await findConnectedComponent(tx, { addresses: [address.key], uids: [], tokens: [] });
   const incoming = { facts: addressFacts(address, 0), contactId: ids.contact() };
   const { rows, fresh } = await lockAddresses(tx, [incoming], reach.addresses);

@@ -7,7 +7,7 @@ import { type NormalisedAddress, normaliseAddress } from '../../contacts/facts/a
 import type { Address, Profile, Time } from '../../contacts/facts/event';
 import type { Choice } from '../../contacts/facts/facts';
 import { asLanguage, languageOf } from '../../contacts/facts/language';
-import { asUuid } from '../../contacts/facts/uuid';
+import { asUuid } from '../../contacts/facts/lookup-key';
 import { countryOf } from '../../messages/incoming/country';
 import { misshapen } from '../../messages/incoming/decoded';
 import { cut, MAX_NEWSLETTERS, NewsletterName, Text } from '../../messages/incoming/text';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import type { ClaimEvent } from '../../contacts/facts/event';
-import { asUuid } from '../../contacts/facts/uuid';
+import { asUuid } from '../../contacts/facts/lookup-key';
 import type { UndoRefusal } from '../../contacts/merge/undo';
 import { OperatorError } from '../../foundation/operator-error';
 import { outcomeOf } from '../../ingest/claim-outcome';

@@ -4,7 +4,7 @@
  */
 import type { Time } from '../../contacts/facts/event';
 import { type Facts, isRefusal } from '../../contacts/facts/facts';
-import { connectedComponent } from '../../contacts/merge/before-and-after';
+import { connectedComponent } from '../../contacts/identity/connected-component';
 
 export interface ForgettableComponent {
   addresses: string[];

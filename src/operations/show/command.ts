@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { accountKey, emailKey, idKey, tokenKey } from '../../contacts/profile/lookup-key';
+import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../../contacts/facts/lookup-key';
 import { OperatorError } from '../../foundation/operator-error';
 import { type ContactBody, contactBody } from '../../messages/outgoing/contact-body';
 import type { StoredPerson } from '../../postgres/contact-views';
 import type { Database } from '../../postgres/database';
-import { findContact, type Key } from '../../postgres/find-contact';
+import { findContact } from '../../postgres/find-contact';
 import type { Context } from '../context';
 import { harmless } from '../render';
 import { withDatabase } from '../servers';
@@ -38,10 +38,10 @@ Examples:
 }
 
 /** A uuid may be a token or a contact's id. */
-const keysOf = (text: string): Key[] =>
+const keysOf = (text: string): LookupKey[] =>
   [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
 
-async function findFirst(db: Database, keys: readonly Key[]): Promise<StoredPerson | null> {
+async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<StoredPerson | null> {
   for (const key of keys) {
     const found = await findContact(db, key);
     if (found) return found;

@@ -1,10 +1,10 @@
 import type { Choice } from '../../contacts/facts/facts';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
 import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
-import type { StoredComponent } from '../find-component';
 
 /** The consent ledger of some addresses and accounts. */
-export async function loadChoices(db: Queries, { addresses, uids }: StoredComponent): Promise<Choice[]> {
+export async function loadChoices(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Choice[]> {
   const rows = await db.$queryRaw<
     (Omit<Choice, 'origin'> & { origin: string; origin_kind: Choice['origin']['kind'] })[]
   >`

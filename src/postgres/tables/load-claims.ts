@@ -1,10 +1,10 @@
 import type { Claim } from '../../contacts/facts/facts';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
 import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
-import type { StoredComponent } from '../find-component';
 
 /** All claims on some addresses, and all claims of some accounts. */
-export async function loadClaims(db: Queries, { addresses, uids }: StoredComponent): Promise<Claim[]> {
+export async function loadClaims(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Claim[]> {
   const rows = await db.$queryRaw<(Omit<Claim, 'eventId'> & { event_id: string })[]>`
     SELECT address, uid, (extract(epoch FROM at) * 1000)::float8 AS at, status::text, event, event_id
     FROM address_claim WHERE address = ANY (${arrayLiteral(addresses)}::text[])

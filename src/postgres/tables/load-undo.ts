@@ -1,4 +1,4 @@
-import type { UndoCommand } from '../../contacts/facts/command';
+import type { UndoCommand } from '../../contacts/merge/command';
 import type { Queries } from '../database';
 
 export interface LaterThanMerge extends Pick<UndoCommand, 'superseded' | 'followers'> {

@@ -1,4 +1,4 @@
-import type { UnblockCommand } from '../../contacts/facts/command';
+import type { UnblockCommand } from '../../contacts/merge/command';
 import type { Undone } from '../../contacts/merge/undo';
 import type { Queries } from '../database';
 

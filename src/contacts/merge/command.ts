@@ -1,7 +1,7 @@
 /** What people decide through the command line. `decide` takes it like an event, under the same locks. */
 
-import type { MergeRecord } from '../merge/merge';
-import type { Time } from './event';
+import type { Time } from '../facts/event';
+import type { MergeRecord } from './merge';
 
 /** Lets the held claims of an account on an address count (`collisions resolve`). */
 export interface ReleaseCommand {
