@@ -13,8 +13,7 @@ import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
 import { addPurge } from '../operations/purge/command';
 import { addShow } from '../operations/show/command';
-import { connectionProblem, hasConnectionProblem } from '../postgres/connection-problem';
-import { failureOf } from '../postgres/errors';
+import { connectionProblem, failureOf, hasConnectionProblem } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
 import { addStart } from './start';
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Growing pauses between attempts, with full jitter over their upper half, so that many processes that lost one broker
- * do not all come back in the same moment.
+ * Growing pauses between attempts, with jitter over their upper half, so that many processes that lost the same broker
+ * do not all come back at the same moment.
  */
 export class Backoff {
   #attempt = 0;
@@ -19,13 +19,34 @@ export class Backoff {
     return Math.round(ceiling / 2 + (Math.random() * ceiling) / 2);
   }
 
-  /** Call it when something has worked: the next pause is short again. */
+  /** Call it after a success: the next pause is short again. */
   reset(): void {
     this.#attempt = 0;
   }
 }
 
-/** Waits; an abort ends the wait early. Never rejects: the caller looks at its own state afterwards. */
+/** Waits; an abort ends the wait early. Never rejects: the caller checks its own state afterwards. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => undefined);
+}
+
+export interface RetryOptions {
+  /** How often the work is tried in all. */
+  attempts: number;
+  /** Whether the work may succeed if it is repeated after this error. */
+  when(error: unknown): boolean;
+  /** The pauses between attempts; without it, there are none. */
+  backoff?: Backoff;
+}
+
+/** Repeats work that fails by chance. Rejects with the last error, or with the first that is not worth a retry. */
+export async function retry<T>(work: () => Promise<T>, { attempts, when, backoff }: RetryOptions): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt >= attempts || !when(error)) throw error;
+      if (backoff) await delay(backoff.next());
+    }
+  }
 }

@@ -185,7 +185,7 @@ export class EventWorker {
       this.#noteAway(null);
       if (!this.#stopping.signal.aborted) this.#consumer.resume();
     };
-    const options = { ...apply, watch };
+    const options = { ...apply, stopwatch: watch };
     return { db, options, log, stopping: this.#stopping.signal, onApplied, onFailure, onAway, onBack };
   }
 

@@ -1,31 +1,33 @@
-/** What went wrong in the database, by SQLSTATE: dug out here and nowhere else. */
+/** What went wrong in the database, by SQLSTATE, and what an operator can do about it. */
+import { Backoff, retry } from '../foundation/retry';
+import { tlsProblem } from '../foundation/tls-problem';
 
 export type FailureKind =
-  /** The database cannot be reached, or not used now: wait until it can. */
+  /** The database cannot be reached or used now: wait until it can. */
   | 'down'
-  /** Somebody holds what it needs for longer than we wait: it is nobody's fault, and may take any time. */
+  /** Another transaction holds a needed lock for longer than we wait. The message is not at fault; it may take any time. */
   | 'busy'
-  /** A matter of chance (deadlock, serialisation failure, lost connection): the same again may well succeed. */
+  /** A matter of chance (deadlock, serialisation failure, lost connection): a retry may well succeed. */
   | 'transient'
-  /** It would fail again. */
+  /** A retry would fail again. */
   | 'permanent';
 
 export interface Failure {
   kind: FailureKind;
-  /** A SQLSTATE, or one of Prisma's codes, or the error's class. Never its text: that may hold an address. */
+  /** A SQLSTATE, one of Prisma's codes, or the error's class. Never its text: that may contain an address. */
   code: string;
 }
 
 /**
- * https://www.postgresql.org/docs/current/errcodes-appendix.html. Down is also a database that does not let us in, or has
- * not our tables, or not our prepared statements (a pooler that hands out another connection for each transaction, a column
- * whose type was changed): an operator's matter, for which no message can do anything.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html. Also down: a database that refuses our login, lacks our
+ * tables, or lacks our prepared statements (a pooler that hands out another connection for each transaction, a column
+ * whose type was changed). Only an operator can fix these; no message is at fault.
  */
 const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703|0A000|26000)$/;
-/** A lock that was not to be had in time, a statement that took too long; Prisma's: a pool or a transaction that did. */
+/** A lock or a statement timed out; Prisma's codes: waiting for the pool or the transaction timed out. */
 const BUSY = /^(55P03|57014|P2024|P2028)$/;
 const TRANSIENT = /^(40...|08...|23505)$/;
-/** Prisma's own: unreachable, timed out, connection closed, and the adapter's name for a TLS handshake that failed. */
+/** Prisma's own: unreachable, timed out, connection closed, and the adapter's name for a failed TLS handshake. */
 const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'TlsConnectionError']);
 const PRISMA_TRANSIENT = new Set(['P2034']);
 const SYSTEM_DOWN = new Set([
@@ -55,14 +57,67 @@ export function failureOf(error: unknown): Failure {
   return { kind: 'permanent', code: codes[0] ?? (error instanceof Error ? error.name : 'unknown') };
 }
 
-/** What `pg` says, without any code, of a database that takes connections and is silent; and of one that hung up. */
+/** Messages of `pg` that come without a code: a database that accepts connections but never answers, or hangs up. */
 const NO_ANSWER = /timeout exceeded when trying to connect|due to connection timeout|Query read timeout/i;
 const CONNECTION_ENDED = /ConnectionClosed|Connection terminated|connection is closed|not queryable/i;
 
-/** All codes in an error and what it wraps, most telling (a SQLSTATE) first. */
-function* codesIn(error: unknown, depth = 0): Iterable<string> {
+/** All codes in an error and its causes, the most specific (a SQLSTATE) first. */
+function* codesIn(error: unknown): Iterable<string> {
+  for (const { originalCode, code, kind } of nested(error)) {
+    for (const value of [originalCode, code, kind]) if (typeof value === 'string') yield value;
+  }
+}
+
+/** An error and everything it wraps, innermost first. */
+function* nested(error: unknown, depth = 0): Iterable<Record<string, unknown>> {
   if (typeof error !== 'object' || error === null || depth > 6) return;
-  const { cause, meta, driverAdapterError, originalCode, code, kind } = error as Record<string, unknown>;
-  for (const inner of [driverAdapterError, meta, cause]) yield* codesIn(inner, depth + 1);
-  for (const value of [originalCode, code, kind]) if (typeof value === 'string') yield value;
+  const { cause, meta, driverAdapterError } = error as Record<string, unknown>;
+  for (const inner of [driverAdapterError, meta, cause]) yield* nested(inner, depth + 1);
+  yield error as Record<string, unknown>;
+}
+
+/** Repeats a transaction up to four times after a transient failure. */
+export const retryTransient = <T>(work: () => Promise<T>): Promise<T> =>
+  retry(work, {
+    attempts: 5,
+    when: (error) => failureOf(error).kind === 'transient',
+    backoff: new Backoff(40, 320),
+  });
+
+/** What to do about an unusable database, in one sentence. The error's own text is left out: it may contain anything. */
+export function connectionProblem(error: unknown): string {
+  const problem = tlsReason(error);
+  if (problem !== undefined) return tlsProblem('database', problem);
+  const { code } = failureOf(error);
+  if (FILE_CODES.has(code)) {
+    return `A file that DATABASE_URL names cannot be read (${code}): check sslrootcert, sslcert and sslkey.`;
+  }
+  const cause = CAUSES.find(([codes]) => codes.test(code))?.[1] ?? 'check DATABASE_URL, and that the server is up';
+  return `The database cannot be used (${code}): ${cause}.`;
+}
+
+/** Whether {@link connectionProblem} can name the problem of a connection, whatever kind of failure it is. */
+export const hasConnectionProblem = (error: unknown): boolean =>
+  tlsReason(error) !== undefined || FILE_CODES.has(failureOf(error).code);
+
+/** By SQLSTATE, or by the driver adapter's name where it hides the SQLSTATE. */
+const CAUSES: readonly [RegExp, string][] = [
+  [/^28|^AuthenticationFailed$/, 'its server refuses the user, or the password, of DATABASE_URL'],
+  [
+    /^3D|^DatabaseDoesNotExist$/,
+    'its server has no database of the name in DATABASE_URL; create it, or correct the name',
+  ],
+  [/^42501$|^DatabaseAccessDenied$/, 'the user of DATABASE_URL has no right to it, or to its tables; grant it'],
+];
+
+/** The only files that a connection reads are those of its certificates. */
+const FILE_CODES = new Set(['ENOENT', 'EACCES', 'EISDIR']);
+
+/** The driver adapter keeps only the text of a failed handshake, not its code. */
+function tlsReason(error: unknown): string | undefined {
+  for (const { kind, reason, code } of nested(error)) {
+    if (kind === 'TlsConnectionError') return String(reason);
+    if (typeof code === 'string' && code.startsWith('ERR_SSL_')) return code;
+  }
+  return undefined;
 }

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { type ClaimOutcome, outcomeOf } from '../../ingest/claim-outcome';
 import { observer } from '../../ingest/rollout';
-import type { ApplyOptions } from '../../ingest/transaction';
+import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
-import { applySteps } from '../apply-steps';
+import { retryTransient } from '../../postgres/errors';
 import { positive } from '../arguments';
 import type { Context } from '../context';
 import { shortTime } from '../merges/merge-text';
@@ -99,7 +99,7 @@ interface Plan {
 }
 
 async function tryOut(db: Database, held: HeldClaims, options: ApplyOptions): Promise<Plan> {
-  const applied = await applySteps(db, [releaseOf(held)], options);
+  const applied = await retryTransient(() => applyBatch(db, [releaseOf(held)], options));
   return { result: outcomeOf(applied, held.uid, held.address), isProvisional: provisionalIn(applied) };
 }
 

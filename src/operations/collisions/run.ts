@@ -3,8 +3,7 @@ import type { ReleaseCommand } from '../../contacts/merge/command';
 import { type ClaimOutcome, outcomeOf } from '../../ingest/claim-outcome';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
-import { failureOf } from '../../postgres/errors';
-import { retryTransient } from '../../postgres/try-again';
+import { failureOf, retryTransient } from '../../postgres/errors';
 import { type HeldClaims, type HeldFilter, heldPages } from './list-held-claims';
 
 /** Of pairs of address and account. */

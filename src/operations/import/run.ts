@@ -1,7 +1,7 @@
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
+import { retryTransient } from '../../postgres/errors';
 import { forgetProgress, saveLinesDone } from '../../postgres/tables/import-progress';
-import { retryTransient } from '../../postgres/try-again';
 import type { Input } from './input';
 import { type Line, LineSplitter } from './line-splitter';
 import type { Admission } from './plan';

@@ -6,11 +6,11 @@ import type { UndoRefusal } from '../../contacts/merge/undo';
 import { OperatorError } from '../../foundation/operator-error';
 import { outcomeOf } from '../../ingest/claim-outcome';
 import { observer } from '../../ingest/rollout';
-import type { Applied, ApplyOptions } from '../../ingest/transaction';
+import { type Applied, type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
+import { retryTransient } from '../../postgres/errors';
 import { loadBlocks } from '../../postgres/tables/load-blocks';
 import { recordOf, type StoredMerge } from '../../postgres/tables/merge-rows';
-import { applySteps } from '../apply-steps';
 import { addressFrom, positive, uidFrom } from '../arguments';
 import type { Context } from '../context';
 import { harmless, table } from '../render';
@@ -211,11 +211,13 @@ Examples:
           address,
           newsletters: [],
         };
-        const applied = await applySteps(db, [claim], options);
+        const applied = await retryTransient(() => applyBatch(db, [claim], options));
         const result = outcomeOf(applied, uid, address.key);
         // Held tells little: what comes after the decision is what somebody wants to see.
         const released =
-          result.outcome === 'held' ? await applySteps(db, [claim], { ...options, observes: () => false }) : null;
+          result.outcome === 'held'
+            ? await retryTransient(() => applyBatch(db, [claim], { ...options, observes: () => false }))
+            : null;
         const told = { uid, address: address.key, applied, released };
         await context.print(json ? `${JSON.stringify(previewBody(told))}\n` : previewText(told));
       });
@@ -272,7 +274,9 @@ Examples:
       const id = mergeId(command, text);
       await withMerging(context, dryRun, async (db, options) => {
         const merge = await mustFind(db, id);
-        const applied = await applySteps(db, [{ kind: 'undo', at: Date.now(), merge: recordOf(merge) }], options);
+        const applied = await retryTransient(() =>
+          applyBatch(db, [{ kind: 'undo', at: Date.now(), merge: recordOf(merge) }], options),
+        );
         const result = applied.refusal ?? 'undone';
         if (json) {
           const body = {
@@ -357,7 +361,7 @@ Examples:
         if (!blocks.some((block) => block.address === address)) {
           throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
         }
-        const applied = await applySteps(db, [{ kind: 'unblock', uid, address }], options);
+        const applied = await retryTransient(() => applyBatch(db, [{ kind: 'unblock', uid, address }], options));
         const result = outcomeOf(applied, uid, address);
         const isProvisional = dryRun ? provisionalIn(applied) : () => false;
         const text = [

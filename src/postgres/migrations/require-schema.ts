@@ -1,6 +1,6 @@
 import { OperatorError } from '../../foundation/operator-error';
-import { connectionProblem } from '../connection-problem';
 import type { Database } from '../database';
+import { connectionProblem } from '../errors';
 import { schemaState } from './migrate';
 
 /** Refuses to go on with a database that does not have exactly the schema of this version. */
