@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../contacts/facts/lookup-key';
-import { contactBody, historyBody } from '../messages/outgoing/contact-body';
+import { contactBody } from '../messages/outgoing/contact-body';
+import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
 import { findContact } from '../postgres/find-contact';
-import { findHistory } from '../postgres/find-history';
+import { findHistory } from '../postgres/tables/merge';
 import { BUSY, JSON_TYPE, NOT_AUTHORISED, RETRY_AFTER_SECONDS, USER_NOT_FOUND } from './answers';
 
 export interface ContactRoutesOptions {

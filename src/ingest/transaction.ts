@@ -15,20 +15,17 @@ import { isEvent, lockAndLoad, type Step } from '../postgres/lock-and-load';
 import { saveChanges } from '../postgres/save-changes';
 import { findErased } from '../postgres/tables/find-erased';
 import { loadChoices } from '../postgres/tables/load-choices';
-import { loadUndone } from '../postgres/tables/load-undone';
+import { insertMerges, loadUndone } from '../postgres/tables/merge';
 import { addToOutbox } from '../postgres/tables/outbox';
-import { saveMerges } from '../postgres/tables/save-merges';
 
 export interface Applied extends Omit<ChangeSet, 'merges' | 'refusal'> {
-  merges: ExplainedMerge[];
+  merges: (MergePlan & { explanation: Explanation })[];
   refusal: ChangeSet['refusal'] | 'already_undone';
   /** Events that were dropped, by their index: they name somebody who was erased, and are older than that. */
   erased: number[];
   /** Where everything hung before. */
   before: Pick<WorkingSet, 'rows' | 'fresh'>;
 }
-
-export type ExplainedMerge = MergePlan & { explanation: Explanation };
 
 export interface ApplyOptions {
   tokenPolicy: TokenPolicy;
@@ -126,7 +123,7 @@ async function apply(
   const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
   const sides = plans.map((plan) => beforeAndAfter(plan, contactIndex, facts));
   const merges = sides.map((merge) => ({ ...merge.plan, explanation: explainMerge(merge, facts) }));
-  await saveMerges(tx, merges);
+  await insertMerges(tx, merges);
   if (announce) {
     const now = Date.now();
     const notifications = notificationsOf(changes, sides, contactIndex, facts);

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { normaliseAddress } from '../contacts/facts/address';
 import type { Address } from '../contacts/facts/event';
-import { accountKey } from '../contacts/facts/lookup-key';
+import { accountKey, asUuid } from '../contacts/facts/lookup-key';
 import { readDuration, readTime } from '../foundation/times';
 
 /** Reads an account's uid; any other text ends the command with exit code 2. */
@@ -16,6 +16,10 @@ export function addressFrom(command: Command, text: string): Address {
   const normalised = normaliseAddress(text);
   return normalised.ok ? normalised.address : command.error(`error: the address ${normalised.problem}`);
 }
+
+/** Reads a merge's id; any other text ends the command with exit code 2. */
+export const mergeIdFrom = (command: Command, text: string): string =>
+  asUuid(text.trim()) ?? command.error('error: the id is no uuid; `onecontact merges list` shows ids');
 
 const numberOption =
   (shape: RegExp, min: number) =>

@@ -1,16 +1,15 @@
 import type { LookupKey } from '../contacts/facts/lookup-key';
-import { loadPeople, type StoredPerson } from './contact-views';
+import { type ContactSnapshot, contactSnapshot } from '../contacts/profile/contact-snapshot';
+import { contactView } from '../contacts/profile/contact-view';
 import { type Database, inSnapshot, type Queries } from './database';
+import { loadFacts } from './load-facts';
+import { loadContacts } from './tables/load-contacts';
 
-/**
- * The live contact that a key opens. Null for all others alike: unknown, retired, merged, closed, a deleted account.
- *
- * @param key normalised: a uuid for tokens and ids, a normalised address, a lower-case uid.
- */
-export function findContact(db: Database, key: LookupKey): Promise<StoredPerson | null> {
+/** The live contact that a key opens. Null for every other key: unknown, retired, merged, closed, a deleted account. */
+export function findContact(db: Database, key: LookupKey): Promise<ContactSnapshot | null> {
   return inSnapshot(db, async (tx) => {
     const [row] = await idOf(tx, key);
-    return row ? ((await loadPeople(tx, [row.id]))[0] ?? null) : null;
+    return row ? ((await loadSnapshots(tx, [row.id]))[0] ?? null) : null;
   });
 }
 
@@ -26,4 +25,33 @@ function idOf(db: Queries, key: LookupKey): Promise<{ id: string }[]> {
     case 'id':
       return db.$queryRaw`SELECT id FROM contact WHERE id = ${key.id}::uuid AND state = 'live'`;
   }
+}
+
+/**
+ * Live contacts as readers see them, in the order of the given ids; other contacts are left out. Runs a fixed number of
+ * statements: call it in a snapshot.
+ */
+export async function loadSnapshots(db: Queries, ids: readonly string[]): Promise<ContactSnapshot[]> {
+  const contacts = new Map((await loadContacts(db, ids)).map((row) => [row.id, row]));
+  const members = await db.$queryRaw<{ contact_id: string; address: string | null; uid: string | null }[]>`
+    SELECT contact_id, address, NULL AS uid FROM email_address WHERE contact_id = ANY (${ids}::uuid[])
+    UNION ALL
+    SELECT contact_id, NULL, uid FROM account WHERE contact_id = ANY (${ids}::uuid[])`;
+  const people = new Map(ids.map((id) => [id, { uid: null as string | null, addresses: [] as string[] }]));
+  for (const { contact_id, address, uid } of members) {
+    const person = people.get(contact_id);
+    if (address !== null) person?.addresses.push(address);
+    else if (person) person.uid = uid;
+  }
+  const facts = await loadFacts(db, {
+    addresses: members.flatMap(({ address }) => address ?? []),
+    uids: members.flatMap(({ uid }) => uid ?? []),
+  });
+  return ids.flatMap((id) => {
+    const [contact, person] = [contacts.get(id), people.get(id)];
+    if (contact?.state !== 'live' || !person) return [];
+    person.addresses.sort();
+    const { version, token } = contact;
+    return [contactSnapshot({ id, token: token as string, version }, contactView(facts, person), facts)];
+  });
 }

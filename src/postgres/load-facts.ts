@@ -6,7 +6,7 @@ import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from './tables/accou
 import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from './tables/address-rows';
 import { loadChoices } from './tables/load-choices';
 import { loadClaims } from './tables/load-claims';
-import { loadUndone } from './tables/load-undone';
+import { loadUndone } from './tables/merge';
 
 /**
  * All facts that the views of some addresses and accounts are made of: theirs, and of everybody whom the claims lead to.

@@ -7,10 +7,10 @@ import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../co
 import type { Queries } from './database';
 import { findConnectedComponent, StaleReadError } from './find-component';
 import { lockRows } from './lock-state';
-import { loadBlocks } from './tables/load-blocks';
+import { loadBlocks } from './tables/claim-block';
 import { loadClaims } from './tables/load-claims';
 import { loadContacts, resolveTokens } from './tables/load-contacts';
-import { loadUndo } from './tables/load-undo';
+import { loadSinceMerge } from './tables/merge';
 
 /** What an event says, or what a person decides. */
 export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
@@ -131,7 +131,7 @@ async function completeUndos(
       completed.steps.push(step);
       continue;
     }
-    const { undone, superseded, followers } = await loadUndo(tx, step.merge.id);
+    const { undone, superseded, followers } = await loadSinceMerge(tx, step.merge.id);
     completed.steps.push({ ...step, superseded: superseded || undone, followers });
     completed.contacts.push(step.merge.survivorId, step.merge.retiredId, ...followers);
     completed.alreadyUndone ||= undone;

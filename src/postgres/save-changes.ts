@@ -2,17 +2,18 @@ import type { ChangeSet, WorkingSet } from '../contacts/change-recorder';
 import { type AccountFacts, type Choice, type Origin, originKey } from '../contacts/facts/facts';
 import type { Queries } from './database';
 import { inOneStatement } from './one-statement';
+import { deleteBlocks, insertBlocks } from './tables/claim-block';
+import { markUndone } from './tables/merge';
 import { leaveContacts, updateAccounts } from './tables/save-accounts';
 import { updateAddresses } from './tables/save-addresses';
 import { insertChoices } from './tables/save-choices';
 import { insertClaims, updateStandings } from './tables/save-claims';
 import { followMerged, insertContacts, updateContacts } from './tables/save-contacts';
 import { insertTokens, updateTokens } from './tables/save-tokens';
-import { deleteBlocks, saveUndone } from './tables/save-undone';
 
 /**
  * Writes what was decided, in one statement, however many rows; what has to be there before it or after it has statements
- * of its own, which most batches do not need. Merges are written by `saveMerges`, once they can be explained.
+ * of its own, which most batches do not need. Merges are written by `insertMerges`, once they can be explained.
  */
 export async function saveChanges(tx: Queries, changes: ChangeSet, facts: WorkingSet['facts']): Promise<void> {
   const { contacts, tokens } = changes;
@@ -29,7 +30,8 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Workin
     insertTokens(tokens.issued),
   ]);
   await inOneStatement(tx, [updateStandings(changes.statusChanges), followMerged(contacts)]);
-  await saveUndone(tx, changes.undone);
+  await markUndone(tx, changes.undone);
+  await insertBlocks(tx, changes.undone);
   await deleteBlocks(tx, changes.unblocked);
 }
 

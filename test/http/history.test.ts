@@ -3,9 +3,9 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
+import type { MergeDetails } from '../../src/contacts/merge/explain';
 import { makeServer } from '../../src/http/server';
-import { findMerge } from '../../src/operations/merges/find-merge';
-import { type ExplainedStoredMerge, recordOf } from '../../src/postgres/tables/merge-rows';
+import { findMerge } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, signup } from '../support/events';
 import { apply } from '../support/stored';
@@ -29,11 +29,11 @@ afterAll(async () => {
 it('shows the merge, as undone, to both: the survivor and the contact that lives again', async () => {
   await apply(data.db, acct('u', 'a', 1), signup('b', ['x'], 2));
   const { merges } = await apply(data.db, acct('u', 'b', 3));
-  const merge = (await findMerge(data.db, merges[0]?.id as string)) as ExplainedStoredMerge;
+  const merge = (await findMerge(data.db, merges[0]?.id as string)) as MergeDetails;
   const history = async (id: string) => JSON.parse((await ask(base, `/contacts/${id}/history`)).body);
   expect(await history(merge.retiredId)).toMatchObject({ code: 4 });
 
-  await apply(data.db, { kind: 'undo', at: at(9), merge: recordOf(merge) });
+  await apply(data.db, { kind: 'undo', at: at(9), merge });
   const undone = { merge_id: merge.id, retired_id: merge.retiredId, undone_at: new Date(at(9)).toISOString() };
   for (const id of [merge.survivorId, merge.retiredId]) {
     expect(await history(id)).toMatchObject({ id, merges: [undone] });

@@ -15,7 +15,7 @@ afterAll(() => database?.drop());
 const found = async (name: string) => {
   const person = await findContact(database.db, { by: 'email', address: addressOf(name).key });
   if (!person) throw new Error(`${name} is of no contact`);
-  return { id: person.contact.id, token: person.contact.token as string, view: person.view };
+  return { id: person.id, token: person.token, view: person.view };
 };
 
 it('case 17: (a+b)+c = a+(b+c)', async () => {
@@ -109,7 +109,7 @@ describe('case 20: a message addressed by a retired token', () => {
     const { unknownTokens } = await apply(
       database.db,
       unsub({ token: nobody }, ['x'], 4),
-      unsub({ token: person?.contact.token as string }, ['x'], 4),
+      unsub({ token: person?.token as string }, ['x'], 4),
       unsub({ token: retired }, ['x'], 4),
     );
     expect(unknownTokens).toEqual([0, 1]);

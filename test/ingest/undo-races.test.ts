@@ -1,7 +1,6 @@
 /** Case 24 under concurrency: an undo and others at once. A second session holds the gate, so the interleaving is forced. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { findMerge } from '../../src/operations/merges/find-merge';
-import { recordOf } from '../../src/postgres/tables/merge-rows';
+import { findMerge } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, del, signup, uidOf } from '../support/events';
 import { gate, waiting } from '../support/gate';
@@ -19,7 +18,7 @@ async function mergeOf(run: string): Promise<() => ReturnType<typeof apply>> {
   const { merges } = await apply(database.db, acct(run, `b-${run}`, 3));
   const merge = await findMerge(database.db, merges[0]?.id as string);
   if (!merge) throw new Error('nothing was merged');
-  return () => apply(database.db, { kind: 'undo', at: Date.now(), merge: recordOf(merge) });
+  return () => apply(database.db, { kind: 'undo', at: Date.now(), merge });
 }
 
 /** Holds an address until it is opened: who works on its account stands in the middle of taking the locks. */

@@ -3,9 +3,8 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { applyBatch } from '../../src/ingest/transaction';
 import { erasePerson } from '../../src/operations/erase/run';
-import { listMerges } from '../../src/operations/merges/list-merges';
 import { DATA_INVENTORY } from '../../src/postgres/data-inventory';
-import { recordOf } from '../../src/postgres/tables/merge-rows';
+import { listMerges } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, del, optout, signup } from '../support/events';
 import { apply, DEFAULTS } from '../support/stored';
@@ -74,7 +73,7 @@ it('case 37: once everybody is erased, who left something in every column, nothi
     ...[signup('a', ['x'], 4, { profile }), { ...optout('a', 5), reason: 'enough', source: 'https://site.test/' }],
   );
   for (const merge of await listMerges(database.db, { limit: 1 })) {
-    await applyBatch(database.db, [{ kind: 'undo', at: at(6), merge: recordOf(merge) }], DEFAULTS);
+    await applyBatch(database.db, [{ kind: 'undo', at: at(6), merge }], DEFAULTS);
   }
   const last = acct('third', 'lone', 8);
   last.trigger.trace = { parent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, state: 'a=b' };

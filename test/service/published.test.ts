@@ -2,8 +2,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { GetMessage } from 'amqplib';
 import type { Service } from '../../src/main';
-import { listMerges } from '../../src/operations/merges/list-merges';
-import { recordOf } from '../../src/postgres/tables/merge-rows';
+import { listMerges } from '../../src/postgres/tables/merge';
 import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 import { problemsOf } from '../messages/published';
 import { withBroker } from '../support/broker';
@@ -57,7 +56,7 @@ it('every notification is as its schema says: a merge, its undo, another primary
   await publish(broker(), acct('u', 'b', 3));
   await told('contact.merged', 'contact.email_changed');
   for (const merge of await listMerges(database.db, { limit: 1 })) {
-    await apply(database.db, { kind: 'undo', at: at(4), merge: recordOf(merge) });
+    await apply(database.db, { kind: 'undo', at: at(4), merge });
   }
   await told('contact.unmerged', 'contact.email_changed');
   await publish(broker(), acct('v', 'a', 5));

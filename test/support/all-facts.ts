@@ -11,10 +11,10 @@ import {
 import type { Database } from '../../src/postgres/database';
 import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from '../../src/postgres/tables/account-rows';
 import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from '../../src/postgres/tables/address-rows';
-import { loadBlocks } from '../../src/postgres/tables/load-blocks';
+import { loadBlocks } from '../../src/postgres/tables/claim-block';
 import { loadChoices } from '../../src/postgres/tables/load-choices';
 import { loadClaims } from '../../src/postgres/tables/load-claims';
-import { loadUndone } from '../../src/postgres/tables/load-undone';
+import { loadUndone } from '../../src/postgres/tables/merge';
 
 export interface AllFacts {
   addresses: AddressFacts[];

@@ -1,11 +1,12 @@
-/** Merges as the ledger has them, for tests that undo one. */
+/** The merge ledger, for tests that undo merges. */
 import type { UndoRequest } from '../../src/contacts/merge/command';
+import type { StoredMerge } from '../../src/contacts/merge/merge';
 import type { Database } from '../../src/postgres/database';
-import { recordOf, type StoredMerge, storedMergeOf } from '../../src/postgres/tables/merge-rows';
+import { listMerges } from '../../src/postgres/tables/merge';
 
-/** In the order in which they happened. */
+/** All merges, in the order in which they happened. */
 export const ledgerOf = async (db: Database): Promise<StoredMerge[]> =>
-  (await db.merge.findMany({ orderBy: { seq: 'asc' } })).map(storedMergeOf);
+  (await listMerges(db, { limit: 1_000_000 })).reverse();
 
-/** The command that undoes a merge, at a time. */
-export const undoOf = (merge: StoredMerge, at: number): UndoRequest => ({ kind: 'undo', at, merge: recordOf(merge) });
+/** The command that undoes a merge at a time. */
+export const undoOf = (merge: StoredMerge, at: number): UndoRequest => ({ kind: 'undo', at, merge });

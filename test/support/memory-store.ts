@@ -145,7 +145,7 @@ export class MemoryStore {
     return {
       kind: 'undo',
       at,
-      merge: { ...plan, tokenSide: plan.token.keep },
+      merge: plan,
       superseded: later.some(({ survivorId, retiredId }) => [survivorId, retiredId].includes(plan.survivorId)),
       followers: into(plan.retiredId),
     };

@@ -33,9 +33,9 @@ export async function readContacts(db: Database): Promise<{ lines: string[]; pri
   const lines: string[] = [];
   const primaries = new Map<string, string | null>();
   await exportContacts(db, (page) => {
-    for (const { contact, view } of page) {
+    for (const { id, view } of page) {
       lines.push(canonicalLine(view));
-      primaries.set(contact.id, view.primary);
+      primaries.set(id, view.primary);
     }
   });
   return { lines, primaries };

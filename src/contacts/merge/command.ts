@@ -1,16 +1,15 @@
-/** What people decide through the command line. `decide` takes it like an event, under the same locks. */
-
+/** Decisions of an operator. `decide` takes them like events, under the same locks. */
 import type { Time } from '../facts/event';
-import type { MergeRecord } from './merge';
+import type { MergePlan } from './merge';
 
-/** Lets the held claims of an account on an address count (`collisions resolve`). */
+/** Activates the held claims of an account on an address (`collisions resolve`). */
 export interface ReleaseCommand {
   kind: 'release';
   uid: string;
   address: string;
 }
 
-/** Ends the block that an undo left: the account's claims on the address count again (`merges unblock`). */
+/** Removes the block that an undo left and activates the account's claims on the address again (`merges unblock`). */
 export interface UnblockCommand {
   kind: 'unblock';
   uid: string;
@@ -21,14 +20,14 @@ export interface UnblockCommand {
 export interface UndoRequest {
   kind: 'undo';
   at: Time;
-  merge: MergeRecord;
+  merge: MergePlan;
 }
 
-/** The same with what the ledger says, once the locks are held, of what came after the merge. */
+/** An undo request with what the ledger says, once the locks are held, about the time after the merge. */
 export interface UndoCommand extends UndoRequest {
   /** A later merge that is not undone has the survivor on either side. */
   superseded: boolean;
-  /** Contacts that had been merged, at any depth, into the one that was retired. */
+  /** Contacts that had been merged, at any depth, into the retired one. */
   followers: readonly string[];
 }
 

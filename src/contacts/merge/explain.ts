@@ -1,56 +1,71 @@
 /**
- * Why each value of two merged contacts won, and what lost: what the ledger keeps for people. Why a token stays is not in
- * here: `decideToken` says it, and the ledger has columns for it.
+ * Explains a merge for the ledger: why each value of the two contacts won or lost. `decideToken` explains which token
+ * stays, and the ledger has columns for it.
  */
 import type { Time } from '../facts/event';
 import { type Dated, type Facts, latest, PROFILE_FIELDS, type ProfileField } from '../facts/facts';
+import type { Contact } from '../identity/contact-index';
 import type { ContactView, Subscription } from '../profile/contact-view';
-import { type BeforeAndAfter, SIDES, type Side } from './before-and-after';
+import type { BeforeAndAfter } from './before-and-after';
+import type { MergePlan, StoredMerge } from './merge';
+import { SIDES, type Side } from './token-policy';
 
 export type Why =
-  /** Only one side had it. */
+  /** Only one side had a value. */
   | 'only'
-  /** Both had the same. */
+  /** Both sides had the same value. */
   | 'same'
-  /** The winner was said later; of addresses: the account claimed it later. */
+  /** The winner's value is later; for addresses, the account claimed it later. */
   | 'later'
-  /** At equal times, the greater value. */
+  /** At equal times the greater value wins. */
   | 'greater'
-  /** At equal times, a value before a null. */
+  /** At equal times a value beats a null. */
   | 'value_before_null'
-  /** At equal times, the refusal. */
+  /** At equal times the refusal wins. */
   | 'refusal'
   /** The winner's opt-out ended the other side's subscription. */
   | 'opt_out'
-  /** The other side subscribed, without proof, while the winner was opted out. */
+  /** The other side subscribed without proof while the winner was opted out. */
   | 'unconfirmed'
-  /** A proven act of the winner's lifted an opt-out of the other side. */
+  /** A proven act of the winner lifted an opt-out of the other side. */
   | 'proven'
-  /** What a side had was not its to bring: said in an account that was deleted, or in an period that is another's. */
+  /** The value does not come along: it belongs to a deleted account or to another account's ownership period. */
   | 'left_behind';
 
-/** What became of one thing that a side had. A side that did not have it is not in here. */
+/** What became of one value. A side without a value is absent. */
 export interface Verdict<T> {
   survivor?: T;
   retired?: T;
-  /** What the contact has now, where this is not just what the winner had; null for nothing at all. */
+  /** The value after the merge where it differs from the winner's; null for none. */
   after?: T | null;
   won: Side | 'both' | null;
   why: Why;
 }
 
-/** Names are the readers'; times are milliseconds since 1970. */
+/** Field names are those that readers see; times are milliseconds since 1970. */
 export interface Explanation {
   primary?: Verdict<PrimaryClaim>;
   fields: { [name: string]: Verdict<Dated> };
   newsletters: { [name: string]: Verdict<NewsletterState> };
-  /** Of all email. */
+  /** The opt-out of all email. */
   opted_out?: Verdict<true>;
+}
+
+export interface ExplainedMerge extends MergePlan {
+  /** Null for a merge that is older than explanations, or lost its own to an erasure or a purge. */
+  explanation: Explanation | null;
+}
+
+/** A merge in the ledger with what is known about it now. */
+export interface MergeDetails extends StoredMerge, ExplainedMerge {
+  contacts: Record<Side, Pick<Contact, 'state' | 'mergedInto'>>;
+  /** Addresses on which the account's claims are blocked since the merge was undone. */
+  blocked: string[];
 }
 
 export interface PrimaryClaim {
   value: string;
-  /** When the account claimed it; for the retired side, any of the addresses that came. Null: never. */
+  /** When the account last claimed it (for the retired side: any address of the merge); null for never. */
   at: Time | null;
 }
 
@@ -64,50 +79,52 @@ const FIELD_NAMES: Record<ProfileField, string> = {
   format: 'format',
 };
 
-/** @param facts all that is known of the people concerned. */
-export function explainMerge(sides: BeforeAndAfter, facts: Facts): Explanation {
-  const { survivor, retired, after } = sides;
-  const primary = primaryVerdict(sides, facts);
-  const optedOut = optOutVerdict(sides);
+/** @param facts of the whole connected component, with its choices */
+export function explainMerge(merge: BeforeAndAfter, facts: Facts): Explanation {
+  const { survivor, retired, after } = merge;
+  const primary = primaryVerdict(merge, facts);
+  const optedOut = optOutVerdict(merge);
   const newsletters = new Set([survivor, retired, after].flatMap((view) => [...view.newsletters.keys()]));
   return {
     ...(primary && { primary }),
-    fields: verdicts(PROFILE_FIELDS.map((field) => [FIELD_NAMES[field], fieldVerdict(sides, field)])),
-    newsletters: verdicts([...newsletters].sort().map((name) => [name, newsletterVerdict(sides, name)])),
+    fields: verdicts(PROFILE_FIELDS.map((field) => [FIELD_NAMES[field], fieldVerdict(merge, field)])),
+    newsletters: verdicts([...newsletters].sort().map((name) => [name, newsletterVerdict(merge, name)])),
     ...(optedOut && { opted_out: optedOut }),
   };
 }
 
-/** What the contact has after the merge; undefined for nothing. */
+/** The value after the merge; undefined for none. */
 export function valueAfter<T>({ survivor, retired, after, won }: Verdict<T>): T | undefined {
   if (after !== undefined) return after ?? undefined;
   return won === 'retired' ? retired : survivor;
 }
 
-/** Not by assignment: a name may be `__proto__`. */
+/** `Object.fromEntries`, because a newsletter may be named `__proto__`. */
 const verdicts = <T>(named: [name: string, verdict: T | undefined][]): { [name: string]: T } =>
   Object.fromEntries(named.filter((entry): entry is [string, T] => entry[1] !== undefined));
 
-interface Both<T> {
-  survivor: T | undefined;
-  retired: T | undefined;
-  after: T | undefined;
-}
+type Values<T> = Record<Side | 'after', T | undefined>;
+
+/** One value of all three views. */
+const valuesOf = <T>(
+  { survivor, retired, after }: Record<Side | 'after', ContactView>,
+  value: (view: ContactView) => T | undefined,
+): Values<T> => ({ survivor: value(survivor), retired: value(retired), after: value(after) });
 
 type Decision = Pick<Verdict<unknown>, 'won' | 'why'>;
 
-/** Undefined where there is nothing to tell. */
-function verdict<T extends object | true>(both: Both<T>, { won, why }: Decision): Verdict<T> | undefined {
-  const { survivor, retired, after } = both;
+/** Undefined where there is no value at all. */
+function verdict<T extends object | true>(values: Values<T>, { won, why }: Decision): Verdict<T> | undefined {
+  const { survivor, retired, after } = values;
   if (survivor === undefined && retired === undefined && after === undefined) return undefined;
   const result: Verdict<T> = { won, why };
   if (survivor !== undefined) result.survivor = survivor;
   if (retired !== undefined) result.retired = retired;
-  if (won === null || !alike(won === 'retired' ? retired : survivor, after)) result.after = after ?? null;
+  if (won === null || !sameValue(won === 'retired' ? retired : survivor, after)) result.after = after ?? null;
   return result;
 }
 
-function alike<T extends object | true>(a: T | undefined, b: T | undefined): boolean {
+function sameValue<T extends object | true>(a: T | undefined, b: T | undefined): boolean {
   if (typeof a !== 'object' || typeof b !== 'object') return a === b;
   for (const key in a) if (a[key] !== b[key]) return false;
   return true;
@@ -115,14 +132,14 @@ function alike<T extends object | true>(a: T | undefined, b: T | undefined): boo
 
 const other = (side: Side): Side => (side === 'survivor' ? 'retired' : 'survivor');
 
-function fieldVerdict({ survivor, retired, after }: BeforeAndAfter, field: ProfileField): Verdict<Dated> | undefined {
-  const both = { survivor: survivor.learned[field], retired: retired.learned[field], after: after.learned[field] };
-  return verdict(both, decisionOnField(both));
+function fieldVerdict(merge: BeforeAndAfter, field: ProfileField): Verdict<Dated> | undefined {
+  const values = valuesOf(merge, ({ learned }) => learned[field]);
+  return verdict(values, decisionOnField(values));
 }
 
-function decisionOnField({ survivor, retired, after }: Both<Dated>): Decision {
-  const won = alike(survivor, after) ? 'survivor' : alike(retired, after) ? 'retired' : null;
-  if (!after || !won || !alike(latest(survivor, retired), after)) {
+function decisionOnField({ survivor, retired, after }: Values<Dated>): Decision {
+  const won = sameValue(survivor, after) ? 'survivor' : sameValue(retired, after) ? 'retired' : null;
+  if (!after || !won || !sameValue(latest(survivor, retired), after)) {
     return { won: after ? won : null, why: 'left_behind' };
   }
   if (!survivor || !retired) return { won, why: 'only' };
@@ -131,16 +148,16 @@ function decisionOnField({ survivor, retired, after }: Both<Dated>): Decision {
   return { won, why: survivor.value === null || retired.value === null ? 'value_before_null' : 'greater' };
 }
 
-function primaryVerdict(sides: BeforeAndAfter, facts: Facts): Verdict<PrimaryClaim> | undefined {
-  const { plan, uid, survivor, retired, after } = sides;
+function primaryVerdict(merge: BeforeAndAfter, facts: Facts): Verdict<PrimaryClaim> | undefined {
+  const { plan, uid, survivor, retired, after } = merge;
   const claim = (value: string | null, addresses: readonly string[]): PrimaryClaim | undefined =>
     value === null ? undefined : { value, at: claimedAt(facts, uid, addresses) };
-  const both = {
+  const values = {
     survivor: claim(survivor.primary, [survivor.primary ?? '']),
     retired: claim(retired.primary, plan.addresses),
     after: claim(after.primary, [after.primary ?? '']),
   };
-  return verdict(both, decisionOnPrimary(both, plan.addresses));
+  return verdict(values, decisionOnPrimary(values, plan.addresses));
 }
 
 /** When an account last claimed one of some addresses. */
@@ -151,38 +168,33 @@ function claimedAt(facts: Facts, uid: string, addresses: readonly string[]): Tim
   return claims.reduce<Time | null>((last, { at }) => (last === null || at > last ? at : last), null);
 }
 
-function decisionOnPrimary({ survivor, retired, after }: Both<PrimaryClaim>, came: readonly string[]): Decision {
+function decisionOnPrimary({ survivor, retired, after }: Values<PrimaryClaim>, moved: readonly string[]): Decision {
   if (!after) return { won: null, why: 'left_behind' };
   const isNow = (claim: PrimaryClaim | undefined): boolean => claim?.value === after.value;
   if (isNow(survivor) && isNow(retired)) return { won: 'both', why: 'same' };
-  const won = isNow(survivor) ? 'survivor' : came.includes(after.value) ? 'retired' : null;
+  const won = isNow(survivor) ? 'survivor' : moved.includes(after.value) ? 'retired' : null;
   if (!won) return { won, why: 'left_behind' };
   if (!survivor || !retired) return { won, why: 'only' };
   return { won, why: survivor.at === retired.at ? 'greater' : 'later' };
 }
 
-function newsletterVerdict(
-  { survivor, retired, after }: BeforeAndAfter,
-  name: string,
-): Verdict<NewsletterState> | undefined {
-  const of = ({ newsletters }: ContactView) => newsletters.get(name);
-  const both = { survivor: of(survivor), retired: of(retired), after: of(after) };
-  const told = (it: Subscription | undefined): NewsletterState | undefined =>
-    it && { state: it.state, since: it.since };
-  return verdict(
-    { survivor: told(both.survivor), retired: told(both.retired), after: told(both.after) },
-    decisionOnNewsletter(both),
-  );
+function newsletterVerdict(merge: BeforeAndAfter, name: string): Verdict<NewsletterState> | undefined {
+  const subscriptions = valuesOf(merge, ({ newsletters }) => newsletters.get(name));
+  const states = valuesOf(merge, ({ newsletters }) => {
+    const known = newsletters.get(name);
+    return known && { state: known.state, since: known.since };
+  });
+  return verdict(states, decisionOnNewsletter(subscriptions));
 }
 
-function decisionOnNewsletter(both: Both<Subscription>): Decision {
-  const { survivor, retired, after } = both;
-  const last = Math.max(...SIDES.map((side) => both[side]?.chosenAt ?? Number.NEGATIVE_INFINITY));
+function decisionOnNewsletter(values: Values<Subscription>): Decision {
+  const { survivor, retired, after } = values;
+  const last = Math.max(...SIDES.map((side) => values[side]?.chosenAt ?? Number.NEGATIVE_INFINITY));
   if (after?.chosenAt !== last) return { won: null, why: 'left_behind' };
   if (survivor?.state === after.state && retired?.state === after.state) return { won: 'both', why: 'same' };
-  const chose = SIDES.filter((side) => both[side]?.chosenAt === last);
-  const won = chose.find((side) => both[side]?.state === after.state);
-  // Else the latest choice came to something else than on its own side: that is the other side's doing.
+  const chose = SIDES.filter((side) => values[side]?.chosenAt === last);
+  const won = chose.find((side) => values[side]?.state === after.state);
+  // Without a winner, the latest choice had another result than on its own side: the other side caused that.
   if (!won) return { won: chose.length === 1 ? other(chose[0] as Side) : null, why: because(after) };
   if (!survivor || !retired) return { won, why: 'only' };
   if (chose.length === 1) return { won, why: 'later' };
@@ -194,15 +206,14 @@ function because({ state, by }: Subscription): Why {
   return by === 'unconfirmed' ? 'unconfirmed' : 'opt_out';
 }
 
-function optOutVerdict({ survivor, retired, after }: BeforeAndAfter): Verdict<true> | undefined {
-  const of = ({ optedOut }: ContactView): true | undefined => optedOut || undefined;
-  const both = { survivor: of(survivor), retired: of(retired), after: of(after) };
-  return verdict(both, decisionOnOptOut(both));
+function optOutVerdict(merge: BeforeAndAfter): Verdict<true> | undefined {
+  const values = valuesOf(merge, ({ optedOut }): true | undefined => optedOut || undefined);
+  return verdict(values, decisionOnOptOut(values));
 }
 
-function decisionOnOptOut(both: Both<true>): Decision {
-  const [side, second] = SIDES.filter((side) => both[side]);
-  if (!side || (second && !both.after)) return { won: null, why: 'left_behind' };
+function decisionOnOptOut(values: Values<true>): Decision {
+  const [side, second] = SIDES.filter((side) => values[side]);
+  if (!side || (second && !values.after)) return { won: null, why: 'left_behind' };
   if (second) return { won: 'both', why: 'same' };
-  return both.after ? { won: side, why: 'only' } : { won: other(side), why: 'proven' };
+  return values.after ? { won: side, why: 'only' } : { won: other(side), why: 'proven' };
 }

@@ -1,70 +1,63 @@
 /**
- * The merge handler: two stored contacts turn out to be one person. The plan is made first, as a value that can be
- * shown; carrying it out applies exactly that plan.
+ * The merge handler. `planMerge` decides what merging two contacts does and returns it as a value that can be shown;
+ * `executeMerge` applies exactly that plan.
  */
-
 import type { Time, Trigger } from '../facts/event';
 import type { Contact, ContactIndex } from '../identity/contact-index';
-import { decideToken, type TokenDecision, type TokenPolicy } from './token-policy';
+import { decideToken, type Side, type TokenDecision, type TokenPolicy } from './token-policy';
 
 export type MergeReason =
-  /** An account's claim reached an address that stood alone: CTMS issue 1017. */
+  /** An account's claim reached a lone address (CTMS issue 1017). */
   | 'claim'
-  /** The address was a deleted account's, and passed to the account made anew: GSA FAC decision record 33. */
+  /** The account inherits the address from a deleted account (GSA FAC decision record 33). */
   | 'recreated'
-  /** A deletion, arriving late, showed that the address had passed before. */
+  /** A deletion arrived late and showed that the account had inherited the address. */
   | 'deletion';
 
 export interface MergeCause {
   reason: MergeReason;
   trigger: Trigger;
+  /** The event time of the trigger. */
   at: Time;
   /** The account whose contact survives. */
   uid: string;
-  /** The account of the contact that is retired; null when it had none. */
+  /** The account of the retired contact; null when it had none. */
   claimant: string | null;
-  /** The addresses that went over in this event. */
+  /** The addresses that the survivor takes over. */
   addresses: string[];
-  /** The side whose record held the account's primary address. */
-  primaryHeldBy: 'survivor' | 'retired' | 'neither';
 }
 
+/** What is decided of a merge. The ledger keeps it as it is. */
 export interface MergePlan extends MergeCause {
   id: string;
   survivorId: string;
   retiredId: string;
   token: TokenDecision;
+  /** Both tokens; null where a side had none. */
   tokenKept: string | null;
   tokenRetired: string | null;
-  /** The retired contact had been committed before: somebody may have its id or token. */
+  /** The retired contact was committed by an earlier batch, so readers may know its id or token. */
   announced: boolean;
 }
 
-/** A merge as the ledger has it: what undoing it takes. */
-export interface MergeRecord {
-  id: string;
-  uid: string;
-  claimant: string | null;
-  survivorId: string;
-  retiredId: string;
-  addresses: readonly string[];
-  /** The event time of what triggered it. */
-  at: Time;
-  /** The side whose token stayed, and both tokens; null for a side that had none. */
-  tokenSide: 'survivor' | 'retired';
-  tokenKept: string | null;
-  tokenRetired: string | null;
-  announced: boolean;
+/** A merge in the ledger. */
+export interface StoredMerge extends MergePlan {
+  /** Rises with each merge of one contact; across contacts, nearly so. */
+  seq: bigint;
+  mergedAt: Date;
+  undoneAt: Date | null;
 }
 
+/** @param primaryHeldBy the side whose record held the account's primary address */
 export function planMerge(
   id: string,
   survivor: Contact,
   retired: Contact,
   cause: MergeCause,
   policy: TokenPolicy,
+  primaryHeldBy: Side | 'neither',
 ): MergePlan {
-  const token = decideToken(policy, survivor.token, retired.token, cause.primaryHeldBy);
+  const token = decideToken(policy, survivor.token, retired.token, primaryHeldBy);
   const [kept, lost] = token.keep === 'survivor' ? [survivor.token, retired.token] : [retired.token, survivor.token];
   return {
     ...cause,
@@ -78,7 +71,6 @@ export function planMerge(
   };
 }
 
-/** Carries a plan out: the survivor's id stays, one token stays, everything that led to the retired side ends there. */
 export function executeMerge(contactIndex: ContactIndex, plan: MergePlan): void {
   const survivor = contactIndex.contacts.get(plan.survivorId) as Contact;
   const retired = contactIndex.contacts.get(plan.retiredId) as Contact;

@@ -1,115 +1,106 @@
-/** What is told to others: contacts as they are once the batch is committed, and what happened to them. */
-import type { ChangeSet } from '../change-recorder';
+/** What subscribers are told about a batch: what happened, and the contacts as they are once it is committed. */
+import type { Time } from '../facts/event';
 import type { Facts } from '../facts/facts';
 import { type ConnectedComponent, connectedComponent } from '../identity/connected-component';
 import type { Contact, ContactIndex, Token } from '../identity/contact-index';
-import type { Cause } from '../identity/primary-address-tracker';
+import type { Cause, EmailChange, Review } from '../identity/primary-address-tracker';
+import { asTyped, type ContactSnapshot, contactSnapshot } from '../profile/contact-snapshot';
 import type { ContactView } from '../profile/contact-view';
 import { type BeforeAndAfter, viewOf } from './before-and-after';
-import type { MergePlan, MergeRecord } from './merge';
+import type { MergePlan } from './merge';
+import type { Undone } from './undo';
 
-/** A live contact, as a mailer has to know it. */
-export interface ContactSnapshot {
-  id: string;
-  token: string;
-  version: number;
-  view: ContactView;
-  /** As typed, for mailing; null for an account that has no address. */
-  primary: string | null;
+/** The changes of a batch that lead to notifications. */
+export interface NotifiableChanges {
+  merges: readonly MergePlan[];
+  undone: readonly Undone[];
+  emailChanges: readonly EmailChange[];
+  reviews: readonly Review[];
 }
 
 export interface MergeNotification {
   kind: 'merged';
   plan: MergePlan;
   survivor: ContactSnapshot;
-  retired: { id: string; token: string | null };
-  /** The token that stopped to work; null when only one side had a token that anybody knew. */
+  /** The token that the retired contact had; null when it had none. */
+  retiredToken: string | null;
+  /** The token that stopped working; null when only one side had a known token. */
   tokenRetired: string | null;
-  /** Newsletters that the account is subscribed to now, and was not without the event that caused the merge. */
+  /** Newsletters that the account is subscribed to now and was not without the event that caused the merge. */
   added: string[];
 }
 
 export interface UnmergeNotification {
   kind: 'unmerged';
-  merge: MergeRecord;
-  /** Milliseconds since 1970. */
-  at: number;
+  merge: MergePlan;
+  at: Time;
   survivor: ContactSnapshot;
   restored: ContactSnapshot;
 }
 
-export interface EmailChangeNotification {
-  kind: 'email_changed';
+/** The primary address of a contact changed, or a live account was left without an address. */
+export interface AddressNotification {
+  kind: 'email_changed' | 'review_needed';
   contact: ContactSnapshot;
-  /** As typed; null for an account that had no address. */
+  /** The former primary address as typed; null for an account that had none. */
   former: string | null;
   cause: Cause;
 }
 
-export interface ReviewNotification {
-  kind: 'review_needed';
-  contact: ContactSnapshot;
-  /** As typed; null for an account that never had an address. */
-  former: string | null;
-  cause: Cause;
-}
-
-export type Notification = MergeNotification | UnmergeNotification | EmailChangeNotification | ReviewNotification;
+export type Notification = MergeNotification | UnmergeNotification | AddressNotification;
 
 /**
- * @param sides of each merge.
- * @param facts all that is known of the people concerned (`concernedBy`), consent ledger included.
+ * @param merges those of the batch
+ * @param facts of the connected component (`componentOf`), with its choices
  */
 export function notificationsOf(
-  changes: ChangeSet,
-  sides: readonly BeforeAndAfter[],
+  { undone, emailChanges, reviews }: Omit<NotifiableChanges, 'merges'>,
+  merges: readonly BeforeAndAfter[],
   contactIndex: ContactIndex,
   facts: Facts,
 ): Notification[] {
-  const told = (id: string): ContactSnapshot =>
-    snapshotOf(contactIndex.contacts.get(id) as Contact, contactIndex, facts);
-  const typed = (address: string | null): string | null => facts.addresses.get(address ?? '')?.typed.value ?? null;
+  const snapshot = (id: string): ContactSnapshot => {
+    const contact = contactIndex.contacts.get(id) as Contact;
+    return snapshotAfter(contact, viewOf(contact, contactIndex, facts), facts);
+  };
+  const aboutAddress =
+    (kind: AddressNotification['kind']) =>
+    ({ contactId, former, cause }: EmailChange | Review): AddressNotification => ({
+      kind,
+      contact: snapshot(contactId),
+      former: asTyped(facts, former),
+      cause,
+    });
   return [
-    ...sides.filter(({ plan }) => plan.announced).map((merge) => merged(merge, facts)),
-    ...changes.undone
+    ...merges.filter(({ plan }) => plan.announced).map((merge) => merged(merge, facts)),
+    ...undone
       .filter(({ merge }) => merge.announced)
       .map(
         ({ merge, at }): UnmergeNotification => ({
           kind: 'unmerged',
           merge,
           at,
-          survivor: told(merge.survivorId),
-          restored: told(merge.retiredId),
+          survivor: snapshot(merge.survivorId),
+          restored: snapshot(merge.retiredId),
         }),
       ),
-    ...changes.emailChanges.map(
-      ({ contactId, former, cause }): EmailChangeNotification => ({
-        kind: 'email_changed',
-        contact: told(contactId),
-        former: typed(former),
-        cause,
-      }),
-    ),
-    ...changes.reviews.map(
-      ({ contactId, former, cause }): ReviewNotification => ({
-        kind: 'review_needed',
-        contact: told(contactId),
-        former: typed(former),
-        cause,
-      }),
-    ),
+    ...emailChanges.map(aboutAddress('email_changed')),
+    ...reviews.map(aboutAddress('review_needed')),
   ];
 }
 
-/** Everybody whose facts the ledger or a notification of these changes may need: over all claims, as far as these lead. */
-export function componentOf(changes: ChangeSet, contactIndex: ContactIndex, facts: Facts): ConnectedComponent {
-  const contacts = [...changes.emailChanges, ...changes.reviews].map(
+/** The addresses and accounts whose facts the ledger or a notification of these changes may need. */
+export function componentOf(
+  { merges, undone, emailChanges, reviews }: NotifiableChanges,
+  contactIndex: ContactIndex,
+  facts: Facts,
+): ConnectedComponent {
+  const contacts = [...emailChanges, ...reviews].map(
     ({ contactId }) => contactIndex.contacts.get(contactId) as Contact,
   );
   return connectedComponent(facts, {
     addresses: [
-      ...changes.merges.flatMap((plan) => plan.addresses),
-      ...changes.undone.flatMap(({ merge }) => merge.addresses),
+      ...[...merges, ...undone.map(({ merge }) => merge)].flatMap(({ addresses }) => addresses),
       ...contacts.flatMap((contact) => contactIndex.addressesOf(contact)),
     ],
     uids: contacts.flatMap((contact) => contactIndex.accountOf(contact) ?? []),
@@ -117,26 +108,20 @@ export function componentOf(changes: ChangeSet, contactIndex: ContactIndex, fact
 }
 
 function merged({ plan, root, survivor: before, after }: BeforeAndAfter, facts: Facts): MergeNotification {
-  const survivor = snapshotAs(root, after, facts);
-  const subscribed = (seen: ContactView, name: string): boolean => seen.newsletters.get(name)?.state === 'subscribed';
+  const survivor = snapshotAfter(root, after, facts);
+  const isSubscribed = ({ newsletters }: ContactView, name: string): boolean =>
+    newsletters.get(name)?.state === 'subscribed';
   return {
     kind: 'merged',
     plan,
     survivor,
-    retired: { id: plan.retiredId, token: plan.token.keep === 'retired' ? plan.tokenKept : plan.tokenRetired },
-    // A survivor that was merged on in the same batch may have lost the token that it had just kept.
+    retiredToken: plan.token.keep === 'retired' ? plan.tokenKept : plan.tokenRetired,
+    // A later merge of the same batch may have retired the token that this one kept.
     tokenRetired: survivor.token === plan.tokenKept ? plan.tokenRetired : plan.tokenKept,
-    added: [...after.newsletters.keys()].filter((name) => subscribed(after, name) && !subscribed(before, name)),
+    added: [...after.newsletters.keys()].filter((name) => isSubscribed(after, name) && !isSubscribed(before, name)),
   };
 }
 
-const snapshotOf = (contact: Contact, contactIndex: ContactIndex, facts: Facts): ContactSnapshot =>
-  snapshotAs(contact, viewOf(contact, contactIndex, facts), facts);
-
-const snapshotAs = (contact: Contact, view: ContactView, facts: Facts): ContactSnapshot => ({
-  id: contact.id,
-  token: (contact.token as Token).id,
-  version: contact.version + 1,
-  view,
-  primary: facts.addresses.get(view.primary ?? '')?.typed.value ?? null,
-});
+/** A contact as saving the batch leaves it: with the next version. */
+const snapshotAfter = ({ id, token, version }: Contact, view: ContactView, facts: Facts): ContactSnapshot =>
+  contactSnapshot({ id, token: (token as Token).id, version: version + 1 }, view, facts);

@@ -1,9 +1,8 @@
 /**
- * Stored contacts follow the claims: after each account event, the addresses whose owner changed move, contacts that
- * are left with nothing are merged or closed. `peopleOf` (ownership.ts) says what must come out; the rules here decide
- * which ids and tokens live on, and who is told.
+ * Brings stored contacts in line with ownership after each change of it: addresses move to their owner's contact, and a
+ * contact that is left with nothing is merged or closed. `peopleOf` (ownership.ts) defines the contacts that must result;
+ * the rules here decide which ids and tokens live on.
  */
-
 import type { DeletionEvent, Trigger } from '../facts/event';
 import type { Claim, Facts } from '../facts/facts';
 import type { Contact, ContactIndex } from '../identity/contact-index';
@@ -22,7 +21,7 @@ import type { TokenPolicy } from './token-policy';
 export interface ReconcileContext {
   facts: Facts;
   contactIndex: ContactIndex;
-  /** Those that the ledger gets. */
+  /** Collects the merges for the ledger. */
   merges: MergePlan[];
   tokenPolicy: TokenPolicy;
   mergeId(): string;
@@ -30,7 +29,7 @@ export interface ReconcileContext {
   candidate(kind: 'address' | 'account', key: string): string | undefined;
 }
 
-/** An address that nobody heard of before stands alone, in a contact of its own. */
+/** Gives an address without a contact one of its own. */
 export function reconcileNewAddress({ contactIndex, candidate }: ReconcileContext, address: string): void {
   if (!contactIndex.ofAddress(address)) contactIndex.place(address, contactIndex.open(candidate('address', address)));
 }
@@ -38,35 +37,35 @@ export function reconcileNewAddress({ contactIndex, candidate }: ReconcileContex
 /** A claim with the event that carried it. */
 export type ReconciledClaim = Pick<Claim, 'uid' | 'address' | 'at'> & { trigger: Trigger };
 
-/** After the claim was learned. */
-export function reconcileClaim(world: ReconcileContext, { uid, address, trigger, at }: ReconciledClaim): void {
-  const { facts, contactIndex, candidate } = world;
+/** Call it after the claim was added to the facts. */
+export function reconcileClaim(context: ReconcileContext, { uid, address, trigger, at }: ReconciledClaim): void {
+  const { facts, contactIndex, candidate } = context;
   if (ownerOf(facts, address) === uid) {
-    const move = moveAddress(world, address, uid);
-    if (move && isLeft(world, move.from)) {
-      const reason = move.claimant === null ? 'claim' : 'recreated';
-      mergeOrClose(world, move, { trigger, at, reason, uid, addresses: [address], moved: [address] });
+    const move = moveAddress(context, address, uid);
+    if (move && hasNothingLeft(context, move.from)) {
+      const reason = contactIndex.accountOf(move.from) === null ? 'claim' : 'recreated';
+      mergeOrClose(context, move, { trigger, at, reason, uid, addresses: [address], moved: [address] });
     }
   } else {
-    reconcileNewAddress(world, address); // the claim does not count
+    reconcileNewAddress(context, address);
   }
   if (facts.deletedAt(uid) === undefined && !contactIndex.ofAccount(uid)) {
     contactIndex.attach(uid, contactIndex.open(candidate('account', uid)));
   }
 }
 
-/** After the deletion was learned. */
-export function reconcileDeletion(world: ReconcileContext, { uid, trigger, at }: DeletionEvent): void {
-  const { facts, contactIndex } = world;
+/** Call it after the deletion was added to the facts. */
+export function reconcileDeletion(context: ReconcileContext, { uid, trigger, at }: DeletionEvent): void {
+  const { facts, contactIndex } = context;
   const own = contactIndex.ofAccount(uid);
   if (!own) return;
   own.changed = true;
+  // Claims made after the deletion are not effective any more.
   const lost = contactIndex.addressesOf(own).filter((address) => ownerOf(facts, address) !== uid);
-  // Claims made after the deletion do not count. Addresses that fall to another account go first: the contact rather
-  // stays with one that falls to nobody than be left with nothing.
+  // Addresses with an owner move first, so that the contact keeps one without an owner rather than nothing.
   for (const address of lost) {
     const owner = ownerOf(facts, address);
-    if (owner !== null) moveAddress(world, address, owner);
+    if (owner !== null) moveAddress(context, address, owner);
   }
   for (const address of lost) {
     if (ownerOf(facts, address) !== null) continue;
@@ -77,110 +76,99 @@ export function reconcileDeletion(world: ReconcileContext, { uid, trigger, at }:
     contactIndex.detach(uid);
     return;
   }
-  // Of claims that wait, or were taken back with a merge, nothing follows: they may be another person's.
+  // Held and blocked claims may be another person's: nothing follows from them.
   const claims = facts.claimsBy(uid).filter(({ status }) => status === 'active');
-  const fell = claims.filter((claim) => lost.includes(claim.address) && ownerOf(facts, claim.address) !== null);
+  const moved = claims.filter((claim) => lost.includes(claim.address) && ownerOf(facts, claim.address) !== null);
   const address =
-    lastClaimed(claims.filter((claim) => isEffective(facts, claim))) ?? lastClaimed(fell) ?? lastClaimed(claims);
-  const heir = address === null ? null : ownerOf(facts, address);
-  const passed = address !== null && heir !== null && isInheritedBy(facts, address, uid, heir);
-  const into = passed ? contactIndex.ofAccount(heir) : null;
-  // Those whose period passed, and those that went over just now; not what it claimed and never had.
+    lastClaimed(claims.filter((claim) => isEffective(facts, claim))) ?? lastClaimed(moved) ?? lastClaimed(claims);
+  const successor = address === null ? null : inheritorOf(facts, address, uid);
+  const into = successor === null ? null : contactIndex.ofAccount(successor);
+  // Not the addresses that the account claimed but never had.
   const had = (other: string): boolean =>
     other === address || lost.includes(other) || periodsClaimedBy(facts, other, uid).length > 0;
   const addresses = [...new Set(claims.map((claim) => claim.address))]
-    .filter(
-      (other) =>
-        heir !== null && ownerOf(facts, other) === heir && isInheritedBy(facts, other, uid, heir) && had(other),
-    )
+    .filter((other) => successor !== null && inheritorOf(facts, other, uid) === successor && had(other))
     .sort();
-  const cause = { trigger, at, reason: 'deletion' as const, uid: heir ?? uid, addresses, moved: lost };
-  mergeOrClose(world, { from: own, to: into, passed }, cause);
+  const cause = { trigger, at, reason: 'deletion' as const, uid: successor ?? uid, addresses, moved: lost };
+  mergeOrClose(context, { from: own, into }, cause);
 }
 
-/** Whether a claim that was learned takes an address from a contact. Joining a contact takes nothing. */
+/** Whether an active claim takes an address from a contact. Joining a contact takes nothing. */
 export function takesAddress(
-  { facts, contactIndex }: ReconcileContext,
+  context: Pick<ReconcileContext, 'facts' | 'contactIndex'>,
   { uid, address }: Pick<Claim, 'uid' | 'address'>,
 ): boolean {
+  const { facts, contactIndex } = context;
   const from = contactIndex.ofAddress(address);
   if (from === null || ownerOf(facts, address) !== uid || from === contactIndex.ofAccount(uid)) return false;
-  return !joins({ facts, contactIndex }, from, address, uid);
+  return !joins(context, from, address, uid);
 }
 
-/** One person, one address: the account has no contact yet, and the address's has no other address. */
+/** The same person with one address: the account has no contact yet, and the address's contact has no other address. */
 function joins(
   { facts, contactIndex }: Pick<ReconcileContext, 'facts' | 'contactIndex'>,
   from: Contact,
   address: string,
   uid: string,
-) {
-  const passed = isInheritedBy(facts, address, contactIndex.accountOf(from), uid);
-  return passed && !contactIndex.ofAccount(uid) && contactIndex.addressesOf(from).length === 1;
+): boolean {
+  const inherited = isInheritedBy(facts, address, contactIndex.accountOf(from), uid);
+  return inherited && !contactIndex.ofAccount(uid) && contactIndex.addressesOf(from).length === 1;
 }
 
-interface Cause extends Omit<MergeCause, 'primaryHeldBy' | 'claimant'> {
-  /** The addresses that left the contact in this event. */
-  moved: string[];
+/** The account that owns an address now and inherited it from the claimant; null when there is none. */
+function inheritorOf(facts: Facts, address: string, claimant: string): string | null {
+  const owner = ownerOf(facts, address);
+  return owner !== null && isInheritedBy(facts, address, claimant, owner) ? owner : null;
 }
 
 interface Move {
   from: Contact;
-  /** Where the address went. */
-  to: Contact | null;
-  /** By event times it is one person's: it stood alone, or a deleted account passed it on. */
-  passed: boolean;
+  /** The contact of the same person, to merge into; null where a different person had `from`. */
+  into: Contact | null;
 }
 
-/** Address X becomes account u's. Null when nothing left a contact. */
-function moveAddress(
-  world: ReconcileContext,
-  address: string,
-  uid: string,
-): (Move & { claimant: string | null }) | null {
-  const { facts, contactIndex, candidate } = world;
+/** Moves an address to the contact of its new owner. Null when it leaves no contact. */
+function moveAddress(context: ReconcileContext, address: string, uid: string): Move | null {
+  const { facts, contactIndex, candidate } = context;
   const from = contactIndex.ofAddress(address);
   const own = contactIndex.ofAccount(uid);
   if (from !== null && from === own) return null;
-  if (from === null) {
-    const to = own ?? contactIndex.open(candidate('address', address));
-    if (!own) contactIndex.attach(uid, to);
-    contactIndex.place(address, to);
+  if (from !== null && joins(context, from, address, uid)) {
+    contactIndex.attach(uid, from);
     return null;
   }
-  if (joins(world, from, address, uid)) {
-    contactIndex.attach(uid, from); // nothing is retired, nobody's token changes
-    return null;
-  }
-  const claimant = contactIndex.accountOf(from);
-  const passed = isInheritedBy(facts, address, claimant, uid);
-  const to = own ?? contactIndex.open(candidate('account', uid));
+  const inherited = from !== null && isInheritedBy(facts, address, contactIndex.accountOf(from), uid);
+  const to = own ?? contactIndex.open(from === null ? candidate('address', address) : candidate('account', uid));
   if (!own) contactIndex.attach(uid, to);
   contactIndex.place(address, to);
-  return { from, to, claimant, passed };
+  return from && { from, into: inherited ? to : null };
 }
 
-/** Left with neither an address nor a live account. */
-function isLeft({ facts, contactIndex }: ReconcileContext, contact: Contact): boolean {
+/** Neither an address nor a live account. */
+function hasNothingLeft({ facts, contactIndex }: ReconcileContext, contact: Contact): boolean {
   const account = contactIndex.accountOf(contact);
   return contactIndex.addressesOf(contact).length === 0 && (account === null || facts.deletedAt(account) !== undefined);
 }
 
-/** One person: merged, and announced. Two different people, one after the other: closed, for good. */
-function mergeOrClose(world: ReconcileContext, { from, to, passed }: Move, { moved, ...cause }: Cause): void {
-  const { facts, contactIndex, merges, tokenPolicy, mergeId } = world;
+interface Cause extends Omit<MergeCause, 'claimant'> {
+  /** The addresses that left the contact in this event. */
+  moved: string[];
+}
+
+/** The same person: the contact is merged. A different person: it is closed for good. */
+function mergeOrClose(context: ReconcileContext, { from, into }: Move, { moved, ...cause }: Cause): void {
+  const { facts, contactIndex, merges, tokenPolicy, mergeId } = context;
   const claimant = contactIndex.accountOf(from);
   if (claimant !== null) contactIndex.detach(claimant);
-  if (!passed || !to) {
+  if (!into) {
     contactIndex.retireToken(from, null);
     contactIndex.retire(from, null);
     return;
   }
   const primary = primaryOf(facts, cause.uid);
   const primaryHeldBy = primary === null ? 'neither' : moved.includes(primary) ? 'retired' : 'survivor';
-  const plan = planMerge(mergeId(), to, from, { ...cause, claimant, primaryHeldBy }, tokenPolicy);
+  const plan = planMerge(mergeId(), into, from, { ...cause, claimant }, tokenPolicy, primaryHeldBy);
   executeMerge(contactIndex, plan);
-  // One that was made in this batch was never seen, and leaves no trace; but for the ledger's sake where one that was
-  // seen went into it.
+  // A contact made in this batch leaves no trace, unless the ledger says that a known contact was merged into it.
   if (plan.announced || merges.some((merge) => merge.survivorId === from.id)) merges.push(plan);
 }

@@ -1,37 +1,31 @@
 /**
- * Undo: the account's claims on the merge's addresses are blocked, and the stored contacts follow. Facts never moved, so
- * each side has its own again, also what was learned since; an opt-out made meanwhile counts for both (fold.ts).
+ * Undoing a merge blocks the account's claims on its addresses and lets the stored contacts follow. Facts never moved, so
+ * each side has its own, later ones included; see `attribution.ts` for **Opt-outs while merged count for both**.
  */
-
 import type { Time } from '../facts/event';
 import type { Block, Claim, Facts } from '../facts/facts';
 import type { ContactIndex } from '../identity/contact-index';
 import { addressesOwnedBy, inheritedSince, ownerOf } from '../identity/ownership';
 import type { UndoCommand } from './command';
-import type { MergeRecord } from './merge';
+import type { MergePlan } from './merge';
 
 export type UndoRefusal =
-  /** Something happened since that hangs on the merge: undo that first. */
+  /** A later change depends on the merge and has to be undone first. */
   | 'superseded'
   /** A side would be left with nothing, or an address would go to a third contact. */
   | 'empty';
 
 export interface Undone {
-  merge: MergeRecord;
+  merge: MergePlan;
   at: Time;
   blocks: Block[];
-  /** Those that the blocks cover. */
+  /** The claims that the blocks cover. */
   claims: Claim[];
 }
 
-interface World {
-  facts: Facts;
-  contactIndex: ContactIndex;
-}
-
-/** Undoes a merge, or refuses. After a refusal the world is of no use any more: nothing of it may be saved. */
+/** Undoes a merge, or refuses. After a refusal `facts` may be half changed and nothing may be saved. */
 export function undo(
-  { facts, contactIndex }: World,
+  { facts, contactIndex }: { facts: Facts; contactIndex: ContactIndex },
   { merge, at, superseded, followers }: UndoCommand,
 ): Undone | UndoRefusal {
   const { uid, claimant, addresses } = merge;
@@ -52,7 +46,7 @@ export function undo(
   contactIndex.revive(retired, followers);
   for (const address of addresses) contactIndex.place(address, retired);
   if (owner !== null) contactIndex.attach(owner, retired);
-  if (merge.tokenSide === 'retired') {
+  if (merge.token.keep === 'retired') {
     retired.token = survivor.token;
     contactIndex.reviveToken(survivor, merge.tokenRetired);
   } else {

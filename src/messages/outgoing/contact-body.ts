@@ -1,43 +1,33 @@
-/** A live contact as its readers get it: over HTTP, from `show --json`, and in the export. */
-
+/** A contact as JSON: in HTTP answers, `show --json`, the export and notifications. */
 import { viewFields } from '../../contacts/profile/canonical';
+import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import { iso } from '../../foundation/times';
-import type { StoredPerson } from '../../postgres/contact-views';
-import type { HistoryEntry } from '../../postgres/find-history';
+import type { ContactPart, NewsletterStates } from './schemas';
 
-export function contactBody({ contact, view }: StoredPerson) {
-  const newsletters = [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]);
-  return {
-    id: contact.id,
-    basket_token: contact.token,
-    version: contact.version,
-    addresses: view.addresses,
-    account: view.account,
-    ...viewFields(view),
-    newsletters: Object.fromEntries(newsletters) as Record<string, { state: string; since: string }>,
-  };
-}
+/** A contact for its readers. */
+export const contactBody = ({ id, token, version, view }: ContactSnapshot) => ({
+  id,
+  basket_token: token,
+  version,
+  addresses: view.addresses,
+  account: view.account,
+  ...viewFields(view),
+  newsletters: newslettersBody({ view }),
+});
 
 export type ContactBody = ReturnType<typeof contactBody>;
 
-/** The merges that led to a contact, under the names of `contact.merged`. */
-export function historyBody(id: string, merges: readonly HistoryEntry[]) {
-  return {
-    id,
-    merges: merges.map((merge) => ({
-      merge_id: merge.id,
-      merged_at: merge.mergedAt.toISOString(),
-      reason: merge.reason,
-      trigger: {
-        source: merge.trigger.source,
-        event: merge.trigger.event,
-        event_time: merge.trigger.at.toISOString(),
-      },
-      survivor_id: merge.survivorId,
-      retired_id: merge.retiredId,
-      addresses: merge.addresses,
-      token: merge.token,
-      undone_at: merge.undoneAt?.toISOString() ?? null,
-    })),
-  };
-}
+/** A contact in a notification. */
+export const contactPart = ({ id, token, version, view, primaryAsTyped }: ContactSnapshot): ContactPart => ({
+  contact_id: id,
+  primary_email: primaryAsTyped,
+  basket_token: token,
+  lang: view.profile.lang,
+  format: view.profile.format,
+  account_id: view.account,
+  opted_out: view.optedOut,
+  version,
+});
+
+export const newslettersBody = ({ view }: Pick<ContactSnapshot, 'view'>): NewsletterStates =>
+  Object.fromEntries([...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]));

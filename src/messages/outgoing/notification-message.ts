@@ -1,35 +1,29 @@
-import type { Trace } from '../../contacts/facts/event';
-import type { Cause } from '../../contacts/identity/primary-address-tracker';
+import type { Time, Trace } from '../../contacts/facts/event';
 import type {
-  ContactSnapshot,
-  EmailChangeNotification,
+  AddressNotification,
   MergeNotification,
   Notification,
-  ReviewNotification,
   UnmergeNotification,
 } from '../../contacts/merge/notification';
 import { iso } from '../../foundation/times';
+import { contactPart, newslettersBody } from './contact-body';
+import { triggerBody } from './merge-body';
 import type { ContactEmailChanged, ContactMerged, ContactReviewNeeded, ContactUnmerged } from './schemas';
 
-/** What the outbox holds of a notification. */
+/** A notification as the outbox holds it. */
 export interface NotificationMessage {
   messageId: string;
-  /** Of whom it tells: messages of one contact keep their order. */
+  /** Messages about one contact keep their order. */
   contactId: string;
   /** Also the routing key. */
   type: 'contact.merged' | 'contact.unmerged' | 'contact.email_changed' | 'contact.review_needed';
   body: ContactMerged | ContactUnmerged | ContactEmailChanged | ContactReviewNeeded;
-  /** That of the message which caused it; none where a person decided. */
+  /** The trace of the message that caused it; absent where an operator decided. */
   trace?: Trace | undefined;
 }
 
-/**
- * A notification as a message.
- *
- * @param now milliseconds since 1970
- * @param newId an id for a message that has none of its own; that of `contact.merged` is the ledger's
- */
-export function toMessage(notification: Notification, now: number, newId: () => string): NotificationMessage {
+/** @param newId makes message ids; `contact.merged` has the id of its merge in the ledger */
+export function toMessage(notification: Notification, now: Time, newId: () => string): NotificationMessage {
   switch (notification.kind) {
     case 'merged':
       return {
@@ -47,48 +41,20 @@ export function toMessage(notification: Notification, now: number, newId: () => 
         body: contactUnmerged(notification),
       };
     case 'email_changed':
-      return {
-        messageId: newId(),
-        contactId: notification.contact.id,
-        type: 'contact.email_changed',
-        body: contactEmailChanged(notification, now),
-        trace: notification.cause?.trigger.trace,
-      };
     case 'review_needed':
       return {
         messageId: newId(),
         contactId: notification.contact.id,
-        type: 'contact.review_needed',
-        body: contactReviewNeeded(notification, now),
+        type: `contact.${notification.kind}`,
+        body: addressBody(notification, now),
         trace: notification.cause?.trigger.trace,
       };
   }
 }
 
-const triggerBody = ({ trigger, at }: NonNullable<Cause>) => ({
-  source: trigger.source,
-  event: trigger.event,
-  event_id: trigger.id,
-  event_time: iso(at),
-});
-
-const contactPart = ({ id, token, version, view, primary }: ContactSnapshot) => ({
-  contact_id: id,
-  primary_email: primary,
-  basket_token: token,
-  lang: view.profile.lang,
-  format: view.profile.format,
-  account_id: view.account,
-  opted_out: view.optedOut,
-  version,
-});
-
-const newslettersBody = ({ view }: ContactSnapshot): ContactMerged['newsletters'] =>
-  Object.fromEntries([...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]));
-
 function contactMerged(
-  { plan, survivor, retired, tokenRetired, added }: MergeNotification,
-  now: number,
+  { plan, survivor, retiredToken, tokenRetired, added }: MergeNotification,
+  now: Time,
 ): ContactMerged {
   return {
     merge_id: plan.id,
@@ -96,7 +62,7 @@ function contactMerged(
     reason: plan.reason,
     trigger: triggerBody(plan),
     survivor: contactPart(survivor),
-    retired: { contact_id: retired.id, basket_token: retired.token, addresses: plan.addresses },
+    retired: { contact_id: plan.retiredId, basket_token: retiredToken, addresses: plan.addresses },
     former_addresses: survivor.view.addresses.filter((address) => address !== survivor.view.primary),
     newsletters: newslettersBody(survivor),
     newsletters_added: added,
@@ -112,20 +78,12 @@ const contactUnmerged = ({ merge, at, survivor, restored }: UnmergeNotification)
   addresses: [...merge.addresses],
 });
 
-const contactEmailChanged = (
-  { contact, former, cause }: EmailChangeNotification,
-  now: number,
-): ContactEmailChanged => ({
-  changed_at: iso(now),
-  trigger: cause && triggerBody(cause),
-  contact: contactPart(contact),
-  former_email: former,
-});
-
-const contactReviewNeeded = ({ contact, former, cause }: ReviewNotification, now: number): ContactReviewNeeded => ({
-  needed_at: iso(now),
-  reason: 'no_address',
-  trigger: cause && triggerBody(cause),
-  contact: contactPart(contact),
-  former_email: former,
-});
+function addressBody(
+  { kind, contact, former, cause }: AddressNotification,
+  now: Time,
+): ContactEmailChanged | ContactReviewNeeded {
+  const common = { trigger: cause && triggerBody(cause), contact: contactPart(contact), former_email: former };
+  return kind === 'email_changed'
+    ? { changed_at: iso(now), ...common }
+    : { needed_at: iso(now), reason: 'no_address', ...common };
+}

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** The header `schema-version` of every message that goes out. */
+/** The header `schema-version` of every outgoing message. */
 export const SCHEMA_VERSION = '1';
 
-/** Any uuid, whatever its version: imported ids and tokens keep theirs. */
+/** A uuid of any version: imported ids and tokens keep theirs. */
 const Uuid = z.guid();
 const Instant = z.iso.datetime().describe('ISO 8601, UTC');
 const NormalisedAddress = z.string().describe('Normalised: lower-case, the domain in ASCII');
 
-/** The reader's act or the account event that caused it. */
+/** The newsletter or account event that caused the change. */
 export const TriggerBody = z.object({
   source: z.enum(['fxa', 'newsletter']),
   event: z.string().describe('As its producer spells it, such as primaryEmailChanged'),
@@ -16,7 +16,7 @@ export const TriggerBody = z.object({
   event_time: Instant,
 });
 
-/** A contact as it is from now on: the survivor of a merge, each side of an undone one. */
+/** A contact after the change: the survivor of a merge, or each side of an undone one. */
 export const ContactPart = z.object({
   contact_id: Uuid,
   primary_email: z
@@ -31,7 +31,7 @@ export const ContactPart = z.object({
   version: z.int().nonnegative().describe('Rises with every change of the contact'),
 });
 
-/** The contact that is no more: its id answers 404. Which token has stopped to work is told by `token.retired`. */
+/** The contact that ended: its id answers 404. `token.retired` is the token that stopped working. */
 export const RetiredBody = z.object({
   contact_id: Uuid,
   basket_token: Uuid.nullable().describe(
@@ -47,7 +47,7 @@ export const NewsletterStateBody = z.object({
 
 const Newsletters = z.record(z.string(), NewsletterStateBody).describe('By name; as in effect from now on');
 
-/** Which of the two tokens goes on working, and why. */
+/** Which of the two tokens keeps working, and why. */
 export const TokenDecisionBody = z.object({
   policy: z.enum(['address', 'account']),
   reason: z
@@ -57,7 +57,7 @@ export const TokenDecisionBody = z.object({
   retired: Uuid.nullable().describe('Null when only one side had a token'),
 });
 
-/** `contact.merged`: two records of one person became one. All that a mailer needs to tell the reader. */
+/** `contact.merged`: two contacts of one person became one. Holds all that a mailer needs to tell the reader. */
 export const ContactMerged = z.object({
   merge_id: Uuid.describe("The ledger's id and the message's: the same on every redelivery"),
   merged_at: Instant,
@@ -76,7 +76,7 @@ export const ContactMerged = z.object({
   token: TokenDecisionBody,
 });
 
-/** `contact.unmerged`: a merge was taken back; each side has its own id, token and newsletters again. */
+/** `contact.unmerged`: a merge was undone; each side has its own id, token and newsletters again. */
 export const ContactUnmerged = z.object({
   merge_id: Uuid.describe('The merge that was undone; its contact.merged had this as its message id'),
   unmerged_at: Instant,
@@ -85,7 +85,7 @@ export const ContactUnmerged = z.object({
   addresses: z.array(NormalisedAddress).describe('Those that went back to the restored contact'),
 });
 
-/** `contact.email_changed`: the primary address of a contact is another one now. */
+/** `contact.email_changed`: the primary address of a contact changed. */
 export const ContactEmailChanged = z.object({
   changed_at: Instant,
   trigger: TriggerBody.nullable().describe('Null when a person decided: an undo'),
@@ -93,7 +93,7 @@ export const ContactEmailChanged = z.object({
   former_email: z.string().nullable().describe('As typed; null when the account had no address before'),
 });
 
-/** `contact.review_needed`: a live account is left without an address, which another account proved to own. */
+/** `contact.review_needed`: a live account was left without an address, because another account proved to own it. */
 export const ContactReviewNeeded = z.object({
   needed_at: Instant,
   reason: z.literal('no_address'),
@@ -102,6 +102,8 @@ export const ContactReviewNeeded = z.object({
   former_email: z.string().nullable().describe('As typed; null when the account never had an address of its own'),
 });
 
+export type ContactPart = z.infer<typeof ContactPart>;
+export type NewsletterStates = z.infer<typeof Newsletters>;
 export type ContactMerged = z.infer<typeof ContactMerged>;
 export type ContactUnmerged = z.infer<typeof ContactUnmerged>;
 export type ContactEmailChanged = z.infer<typeof ContactEmailChanged>;

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
+import type { Database } from '../../postgres/database';
 import { addressFrom, positive, uidFrom, wholeNumber } from '../arguments';
 import type { Context } from '../context';
+import { withMerging } from '../merging';
 import { makePace, makeProgress } from '../progress';
-import { count } from '../render';
-import { withDatabase } from '../servers';
-import { countHeldClaims } from './list-held-claims';
+import { count, number } from '../render';
 import { failures, type Resolved, type ResolveRun, resolveCollisions, TooManyErrors } from './run';
+import { countHeldClaims } from './store';
 
 interface Options {
   dryRun?: true;
@@ -19,9 +19,6 @@ interface Options {
   json?: true;
 }
 
-const BATCH = 500;
-const MAX_ERRORS = 10;
-
 export function addResolve(collisions: Command, context: Context): void {
   const command = collisions
     .command('resolve')
@@ -31,8 +28,8 @@ export function addResolve(collisions: Command, context: Context): void {
     .option('--dry-run', 'show what would be done, and change nothing')
     .option('--limit <n>', 'pairs of address and account at most', positive)
     .option('--rate <n>', 'pairs a second at most', positive)
-    .option('--batch-size <n>', 'pairs in one transaction at most', positive, BATCH)
-    .option('--max-errors <n>', 'give up when more pairs than this have failed', wholeNumber, MAX_ERRORS)
+    .option('--batch-size <n>', 'pairs in one transaction at most', positive, 500)
+    .option('--max-errors <n>', 'give up when more pairs than this have failed', wholeNumber, 10)
     .option('--no-announce', 'tell nobody: no contact.merged, no contact.email_changed, no contact.review_needed')
     .option('--json', 'for machines: the summary')
     .addHelpText(
@@ -55,52 +52,49 @@ Examples:
         uid: account === undefined ? undefined : uidFrom(command, account),
         address: email === undefined ? undefined : addressFrom(command, email).key,
       };
-      const { tokenPolicy } = readConfig(context.env, ['database', 'merging']);
       const { limit = Infinity, rate = Infinity, batchSize, maxErrors, announce, dryRun = false } = options;
-      const apply = { tokenPolicy, observes: () => false, announce, dryRun };
-      const resolved = await resolve(context, { filter, apply, batchSize, limit, rate, maxErrors });
+      const resolved = await withMerging(context.env, dryRun, (db, service) => {
+        const apply = { ...service, observes: () => false, announce };
+        return withProgress(context, db, { filter, apply, batchSize, limit, rate, maxErrors });
+      });
       if (resolved.released + failures(resolved) === 0 && filter.uid !== undefined) {
         throw new OperatorError('No such claim is held: `onecontact collisions list` shows those that are.');
       }
       if (failures(resolved) > 0) context.exitCode = 1;
-      const body = { ...resolved, dry_run: dryRun };
-      await context.print(options.json ? `${JSON.stringify(body)}\n` : textOf(resolved, dryRun));
+      await context.answer(options, { ...resolved, dry_run: dryRun }, () => resolvedText(resolved, dryRun));
     });
 }
 
-function resolve({ env, stderr }: Context, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {
-  return withDatabase(env, async (db) => {
-    const progress = makeProgress(stderr);
-    const pace = makePace();
-    const total = stderr.isTTY ? Math.min(run.limit, await countHeldClaims(db, run.filter)) : 0; // seen by nobody else
-    pace(0, 0);
-    const onBatch = ({ released }: Readonly<Resolved>): void => {
-      const share = total === 0 ? null : released / total;
-      progress.show(
-        `${released.toLocaleString('en')} of ${total.toLocaleString('en')} pairs released, ${pace(released, share)}`,
-      );
-    };
-    try {
-      return await resolveCollisions(db, { ...run, onBatch });
-    } catch (error) {
-      if (!(error instanceof TooManyErrors)) throw error;
-      throw new OperatorError(
-        `Too many errors (more than ${run.maxErrors}), given up. ${textOf(error.resolved, false).trimEnd()}`,
-      );
-    } finally {
-      progress.clear();
-    }
-  });
+async function withProgress({ stderr }: Context, db: Database, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {
+  const progress = makeProgress(stderr);
+  const pace = makePace();
+  // Only a terminal shows the total.
+  const total = stderr.isTTY ? Math.min(run.limit, await countHeldClaims(db, run.filter)) : 0;
+  pace(0, 0);
+  const onBatch = ({ released }: Readonly<Resolved>): void => {
+    const share = total === 0 ? null : released / total;
+    progress.show(`${number(released)} of ${number(total)} pairs released, ${pace(released, share)}`);
+  };
+  try {
+    return await resolveCollisions(db, { ...run, onBatch });
+  } catch (error) {
+    if (!(error instanceof TooManyErrors)) throw error;
+    throw new OperatorError(
+      `Too many errors (more than ${run.maxErrors}), given up. ${resolvedText(error.resolved, false).trimEnd()}`,
+    );
+  } finally {
+    progress.clear();
+  }
 }
 
-function textOf(resolved: Resolved, dryRun: boolean): string {
+function resolvedText(resolved: Resolved, dryRun: boolean): string {
   const { released, merged, moved, nothing, failed } = resolved;
   const codes = Object.entries(failed).map(([code, n]) => `${n} with ${code}`);
-  const still =
+  const failedText =
     failures(resolved) > 0
       ? `${count(failures(resolved), 'pair')} failed (${codes.join(', ')}): as before, and still held.\n`
       : '';
-  if (released === 0) return still || 'No claim is held: nothing to do.\n';
+  if (released === 0) return failedText || 'No claim is held: nothing to do.\n';
   const what = dryRun ? 'would be released; nothing was changed yet' : 'released';
-  return `${count(released, 'pair')} of address and account ${what}: ${merged} merged, ${moved} moved, ${nothing} took nothing.\n${still}`;
+  return `${count(released, 'pair')} of address and account ${what}: ${merged} merged, ${moved} moved, ${nothing} took nothing.\n${failedText}`;
 }

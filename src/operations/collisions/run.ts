@@ -1,24 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReleaseCommand } from '../../contacts/merge/command';
-import { type ClaimOutcome, outcomeOf } from '../../ingest/claim-outcome';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
 import { failureOf, retryTransient } from '../../postgres/errors';
-import { type HeldClaims, type HeldFilter, heldPages } from './list-held-claims';
+import { type ClaimOutcome, outcomeOf } from '../claim-outcome';
+import { type HeldClaims, type HeldFilter, heldPages } from './store';
 
-/** Of pairs of address and account. */
+/** Counts of pairs of address and account. */
 export interface Resolved {
   released: number;
   merged: number;
-  /** The address is the account's now; nothing was merged. */
+  /** The account got the address without a merge. */
   moved: number;
-  /** A later claim has the address, or the account is deleted, or had it anyway. */
+  /** The account had the address before, does not win it, or is deleted. */
   nothing: number;
-  /** They still wait; by the code of what went wrong. */
+  /** Pairs that are still held, by error code. */
   failed: Record<string, number>;
 }
 
-const SUMMED: Record<ClaimOutcome['outcome'], 'merged' | 'moved' | 'nothing'> = {
+const COUNTED_AS: Record<ClaimOutcome['outcome'], 'merged' | 'moved' | 'nothing'> = {
   merged: 'merged',
   moved: 'moved',
   joined: 'moved',
@@ -38,57 +38,59 @@ export interface ResolveRun {
   limit: number;
   /** Pairs a second. */
   rate: number;
-  /** So many pairs may fail before it is given up. */
+  /** The run ends when more pairs than this have failed. */
   maxErrors: number;
   onBatch(resolved: Readonly<Resolved>): void;
 }
 
-/** More pairs failed than may. What was released stays. */
+/** More pairs failed than `maxErrors` allows. Pairs that were released stay released. */
 export class TooManyErrors extends Error {
   constructor(readonly resolved: Resolved) {
     super('too many errors');
   }
 }
 
-/** One is worked on by the database while the next one is decided. */
-const SLOTS = 2;
+/** The next batch is decided while the database works on the one before. */
+const CONCURRENCY = 2;
 
-export const releaseOf = ({ uid, address }: Pick<HeldClaims, 'uid' | 'address'>): ReleaseCommand => ({
-  kind: 'release',
-  uid,
-  address,
-});
+const releaseOf = ({ uid, address }: HeldClaims): ReleaseCommand => ({ kind: 'release', uid, address });
+
+/** What releasing some held claims would do. Changes nothing. */
+export async function previewRelease(db: Database, held: HeldClaims, options: ApplyOptions): Promise<ClaimOutcome> {
+  const applied = await retryTransient(() => applyBatch(db, [releaseOf(held)], { ...options, dryRun: true }));
+  return outcomeOf(applied, held.uid, held.address, true);
+}
 
 /**
- * Lets held claims count, batch by batch, each in one transaction. What was released waits no longer, so that a run that
- * is cut off at any point is gone on with by another. A pair that fails is found out, and left as it was.
+ * Releases held claims batch by batch, each in one transaction. Released claims are not listed again, so another run
+ * continues one that was interrupted. A pair that fails is isolated and stays held.
  *
  * @throws TooManyErrors
  */
 export async function resolveCollisions(db: Database, run: ResolveRun): Promise<Resolved> {
   const resolved: Resolved = { released: 0, merged: 0, moved: 0, nothing: 0, failed: {} };
-  const began = performance.now();
-  let begun = 0;
-  const flying = new Set<Promise<void>>();
+  const startedAt = performance.now();
+  let started = 0;
+  const running = new Set<Promise<void>>();
   let error: unknown;
   const size = Math.min(run.batchSize, run.rate);
   for await (const page of heldPages(db, run.filter, { size, limit: run.limit })) {
-    const wait = (begun / run.rate) * 1_000 - (performance.now() - began);
-    if (wait > 0) await delay(wait);
-    begun += page.length;
+    const ahead = (started / run.rate) * 1_000 - (performance.now() - startedAt);
+    if (ahead > 0) await delay(ahead);
+    started += page.length;
     const work = release(db, page, run, resolved)
       .catch((reason: unknown) => {
         error ??= reason;
       })
       .finally(() => {
-        flying.delete(work);
+        running.delete(work);
         run.onBatch(resolved);
       });
-    flying.add(work);
-    if (flying.size >= SLOTS) await Promise.race(flying);
+    running.add(work);
+    if (running.size >= CONCURRENCY) await Promise.race(running);
     if (error !== undefined) break;
   }
-  await Promise.all(flying);
+  await Promise.all(running);
   if (error !== undefined) throw error;
   return resolved;
 }
@@ -101,11 +103,11 @@ async function release(
 ): Promise<void> {
   try {
     const applied = await retryTransient(() => applyBatch(db, page.map(releaseOf), apply));
-    const settled = new Set(applied.statusChanges.map(({ uid, address }) => `${uid} ${address}`));
+    const released = new Set(applied.statusChanges.map(({ uid, address }) => `${uid} ${address}`));
     for (const { uid, address } of page) {
-      // Somebody else may have released it in the meantime.
-      if (!settled.has(`${uid} ${address}`)) continue;
-      resolved[SUMMED[outcomeOf(applied, uid, address).outcome]] += 1;
+      // Another run may have released it in the meantime.
+      if (!released.has(`${uid} ${address}`)) continue;
+      resolved[COUNTED_AS[outcomeOf(applied, uid, address, apply.dryRun ?? false).outcome]] += 1;
       resolved.released += 1;
     }
   } catch (error) {

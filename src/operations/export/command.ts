@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { canonicalLine } from '../../contacts/profile/canonical';
+import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import { contactBody } from '../../messages/outgoing/contact-body';
-import type { StoredPerson } from '../../postgres/contact-views';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { number } from '../render';
@@ -24,8 +24,8 @@ Examples:
     )
     .action(async ({ canonical }: { canonical?: true }) => {
       const lineOf = canonical
-        ? ({ view }: StoredPerson) => canonicalLine(view)
-        : (person: StoredPerson) => JSON.stringify(contactBody(person));
+        ? ({ view }: ContactSnapshot) => canonicalLine(view)
+        : (contact: ContactSnapshot) => JSON.stringify(contactBody(contact));
       const progress = makeProgress(context.stderr);
       let done = 0;
       try {

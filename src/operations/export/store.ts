@@ -1,5 +1,6 @@
-import { loadPeople, type StoredPerson } from '../../postgres/contact-views';
+import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import { type Database, inSnapshot } from '../../postgres/database';
+import { loadSnapshots } from '../../postgres/find-contact';
 
 const PAGE = 1_000;
 
@@ -10,7 +11,7 @@ const PAGE = 1_000;
  */
 export function exportContacts(
   db: Database,
-  each: (page: StoredPerson[], total: number) => Promise<void> | void,
+  each: (page: ContactSnapshot[], total: number) => Promise<void> | void,
 ): Promise<void> {
   return inSnapshot(db, async (tx) => {
     const [count] = await tx.$queryRaw<{ total: number }[]>`
@@ -26,7 +27,7 @@ export function exportContacts(
       const rows = await tx.$queryRawUnsafe<{ id: string }[]>(`FETCH ${PAGE} FROM every_contact`);
       if (rows.length === 0) return;
       const ids = rows.map(({ id }) => id);
-      await each(await loadPeople(tx, ids), count?.total ?? 0);
+      await each(await loadSnapshots(tx, ids), count?.total ?? 0);
     }
   });
 }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../../contacts/facts/lookup-key';
+import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import { OperatorError } from '../../foundation/operator-error';
 import { type ContactBody, contactBody } from '../../messages/outgoing/contact-body';
-import type { StoredPerson } from '../../postgres/contact-views';
 import type { Database } from '../../postgres/database';
 import { findContact } from '../../postgres/find-contact';
 import type { Context } from '../context';
@@ -41,7 +41,7 @@ Examples:
 const keysOf = (text: string): LookupKey[] =>
   [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
 
-async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<StoredPerson | null> {
+async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<ContactSnapshot | null> {
   for (const key of keys) {
     const found = await findContact(db, key);
     if (found) return found;

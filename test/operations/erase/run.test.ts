@@ -4,19 +4,18 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { readConfig, SERVICE_NEEDS } from '../../../src/config';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { peopleOf } from '../../../src/contacts/identity/ownership';
+import type { StoredMerge } from '../../../src/contacts/merge/merge';
 import { canonicalLine } from '../../../src/contacts/profile/canonical';
 import { contactView } from '../../../src/contacts/profile/contact-view';
 import { type Applied, applyBatch } from '../../../src/ingest/transaction';
 import { startService } from '../../../src/main';
 import { planErasure } from '../../../src/operations/erase/plan';
 import { type Erased, erasePerson } from '../../../src/operations/erase/run';
-import { listMerges } from '../../../src/operations/merges/list-merges';
 import { type Database, inTransaction, openDatabase } from '../../../src/postgres/database';
 import { findContact } from '../../../src/postgres/find-contact';
-import { findHistory } from '../../../src/postgres/find-history';
 import { PrismaClient } from '../../../src/postgres/generated/prisma/client';
 import { requireErasureKey, serviceSession } from '../../../src/postgres/tables/erasure-key';
-import { recordOf, type StoredMerge } from '../../../src/postgres/tables/merge-rows';
+import { findHistory, listMerges } from '../../../src/postgres/tables/merge';
 import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/outbox';
 import { keepRows } from '../../../tools/table-rows';
 import { silent } from '../../support/broker';
@@ -133,7 +132,7 @@ describe('case 25: a merged contact is erased', () => {
       ...{ addresses: [key(second)], account: null, first_name: null, opted_out: false },
       newsletters: { fresh: 'subscribed' },
     });
-    expect(tokens).not.toContain((await found(second))?.contact.token);
+    expect(tokens).not.toContain((await found(second))?.token);
     await apply(acct('augusta3', first, later()));
     expect(await lineAt(first)).toMatchObject({ account: uidOf('augusta3'), addresses: [key(first)], newsletters: {} });
     expect(await brokenPromises(database)).toEqual([]);
@@ -162,10 +161,10 @@ describe('other people', () => {
       newsletters: { theirs: 'unsubscribed', no: 'unsubscribed', again: 'subscribed' },
       opted_out: false,
     });
-    const version = (await found('former-own'))?.contact.version;
+    const version = (await found('former-own'))?.version;
     await erase('handed-on');
     expect(await lineAt('former-own')).toEqual(before);
-    expect((await found('former-own'))?.contact.version).toBe(version);
+    expect((await found('former-own'))?.version).toBe(version);
     expect(await tracesOf(database, [key('handed-on'), 'nextine', uidOf('next')])).toEqual([]);
   });
 
@@ -225,13 +224,13 @@ describe('other people', () => {
     await inTurn(acct('undo', 'u1', 1), signup('u2', ['x'], 2), acct('undo', 'u2', 3), signup('u1', ['x'], 3));
     const [merge] = await listMerges(database.db, { limit: 1, uid: uidOf('undo') });
     await inTurn(optout('u2', 4));
-    await applyBatch(database.db, [{ kind: 'undo', at: at(5), merge: recordOf(merge as StoredMerge) }], DEFAULTS);
+    await applyBatch(database.db, [{ kind: 'undo', at: at(5), merge: merge as StoredMerge }], DEFAULTS);
     const before = await lineAt('u1');
-    const token = (await found('u1'))?.contact.token;
+    const token = (await found('u1'))?.token;
     expect(before).toMatchObject({ opted_out: true, newsletters: { x: 'unsubscribed' } });
     expect((await erase('u2')).deleted).toMatchObject({ contacts: 1, tokens: 1, merges: 1, accounts: 0 });
     expect(await lineAt('u1')).toEqual(before);
-    expect((await found('u1'))?.contact.token).toBe(token);
+    expect((await found('u1'))?.token).toBe(token);
     expect(await tracesOf(database, [key('u2')])).toEqual([]);
     expect(await brokenPromises(database)).toEqual([]);
   });

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
-import { findHistory } from '../../../src/postgres/find-history';
+import { findHistory } from '../../../src/postgres/tables/merge';
 import { allRows, keepRows } from '../../../tools/table-rows';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';

@@ -1,14 +1,19 @@
+/** Blocks: the claims of an account on an address that do not count since a merge was undone. */
+import type { Block } from '../../contacts/facts/facts';
 import type { UnblockCommand } from '../../contacts/merge/command';
 import type { Undone } from '../../contacts/merge/undo';
 import type { Queries } from '../database';
 
-/** Marks merges as undone, and writes the blocks that keep their claims from counting. */
-export async function saveUndone(tx: Queries, undone: readonly Undone[]): Promise<void> {
+/** The blocks of some accounts. */
+export async function loadBlocks(db: Queries, uids: readonly string[]): Promise<Block[]> {
+  const rows = await db.$queryRaw<{ uid: string; address: string; since: number | null }[]>`
+    SELECT uid, address, (extract(epoch FROM since) * 1000)::float8 AS since FROM claim_block WHERE uid = ANY (${uids}::text[])`;
+  return rows.map((row) => ({ ...row, since: row.since ?? Number.NEGATIVE_INFINITY }));
+}
+
+/** Writes the blocks of undone merges. */
+export async function insertBlocks(tx: Queries, undone: readonly Undone[]): Promise<void> {
   if (undone.length === 0) return;
-  await tx.$executeRaw`
-    UPDATE merge AS known SET undone_at = to_timestamp(x.at / 1000)
-    FROM unnest(${undone.map(({ merge }) => merge.id)}::uuid[], ${undone.map(({ at }) => at)}::float8[]) AS x (id, at)
-    WHERE known.id = x.id`;
   const blocks = undone.flatMap(({ merge, at, blocks }) =>
     blocks.map((block) => ({ ...block, mergeId: merge.id, at })),
   );
@@ -23,7 +28,6 @@ export async function saveUndone(tx: Queries, undone: readonly Undone[]): Promis
     ON CONFLICT (uid, address) DO UPDATE SET since = excluded.since, merge_id = excluded.merge_id, at = excluded.at`;
 }
 
-/** Takes blocks away. */
 export async function deleteBlocks(tx: Queries, unblocked: readonly UnblockCommand[]): Promise<void> {
   if (unblocked.length === 0) return;
   await tx.$executeRaw`

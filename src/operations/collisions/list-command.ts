@@ -1,0 +1,114 @@
+import type { Command } from 'commander';
+import { iso } from '../../foundation/times';
+import { positive } from '../arguments';
+import { type ClaimOutcome, outcomeBody, outcomeText } from '../claim-outcome';
+import type { Context } from '../context';
+import { shortTime } from '../merge-text';
+import { withMerging } from '../merging';
+import { count, harmless } from '../render';
+import { previewRelease } from './run';
+import {
+  type AccountWithoutAddress,
+  accountsWithoutAddress,
+  countHeldClaims,
+  type HeldClaims,
+  heldPages,
+} from './store';
+
+/** The number of pairs for which `list` shows what resolving them would do. */
+const PREVIEWS = 10;
+
+export function addList(collisions: Command, context: Context): void {
+  collisions
+    .command('list')
+    .description('List held claims by address and account, and live accounts that are left without an address')
+    .option('--limit <n>', 'of each kind list so many at most; the counts are of all', positive)
+    .option('--json', 'for machines: one JSON object a line, with kind "held" or "no_address"')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL, and TOKEN_POLICY as the service has it. For the first ${PREVIEWS} pairs it tries out what resolving them
+would do, each alone, in a transaction that is rolled back.
+
+Examples:
+  $ onecontact collisions list --limit 10
+  $ onecontact collisions list --json | jq 'select(.kind == "no_address")'`,
+    )
+    .action(async (options: { limit?: number; json?: true }) => {
+      const { limit = Number.POSITIVE_INFINITY } = options;
+      await withMerging(context.env, true, async (db, apply) => {
+        let pairs = 0;
+        for await (const page of heldPages(db, {}, { limit })) {
+          for (const held of page) {
+            const plan = pairs < PREVIEWS ? await previewRelease(db, held, apply) : null;
+            pairs += 1;
+            await context.answer(options, heldBody(held, plan), () => heldText(held, plan));
+          }
+        }
+        let accounts = 0;
+        for await (const account of accountsWithoutAddress(db)) {
+          accounts += 1;
+          if (accounts > limit) continue;
+          await context.answer(options, accountBody(account), () => accountText(account));
+        }
+        if (options.json) return;
+        if (pairs === limit) pairs = await countHeldClaims(db, {});
+        await context.print(totalsText(pairs, accounts));
+      });
+    });
+}
+
+const heldBody = (held: HeldClaims, plan: ClaimOutcome | null) => ({
+  kind: 'held',
+  address: held.address,
+  account_id: held.uid,
+  claims: held.claims,
+  since: iso(held.since),
+  until: iso(held.until),
+  event: held.event,
+  contact_id: held.contactId,
+  contact_account_id: held.contactUid,
+  plan: plan && outcomeBody(plan),
+});
+
+function heldText(held: HeldClaims, plan: ClaimOutcome | null): string {
+  const times = held.claims === 1 ? 'once' : `${held.claims} times, last ${shortTime(held.until)}`;
+  const lines = [
+    `${held.address}  claimed by account ${held.uid} since ${shortTime(held.since)} (${harmless(held.event)}, ${times})`,
+    `  now with contact ${held.contactId ?? '-'}${held.contactUid === null ? ', which stands alone' : ` of account ${held.contactUid}`}`,
+    ...(plan ? indent(['Resolving it would do this:', ...outcomeText(plan)]) : []),
+    '',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const indent = (lines: readonly string[]): string[] => lines.map((line) => (line === '' ? '' : `  ${line}`));
+
+const accountBody = (account: AccountWithoutAddress) => ({
+  kind: 'no_address',
+  account_id: account.uid,
+  contact_id: account.contactId,
+  last_claimed: account.address,
+  claimed_at: account.claimedAt === null ? null : iso(account.claimedAt),
+  now_with_contact: account.holderId,
+});
+
+function accountText({ uid, contactId, address, claimedAt, holderId }: AccountWithoutAddress): string {
+  const last =
+    address === null || claimedAt === null
+      ? 'No claim of it is known.'
+      : `It last claimed ${address} (${shortTime(claimedAt)}), now with contact ${holderId ?? '-'}.`;
+  return `Account ${uid} has no address, only contact ${contactId}.\n  ${last}\n\n`;
+}
+
+function totalsText(pairs: number, accounts: number): string {
+  const held =
+    pairs === 0
+      ? 'No claim is held.'
+      : `${count(pairs, 'pair')} of address and account ${pairs === 1 ? 'waits' : 'wait'}: \`onecontact collisions resolve\` releases them.`;
+  const left =
+    accounts === 0
+      ? 'No live account is without an address.'
+      : `${count(accounts, 'live account')} without an address: for review; the next claim settles it.`;
+  return `${held}\n${left}\n`;
+}

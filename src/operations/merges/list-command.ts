@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+import type { StoredMerge } from '../../contacts/merge/merge';
+import { storedMergeBody } from '../../messages/outgoing/merge-body';
+import { positive, uidFrom } from '../arguments';
+import type { Context } from '../context';
+import { shortTime } from '../merge-text';
+import { table } from '../render';
+import { withDatabase } from '../servers';
+import { mergePages } from './run';
+
+export function addList(merges: Command, context: Context): void {
+  const command = merges
+    .command('list')
+    .description('List the latest merges, newest first')
+    .option('--limit <n>', 'merges at most', positive, 20)
+    .option('--account <uid>', 'only those that this account was in, on either side')
+    .option('--undone', 'only those that were undone')
+    .option('--json', 'for machines: one JSON object a line')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL.
+
+Examples:
+  $ onecontact merges list
+  $ onecontact merges list --account 9f3c1a7be2d84c06b5a1e0774cd2f8aa
+  $ onecontact merges list --undone --limit 1000 --json`,
+    )
+    .action(async (options: { limit: number; account?: string; undone?: true; json?: true }) => {
+      const { limit, undone, json } = options;
+      const uid = options.account === undefined ? undefined : uidFrom(command, options.account);
+      await withDatabase(context.env, async (db) => {
+        let isFirst = true;
+        for await (const page of mergePages(db, { limit, uid, undone })) {
+          await context.print(json ? page.map(jsonLine).join('') : listText(page, isFirst));
+          isFirst = false;
+        }
+        if (isFirst && !json) await context.print('No merge is known.\n');
+      });
+    });
+}
+
+const jsonLine = (merge: StoredMerge): string => `${JSON.stringify(storedMergeBody(merge))}\n`;
+
+function listText(merges: readonly StoredMerge[], withHead: boolean): string {
+  const rows = merges.map(({ id, mergedAt, undoneAt, reason, uid, addresses }) => [
+    id,
+    shortTime(mergedAt),
+    (undoneAt ? `${reason}, undone` : reason).padEnd('recreated, undone'.length),
+    uid,
+    addresses.join(', '),
+  ]);
+  const lines = table([['merge', 'merged (UTC)', 'reason', 'account', 'addresses that came'], ...rows]);
+  return `${lines.slice(withHead ? 0 : 1).join('\n')}\n`;
+}

@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { addressFrom, uidFrom } from '../arguments';
+import { outcomeBody, outcomeText } from '../claim-outcome';
+import type { Context } from '../context';
+import { withMerging } from '../merging';
+import { previewClaim } from './run';
+
+export function addPreview(merges: Command, context: Context): void {
+  const command = merges
+    .command('preview')
+    .description('Show what would happen if an account claimed an address now; changes nothing')
+    .argument('<uid>', 'the account; one that is not known is fine')
+    .argument('<email>', 'the address; one that is not known is fine')
+    .option('--json', 'for machines')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL, and TOKEN_POLICY, MERGE_MODE and MERGE_PERCENT as the service has them. Runs the same code as the
+service in a transaction that is rolled back. With --json, "outcome" is one of: merged, moved, joined, added, kept,
+not_taken, held, blocked.
+
+Examples:
+  $ onecontact merges preview 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test
+  $ TOKEN_POLICY=account onecontact merges preview --json 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test`,
+    )
+    .action(async (account: string, email: string, options: { json?: true }) => {
+      const uid = uidFrom(command, account);
+      const address = addressFrom(command, email);
+      await withMerging(context.env, true, async (db, apply) => {
+        const { outcome, released } = await previewClaim(db, { uid, address }, apply);
+        const body = {
+          account_id: uid,
+          address: address.key,
+          ...outcomeBody(outcome),
+          ...(released && { released: outcomeBody(released) }),
+        };
+        const lines = [
+          `If account ${uid} claimed ${address.key} now:`,
+          '',
+          ...outcomeText(outcome),
+          ...(released ? ['', 'Once released by `onecontact collisions resolve`:', '', ...outcomeText(released)] : []),
+          '',
+          'Nothing was changed.',
+        ];
+        await context.answer(options, body, () => `${lines.join('\n')}\n`);
+      });
+    });
+}

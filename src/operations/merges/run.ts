@@ -1,0 +1,90 @@
+import type { ClaimEvent } from '../../contacts/facts/event';
+import type { MergeDetails } from '../../contacts/merge/explain';
+import type { UndoRefusal } from '../../contacts/merge/undo';
+import { OperatorError } from '../../foundation/operator-error';
+import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
+import type { Database } from '../../postgres/database';
+import { retryTransient } from '../../postgres/errors';
+import { loadBlocks } from '../../postgres/tables/claim-block';
+import { findMerge, listMerges, type MergeFilter } from '../../postgres/tables/merge';
+import { type ClaimOutcome, outcomeOf } from '../claim-outcome';
+
+const PAGE = 500;
+
+/** Merges from the ledger in pages, newest first. */
+export async function* mergePages(db: Database, { limit, ...filter }: Omit<MergeFilter, 'before'>) {
+  let left = limit;
+  let before: bigint | undefined;
+  while (left > 0) {
+    const page = await listMerges(db, { ...filter, limit: Math.min(left, PAGE), before });
+    if (page.length === 0) return;
+    yield page;
+    left -= page.length;
+    before = page.at(-1)?.seq;
+  }
+}
+
+export async function requireMerge(db: Database, id: string): Promise<MergeDetails> {
+  const merge = await findMerge(db, id);
+  if (!merge) throw new OperatorError('No merge has this id: `onecontact merges list` shows ids.');
+  return merge;
+}
+
+export interface Preview {
+  outcome: ClaimOutcome;
+  /** The outcome of releasing the claim; null when it would not be held. */
+  released: ClaimOutcome | null;
+}
+
+/** What would happen if an account claimed an address now. Changes nothing. */
+export async function previewClaim(
+  db: Database,
+  { uid, address }: Pick<ClaimEvent, 'uid' | 'address'>,
+  options: ApplyOptions,
+): Promise<Preview> {
+  const claim: ClaimEvent = {
+    kind: 'claim',
+    trigger: { source: 'fxa', event: 'primaryEmailChanged', id: 'preview' },
+    at: Date.now(),
+    uid,
+    address,
+    newsletters: [],
+  };
+  const preview = async (observes: ApplyOptions['observes']): Promise<ClaimOutcome> => {
+    const applied = await retryTransient(() => applyBatch(db, [claim], { ...options, observes, dryRun: true }));
+    return outcomeOf(applied, uid, address.key, true);
+  };
+  const outcome = await preview(options.observes);
+  return { outcome, released: outcome.outcome === 'held' ? await preview(() => false) : null };
+}
+
+export interface UndoResult {
+  result: 'undone' | 'already_undone' | UndoRefusal;
+  merge: MergeDetails;
+  /** The token that a contact has after the undo; null for one that a dry run issued, which exists nowhere. */
+  tokenOf(contactId: string): string | null;
+}
+
+export async function undoMerge(db: Database, id: string, options: ApplyOptions): Promise<UndoResult> {
+  const merge = await requireMerge(db, id);
+  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at: Date.now(), merge }], options));
+  const { refusal, contacts, tokens } = applied;
+  const tokenOf = (contactId: string): string | null => {
+    const token = contacts.changed.find((contact) => contact.id === contactId)?.token?.id ?? null;
+    return options.dryRun && tokens.issued.some((issued) => issued.id === token) ? null : token;
+  };
+  return { result: refusal ?? 'undone', merge, tokenOf };
+}
+
+export async function unblockClaims(
+  db: Database,
+  { uid, address }: { uid: string; address: string },
+  options: ApplyOptions,
+): Promise<ClaimOutcome> {
+  const blocks = await loadBlocks(db, [uid]);
+  if (!blocks.some((block) => block.address === address)) {
+    throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
+  }
+  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'unblock', uid, address }], options));
+  return outcomeOf(applied, uid, address, options.dryRun ?? false);
+}

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import type { UndoRefusal } from '../../contacts/merge/undo';
+import { OperatorError } from '../../foundation/operator-error';
+import { mergeIdFrom } from '../arguments';
+import type { Context } from '../context';
+import { withMerging } from '../merging';
+
+import { type UndoResult, undoMerge } from './run';
+
+export function addUndo(merges: Command, context: Context): void {
+  const command = merges
+    .command('undo')
+    .description('Take a merge back: the retired contact and its token live again')
+    .argument('<id>', "the ledger's id: the message id of contact.merged")
+    .option('--dry-run', 'show what would be done, and change nothing')
+    .option('--json', 'for machines')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL and TOKEN_POLICY. From then on claims of the account on the merge's addresses do not count, until
+\`onecontact merges unblock\`. Answers undone or already_undone with exit 0; with 1 when it cannot be: superseded (a later
+merge hangs on it, or the address is with another account by now) or empty (a side would be left with nothing).
+
+Examples:
+  $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11 --dry-run
+  $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11`,
+    )
+    .action(async (text: string, options: { dryRun?: true; json?: true }) => {
+      const { dryRun = false, json } = options;
+      const id = mergeIdFrom(command, text);
+      await withMerging(context.env, dryRun, async (db, apply) => {
+        const undo = await undoMerge(db, id, apply);
+        const { result } = undo;
+        const isRefused = result === 'superseded' || result === 'empty';
+        const body = { merge_id: id, result, dry_run: dryRun, ...(result === 'undone' && sidesBody(undo)) };
+        if (json || !isRefused) await context.answer(options, body, () => undoText(undo, dryRun));
+        if (isRefused) throw new OperatorError(refusalText(result));
+      });
+    });
+}
+
+function refusalText(refusal: UndoRefusal): string {
+  if (refusal === 'superseded') {
+    return (
+      'superseded: a later merge of this contact hangs on it, or an address that came is with another account by now. ' +
+      'Undo the later merges first: `onecontact merges list --account UID` shows them.'
+    );
+  }
+  return (
+    'empty: one of the two contacts would be left with neither an address nor a live account, or an address would go ' +
+    'to a third one. It stays merged; the owner of the address can prove it with an account of its own, which moves it.'
+  );
+}
+
+const sidesBody = ({ merge: { survivorId, retiredId, addresses }, tokenOf }: UndoResult) => ({
+  restored: { contact_id: retiredId, basket_token: tokenOf(retiredId), addresses },
+  survivor: { contact_id: survivorId, basket_token: tokenOf(survivorId) },
+});
+
+function undoText({ result, merge: { survivorId, retiredId, uid, addresses }, tokenOf }: UndoResult, dryRun: boolean) {
+  if (result === 'already_undone') return 'already_undone: nothing to do.\n';
+  const token = (contactId: string): string => {
+    const id = tokenOf(contactId);
+    return id === null ? 'a new token' : `token ${id}`;
+  };
+  const lines = [
+    dryRun ? 'It can be undone; nothing was changed yet.' : 'undone',
+    `Contact ${retiredId} lives again, with ${addresses.join(', ')} and ${token(retiredId)}.`,
+    `Contact ${survivorId} stays with account ${uid} and ${token(survivorId)}.`,
+    `Claims of the account on ${addresses.join(', ')} do not count until \`onecontact merges unblock\`.`,
+  ];
+  return `${lines.join('\n')}\n`;
+}

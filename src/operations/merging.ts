@@ -1,0 +1,15 @@
+import { readConfig } from '../config';
+import { observer } from '../ingest/rollout';
+import type { ApplyOptions } from '../ingest/transaction';
+import type { Database } from '../postgres/database';
+import { withDatabase } from './servers';
+
+/** Opens the database of one command that merges, with the options of the service. */
+export function withMerging<T>(
+  env: NodeJS.ProcessEnv,
+  dryRun: boolean,
+  work: (db: Database, options: ApplyOptions) => Promise<T>,
+): Promise<T> {
+  const config = readConfig(env, ['database', 'merging']);
+  return withDatabase(env, (db) => work(db, { tokenPolicy: config.tokenPolicy, observes: observer(config), dryRun }));
+}
