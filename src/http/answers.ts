@@ -1,14 +1,31 @@
-/** Bodies of the answers that are no contact, in the style that Basket's clients know; codes are Basket's too. */
-const answer = (code: number, desc: string): string => JSON.stringify({ status: 'error', code, desc });
+/** Answers without a contact, in the style and with the codes that Basket's clients know. */
+import type { FastifyReply } from 'fastify';
 
-/** The one body for every key that opens no live contact: nobody can tell a retired one from one that never was. */
-export const USER_NOT_FOUND = answer(4, 'User not found');
-export const NO_SUCH_PAGE = answer(5, 'Not found');
-export const NOT_AUTHORISED = answer(7, 'A valid API key is required');
-export const BUSY = answer(99, 'Too busy or the database is away: try again');
-export const FAILED = answer(99, 'Something went wrong here');
+const RETRY_AFTER_SECONDS = '2';
 
-export const JSON_TYPE = 'application/json; charset=utf-8';
+const send = (reply: FastifyReply, status: number, code: number, desc: string): FastifyReply =>
+  reply
+    .code(status)
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify({ status: 'error', code, desc }));
 
-/** Of an answer that another moment may change: after so many seconds. */
-export const RETRY_AFTER_SECONDS = '2';
+/** A retired token must answer 404 from the commit on, so caches must not answer for the service. */
+export const noStore = (reply: FastifyReply): FastifyReply => reply.header('cache-control', 'no-store');
+
+/** The same answer for every key that opens no live contact, so that a retired key looks like one that never existed. */
+export const userNotFound = (reply: FastifyReply): FastifyReply => send(noStore(reply), 404, 4, 'User not found');
+
+export const notAuthorised = (reply: FastifyReply): FastifyReply =>
+  send(noStore(reply).header('www-authenticate', 'Bearer realm="onecontact"'), 401, 7, 'A valid API key is required');
+
+export const busy = (reply: FastifyReply): FastifyReply =>
+  send(
+    noStore(reply).header('retry-after', RETRY_AFTER_SECONDS),
+    503,
+    99,
+    'Too busy or the database is away: try again',
+  );
+
+export const noSuchPage = (reply: FastifyReply): FastifyReply => send(reply, 404, 5, 'Not found');
+
+export const failed = (reply: FastifyReply): FastifyReply => send(reply, 500, 99, 'Something went wrong here');

@@ -5,14 +5,18 @@ import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
 import { findContact } from '../postgres/find-contact';
 import { findHistory } from '../postgres/tables/merge';
-import { BUSY, JSON_TYPE, NOT_AUTHORISED, RETRY_AFTER_SECONDS, USER_NOT_FOUND } from './answers';
+import { busy, noStore, notAuthorised, userNotFound } from './answers';
 
 export interface ContactRoutesOptions {
   db: Database;
-  /** Whether an `Authorization` header lets its sender read. */
+  /** Whether a request with this `Authorization` header may read contacts. */
   mayRead(authorization: string | undefined): boolean;
-  /** Look-ups at once; more are sent away before they cost anything. */
+  /** Concurrent look-ups; further ones are answered 503 at once. */
   maxLookUps: number;
+}
+
+interface KeyParam {
+  Params: { key: string };
 }
 
 const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | undefined][] = [
@@ -22,64 +26,44 @@ const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | und
   ['/:key', idKey],
 ];
 
-/**
- * The look-ups, for `/contacts`: read-only, for bearers of the API key. A key that cannot be one is as unknown as any
- * other: 404, never 400.
- */
+/** Look-ups below `/contacts`. A malformed key is answered like an unknown one: 404, never 400. */
 export async function contactRoutes(app: FastifyInstance, options: ContactRoutesOptions): Promise<void> {
   const { db, mayRead, maxLookUps } = options;
   let running = 0;
   app.addHook('onRequest', async (request, reply) => {
     noStore(reply);
-    return mayRead(request.headers.authorization) ? undefined : refuse(reply);
+    return mayRead(request.headers.authorization) ? undefined : notAuthorised(reply);
   });
-  app.setNotFoundHandler((_request, reply) => unknown(reply));
+  app.setNotFoundHandler((_request, reply) => userNotFound(reply));
 
-  /** One that waits for its turn holds memory, and its client's patience: better told at once that there is no room. */
-  const look = async <T>(reply: FastifyReply, find: () => Promise<T>): Promise<T | FastifyReply> => {
+  /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
+  const lookUp = async (reply: FastifyReply, find: () => Promise<object | null>): Promise<object> => {
     if (running >= maxLookUps) return busy(reply);
     running += 1;
     try {
-      return await find();
+      return (await find()) ?? userNotFound(reply);
     } finally {
       running -= 1;
     }
   };
 
   for (const [path, keyOf] of LOOK_UPS) {
-    app.get<{ Params: { key: string } }>(path, async (request, reply) => {
+    app.get<KeyParam>(path, async (request, reply) => {
       const key = keyOf(request.params.key);
-      if (!key) return unknown(reply);
-      return look(reply, async () => {
-        const found = await findContact(db, key);
-        return found ? contactBody(found) : unknown(reply);
+      if (!key) return userNotFound(reply);
+      return lookUp(reply, async () => {
+        const contact = await findContact(db, key);
+        return contact && contactBody(contact);
       });
     });
   }
 
-  app.get<{ Params: { key: string } }>('/:key/history', async (request, reply) => {
+  app.get<KeyParam>('/:key/history', async (request, reply) => {
     const key = idKey(request.params.key);
-    if (!key) return unknown(reply);
-    return look(reply, async () => {
+    if (!key) return userNotFound(reply);
+    return lookUp(reply, async () => {
       const merges = await findHistory(db, key.id);
-      return merges ? historyBody(key.id, merges) : unknown(reply);
+      return merges && historyBody(key.id, merges);
     });
   });
 }
-
-/** A retired token must answer 404 from the commit on, so no cache may answer for us. */
-const noStore = (reply: FastifyReply): FastifyReply => reply.header('cache-control', 'no-store');
-
-const send = (reply: FastifyReply, code: number, body: string): FastifyReply =>
-  noStore(reply).code(code).type(JSON_TYPE).send(body);
-
-/** No live contact has this key. */
-export const unknown = (reply: FastifyReply): FastifyReply => send(reply, 404, USER_NOT_FOUND);
-
-/** Who asks may not read. */
-export const refuse = (reply: FastifyReply): FastifyReply =>
-  send(reply.header('www-authenticate', 'Bearer realm="onecontact"'), 401, NOT_AUTHORISED);
-
-/** Not now. */
-export const busy = (reply: FastifyReply): FastifyReply =>
-  send(reply.header('retry-after', RETRY_AFTER_SECONDS), 503, BUSY);

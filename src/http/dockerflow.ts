@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import { failureOf } from '../postgres/errors';
 import { readVersion, type Version } from './version';
 
-/** What the service cannot work without; each rejects when it does not answer. */
+/** Checks of the dependencies; each rejects when its dependency does not work. */
 export interface Health {
   database(): Promise<void>;
   broker(): Promise<void>;
@@ -11,18 +11,18 @@ export interface Health {
 
 export interface DockerflowOptions {
   health: Health;
-  /** @default that of this checkout, image or package */
+  /** @default the version of this checkout, image or package */
   version?: Version;
   metrics: Registry;
 }
 
-/** Load balancers give up after some seconds: answer before, also when a dependency hangs. */
+/** Load balancers time out after some seconds: answer earlier, even if a dependency hangs. */
 const CHECK_MS = 4_000;
 
-/** Dockerflow's level of an error. */
+/** Dockerflow's level for an error. */
 const ERROR = 40;
 
-/** `/__heartbeat__`, `/__lbheartbeat__`, `/__version__` as Dockerflow's users know them, and `/metrics`. */
+/** Dockerflow's `/__heartbeat__`, `/__lbheartbeat__` and `/__version__`, and `/metrics`. */
 export async function dockerflowRoutes(app: FastifyInstance, options: DockerflowOptions): Promise<void> {
   const { health, version = readVersion(), metrics } = options;
 
@@ -30,17 +30,17 @@ export async function dockerflowRoutes(app: FastifyInstance, options: Dockerflow
   app.get('/__version__', async () => version);
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
 
-  // Anybody may ask, as often as they like: all who wait share one look at the dependencies.
-  let looking: Promise<[string | null, string | null]> | undefined;
-  const look = () => {
-    looking ??= Promise.all([problemOf(health.database()), problemOf(health.broker())]).finally(() => {
-      looking = undefined;
+  // The route needs no key, so concurrent requests share one check of the dependencies.
+  let checking: Promise<[string | null, string | null]> | undefined;
+  const check = () => {
+    checking ??= Promise.all([problemOf(health.database()), problemOf(health.broker())]).finally(() => {
+      checking = undefined;
     });
-    return looking;
+    return checking;
   };
 
   app.get('/__heartbeat__', async (_request, reply) => {
-    const [database, broker] = await look();
+    const [database, broker] = await check();
     const problems = Object.entries({ database, broker });
     const failed = problems.filter(([, problem]) => problem !== null);
     const status = failed.length === 0 ? 'ok' : 'error';
@@ -59,7 +59,7 @@ const detail = (name: string, problem: string) => ({
   messages: { [`onecontact.${name}`]: `cannot be used: ${problem}` },
 });
 
-/** Null when the check passes; else a code, never a message: that may hold what nobody may see. */
+/** Null when the check passes, otherwise a code: the message might reveal a host or a user name. */
 async function problemOf(check: Promise<void>): Promise<string | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<string>((resolve) => {

@@ -2,38 +2,38 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
-import { FAILED, JSON_TYPE, NO_SUCH_PAGE } from './answers';
+import { busy, failed, noSuchPage, notAuthorised, userNotFound } from './answers';
 import { bearerCheck } from './authorise';
-import { busy, contactRoutes, refuse, unknown } from './contacts';
+import { contactRoutes } from './contacts';
 import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
 
 export interface ServerOptions extends DockerflowOptions {
   db: Database;
   log: Logger;
-  /** What readers of contacts send as bearer token; null only where nobody else can reach the server. */
+  /** The bearer token that look-ups require; null for none, only where no other host can reach the server. */
   apiKey: string | null;
-  /** Look-ups at once. More are answered 503. @default what four connections to the database do well within a second */
+  /** Concurrent look-ups; further ones are answered 503. @default 100: four database connections do these in a second */
   maxLookUps?: number;
 }
 
-/** Longer than any statement may take, so that a slow answer is not cut off. */
+/** Longer than the statement timeout, so that a slow answer is not cut off. */
 const IDLE_MS = 40_000;
-/** For a client to send its request, which has no body. */
+/** The time a client has to send its request, which has no body. */
 const REQUEST_MS = 10_000;
-/** A percent-encoded address as typed at its longest; a longer one is unknown. */
+/** The longest percent-encoded address; a longer key is unknown. */
 const MAX_KEY = 1_600;
-/** Path and headers; more is answered 431. A reader sends a key and a bearer token. */
+/** Larger paths and headers are answered 431: a look-up needs only a key and a bearer token. */
 const MAX_HEADER_BYTES = 8_192;
-/** Open at once; Node ends more of them unanswered. Far above what a front end keeps open: it bounds the memory. */
+/** Bounds memory, far above what a front end keeps open; Node closes further connections without an answer. */
 const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
 
 /**
- * The HTTP server: look-ups of contacts, health, metrics. Read-only; whatever else is asked for is not found.
+ * The read-only HTTP server: look-ups of contacts, health and metrics.
  *
- * Paths hold addresses and tokens, so Fastify has no logger: the one line written here names the route's pattern.
- * After `listen`, `close()` lets running requests finish and refuses new ones with 503.
+ * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
+ * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
 export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dockerflow }: ServerOptions) {
   const mayRead = apiKey === null ? () => true : bearerCheck(apiKey);
@@ -46,11 +46,11 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_KEY },
     http: { maxHeaderSize: MAX_HEADER_BYTES },
-    // A path that cannot be decoded, before any route is found: answered as the route would answer any other such key.
+    // A path that cannot be decoded reaches no route: answer as the route would answer a malformed key.
     frameworkErrors: (_error, request, raw) => {
       const reply = raw as FastifyReply;
       if (!request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
-      void (mayRead(request.headers.authorization) ? unknown(reply) : refuse(reply));
+      void (mayRead(request.headers.authorization) ? userNotFound(reply) : notAuthorised(reply));
     },
     clientErrorHandler: (error, socket) => {
       if (!socket.writable) return void socket.destroy();
@@ -61,12 +61,12 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
   app.server.maxConnections = MAX_CONNECTIONS;
   app.setNotFoundHandler((_request, reply) => noSuchPage(reply));
   app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
-    // A body that is too large or of an unknown type, for a route that there is not.
+    // A body that is too large or of an unknown type: no route takes one.
     if (error.statusCode !== undefined && error.statusCode < 500) return noSuchPage(reply);
     const { kind, code } = failureOf(error);
     log.error({ route: request.routeOptions.url, code }, 'a request failed');
     if (kind !== 'permanent') return busy(reply);
-    return reply.code(500).type(JSON_TYPE).send(FAILED);
+    return failed(reply);
   });
   measureRequests(app, dockerflow.metrics);
   void app.register(contactRoutes, { prefix: '/contacts', db, mayRead, maxLookUps });
@@ -74,10 +74,8 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
   return app;
 }
 
-/** What Node cannot make a request of. */
+/** Status lines for input that Node cannot parse as a request. */
 const CLIENT_ERRORS: Record<string, string> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
-
-const noSuchPage = (reply: FastifyReply) => reply.code(404).type(JSON_TYPE).send(NO_SUCH_PAGE);
