@@ -1,4 +1,4 @@
-/** What the ledger says of a merge: why each value won, and what lost. */
+/** The explanation that the ledger keeps of a merge: why each value won or lost. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
@@ -10,7 +10,7 @@ import { acct, at, confirm, del, optout, signup, unsub } from '../support/events
 import { history } from '../support/histories';
 import { MemoryStore } from '../support/memory-store';
 
-/** The last merge that some events cause, each in a batch of its own. */
+/** Explains the last merge that the events cause, each in its own batch. */
 function explain(...events: ContactEvent[]): Explanation {
   const store = new MemoryStore();
   let explanation: Explanation | undefined;
@@ -24,21 +24,21 @@ function explain(...events: ContactEvent[]): Explanation {
   return explanation;
 }
 
-/** An account at `a` and a reader at `b`, and the claim that makes them one. */
+/** Explains the merge of an account at `a` and a reader at `b`. */
 const merge = (...between: ContactEvent[]): Explanation =>
   explain(acct('u', 'a', 1), signup('b', [], 1), ...between, acct('u', 'b', 9));
 const named = (t: number, firstName: string | null, where = 'a'): ContactEvent =>
   signup(where, [], t, { profile: { firstName } });
 
-describe('a profile field', () => {
+describe('the explanation of a profile field', () => {
   const field = (...between: ContactEvent[]) => merge(...between).fields.first_name;
 
-  it('is the only one there is', () => {
+  it('says `only` for a value that one side had', () => {
     expect(field(named(2, 'Ada', 'b'))).toEqual({ retired: { value: 'Ada', at: at(2) }, won: 'retired', why: 'only' });
     expect(field(named(2, null))).toEqual({ survivor: { value: null, at: at(2) }, won: 'survivor', why: 'only' });
   });
 
-  it('is the one that was said later, also an explicit null', () => {
+  it('says `later` for the later value, also for an explicit null', () => {
     expect(field(named(3, 'Ada'), named(2, 'Bea', 'b'))).toEqual({
       survivor: { value: 'Ada', at: at(3) },
       retired: { value: 'Bea', at: at(2) },
@@ -48,12 +48,12 @@ describe('a profile field', () => {
     expect(field(named(2, 'Ada'), named(3, null, 'b'))).toMatchObject({ won: 'retired', why: 'later' });
   });
 
-  it('is, at equal times, the greater value, and a value before a null', () => {
+  it('says at equal times `greater` for the greater value and `value_before_null` for a value before a null', () => {
     expect(field(named(2, 'Ada'), named(2, 'Bea', 'b'))).toMatchObject({ won: 'retired', why: 'greater' });
     expect(field(named(2, 'Ada'), named(2, null, 'b'))).toMatchObject({ won: 'survivor', why: 'value_before_null' });
   });
 
-  it('is the same on both', () => {
+  it('says `same` for a value that both sides had', () => {
     const verdict = field(named(2, 'Ada'), named(3, 'Ada', 'b'));
     expect(verdict).toEqual({
       survivor: { value: 'Ada', at: at(2) },
@@ -64,11 +64,11 @@ describe('a profile field', () => {
     });
   });
 
-  it('is not told of when nobody ever said it', () => {
+  it('is absent for a field that neither side had', () => {
     expect(merge().fields).toEqual({});
   });
 
-  it('does not come along when it was said in the account that is deleted', () => {
+  it('says `left_behind` for a value that the deleted account said', () => {
     const { fields } = explain(
       acct('u1', 'a', 1, { locale: 'de' }),
       signup('a', [], 2, { profile: { lang: 'fr' } }),
@@ -88,8 +88,8 @@ describe('a profile field', () => {
   });
 });
 
-describe('the primary address', () => {
-  it('is the one that the account claimed later', () => {
+describe('the explanation of the primary address', () => {
+  it('says `later` for the address that the account claimed later', () => {
     expect(merge().primary).toEqual({
       survivor: { value: 'a@mail.test', at: at(1) },
       retired: { value: 'b@mail.test', at: at(9) },
@@ -100,26 +100,26 @@ describe('the primary address', () => {
     expect(early.primary).toMatchObject({ won: 'survivor', why: 'later' });
   });
 
-  it('is, claimed at the same time, the greater address', () => {
+  it('says `greater` for the greater of two addresses claimed at the same time', () => {
     const { primary } = explain(acct('u', 'a', 3), signup('b', [], 1), acct('u', 'b', 3));
     expect(primary).toMatchObject({ won: 'retired', why: 'greater' });
   });
 
-  it('is the only one of an account that had none', () => {
+  it('says `only` for the first address of an account', () => {
     const { primary } = explain(acct('u', 'a', 1), acct('v', 'a', 2), signup('b', [], 1), acct('u', 'b', 3));
     expect(primary).toEqual({ retired: { value: 'b@mail.test', at: at(3) }, won: 'retired', why: 'only' });
   });
 
-  it('is the account’s own when a late deletion completes what its claim had begun', () => {
+  it('says `only` for the account’s own address when a late deletion completes the merge', () => {
     const { primary } = explain(acct('u1', 'a', 1), acct('u2', 'a', 5), del('u1', 4));
     expect(primary).toEqual({ survivor: { value: 'a@mail.test', at: at(5) }, won: 'survivor', why: 'only' });
   });
 });
 
-describe('a newsletter', () => {
+describe('the explanation of a newsletter', () => {
   const newsletter = (...between: ContactEvent[]) => merge(...between).newsletters.x;
 
-  it('is carried with its state when only one side had it, refusals too', () => {
+  it('says `only` for a state that one side had, refusals included', () => {
     expect(newsletter(signup('b', ['x'], 2))).toEqual({
       retired: { state: 'subscribed', since: at(2) },
       won: 'retired',
@@ -132,7 +132,7 @@ describe('a newsletter', () => {
     });
   });
 
-  it('follows the latest choice', () => {
+  it('says `later` for the latest choice', () => {
     expect(newsletter(signup('b', ['x'], 3), unsub('a', ['x'], 2))).toEqual({
       survivor: { state: 'unsubscribed', since: at(2) },
       retired: { state: 'subscribed', since: at(3) },
@@ -141,11 +141,11 @@ describe('a newsletter', () => {
     });
   });
 
-  it('follows, at equal times, the refusal', () => {
+  it('says `refusal` for the refusal of two choices made at the same time', () => {
     expect(newsletter(signup('b', ['x'], 2), unsub('a', ['x'], 2))).toMatchObject({ won: 'survivor', why: 'refusal' });
   });
 
-  it('is the same on both, since the later of the two choices', () => {
+  it('says `same` when both sides had the state', () => {
     expect(newsletter(signup('b', ['x'], 2), signup('a', ['x'], 3))).toMatchObject({
       won: 'both',
       why: 'same',
@@ -154,14 +154,14 @@ describe('a newsletter', () => {
     });
   });
 
-  it('is ended by an opt-out of the other side, which need not have chosen it', () => {
+  it('says `opt_out` when an opt-out of the other side ended the subscription', () => {
     expect(newsletter(signup('a', ['x'], 2), optout('b', 3))).toEqual({
       survivor: { state: 'subscribed', since: at(2) },
       after: { state: 'unsubscribed', since: at(3) },
       won: 'retired',
       why: 'opt_out',
     });
-    // It chose it before, and ended that with the same opt-out.
+    // The other side had the newsletter too and ended it with the same opt-out.
     expect(newsletter(signup('a', ['x'], 3), signup('b', ['x'], 2), optout('b', 4))).toEqual({
       survivor: { state: 'subscribed', since: at(3) },
       retired: { state: 'unsubscribed', since: at(4) },
@@ -170,14 +170,14 @@ describe('a newsletter', () => {
     });
   });
 
-  it('chosen on both at once, is ended by the opt-out that only one side made', () => {
+  it('says `opt_out` for a newsletter chosen on both sides at the same time, of which one opted out', () => {
     expect(newsletter(signup('a', ['x'], 2), signup('b', ['x'], 2), optout('b', 3))).toMatchObject({
       won: 'retired',
       why: 'opt_out',
     });
   });
 
-  it('does not begin when it was chosen, without proof, while the other side was opted out', () => {
+  it('says `unconfirmed` when it was chosen without proof while the other side was opted out', () => {
     expect(newsletter(optout('b', 2), signup('a', ['x'], 3))).toEqual({
       survivor: { state: 'subscribed', since: at(3) },
       after: { state: 'unsubscribed', since: at(3) },
@@ -186,7 +186,7 @@ describe('a newsletter', () => {
     });
   });
 
-  it('begins with its confirmation when it was chosen, without proof, while the other side was opted out', () => {
+  it('says `only` when it was chosen while the other side was opted out and confirmed later', () => {
     expect(newsletter(optout('b', 2), signup('a', ['x'], 3), confirm('a', 4))).toEqual({
       survivor: { state: 'subscribed', since: at(3) },
       after: { state: 'subscribed', since: at(4) },
@@ -195,7 +195,7 @@ describe('a newsletter', () => {
     });
   });
 
-  it('begins when the other side had proved, before, that it wants mail again', () => {
+  it('says `proven` when a proven act of the other side had lifted the opt-out', () => {
     expect(newsletter(optout('b', 2), confirm('a', 3), signup('b', ['x'], 4))).toEqual({
       retired: { state: 'unsubscribed', since: at(4) },
       after: { state: 'subscribed', since: at(4) },
@@ -204,7 +204,7 @@ describe('a newsletter', () => {
     });
   });
 
-  it('stays behind when it was chosen in the account that is deleted', () => {
+  it('says `left_behind` when it was chosen in the deleted account', () => {
     const { newsletters } = explain(acct('u1', 'a', 1, { newsletters: ['x'] }), acct('u2', 'a', 5), del('u1', 4));
     expect(newsletters.x).toEqual({
       retired: { state: 'subscribed', since: at(1) },
@@ -214,20 +214,20 @@ describe('a newsletter', () => {
     });
   });
 
-  it('may have any name', () => {
+  it('is kept under any newsletter name, such as `__proto__`', () => {
     const { newsletters } = merge(signup('b', ['__proto__', '7', 'constructor'], 2));
     expect(Object.keys(JSON.parse(JSON.stringify(newsletters)))).toEqual(['7', '__proto__', 'constructor']);
   });
 });
 
-describe('the opt-out of all email', () => {
+describe('the explanation of the opt-out', () => {
   const optedOut = (...between: ContactEvent[]) => merge(...between).opted_out;
 
-  it('is not told of when nobody opted out', () => {
+  it('is absent when neither side opted out', () => {
     expect(optedOut()).toBeUndefined();
   });
 
-  it('stands when one side made it, and when both did', () => {
+  it('says `only` when one side opted out and `same` when both did', () => {
     expect(optedOut(optout('b', 2))).toEqual({ retired: true, won: 'retired', why: 'only' });
     expect(optedOut(optout('a', 2), optout('b', 3))).toEqual({
       survivor: true,
@@ -237,7 +237,7 @@ describe('the opt-out of all email', () => {
     });
   });
 
-  it('is lifted when the other side proved later that it wants mail', () => {
+  it('says `proven` when a later proven act of the other side lifted it', () => {
     expect(optedOut(optout('b', 2), confirm('a', 3))).toEqual({
       retired: true,
       won: 'survivor',
@@ -246,8 +246,8 @@ describe('the opt-out of all email', () => {
   });
 });
 
-describe('generated histories', () => {
-  it('the value that is named as the winner’s is the value of the fold after, and the reason is true', () => {
+describe('the explanation of a merge in a generated history', () => {
+  it('names the value of the view after the merge as the winner, and a reason that holds', () => {
     const seen = new Set<Why>();
     fc.assert(
       fc.property(history(), (events) => {
@@ -268,7 +268,7 @@ describe('generated histories', () => {
     expect([...seen].sort()).toEqual([...reasons, 'unconfirmed', 'proven', 'left_behind'].sort());
   });
 
-  it('also when all events come in one batch', () => {
+  it('names the value of the view after the merge when all events come in one batch', () => {
     fc.assert(
       fc.property(history(), (events) => {
         const store = new MemoryStore();
@@ -290,16 +290,16 @@ function verdictsIn({ primary, fields, newsletters, opted_out }: Explanation): V
   );
 }
 
-/** Both sides and what came of it are told, of all that anybody had. */
+/** The explanation holds every value of both sides and the value after the merge. */
 function checkValues({ primary, fields, newsletters, opted_out }: Explanation, sides: BeforeAndAfter): void {
   const { after, survivor, retired } = sides;
-  const told: unknown[] = [
+  const explained: unknown[] = [
     (primary && valueAfter(primary)?.value) ?? null,
     opted_out ? (valueAfter(opted_out) ?? false) : false,
   ];
   const known: unknown[] = [after.primary, after.optedOut];
   const compare = <T>(verdict: Verdict<T> | undefined, of: (view: ContactView) => T | undefined): void => {
-    told.push(verdict && valueAfter(verdict), verdict?.survivor, verdict?.retired);
+    explained.push(verdict && valueAfter(verdict), verdict?.survivor, verdict?.retired);
     known.push(of(after), of(survivor), of(retired));
   };
   for (const [i, field] of PROFILE_FIELDS.entries()) {
@@ -313,10 +313,11 @@ function checkValues({ primary, fields, newsletters, opted_out }: Explanation, s
       return known ? { state: known.state, since: known.since } : undefined;
     });
   }
-  if (JSON.stringify(told) !== JSON.stringify(known)) expect(told).toEqual(known); // matchers are slow
+  // Matchers are slow.
+  if (JSON.stringify(explained) !== JSON.stringify(known)) expect(explained).toEqual(known);
 }
 
-/** By the rules of the model, said once more. */
+/** Checks each reason against the rules of the model, written a second time. */
 function checkReasons({ fields, newsletters }: Explanation, { survivor, retired, after }: BeforeAndAfter): void {
   const sidesOf = (won: Verdict<unknown>['won']) => (won === 'survivor' ? [survivor, retired] : [retired, survivor]);
   const untrue: unknown[] = [];

@@ -1,4 +1,4 @@
-/** Observe mode in the pure domain: claims that would take an address wait, until somebody decides. */
+/** Observe mode in the pure domain: **Claims that take an address are held** until an operator decides. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
@@ -28,7 +28,7 @@ const held = (store: MemoryStore) =>
   );
 
 describe('in observe mode, a claim', () => {
-  it('on an address that has a contact is held: nothing is merged; what else the event says counts', () => {
+  it('on an address with a contact is held, and the rest of its event counts', () => {
     const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2));
     const changes = store.apply([acct('u', 'b', 3, { newsletters: ['in-account'] })]);
     expect([changes.merges, changes.inactiveClaims]).toEqual([[], { held: 1, blocked: 0 }]);
@@ -39,7 +39,7 @@ describe('in observe mode, a claim', () => {
     expect(store.problems()).toEqual([]);
   });
 
-  it('on an address that nobody heard of counts, and so does one that joins a contact: both take nothing', () => {
+  it('on an unknown address is active, and so is one that joins a contact: both take nothing', () => {
     const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2), acct('v', 'b', 3));
     expect(held(store)).toEqual([]);
     expect(store.merges).toEqual([]);
@@ -49,33 +49,33 @@ describe('in observe mode, a claim', () => {
     ]);
   });
 
-  it('that loses against a later one takes nothing, and counts', () => {
+  it('that loses to a later claim takes nothing and is active', () => {
     const store = receive(observing(), acct('u', 'a', 5), acct('v', 'a', 3));
     expect(held(store)).toEqual([]);
   });
 
-  it('on the address of another live account is held too', () => {
+  it('on an address of another live account is held', () => {
     const store = receive(observing(), acct('u', 'a', 1), acct('v', 'b', 1), acct('v', 'a', 3));
     expect(held(store)).toMatchObject([{ uid: uidOf('v'), at: at(3) }]);
     expect(lines(store)).toMatchObject([{ account: uidOf('u'), addresses: ['a@mail.test'] }, { account: uidOf('v') }]);
   });
 
-  it('that is all we know of its account leaves it a contact without addresses, and no call for review besides', () => {
+  it('that is the only one of its account leaves it a contact without addresses and needs no review', () => {
     const store = receive(observing(), acct('u', 'a', 1));
     const { reviews } = store.apply([acct('v', 'a', 3)]);
     expect(reviews).toEqual([]);
     expect(lines(store)).toMatchObject([{ addresses: [], account: uidOf('v') }, { account: uidOf('u') }]);
   });
 
-  it('comes again, and is held again, once', () => {
+  it('that is held stays one held claim when it is redelivered', () => {
     const store = receive(observing(), acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3));
     expect(store.apply([acct('u', 'b', 3)])).toMatchObject({ claims: [], inactiveClaims: { held: 1 } });
     expect(held(store)).toHaveLength(1);
   });
 });
 
-describe('a held claim that is released', () => {
-  it('does what it would have done: the merge is announced, with the event that carried the claim', () => {
+describe('a released claim', () => {
+  it('merges like an active one, and the merge names the event that carried the claim', () => {
     const events = [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)];
     const store = receive(observing(), ...events);
     const { merges, emailChanges, statusChanges } = store.apply([release('u', 'b')]);
@@ -88,7 +88,7 @@ describe('a held claim that is released', () => {
     expect(store.export()).toEqual(receive(new MemoryStore(), ...events).export());
   });
 
-  it('takes nothing when a later claim has the address by now', () => {
+  it('takes nothing when another account has a later claim', () => {
     const store = receive(observing(), signup('b', ['x'], 2), acct('u', 'a', 1), acct('u', 'b', 3));
     store.observes = () => false;
     store.apply([acct('v', 'b', 9)]);
@@ -96,24 +96,24 @@ describe('a held claim that is released', () => {
     expect(store.problems()).toEqual([]);
   });
 
-  it('calls for review of its account when that is left without an address after all', () => {
+  it('leads to a review of its account when that is left without an address', () => {
     const store = receive(observing(), acct('v', 'a', 1), acct('u', 'a', 2));
     store.observes = () => false;
     store.apply([acct('w', 'a', 3)]);
     expect(store.apply([release('u', 'a')]).reviews).toMatchObject([{ uid: uidOf('u'), former: null }]);
   });
 
-  it('is nobody’s, when nothing is held: nothing changes', () => {
+  it('changes nothing when no such claim is held', () => {
     const store = receive(observing(), acct('u', 'a', 1));
     const { contacts, merges, statusChanges } = store.apply([release('u', 'a'), release('nobody', 'nowhere')]);
     expect([contacts, merges, statusChanges]).toEqual([{ created: [], changed: [] }, [], []]);
   });
 });
 
-describe('the roll-out', () => {
+describe('the rollout', () => {
   const uids = Array.from({ length: 2_000 }, (_, i) => uidOf(`user-${i}`));
 
-  it('merges about the share that is asked for, and whoever merges at a percentage merges at every greater one', () => {
+  it('merges about the configured share of accounts, and every account that merges at a lower percentage', () => {
     const merging = (mergePercent: number) => uids.filter((uid) => !observer({ mergeMode: 'on', mergePercent })(uid));
     expect(merging(0)).toEqual([]);
     expect(merging(100)).toEqual(uids);
@@ -123,11 +123,11 @@ describe('the roll-out', () => {
     expect(few.every((uid) => half.includes(uid))).toBe(true);
   });
 
-  it('merges nobody in observe mode, whatever the percentage', () => {
+  it('merges no account in observe mode, whatever the percentage', () => {
     expect(uids.some((uid) => !observer({ mergeMode: 'observe', mergePercent: 100 })(uid))).toBe(false);
   });
 
-  it('ends, once all that was held is released, as if nothing had ever been held', () => {
+  it('leads to the same contacts, once all held claims are released, as if none had been held', () => {
     const seen = { held: 0 };
     fc.assert(
       fc.property(history().chain(shuffledBatches), fc.constantFrom('u1', 'u2', 'u3', 'u4'), (batches, merging) => {
@@ -149,8 +149,8 @@ describe('the roll-out', () => {
   });
 });
 
-describe('a deletion', () => {
-  it('of an account whose only claim waits closes its contact, and merges it into nobody’s', () => {
+describe('in observe mode, a deletion', () => {
+  it('of an account whose only claim is held closes its contact and merges nothing', () => {
     const store = receive(observing(), acct('v', 'a', 1), acct('u', 'a', 3));
     const contact = store.accountRows.get(uidOf('u')) as string;
     expect(store.apply([del('u', 4)]).merges).toEqual([]);
@@ -158,7 +158,7 @@ describe('a deletion', () => {
     expect(store.problems()).toEqual([]);
   });
 
-  it('that arrives late works as usual', () => {
+  it('that arrives late merges as usual', () => {
     const store = receive(observing(), acct('u1', 'a', 1), optout('a', 2));
     store.observes = () => false;
     store.apply([acct('u2', 'a', 5)]);

@@ -1,4 +1,4 @@
-/** Conformance cases 22 to 24 in the pure domain: a merge can be taken back, and stays taken back. */
+/** Undoing a merge in the pure domain: **Undo blocks claims** and **Both sides are restored**. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ClaimEvent, ContactEvent } from '../../src/contacts/facts/event';
@@ -16,7 +16,7 @@ function receive(...events: ContactEvent[]): MemoryStore {
   return store;
 }
 
-/** Undoes the last merge, or says why not. */
+/** Undoes a merge, by default the last one. */
 function undo(store: MemoryStore, plan = store.merges.at(-1) as MergePlan, now = NOW) {
   const changes = store.apply([store.undoOf(plan, now)]);
   expect(store.problems()).toEqual([]);
@@ -36,8 +36,8 @@ const lineAt = (store: MemoryStore, name: string) =>
 const TRIGGER = acct('u', 'b', 3, { locale: 'de', newsletters: ['in-account'] });
 const MERGED = [acct('u', 'a', 1), signup('b', ['x'], 2), TRIGGER];
 
-describe('case 22: a merge by a claim, and its undo, with nothing in between', () => {
-  it('leaves the canonical export of the same events without this claim, and what else the trigger said', () => {
+describe('the undo of a merge', () => {
+  it('leaves the export of the same events without the claim, but with the rest of the trigger', () => {
     const store = receive(...MERGED);
     undo(store);
     const without = factsOf([acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'a', 1, { locale: 'de' })]);
@@ -52,7 +52,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
   });
 
   it.each(['address', 'account'] as const)(
-    'gives each side its id and the token it had before, with policy `%s`',
+    'restores the id and the token of each side, with token policy `%s`',
     (policy) => {
       const store = new MemoryStore(policy);
       for (const event of MERGED.slice(0, 2)) store.apply([event]);
@@ -63,7 +63,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     },
   );
 
-  it('gives a deleted account its contact back', () => {
+  it('restores the contact of a deleted account', () => {
     const store = receive(acct('u1', 'b', 1), signup('b', ['x'], 2), del('u1', 3), acct('u2', 'a', 4));
     const before = [store.export(), contactAt(store, 'b'), tokenAt(store, 'b')];
     store.apply([acct('u2', 'b', 5)]);
@@ -73,7 +73,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(store.accountRows.get(uidOf('u1'))).toBe(contactAt(store, 'b'));
   });
 
-  it('takes back what a late deletion completed: the addresses whose period passed', () => {
+  it('takes back inherited addresses when a late deletion completed the merge', () => {
     const store = receive(acct('u1', 'a', 1), signup('a', ['x'], 2), acct('u2', 'a', 5));
     const [retired] = [...store.contacts.keys()];
     store.apply([del('u1', 4)]);
@@ -83,7 +83,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(lineAt(store, 'a')).toMatchObject({ account: null, newsletters: { x: 'subscribed' } });
   });
 
-  it('takes back what a late deletion completed, and not what the account claimed in vain', () => {
+  it('does not take back addresses that the deleted account claimed but never owned', () => {
     const store = receive(acct('u2', 'a', 9), acct('u1', 'c', 1), acct('u2', 'c', 5), acct('u1', 'a', 6));
     store.apply([del('u1', 4)]);
     expect(store.merges).toMatchObject([{ addresses: [addressOf('c').key] }]);
@@ -91,13 +91,13 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(lineAt(store, 'c').addresses).toEqual([addressOf('c').key]);
   });
 
-  it('blocks a claim of the very moment in which the period began, when it is the later one by its uid', () => {
+  it('blocks a claim made at the start of the inherited period if its uid is the greater one', () => {
     const store = receive(acct('u3', 'b', 1), acct('u2', 'b', 5), del('u2', 5), acct('u3', 'b', 5));
     undo(store);
     expect(lineAt(store, 'b')).toMatchObject({ account: null });
   });
 
-  it('keeps what the account claimed before the period that passed to it', () => {
+  it('keeps a period of the account that is earlier than the inherited one', () => {
     const store = receive(
       acct('u', 'b', 1),
       signup('b', ['mine'], 2),
@@ -112,7 +112,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(lineAt(store, 'a')).toMatchObject({ account: uidOf('u'), newsletters: { mine: 'subscribed' } });
   });
 
-  it('leads to the restored contact again what had been merged into it before', () => {
+  it('points contacts that had been merged into the restored contact at it again', () => {
     const store = receive(
       acct('u1', 'b', 1),
       signup('c', ['x'], 1),
@@ -130,7 +130,7 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
     expect(unknown).toEqual([]);
   });
 
-  it('announces it, and that the primary address is another one again', () => {
+  it('is announced, together with the change of the primary address', () => {
     const store = receive(...MERGED);
     const { undone, emailChanges } = undo(store);
     expect(undone).toMatchObject([{ merge: { announced: true }, at: NOW }]);
@@ -138,8 +138,8 @@ describe('case 22: a merge by a claim, and its undo, with nothing in between', (
   });
 });
 
-describe('case 23: a merge and its undo, with events in between', () => {
-  it('leaves each event with its origin; opt-outs made while merged are on both', () => {
+describe('the undo of a merge with events in between', () => {
+  it('leaves each event with its origin', () => {
     const store = receive(
       ...MERGED,
       signup('a', ['at-a'], 4),
@@ -161,8 +161,8 @@ describe('case 23: a merge and its undo, with events in between', () => {
   });
 
   it.each([
-    ['at the address that came', () => optout('b', 5)],
-    ['at the account’s own address', () => optout('a', 5)],
+    ['at the retired side’s address', () => optout('b', 5)],
+    ['at the survivor’s own address', () => optout('a', 5)],
     ['through the token', (store: MemoryStore) => optout({ token: tokenAt(store, 'a') as string }, 5)],
   ])('counts an opt-out made %s while merged for both', (_, event) => {
     const store = receive(...MERGED);
@@ -177,7 +177,7 @@ describe('case 23: a merge and its undo, with events in between', () => {
   it.each([
     ['before the merge', 2.5],
     ['after the undo', 101],
-  ])('leaves an opt-out made %s with its own side, in whatever order it comes', (_, time) => {
+  ])('leaves an opt-out made %s with its own side, whether it arrives before or after the undo', (_, time) => {
     const [late, early] = [receive(...MERGED), receive(...MERGED)];
     early.apply([optout('b', time)]);
     undo(early);
@@ -188,14 +188,14 @@ describe('case 23: a merge and its undo, with events in between', () => {
     }
   });
 
-  it('lets a proof made later on one side lift it there, and only there', () => {
+  it('lets a later proven act lift such an opt-out on its own side only', () => {
     const store = receive(...MERGED, optout('a', 5));
     undo(store);
     store.apply([confirm('b', 6)]);
     expect([lineAt(store, 'a').opted_out, lineAt(store, 'b').opted_out]).toEqual([true, false]);
   });
 
-  it('hands an opt-out that counts for an address on to the account that claims it later, and on to its successor', () => {
+  it('passes an opt-out that counts for an address to the account that claims it later, and to its successor', () => {
     const store = receive(...MERGED, optout('a', 5));
     undo(store);
     store.apply([acct('v', 'b', 7)]);
@@ -204,7 +204,7 @@ describe('case 23: a merge and its undo, with events in between', () => {
     expect(lineAt(store, 'b')).toMatchObject({ account: uidOf('w'), opted_out: true });
   });
 
-  it('counts an opt-out for both that came from a predecessor of the retired account', () => {
+  it('counts an opt-out at an address of the retired account’s predecessor for both sides', () => {
     const store = receive(acct('u0', 'z', 1), acct('u0', 'b', 1), del('u0', 2), acct('u1', 'b', 3), del('u1', 4));
     for (const event of [acct('u2', 'a', 5), acct('u2', 'b', 6), optout('z', 8)]) store.apply([event]);
     expect(lineAt(store, 'a').opted_out).toBe(true);
@@ -212,7 +212,7 @@ describe('case 23: a merge and its undo, with events in between', () => {
     for (const name of ['a', 'b', 'z']) expect(lineAt(store, name).opted_out).toBe(true);
   });
 
-  it('keeps an opt-out for both sides of a merge when the address that it was made at is taken out after it', () => {
+  it('counts an opt-out for both sides of two undone merges, whatever the address it was made at', () => {
     const store = receive(acct('u', 'a', 1), signup('b', ['n'], 2), signup('c', ['n'], 2), acct('u', 'b', 3));
     for (const event of [acct('u', 'c', 4), optout('b', 5)]) store.apply([event]);
     undo(store, store.merges[1], at(10));
@@ -220,15 +220,15 @@ describe('case 23: a merge and its undo, with events in between', () => {
     for (const name of ['a', 'b', 'c']) expect(lineAt(store, name).opted_out).toBe(true);
   });
 
-  it('counts an opt-out made in the retired contact’s account for the address that is restored', () => {
+  it('counts an opt-out made in the retired contact’s account for the restored address', () => {
     const store = receive(acct('u2', 'c', 1), acct('u4', 'c', 3));
     store.apply([optout({ token: tokenAt(store, 'c') as string }, 4)]);
-    store.apply([del('u4', 2)]); // its claim does not count any more: c falls to u2
+    store.apply([del('u4', 2)]); // its claim is not effective any more: c goes to u2
     undo(store);
     for (const line of store.export().map((text) => JSON.parse(text))) expect(line.opted_out).toBe(true);
   });
 
-  it('hands an opt-out that counts for a deleted account on to its successor at another address', () => {
+  it('passes an opt-out that counts for a deleted account to its successor at another address', () => {
     const store = receive(
       acct('u2', 'c', 2),
       optout('a', 1),
@@ -242,7 +242,7 @@ describe('case 23: a merge and its undo, with events in between', () => {
     expect(lineAt(store, 'c')).toMatchObject({ account: uidOf('u2'), opted_out: true });
   });
 
-  it('asks nothing of the account that has proved the address in the meantime', () => {
+  it('does not count an opt-out for a third account that claimed the address before it', () => {
     const store = receive(...MERGED);
     undo(store);
     store.apply([acct('v', 'b', 4), optout('a', 5)]); // both arrive late
@@ -250,8 +250,8 @@ describe('case 23: a merge and its undo, with events in between', () => {
   });
 });
 
-describe('case 24: an undo that cannot be', () => {
-  it('is refused as superseded after a newer merge of the survivor, until that is undone', () => {
+describe('an impossible undo', () => {
+  it('is refused as superseded after a later merge of the survivor, until that is undone', () => {
     const store = receive(...MERGED, signup('c', ['y'], 4), acct('u', 'c', 5));
     const [first, second] = store.merges as [MergePlan, MergePlan];
     expect(refusalOf(store, first)).toBe('superseded');
@@ -259,7 +259,7 @@ describe('case 24: an undo that cannot be', () => {
     expect(refusalOf(store, first)).toBe(null);
   });
 
-  it('is refused as superseded when the address is another account’s by now', () => {
+  it('is refused as superseded when another account has claimed the address', () => {
     const store = receive(...MERGED, acct('v', 'b', 4));
     expect(refusalOf(store)).toBe('superseded');
   });
@@ -276,11 +276,13 @@ describe('case 24: an undo that cannot be', () => {
     store.apply([acct('u', 'a', 4)]);
     store.apply([acct('u', 'c', 5)]); // d's contact is left with nothing
     expect(store.merges).toHaveLength(1);
-    store.apply([acct('e', 'c', 2)]); // comes late: c was e's before it passed on
+    store.apply([acct('e', 'c', 2)]); // arrives late: c was e's before u inherited it
     expect(refusalOf(store)).toBe('empty');
   });
+});
 
-  it('blocks the trigger when it comes again, and later claims too, and counts them; nothing changes', () => {
+describe('after an undo, the account’s claims', () => {
+  it('are blocked and counted, redelivered or new, and change nothing', () => {
     const store = receive(...MERGED);
     undo(store);
     const before = store.export();
@@ -290,7 +292,7 @@ describe('case 24: an undo that cannot be', () => {
     expect(store.problems()).toEqual([]);
   });
 
-  it('counts the claims again when the block is taken away: they merge again, and this can be undone again', () => {
+  it('merge again when they are unblocked, and this can be undone again', () => {
     const store = receive(...MERGED);
     const merged = store.export();
     undo(store);
@@ -303,10 +305,10 @@ describe('case 24: an undo that cannot be', () => {
   });
 });
 
-describe('generated histories', () => {
+describe('an undo in a generated history', () => {
   const claimName = (uid: string, address: string, time: number): string => `${uid} ${address} ${time}`;
 
-  it('case 22: an undone merge leaves the export of the same events without its claims; no refusal is lost', () => {
+  it('leaves the export of the same events without the blocked claims, and loses no refusal', () => {
     const seen = { undone: 0 };
     fc.assert(
       fc.property(history(10), fc.nat(), (events, pick) => {
@@ -319,7 +321,7 @@ describe('generated histories', () => {
         const blocked = new Set(undone[0]?.claims.map(({ uid, address, at }) => claimName(uid, address, at)));
         const isBlocked = (event: ContactEvent): event is ClaimEvent =>
           event.kind === 'claim' && blocked.has(claimName(event.uid, event.address.key, event.at));
-        // What else these events said of the account stays: its newsletters and its locale.
+        // The newsletters and the locale of the blocked events stay.
         const without = factsOf(events.filter((event) => !isBlocked(event)));
         for (const event of events.filter(isBlocked)) {
           without.addAccount(store.facts.accounts.get(event.uid) ?? { uid: event.uid });
@@ -348,7 +350,7 @@ describe('generated histories', () => {
     expect(seen.undone).toBeGreaterThan(400);
   });
 
-  it('end alike in any order after an undo, with any repetition', () => {
+  it('leads to the same export for any order and repetition of the events after it', () => {
     const seen = { undone: 0 };
     fc.assert(
       fc.property(

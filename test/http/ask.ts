@@ -8,7 +8,7 @@ export interface Answer {
   body: string;
 }
 
-/** One request, its path sent as it is: `fetch` would mend some that are wrong. */
+/** Sends one request with its path unchanged: `fetch` would correct malformed ones. */
 export async function ask(base: string, path: string, options: AskOptions = {}): Promise<Answer> {
   const { hostname, port } = new URL(base);
   const { method = 'GET', headers = {}, body = '' } = options;

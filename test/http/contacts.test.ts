@@ -13,7 +13,7 @@ import { ask } from './ask';
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
 const ok = async (): Promise<void> => undefined;
 
-describe('the look-ups over HTTP', () => {
+describe('a look-up over HTTP', () => {
   let data: TestDatabase;
   let app: FastifyInstance;
   let base: string;
@@ -42,7 +42,7 @@ describe('the look-ups over HTTP', () => {
   });
   const apply = (...events: ContactEvent[]) => applyTo(data.db, ...events);
 
-  it('answer the folded contact under the names of the canonical export, whichever key opens it', async () => {
+  it('answers the contact view under the names of the canonical export, for every kind of key', async () => {
     const found = await contact('/contacts/by-email/ada2%40mail.test');
     expect(found).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -77,7 +77,7 @@ describe('the look-ups over HTTP', () => {
     expect(account).toMatchObject({ account: uidOf('u1'), addresses: ['ada@mail.test'], double_opt_in: true });
   });
 
-  it('answer 404 for a retired token and a retired id, the same to the byte as for unknown and malformed ones', async () => {
+  it('answers 404 for a retired token or id, byte for byte as for an unknown or malformed one', async () => {
     const account = await contact('/contacts/by-email/ada@mail.test');
     const reader = await contact('/contacts/by-email/ada2@mail.test');
     await apply(acct('u1', 'ada2', 4));
@@ -114,7 +114,7 @@ describe('the look-ups over HTTP', () => {
     }
   });
 
-  it('tell the merges that led to a contact, as its history', async () => {
+  it('answers the merges that led to a contact as its history, without tokens', async () => {
     const { id, basket_token: token } = await contact('/contacts/by-email/ada@mail.test');
     const history = await contact(`/contacts/${id}/history`);
     expect(history).toEqual({
@@ -136,13 +136,13 @@ describe('the look-ups over HTTP', () => {
     expect(JSON.stringify(history)).not.toContain(token);
   });
 
-  it('answer 404 for a deleted account, and its address still with the contact', async () => {
+  it('answers 404 for a deleted account, and the contact for its address', async () => {
     await apply(del('u1', 5));
     expect((await get(`/contacts/by-account/${uidOf('u1')}`)).body).toBe(NOT_FOUND);
     expect(await contact('/contacts/by-email/ada@mail.test')).toMatchObject({ account: null });
   });
 
-  it('leave no address, token or name in any log line or metric', async () => {
+  it('leaves no address, token or name in any log line or metric', async () => {
     expect(lines.join('')).not.toMatch(/ada|mail\.test|privacy/i);
     expect((await get('/metrics')).body).not.toMatch(/ada|mail\.test|[0-9a-f]{8}-[0-9a-f]{4}/i);
   });

@@ -1,4 +1,3 @@
-/** The history of a contact over HTTP, once a merge of it was undone. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
@@ -26,7 +25,7 @@ afterAll(async () => {
   await data?.drop();
 });
 
-it('shows the merge, as undone, to both: the survivor and the contact that lives again', async () => {
+it('the history over HTTP shows an undone merge for the survivor and for the restored contact', async () => {
   await apply(data.db, acct('u', 'a', 1), signup('b', ['x'], 2));
   const { merges } = await apply(data.db, acct('u', 'b', 3));
   const merge = (await findMerge(data.db, merges[0]?.id as string)) as MergeDetails;

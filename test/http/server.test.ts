@@ -11,7 +11,7 @@ import { type Database, openDatabase } from '../../src/postgres/database';
 import { until } from '../support/broker';
 import { type AskOptions, ask } from './ask';
 
-/** Nothing listens there: every statement fails. */
+/** No server listens here, so every statement fails. */
 const NOWHERE = 'postgresql://somebody:top-secret@127.0.0.1:1/nowhere';
 const VERSION = { source: 'https://repo.test', version: '1.2.3', commit: 'abc', build: '7' };
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
@@ -67,7 +67,7 @@ describe('the HTTP server', () => {
     '/contacts/by-colour/red',
   ];
   it.each(malformed.map((url) => ({ url, shown: url.slice(0, 70) })))(
-    'answers a key that cannot be one as an unknown one: $shown',
+    'answers a malformed key like an unknown one: $shown',
     async ({ url }) => {
       const answer = await (await server())(url);
       const { date: _date, ...others } = answer.headers;
@@ -81,12 +81,12 @@ describe('the HTTP server', () => {
           connection: 'close',
         },
       });
-      // Without the key nobody learns that much.
+      // Without the API key, even this is not revealed.
       expect((await (await server({ apiKey: 'the-right-key' }))(url)).status).toBe(401);
     },
   );
 
-  it('compares the key in constant time: digests of one length, whatever was sent', () => {
+  it('compares digests of the same length in constant time, whatever key was sent', () => {
     const compare = jest.spyOn(crypto, 'timingSafeEqual');
     const mayRead = bearerCheck('the-right-key');
     for (const key of ['x', 'the-right-kez', 'the-right-key-and-more', 'the-right-key']) mayRead(`Bearer ${key}`);
@@ -101,7 +101,7 @@ describe('the HTTP server', () => {
     compare.mockRestore();
   });
 
-  it('asks for the API key in the same way, whatever is wrong with what was sent', async () => {
+  it('answers 401 for every missing, malformed or wrong API key', async () => {
     const get = await server({ apiKey: 'the-right-key' });
     const url = '/contacts/by-token/not-a-token';
     for (const authorization of [
@@ -122,7 +122,7 @@ describe('the HTTP server', () => {
     expect((await get('/contacts/by-colour/red')).status).toBe(401);
   });
 
-  it('leaves health, version and metrics open to those without the key', async () => {
+  it('answers health, version and metrics without the API key', async () => {
     const get = await server({ apiKey: 'the-right-key' });
     for (const url of ['/__heartbeat__', '/__lbheartbeat__', '/__version__', '/metrics']) {
       expect((await get(url)).status).toBe(200);
@@ -130,7 +130,7 @@ describe('the HTTP server', () => {
     expect(JSON.parse((await get('/__version__')).body)).toEqual(VERSION);
   });
 
-  it('is read-only: every other method and page is not found', async () => {
+  it('answers 404 for every other method and page', async () => {
     const get = await server();
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
       const answer = await get('/contacts/by-email/a@mail.test', { method, headers: JSON_BODY, body: '{"email":"x"}' });
@@ -141,7 +141,7 @@ describe('the HTTP server', () => {
     expect((await get('/admin')).status).toBe(404);
   });
 
-  it('says in the heartbeat which dependency fails, and no more', async () => {
+  it('names the failing dependency in the heartbeat without details', async () => {
     const failure = Object.assign(new Error('password "top-secret" of ada@mail.test'), { code: 'ECONNREFUSED' });
     const health: Health = { database: async () => undefined, broker: () => Promise.reject(failure) };
     const answer = await (await server({ health }))('/__heartbeat__');
@@ -178,7 +178,7 @@ describe('the HTTP server', () => {
     expect((await get('/metrics')).body).not.toMatch(/ada|mail\.test/);
   });
 
-  it('answers more look-ups at once than it can do with 503 and when to come again, and the others as ever', async () => {
+  it('answers excess concurrent look-ups 503 with Retry-After, and all other requests as usual', async () => {
     let release = (): void => undefined;
     const held = new Promise<null>((resolve) => {
       release = () => resolve(null);
@@ -196,14 +196,14 @@ describe('the HTTP server', () => {
     await until(() => running === 2);
     const third = await get(url);
     expect([third.status, JSON.parse(third.body), third.headers['retry-after']]).toEqual([503, BUSY, '2']);
-    expect((await get('/contacts/by-email/nobody')).status).toBe(404); // costs nothing, so it has room
+    expect((await get('/contacts/by-email/nobody')).status).toBe(404); // needs no database
     expect((await get('/__lbheartbeat__')).status).toBe(200);
     release();
     for (const answer of await Promise.all(first)) expect([answer.status, answer.body]).toEqual([404, NOT_FOUND]);
     expect((await get(url)).status).toBe(404);
   });
 
-  it('takes no more than it needs of headers, and says so', async () => {
+  it('answers 431 for oversized headers and paths', async () => {
     const get = await server();
     const large = { 'x-large': 'x'.repeat(10_000) };
     expect((await get('/__lbheartbeat__', { headers: large })).status).toBe(431);
@@ -211,22 +211,22 @@ describe('the HTTP server', () => {
     expect((await get('/__lbheartbeat__', { headers: { 'x-small': 'x'.repeat(1_000) } })).status).toBe(200);
   });
 
-  it('bounds the connections that may be open', async () => {
+  it('bounds the number of open connections', async () => {
     await listen();
     const maxConnections = apps.at(-1)?.server.maxConnections;
     expect(maxConnections).toBeGreaterThanOrEqual(100);
     expect(maxConnections).toBeLessThanOrEqual(10_000);
   });
 
-  it('looks at the dependencies once for all who ask meanwhile', async () => {
-    let looks = 0;
+  it('shares one check of the dependencies between concurrent heartbeats', async () => {
+    let checks = 0;
     const database = async (): Promise<void> => {
-      looks += 1;
+      checks += 1;
       await delay(100);
     };
     const get = await server({ health: { ...fine, database } });
     const answers = await Promise.all(Array.from({ length: 20 }, () => get('/__heartbeat__')));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
-    expect(looks).toBeLessThan(10);
+    expect(checks).toBeLessThan(10);
   });
 });

@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-it('is what the build of the image wrote; without it, what the package knows', async () => {
+it('the version comes from the image build, or else from package.json', async () => {
   await writeFile(join(root, 'package.json'), '{"name":"onecontact","version":"1.2.3"}');
   expect(readVersion(root)).toEqual({ source: '', version: '1.2.3', commit: '', build: '' });
   const built = { source: 'https://repo.test', version: '1.2.4', commit: '0123abc', build: 'https://ci.test/7' };

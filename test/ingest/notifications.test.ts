@@ -1,4 +1,4 @@
-/** What goes out besides contact.merged, as the outbox holds it, on PostgreSQL. */
+/** Notifications other than contact.merged, as the outbox holds them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ContactEmailChanged, ContactReviewNeeded } from '../../src/messages/outgoing/schemas';
 import { freshDatabase, type TestDatabase } from '../support/database';
@@ -23,7 +23,7 @@ const contactOf = async (name: string): Promise<string | undefined> =>
 describe('contact.email_changed', () => {
   const move = acct('u', 'New@Mail.test', 3);
 
-  it('holds what a mailer needs to write to both addresses: as typed, with the token, the choices, the trigger', async () => {
+  it('holds both addresses as typed, and the token, choices and trigger that a mailer needs', async () => {
     await apply(database.db, acct('u', 'Old@mail.test', 1, { locale: 'fr' }));
     await apply(database.db, optout('Old@mail.test', 2), move);
     const [row, ...others] = await outbox();
@@ -37,7 +37,7 @@ describe('contact.email_changed', () => {
     expect(ContactEmailChanged.parse(row?.body).contact.contact_id).toBe(row?.contact_id);
   });
 
-  it('is written once: redelivery of its events writes nothing', async () => {
+  it('is not written again when its events are redelivered', async () => {
     await apply(database.db, move, acct('u', 'Old@mail.test', 1));
     expect(await outbox()).toEqual([]);
   });
@@ -50,7 +50,7 @@ describe('contact.email_changed', () => {
 });
 
 describe('contact.review_needed', () => {
-  it('tells of the account that was left without an address, and of the address that it lost', async () => {
+  it('names the account that was left without an address, and the address that it lost', async () => {
     await apply(database.db, acct('loser', 'Shared@mail.test', 1));
     await apply(database.db, acct('winner', 'shared', 2));
     const [row, ...others] = await outbox();

@@ -9,8 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-it('a deleted account may get another contact in the very batch in which its successor takes its own, whatever the order of the rows', async () => {
-  // Enough rows for a plan that does not follow the order of the batch: the unique index is checked row by row.
+it('a deleted account can get another contact in the batch in which its successor takes over the former one', async () => {
+  // With many rows PostgreSQL updates in another order than the batch, and checks the unique index row by row.
   await apply(database.db, ...Array.from({ length: 5_000 }, (_, i) => acct(`f${i}`, `f${i}`, 1)));
   await database.sql('ANALYZE');
   for (const n of [1, 2, 3, 4]) {

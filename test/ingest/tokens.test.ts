@@ -1,4 +1,4 @@
-/** Conformance cases 17, 19, 20 and 21 on PostgreSQL. */
+/** Chains of merges and messages addressed by retired tokens, on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findContact } from '../../src/postgres/find-contact';
 import { resolveTokens } from '../../src/postgres/tables/load-contacts';
@@ -14,11 +14,11 @@ afterAll(() => database?.drop());
 
 const found = async (name: string) => {
   const person = await findContact(database.db, { by: 'email', address: addressOf(name).key });
-  if (!person) throw new Error(`${name} is of no contact`);
+  if (!person) throw new Error(`no contact has ${name}`);
   return { id: person.id, token: person.token, view: person.view };
 };
 
-it('case 17: (a+b)+c = a+(b+c)', async () => {
+it('merging three contacts gives the same contact in either order: (a+b)+c = a+(b+c)', async () => {
   for (const [n, [first, second]] of [
     ['b', 'c'],
     ['c', 'b'],
@@ -43,8 +43,8 @@ describe('after a chain of merges', () => {
   beforeAll(async () => {
     await apply(database.db, signup('chain', ['x'], 1));
     tokens = [(await found('chain')).token];
-    // Each account is first heard of by a claim that loses, which makes it a contact without addresses. Then the owner is
-    // deleted, and the address passes on: the owner's contact is left with nothing, and merged into the next.
+    // Each account first makes a claim that loses, which gives it a contact without addresses. Then the owner is deleted
+    // and the next account inherits the address, so the owner's contact is merged into the next one.
     for (let n = 1; n <= STEPS; n++) {
       const before =
         n > 1
@@ -55,7 +55,7 @@ describe('after a chain of merges', () => {
     last = (await found('chain')).id;
   }, 300_000);
 
-  it(`case 19: of ${STEPS}, every retired id and token opens nothing, and still leads to the one contact in one look-up`, async () => {
+  it(`of ${STEPS}, every retired id and token opens nothing, and every token resolves to the last contact in one look-up`, async () => {
     const rows = await database.sql<{ retired_id: string; token_retired: string | null; token_kept: string }>(
       'SELECT * FROM merge WHERE $1 = ANY (addresses)',
       [addressOf('chain').key],
@@ -73,7 +73,7 @@ describe('after a chain of merges', () => {
   });
 });
 
-describe('case 20: a message addressed by a retired token', () => {
+describe('a message addressed by a retired token', () => {
   let retired: string;
   beforeAll(async () => {
     await apply(database.db, acct('t', 'ta', 1));
@@ -90,7 +90,7 @@ describe('case 20: a message addressed by a retired token', () => {
     };
   };
 
-  it('subscribes, unsubscribes, opts out and, vouched for, confirms the survivor', async () => {
+  it('subscribes, unsubscribes and opts out the survivor, and confirms it if proven', async () => {
     await apply(database.db, signup({ token: retired }, ['y'], 4), unsub({ token: retired }, ['x'], 4));
     expect(await state()).toMatchObject({ x: 'unsubscribed', y: 'subscribed' });
     await apply(database.db, optout({ token: retired }, 5));
@@ -101,14 +101,14 @@ describe('case 20: a message addressed by a retired token', () => {
     expect(await state()).toMatchObject({ optedOut: false });
   });
 
-  it('of nobody, or of a contact that was closed, is unknown', async () => {
+  it('is reported as unknown if the token never existed or its contact was closed', async () => {
     await apply(database.db, acct('gone', 'g', 1), acct('next', 'g', 2));
     const person = await findContact(database.db, { by: 'account', uid: uidOf('gone') });
-    await apply(database.db, del('gone', 3)); // it lived beside the next: another person
-    const nobody = '00000000-0000-4000-8000-00000000dead';
+    await apply(database.db, del('gone', 3)); // overlapped with the next account: a different person
+    const neverIssued = '00000000-0000-4000-8000-00000000dead';
     const { unknownTokens } = await apply(
       database.db,
-      unsub({ token: nobody }, ['x'], 4),
+      unsub({ token: neverIssued }, ['x'], 4),
       unsub({ token: person?.token as string }, ['x'], 4),
       unsub({ token: retired }, ['x'], 4),
     );
@@ -116,7 +116,7 @@ describe('case 20: a message addressed by a retired token', () => {
   });
 });
 
-it('case 21: an unconfirmed address of the retired side counts as confirmed once the account proves it', async () => {
+it('an unconfirmed address of the retired side counts as confirmed once the account claims it', async () => {
   await apply(database.db, signup('unconfirmed', ['x'], 1));
   expect((await found('unconfirmed')).view.doubleOptIn).toBe(false);
   await apply(database.db, acct('prover', 'proven', 2), acct('prover', 'unconfirmed', 3));

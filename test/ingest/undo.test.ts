@@ -1,4 +1,4 @@
-/** Conformance cases 22 to 24 on PostgreSQL: what is stored follows an undo as the pure domain does. */
+/** Undoing a merge on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ContactUnmerged } from '../../src/messages/outgoing/schemas';
@@ -29,16 +29,16 @@ const outbox = () => database.sql<{ type: string; body: unknown }>('SELECT * FRO
 
 const found = async (name: string) => {
   const person = await findContact(database.db, { by: 'email', address: addressOf(name).key });
-  if (!person) throw new Error(`${name} is of no contact`);
+  if (!person) throw new Error(`no contact has ${name}`);
   return person;
 };
 
-it('cases 22 and 23: each side has its id, its token and its choices again, and contact.unmerged tells of it, once', async () => {
+it('an undo restores the id, the token and the choices of each side, and sends contact.unmerged once', async () => {
   await apply(database.db, acct('u', 'a', 1), signup('b', ['x'], 2));
   const before = [await found('a'), await found('b')].map(({ id, token }) => ({ id, token }));
   const { merges } = await apply(database.db, acct('u', 'b', 3));
   await apply(database.db, unsub('b', ['y'], 4), optout({ token: (await found('a')).token }, 5));
-  const told = (await outbox()).length;
+  const sent = (await outbox()).length;
 
   const id = merges[0]?.id as string;
   expect((await undo(id, at(9))).refusal).toBeNull();
@@ -46,7 +46,7 @@ it('cases 22 and 23: each side has its id, its token and its choices again, and 
   expect([a, b].map(({ id, token }) => ({ id, token }))).toEqual(before);
   expect([a, b].map(({ view }) => view.optedOut)).toEqual([true, true]);
   expect([...b.view.newsletters.keys()]).toEqual(['x', 'y']);
-  const incoming = (await outbox()).slice(told);
+  const incoming = (await outbox()).slice(sent);
   expect(incoming.map(({ type }) => type)).toEqual(['contact.unmerged', 'contact.email_changed']);
   expect(ContactUnmerged.parse(incoming[0]?.body)).toMatchObject({
     merge_id: id,
@@ -56,14 +56,14 @@ it('cases 22 and 23: each side has its id, its token and its choices again, and 
   });
 
   expect((await undo(id, at(10))).refusal).toBe('already_undone');
-  const { inactiveClaims } = await apply(database.db, acct('u', 'b', 3)); // the trigger comes again
+  const { inactiveClaims } = await apply(database.db, acct('u', 'b', 3)); // redelivery of the trigger
   expect(inactiveClaims).toEqual({ held: 0, blocked: 1 });
-  expect((await outbox()).length).toBe(told + 2);
+  expect((await outbox()).length).toBe(sent + 2);
   expect(await brokenPromises(database)).toEqual([]);
 });
 
 describe(`generated histories with undone merges (SEED=${seed})`, () => {
-  it(`${histories} end on PostgreSQL as in the pure domain: refusals, contacts and export`, async () => {
+  it(`have the same refusals, contacts and export on PostgreSQL as in the pure domain (${histories} histories)`, async () => {
     const seen = { undone: 0, refused: 0 };
     for (let run = 0; seen.undone < histories || seen.refused === 0; run++) {
       await database.sql(

@@ -16,7 +16,7 @@ export interface NotificationMessage {
   /** Messages about one contact keep their order. */
   contactId: string;
   /** Also the routing key. */
-  type: 'contact.merged' | 'contact.unmerged' | 'contact.email_changed' | 'contact.review_needed';
+  type: `contact.${Notification['kind']}`;
   body: ContactMerged | ContactUnmerged | ContactEmailChanged | ContactReviewNeeded;
   /** The trace of the message that caused it; absent where an operator decided. */
   trace?: Trace | undefined;
@@ -24,31 +24,21 @@ export interface NotificationMessage {
 
 /** @param newId makes message ids; `contact.merged` has the id of its merge in the ledger */
 export function toMessage(notification: Notification, now: Time, newId: () => string): NotificationMessage {
+  const type = `contact.${notification.kind}` as const;
   switch (notification.kind) {
-    case 'merged':
-      return {
-        messageId: notification.plan.id,
-        contactId: notification.survivor.id,
-        type: 'contact.merged',
-        body: contactMerged(notification, now),
-        trace: notification.plan.trigger.trace,
-      };
+    case 'merged': {
+      const { plan, survivor } = notification;
+      const body = contactMerged(notification, now);
+      return { messageId: plan.id, contactId: survivor.id, type, body, trace: plan.trigger.trace };
+    }
     case 'unmerged':
-      return {
-        messageId: newId(),
-        contactId: notification.survivor.id,
-        type: 'contact.unmerged',
-        body: contactUnmerged(notification),
-      };
+      return { messageId: newId(), contactId: notification.survivor.id, type, body: contactUnmerged(notification) };
     case 'email_changed':
-    case 'review_needed':
-      return {
-        messageId: newId(),
-        contactId: notification.contact.id,
-        type: `contact.${notification.kind}`,
-        body: addressBody(notification, now),
-        trace: notification.cause?.trigger.trace,
-      };
+    case 'review_needed': {
+      const { contact, cause } = notification;
+      const body = addressBody(notification, now);
+      return { messageId: newId(), contactId: contact.id, type, body, trace: cause?.trigger.trace };
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-/** `onecontact collisions`: claims that wait for a decision, and accounts that are left without an address. */
+/** `onecontact collisions`: held claims, and accounts without an address. */
 import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { run } from '../../../src/cli/run';
@@ -37,7 +37,7 @@ const contactOf = async (name: string): Promise<string> =>
 const heldLeft = async (): Promise<number> =>
   (await data.sql("SELECT FROM address_claim WHERE status = 'held'")).length;
 
-/** Runs a command that must not change anything. */
+/** Runs a command and checks that it changes no row. */
 async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
   const before = await allRows(data);
   const result = await work();
@@ -45,7 +45,7 @@ async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** One claim that would merge, made twice; one that would move; one that has lost in the meantime. */
+/** A claim that would merge, made twice; one that would move an address; and another that would merge. */
 const COLLISIONS = [
   acct('u', 'a', 1),
   signup('b', ['x'], 2),
@@ -59,7 +59,7 @@ const COLLISIONS = [
 ];
 
 describe('collisions list', () => {
-  it('says so when nothing waits', async () => {
+  it('says that no claim is held', async () => {
     expect(await collisions('list')).toEqual({
       code: 0,
       out: 'No claim is held.\nNo live account is without an address.\n',
@@ -68,7 +68,7 @@ describe('collisions list', () => {
     expect((await collisions('list', '--json')).out).toBe('');
   });
 
-  it('lists held claims by address and account, with what resolving them would do; then accounts for review', async () => {
+  it('lists held claims with what resolving them would do, then accounts that need a review', async () => {
     await observe(...COLLISIONS);
     await apply(data.db, acct('left', 'f', 1), acct('other', 'f', 2));
     const [a, b, c] = [await contactOf('a'), await contactOf('b'), await contactOf('c')];
@@ -113,12 +113,12 @@ describe('collisions list', () => {
     ]);
   });
 
-  it('does not call for review of an account that waits for a decision', async () => {
+  it('does not list an account with a held claim for review', async () => {
     await observe(acct('v', 'a', 1), acct('u', 'a', 3));
     expect((await json('list')).map(({ kind }) => kind)).toEqual(['held']);
   });
 
-  it('tries out the first pairs only, and lists all, however many', async () => {
+  it('previews only the first pairs, and lists all', async () => {
     const many = Array.from({ length: 230 }, (_, i) => i);
     await applyBatch(
       data.db,
@@ -134,7 +134,7 @@ describe('collisions list', () => {
 });
 
 describe('collisions resolve', () => {
-  it('releases all that is held, and announces the merges; a second time there is nothing to do', async () => {
+  it('releases all held claims and announces the merges; the second run has nothing to do', async () => {
     await observe(...COLLISIONS);
     await apply(data.db, acct('z', 'e', 9));
     const dry = await withoutChange(() => collisions('resolve', '--dry-run'));
@@ -157,7 +157,7 @@ describe('collisions resolve', () => {
     expect(await canonicalExportOf(data.db)).toEqual(released);
   });
 
-  it('releases one account’s, or one pair', async () => {
+  it('releases the claims of one account, or one pair', async () => {
     await observe(...COLLISIONS, acct('u', 'c', 6));
     const [summary] = await json('resolve', uidOf('u').toUpperCase(), ' B@mail.test ');
     expect(summary).toEqual({ released: 1, merged: 1, moved: 0, nothing: 0, failed: {}, dry_run: false });
@@ -166,7 +166,7 @@ describe('collisions resolve', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('fails clearly when the pair that is named does not wait', async () => {
+  it('fails with a clear message when the named pair is not held', async () => {
     await observe(...COLLISIONS);
     for (const args of [[uidOf('nobody')], [uidOf('v'), 'b@mail.test']]) {
       expect(await withoutChange(() => collisions('resolve', ...args))).toEqual({
@@ -177,7 +177,7 @@ describe('collisions resolve', () => {
     }
   });
 
-  it('releases what an account claimed that was deleted since: it takes nothing', async () => {
+  it('takes nothing for an account that has been deleted', async () => {
     await observe(...COLLISIONS.slice(0, 4), del('u', 2));
     expect(await json('resolve')).toMatchObject([{ released: 1, nothing: 1 }]);
     expect(await brokenPromises(data)).toEqual([]);
@@ -190,7 +190,7 @@ describe('collisions resolve', () => {
       MANY.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
       { ...DEFAULTS, observes: () => true },
     );
-  /** From so many merges on, every further one fails. */
+  /** Makes every further merge fail while `work` runs. */
   const failingAfter = async (merges: number, work: () => Promise<void>): Promise<void> => {
     await data.sql(`
       CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -203,7 +203,7 @@ describe('collisions resolve', () => {
     }
   };
 
-  it('works in transactions of some pairs, and shows its progress, the rate and the time left to a person', async () => {
+  it('shows progress, rate and time left on a terminal', async () => {
     await observeMany();
     expect(await json('resolve', '--limit', '20')).toMatchObject([{ released: 20, merged: 20 }]);
     const page = (isTTY: boolean) =>
@@ -217,7 +217,7 @@ describe('collisions resolve', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('finds out the pairs that fail, gives up when they are too many, and goes on where it was', async () => {
+  it('isolates the pairs that fail, ends when too many do, and the next run continues', async () => {
     await observeMany();
     await failingAfter(245, async () => {
       const { code, out, err } = await collisions('resolve', '--batch-size', '40');
@@ -237,7 +237,7 @@ describe('collisions resolve', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('announces nothing when it is told not to, and the ledger says so', async () => {
+  it('announces nothing with --no-announce, and the ledger says so', async () => {
     await observe(...COLLISIONS);
     await data.sql('DELETE FROM outbox');
     expect(await json('resolve', '--no-announce')).toMatchObject([{ released: 3 }]);
@@ -251,15 +251,15 @@ describe('collisions resolve', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('keeps to a rate', async () => {
+  it('keeps to the rate of --rate', async () => {
     await observeMany();
     const began = performance.now();
     expect(await json('resolve', '--rate', '50', '--limit', '100')).toMatchObject([{ released: 100 }]);
     expect(performance.now() - began).toBeGreaterThan(1_000);
   });
 
-  it('killed at any statement, and run again, ends in the same', async () => {
-    // Each another person's: what is told of one person depends on how the transactions are cut.
+  it('ends the same when it is killed at any statement and run again', async () => {
+    // Two persons, because the notifications about one person depend on how the claims are split into transactions.
     const people = ['p', 'q'];
     await observe(...people.flatMap((u) => [acct(u, u, 1), signup(`${u}2`, ['x'], 2), acct(u, `${u}2`, 3)]));
     const work = async (_: unknown, url: string): Promise<void> => {
@@ -276,7 +276,7 @@ describe('collisions resolve', () => {
     expect(between).toBeGreaterThan(2);
   }, 240_000);
 
-  it('beside live events on the same people ends as if nothing had been held', async () => {
+  it('ends, beside live events for the same people, as if no claim had been held', async () => {
     await observeMany();
     const late = MANY.flatMap((i) => [acct(`m${i}`, `late${i}`, 9), signup(`lone${i}`, ['x'], 9)]);
     const batches = Array.from({ length: 50 }, (_, i) => late.slice(i * 10, i * 10 + 10));
@@ -295,7 +295,7 @@ describe('collisions resolve', () => {
   });
 });
 
-describe('bad input', () => {
+describe('onecontact collisions', () => {
   it.each([
     ['resolve', 'secret@mail.test'],
     ['resolve', uidOf('u'), 'secret'],
@@ -307,7 +307,7 @@ describe('bad input', () => {
     ['list', 'all'],
     ['nonsense'],
     [],
-  ])('is bad usage, and changes nothing: %s %s', async (...args) => {
+  ])('exits with 2 for bad usage and changes nothing: %s %s', async (...args) => {
     await observe(...COLLISIONS);
     const { code, out, err } = await withoutChange(() => collisions(...args.filter((arg) => arg !== undefined)));
     expect([code, out]).toEqual([2, '']);
@@ -315,7 +315,7 @@ describe('bad input', () => {
     expect(err).not.toContain('secret');
   });
 
-  it.each(['list', 'resolve'])('help shows examples: %s', async (command) => {
+  it.each(['list', 'resolve'])('shows examples in the help of %s', async (command) => {
     const { code, out } = await collisions(command, '--help');
     expect([code, out]).toEqual([0, expect.stringMatching(/\nExamples:\n {2}\$ /)]);
   });

@@ -1,4 +1,4 @@
-/** `onecontact merges`: look at merges, try one out, take one back. */
+/** `onecontact merges`: list, show, preview, undo and unblock. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
@@ -36,7 +36,7 @@ const contactAt = async (name: string): Promise<{ id: string; token: string }> =
     )
   )[0] as { id: string; token: string };
 
-/** Runs a command that must not change anything. */
+/** Runs a command and checks that it changes no row. */
 async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
   const before = await allRows(data);
   const result = await work();
@@ -60,7 +60,7 @@ describe('merges list', () => {
     await merges('undo', await idOf(1));
   });
 
-  it('lists them newest first, for people and for machines', async () => {
+  it('lists the newest merges first, as a table and as JSON', async () => {
     const { out, code } = await merges('list');
     expect(code).toBe(0);
     expect(out.split('\n').map((line) => line.replace(/^[0-9a-f-]{36} {2}[-0-9]{10} [0-9:]{8}/, '#'))).toEqual([
@@ -81,7 +81,7 @@ describe('merges list', () => {
     ]);
   });
 
-  it('takes a number, an account on either side, and only those that were undone', async () => {
+  it('filters by number, by an account on either side, and by undone merges', async () => {
     await receive(del('v', 3), acct('w', 'e', 4), acct('w', 'c', 5), acct('w', 'd', 5));
     expect((await merges('list', '--json', '--limit', '1')).out.split('\n')).toHaveLength(2);
     const of = async (...args: string[]) =>
@@ -97,7 +97,7 @@ describe('merges list', () => {
 });
 
 describe('merges show', () => {
-  it('explains to a person why the contacts were merged, which values won, what lost and which token stayed', async () => {
+  it('explains as text why the contacts were merged, which values won or lost and which token stayed', async () => {
     await receive(...MERGED.slice(0, -1));
     const [own, lone] = [await contactAt('a'), await contactAt('b')];
     await receive(...MERGED.slice(-1));
@@ -129,7 +129,7 @@ describe('merges show', () => {
     );
   });
 
-  it('gives a machine the same, with every value before and after', async () => {
+  it('gives the same as JSON, with every value before and after', async () => {
     await receive(...MERGED);
     const body = await json('show', (await idOf()).toUpperCase());
     expect(body).toMatchObject({
@@ -162,7 +162,7 @@ describe('merges show', () => {
     });
   });
 
-  it('tells of a merge that was undone, of one whose survivor was merged on, and of one that lost its explanation', async () => {
+  it('shows an undone merge, one whose survivor was merged later, and one without an explanation', async () => {
     await receive(...MERGED, del('u', 6), acct('v', 'c', 7), acct('v', 'a', 8), acct('v', 'b', 8));
     const [second, first] = [await idOf(0), await idOf(1)];
     expect((await merges('show', first)).out).toContain('\nThe survivor is merged on into contact ');
@@ -175,7 +175,7 @@ describe('merges show', () => {
     expect((await json('show', first)).explanation).toBeNull();
   });
 
-  it('lets nothing that others typed steer a terminal', async () => {
+  it('prints no control characters from newsletter names and profiles', async () => {
     await receive(
       acct('u', 'a', 1),
       signup('b', ['\u001b[2J'], 2, { profile: { firstName: '\u001b[31m' } }),
@@ -195,7 +195,7 @@ describe('merges preview', () => {
       return { text: text.out, body: JSON.parse(body.out) };
     });
 
-  it('shows the merge that a claim would cause, and then it happens just so', async () => {
+  it('shows exactly the merge that the claim then causes', async () => {
     await receive(...MERGED.slice(0, -1));
     const { text, body } = await preview('u', ' B@Mail.Test ');
     expect(text).toMatch(new RegExp(`^If account ${uidOf('u')} claimed b@mail\\.test now:\n\nMerge: `));
@@ -220,7 +220,7 @@ describe('merges preview', () => {
     });
   });
 
-  it('shows a move from another live account, and that this is left without an address', async () => {
+  it('shows a move from another live account, which is left without an address', async () => {
     await receive(acct('u', 'a', 1), acct('v', 'b', 1));
     const { text, body } = await preview('u', 'b@mail.test');
     const [from, to] = [await contactAt('b'), await contactAt('a')];
@@ -228,9 +228,9 @@ describe('merges preview', () => {
     expect(text).toContain(`Account ${uidOf('v')} is left without an address, and is listed for review.`);
   });
 
-  it('shows that a contact would be closed for good', async () => {
+  it('shows the merge with a contact whose account was deleted', async () => {
     await receive(acct('w', 'b', 1), acct('v', 'b', 2), del('v', 8), acct('u', 'a', 9), acct('w', 'c', 3));
-    // v is deleted, and its period passes on; w was another person.
+    // u inherits from v, which is deleted; w was a different person.
     expect((await preview('u', 'b@mail.test')).body).toMatchObject({ outcome: 'merged' });
     await receive(del('w', 9));
     const { body, text } = await preview('u', 'c@mail.test');
@@ -238,33 +238,39 @@ describe('merges preview', () => {
   });
 
   it.each([
-    ['joins the contact of a lone address', 'nobody', 'lone', { outcome: 'joined' }, 'Its id and token stay.'],
-    ['gets an address that nobody has', 'u', 'new', { outcome: 'added' }, 'it goes to contact '],
+    ['has no contact and claims a lone address', 'nobody', 'lone', { outcome: 'joined' }, 'Its id and token stay.'],
+    ['claims an unknown address', 'u', 'new', { outcome: 'added' }, 'it goes to contact '],
     [
-      'and an address are both new',
+      'is unknown and claims an unknown address',
       'nobody',
       'new',
       { outcome: 'added', to_contact: null },
       'it goes to a new contact.',
     ],
-    ['moves an address to a new contact', 'nobody', 'a', { outcome: 'moved', to_contact: null }, 'to a new contact.'],
+    [
+      'is unknown and claims an address of another account',
+      'nobody',
+      'a',
+      { outcome: 'moved', to_contact: null },
+      'to a new contact.',
+    ],
     ['has the address already', 'u', 'a', { outcome: 'kept' }, 'already.'],
-    ['is deleted', 'gone', 'lone', { outcome: 'not_taken' }, 'this account is deleted'],
-  ])('of an account that %s', async (_, uid, address, wanted, sentence) => {
+    ['is deleted and claims a lone address', 'gone', 'lone', { outcome: 'not_taken' }, 'this account is deleted'],
+  ])('shows the outcome for an account that %s', async (_, uid, address, wanted, sentence) => {
     await receive(acct('u', 'a', 1), signup('lone', ['x'], 1), acct('gone', 'g', 1), del('gone', 2));
     const { text, body } = await preview(uid, `${address}@mail.test`);
     expect(body).toMatchObject(wanted);
     expect(text).toContain(sentence);
   });
 
-  it('shows that the claim would be held, and what releasing it would do', async () => {
+  it('shows that a claim would be held, and what releasing it would do', async () => {
     await receive(...MERGED.slice(0, -1));
     const { text, body } = await preview('u', 'b@mail.test', { MERGE_MODE: 'observe' });
     expect(body).toMatchObject({ outcome: 'held', released: { outcome: 'merged', merge: { reason: 'claim' } } });
     expect(text).toMatch(/\nHeld: .*\n\nOnce released by `onecontact collisions resolve`:\n\nMerge: /);
   });
 
-  it('shows that the claim is blocked, after an undo', async () => {
+  it('shows that a claim is blocked after an undo', async () => {
     await receive(...MERGED);
     await merges('undo', await idOf());
     const { text, body } = await preview('u', 'b@mail.test');
@@ -273,7 +279,7 @@ describe('merges preview', () => {
 });
 
 describe('merges undo', () => {
-  it('gives each side its own again, and answers already_undone from then on', async () => {
+  it('restores both sides, and answers already_undone the second time', async () => {
     await receive(...MERGED.slice(0, -1));
     const before = [await canonicalExportOf(data.db), await contactAt('a'), await contactAt('b')];
     await receive(...MERGED.slice(-1));
@@ -290,7 +296,7 @@ describe('merges undo', () => {
     expect(await json('undo', id)).toEqual({ merge_id: id, result: 'already_undone', dry_run: false });
   });
 
-  it('tries it out: the same answer, and nothing changed', async () => {
+  it('answers the same with --dry-run and changes nothing', async () => {
     await receive(...MERGED);
     const id = await idOf();
     const { out } = await withoutChange(() => merges('undo', id, '--dry-run'));
@@ -307,7 +313,7 @@ describe('merges undo', () => {
     expect(dry.survivor).toEqual({ contact_id: (await contactAt('a')).id, basket_token: (await contactAt('a')).token });
   });
 
-  it('refuses what a later merge hangs on, and says to undo that first', async () => {
+  it('refuses a merge that a later one depends on, and says to undo that first', async () => {
     await receive(...MERGED, signup('c', [], 6), acct('u', 'c', 7));
     const [second, first] = [await idOf(0), await idOf(1)];
     const { code, out, err } = await withoutChange(() => merges('undo', first));
@@ -325,7 +331,7 @@ describe('merges undo', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('refuses to leave a side with nothing', async () => {
+  it('refuses to leave a side with neither an address nor a live account', async () => {
     await receive(acct('v', 'a', 1), acct('u', 'c', 1), acct('v', 'c', 2), signup('b', ['x'], 2));
     await receive(acct('u', 'b', 3), del('u', 4));
     const { code, err } = await withoutChange(async () => merges('undo', await idOf()));
@@ -335,7 +341,7 @@ describe('merges undo', () => {
     ]);
   });
 
-  it('leads old tokens to the restored contact again, at any depth', async () => {
+  it('points old tokens at the restored contact again, at any depth', async () => {
     await receive(acct('u1', 'b', 1), signup('c', ['x'], 1), acct('u1', 'c', 2), del('u1', 3), acct('u2', 'a', 4));
     const [{ old }] = (await data.sql<{ old: string }>('SELECT token_retired AS old FROM merge')) as [{ old: string }];
     const restored = (await contactAt('c')).id;
@@ -351,7 +357,7 @@ describe('merges undo', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('shows in the history of both contacts', async () => {
+  it('appears in the history of both contacts', async () => {
     await receive(...MERGED);
     const id = await idOf();
     const retired = (await data.sql<{ id: string }>('SELECT retired_id AS id FROM merge'))[0]?.id as string;
@@ -372,7 +378,7 @@ describe('merges unblock', () => {
     await merges('undo', await idOf());
   });
 
-  it('lets the claims count again: they merge again, under a new id, and this can be undone again', async () => {
+  it('merges again under a new id, which can be undone again', async () => {
     const undone = await idOf();
     const dry = await withoutChange(() => unblock('--dry-run'));
     expect(dry.out).toMatch(/^The claims would count again; nothing was changed yet\.\nMerge: two contacts /);
@@ -388,14 +394,14 @@ describe('merges unblock', () => {
     expect(await json('unblock', uidOf('u'), 'b@mail.test')).toMatchObject({ result: 'unblocked', outcome: 'merged' });
   });
 
-  it('fails clearly when nothing is blocked', async () => {
+  it('fails with a clear message when nothing is blocked', async () => {
     await unblock();
     const sentence = 'onecontact: No claims of this account on this address are blocked: nothing to do.\n';
     expect(await withoutChange(() => unblock())).toEqual({ code: 1, out: '', err: sentence });
   });
 });
 
-describe('bad input', () => {
+describe('onecontact merges', () => {
   beforeEach(() => receive(...MERGED));
   const uid = uidOf('u');
 
@@ -417,15 +423,15 @@ describe('bad input', () => {
     ['list', '--account', 'secret@mail.test'],
     ['nonsense'],
     [],
-  ])('is bad usage, and changes nothing: %s %s %s', async (...args) => {
+  ])('exits with 2 for bad usage and changes nothing: %s %s %s', async (...args) => {
     const { code, out, err } = await withoutChange(() => merges(...args.filter((arg) => arg !== undefined)));
     expect([code, out]).toEqual([2, '']);
     expect(err).toMatch(/^(error|Usage): /);
     expect(err).not.toContain('secret');
   });
 
-  it.each(['show', 'undo'])('an id that no merge has fails with a clear sentence: %s', async (command) => {
-    // A contact's id is none of a merge.
+  it.each(['show', 'undo'])('fails with a clear message when no merge has the id: %s', async (command) => {
+    // The id of a contact is not the id of a merge.
     for (const id of [randomUUID(), (await contactAt('a')).id]) {
       const answer = await withoutChange(() => merges(command, id));
       const sentence = 'onecontact: No merge has this id: `onecontact merges list` shows ids.\n';
@@ -433,7 +439,7 @@ describe('bad input', () => {
     }
   });
 
-  it.each(['list', 'show', 'preview', 'undo', 'unblock'])('help shows examples: %s', async (command) => {
+  it.each(['list', 'show', 'preview', 'undo', 'unblock'])('shows examples in the help of %s', async (command) => {
     const { code, out } = await merges(command, '--help');
     expect([code, out]).toEqual([0, expect.stringMatching(/\nExamples:\n {2}\$ /)]);
   });
