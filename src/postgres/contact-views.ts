@@ -1,7 +1,7 @@
 import { type ContactView, contactView } from '../contacts/profile/contact-view';
 import type { Queries } from './database';
 import { loadFacts } from './load-facts';
-import { type ContactRow, loadContacts } from './tables/load-contacts';
+import { type ContactRow, loadContacts } from './tables/contact';
 
 /** A live contact as its readers see it. */
 export interface StoredPerson {

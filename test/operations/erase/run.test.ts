@@ -15,7 +15,7 @@ import { type Database, inTransaction, openDatabase } from '../../../src/postgre
 import { findContact } from '../../../src/postgres/find-contact';
 import { findHistory } from '../../../src/postgres/find-history';
 import { PrismaClient } from '../../../src/postgres/generated/prisma/client';
-import { requireErasureKey, serviceSession } from '../../../src/postgres/tables/erasure-key';
+import { requireErasureKey, serviceSession } from '../../../src/postgres/tables/erasure';
 import { recordOf, type StoredMerge } from '../../../src/postgres/tables/merge-rows';
 import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/outbox';
 import { keepRows } from '../../../tools/table-rows';
