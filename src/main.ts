@@ -12,7 +12,7 @@ import { observeConnection, observeOutbox, observeProcess } from './observabilit
 import { openDatabase } from './postgres/database';
 import { findContact } from './postgres/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
-import { requireErasureKey, serviceSession } from './postgres/tables/erasure-key';
+import { requireErasureKey, serviceSession } from './postgres/tables/erasure';
 import { openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';

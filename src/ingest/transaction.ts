@@ -1,139 +1,129 @@
 import type { ChangeSet, WorkingSet } from '../contacts/change-recorder';
 import { decide } from '../contacts/decide';
-import type { ContactEvent } from '../contacts/facts/event';
 import { beforeAndAfter } from '../contacts/merge/before-and-after';
 import { type Explanation, explainMerge } from '../contacts/merge/explain';
 import type { MergePlan } from '../contacts/merge/merge';
 import { componentOf, notificationsOf } from '../contacts/merge/notification';
 import type { TokenPolicy } from '../contacts/merge/token-policy';
+import { retry } from '../foundation/retry';
 import { toMessage } from '../messages/outgoing/notification-message';
 import type { Stopwatch } from '../observability/stopwatch';
 import { type Database, inTransaction, type Transaction } from '../postgres/database';
 import { StaleReadError } from '../postgres/find-component';
 import { ids } from '../postgres/ids';
-import { isEvent, lockAndLoad, type Step } from '../postgres/lock-and-load';
+import { loadConsent } from '../postgres/load-facts';
 import { saveChanges } from '../postgres/save-changes';
-import { findErased } from '../postgres/tables/find-erased';
-import { loadChoices } from '../postgres/tables/load-choices';
-import { insertMerges, loadUndone } from '../postgres/tables/merge';
+import { findErased } from '../postgres/tables/erasure';
+import { insertMerges } from '../postgres/tables/merge';
 import { addToOutbox } from '../postgres/tables/outbox';
+import { isEvent, lockAndLoadSteps, type Step } from './steps';
 
 export interface Applied extends Omit<ChangeSet, 'merges' | 'refusal'> {
   merges: (MergePlan & { explanation: Explanation })[];
   refusal: ChangeSet['refusal'] | 'already_undone';
-  /** Events that were dropped, by their index: they name somebody who was erased, and are older than that. */
+  /** Dropped events, by their index: they name a person who was erased after them. */
   erased: number[];
-  /** Where everything hung before. */
+  /** The contact of each address and account before the batch. */
   before: Pick<WorkingSet, 'rows' | 'fresh'>;
 }
 
 export interface ApplyOptions {
   tokenPolicy: TokenPolicy;
-  /** Of this account, claims that would take an address from a contact are held. */
+  /** Whether claims of this account that would take an address from a contact are held. */
   observes(uid: string): boolean;
-  /** Key of the hashes of erased people. Without it nobody is known to be erased. */
+  /** Key of the erasure hashes. Without it, erased people are not recognised. */
   erasureKey?: string | null;
-  /** For a try that is not to wait long for rows that others hold. */
+  /** How long to wait for rows that other transactions have locked. */
   lockTimeoutMs?: number;
-  /** False: nothing goes to the outbox, and merges are in the ledger as not announced. */
+  /** False: nothing is added to the outbox, and the ledger has the merges as not announced. */
   announce?: boolean;
-  /** Decide, tell, and change nothing: what `preview` and `--dry-run` show is what would be done. */
+  /** Returns what would be done, and changes nothing. */
   dryRun?: boolean;
-  /** Told of the stages, each as it ends. */
+  /** Measures the stages. */
   stopwatch?: Stopwatch;
 }
 
-/** So often may others widen what a batch reaches between its look and its locks. Each time needs such a coincidence. */
-const LOOKS = 10;
+/** How often a batch is tried while other transactions keep changing what it may touch. Each time is a coincidence. */
+const ATTEMPTS = 10;
 
 /**
- * Events (and commands), as facts and all that follows from them, in one transaction: lock and load, decide, save, and
- * the notifications into the outbox. Either all of it is committed or nothing. The number of statements does not depend on the
- * number of events.
+ * Applies events and commands with all their consequences in one transaction: lock and load, decide, save, and add the
+ * notifications to the outbox. The number of statements does not depend on the number of steps.
  */
 export async function applyBatch(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Applied> {
   const erased = new Set<Step>();
-  for (let look = 1; ; look++) {
-    const places = [...steps.keys()].filter((place) => !erased.has(steps[place] as Step));
-    try {
-      const left = places.map((place) => steps[place] as Step);
-      const applied = await attempt(db, left, options);
-      return {
-        ...applied,
-        unknownTokens: applied.unknownTokens.map((index) => places[index] as number),
-        erased: [...steps.keys()].filter((place) => erased.has(steps[place] as Step)),
-      };
-    } catch (error) {
-      if (error instanceof NamesErased) for (const event of error.events) erased.add(event);
-      else if (!(error instanceof StaleReadError) || look >= LOOKS) throw error;
+  for (;;) {
+    const indexes = [...steps.keys()].filter((index) => !erased.has(steps[index] as Step));
+    const remaining = indexes.map((index) => steps[index] as Step);
+    const result = await retry(() => applyOnce(db, remaining, options), {
+      attempts: ATTEMPTS,
+      when: (error) => error instanceof StaleReadError,
+    });
+    if ('erasedEvents' in result) {
+      for (const event of result.erasedEvents) erased.add(event);
+      continue;
     }
+    return {
+      ...result,
+      unknownTokens: result.unknownTokens.map((index) => indexes[index] as number),
+      erased: [...steps.keys()].filter((index) => erased.has(steps[index] as Step)),
+    };
   }
 }
 
-type Attempted = Omit<Applied, 'erased'>;
-
-async function attempt(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Attempted> {
-  options.stopwatch?.restart();
-  try {
-    const applied = await inTransaction(db, (tx) => apply(tx, steps, options), options.lockTimeoutMs);
-    options.stopwatch?.lap('commit');
-    return applied;
-  } catch (error) {
-    if (error instanceof RolledBack) return error.applied;
-    throw error;
-  }
+/** Events that name an erased person: the transaction that found them has inserted rows for them, and is rolled back. */
+interface ErasedFound {
+  erasedEvents: readonly Step[];
 }
 
-/** Not an error: ends a transaction that was only looked at. */
-class RolledBack extends Error {
-  constructor(readonly applied: Attempted) {
-    super();
-  }
-}
+type Result = Omit<Applied, 'erased'> | ErasedFound;
 
-/** Ends a transaction that has inserted rows for people who were erased: it is done again without these events. */
-class NamesErased extends Error {
-  constructor(readonly events: readonly ContactEvent[]) {
-    super();
-  }
+async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Result> {
+  const { lockTimeoutMs, dryRun, stopwatch } = options;
+  stopwatch?.restart();
+  const work = (tx: Transaction, rollBack: () => void) => apply(tx, steps, options, rollBack);
+  const result = await inTransaction(db, work, { lockTimeoutMs, dryRun });
+  if (!('erasedEvents' in result)) stopwatch?.lap('commit');
+  return result;
 }
 
 async function apply(
   tx: Transaction,
-  steps: readonly Step[],
-  { tokenPolicy, observes, erasureKey, announce = true, dryRun = false, stopwatch }: ApplyOptions,
-): Promise<Attempted> {
+  given: readonly Step[],
+  { tokenPolicy, observes, erasureKey, announce = true, stopwatch }: ApplyOptions,
+  rollBack: () => void,
+): Promise<Result> {
   stopwatch?.lap('begin');
-  const { facts, contactIndex, steps: known, alreadyUndone, ...before } = await lockAndLoad(tx, steps, ids);
-  if (erasureKey) {
-    const erased = await findErased(tx, steps.filter(isEvent), erasureKey);
-    if (erased.length > 0) throw new NamesErased(erased);
+  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given);
+  const erasedEvents = erasureKey ? await findErased(tx, given.filter(isEvent), erasureKey) : [];
+  if (erasedEvents.length > 0) {
+    rollBack();
+    return { erasedEvents };
   }
   stopwatch?.lap('load');
-  const changes = decide({ facts, contactIndex, ...before }, known, { tokenPolicy, observes, mergeId: ids.merge });
+  const { facts, contactIndex, ...before } = state;
+  const changes = decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge });
   stopwatch?.lap('decide');
   const refusal = alreadyUndone ? 'already_undone' : changes.refusal;
-  if (refusal) throw new RolledBack({ ...changes, merges: [], refusal, before });
-  await saveChanges(tx, changes, facts);
-  const concerned = componentOf(changes, contactIndex, facts);
-  if (concerned.addresses.length + concerned.uids.length > 0) {
-    for (const choice of await loadChoices(tx, concerned)) facts.addChoice(choice);
-    for (const merge of await loadUndone(tx, concerned.uids)) facts.addUndone(merge);
+  if (refusal) {
+    rollBack();
+    return { ...changes, merges: [], refusal, before };
   }
+  await saveChanges(tx, changes, facts);
+  const component = componentOf(changes, contactIndex, facts);
+  if (component.addresses.length + component.uids.length > 0) await loadConsent(tx, component, facts);
   const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
-  const sides = plans.map((plan) => beforeAndAfter(plan, contactIndex, facts));
-  const merges = sides.map((merge) => ({ ...merge.plan, explanation: explainMerge(merge, facts) }));
+  const snapshots = plans.map((plan) => beforeAndAfter(plan, contactIndex, facts));
+  const merges = snapshots.map((snapshot) => ({ ...snapshot.plan, explanation: explainMerge(snapshot, facts) }));
   await insertMerges(tx, merges);
   if (announce) {
     const now = Date.now();
-    const notifications = notificationsOf(changes, sides, contactIndex, facts);
+    const notifications = notificationsOf(changes, snapshots, contactIndex, facts);
     await addToOutbox(
       tx,
       notifications.map((notification) => toMessage(notification, now, ids.merge)),
     );
   }
-  const applied = { ...changes, merges, refusal, before };
-  if (dryRun) throw new RolledBack(applied);
   stopwatch?.lap('save');
-  return applied;
+  return { ...changes, merges, refusal, before };
 }

@@ -1,6 +1,6 @@
 /**
  * Values as the text of a PostgreSQL array (https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO), to be cast:
- * `${arrayLiteral(ids)}::uuid[]`. One text costs a fraction of what Prisma and pg make of an array of thousands.
+ * `${arrayLiteral(ids)}::uuid[]`. For thousands of values, one text costs Prisma and pg a fraction of an array.
  */
 export function arrayLiteral(values: readonly (string | number | boolean | null)[]): string {
   return `{${values.map(element).join(',')}}`;
@@ -12,6 +12,6 @@ function element(value: string | number | boolean | null): string {
   return `"${value.replace(ESCAPED, '\\$&')}"`;
 }
 
-/** Needs no quotes. They are dear: Prisma has all parameters in JSON for a while, where each quote is escaped. */
+/** Needs no quotes. Quoting is expensive because Prisma serialises parameters to JSON, which escapes each quote. */
 const PLAIN = /^(?!null$)[^\s"\\{},]+$/i;
 const ESCAPED = /["\\]/g;

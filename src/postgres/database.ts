@@ -3,36 +3,36 @@ import { type Prisma, PrismaClient } from './generated/prisma/client';
 
 export type Database = PrismaClient;
 export type Transaction = Prisma.TransactionClient;
-/** Whatever can run a statement: the database itself, or a transaction in it. */
+/** Runs statements: the database itself, or a transaction in it. */
 export type Queries = Pick<Transaction, '$queryRaw' | '$executeRaw'>;
 
 export interface DatabaseOptions {
   url: string;
   /** Shown in `pg_stat_activity`. */
   name: string;
-  /** Connections at most. */
+  /** The maximum number of connections. */
   max: number;
-  /** How long a statement may take; 0 is without end, for commands that read or change everything. */
+  /** How long a statement may take; 0 for no limit, for commands that read or change everything. */
   statementTimeoutMs?: number;
 }
 
-/** No statement of the service is slow by nature; one that runs longer than this waits for somebody. */
+/** No statement of the service is slow by nature; one that runs longer waits for another transaction. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
-/** The server ends a statement in time, unless it is away: then this ends the waiting here. */
+/** The server enforces the statement timeout. If the server itself is unreachable, the client gives up this much later. */
 const ANSWER_MS = 5_000;
 
 export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: DatabaseOptions): Database {
   const isService = statementTimeoutMs > 0;
   const settings = {
-    // Statements here are short, but look dear to the planner (recursive ones above all): compiling them took 150 ms each.
+    // The planner overestimates our short statements (recursive ones above all): compiling them took 150 ms each.
     jit: 'off',
-    // As a setting of the session it needs no statement in each transaction.
+    // As a session setting it needs no statement in each transaction.
     default_transaction_isolation: 'read\\ committed',
-    // A session whose client vanished must not keep its locks: it ends soon after the transaction's own limit.
+    // A session whose client vanished must not keep its locks: it ends soon after the transaction's own time limit.
     idle_in_transaction_session_timeout: isService ? TRANSACTION_MS + ANSWER_MS : 0,
-    // Planned once, and through indexes, however many keys its arrays hold: for hundreds of keys the planner would rather
-    // read a whole table of some hundred thousand rows, each time; and what it plans for a table that is still empty stays.
+    // Plan once, and always through indexes. For arrays of hundreds of keys the planner prefers to scan tables of some
+    // hundred thousand rows, and it keeps a plan that it made for an empty table.
     plan_cache_mode: 'force_generic_plan',
     enable_seqscan: 'off',
   };
@@ -45,51 +45,75 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
       max,
       connectionTimeoutMillis: 5_000,
       statement_timeout: statementTimeoutMs,
-      // Without these, a connection that the network swallowed is noticed by nobody.
+      // Without these, a connection that the network silently dropped would never be noticed.
       ...(isService && { query_timeout: statementTimeoutMs + ANSWER_MS }),
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     },
-    { statementNameGenerator: namesOfStatements() },
+    { statementNameGenerator: statementNames() },
   );
   return new PrismaClient({ adapter });
 }
 
-/** Statements that are prepared on each connection, at most: of a text that differs each time there is no end. */
+/** The maximum number of prepared statements on a connection, in case a statement's text differs each time. */
 const MAX_PREPARED = 200;
 
-/** A name for each text, under which it is prepared on a connection when it is first used there. */
-function namesOfStatements(): (query: { sql: string }) => string {
+/** Names each statement text; a connection prepares a named statement at its first use. */
+function statementNames(): (query: { sql: string }) => string {
   const names = new Map<string, string>();
   return ({ sql }) => {
     let name = names.get(sql);
     if (name === undefined) {
-      name = names.size < MAX_PREPARED ? `s${names.size + 1}` : ''; // none: it is planned each time
+      name = names.size < MAX_PREPARED ? `s${names.size + 1}` : ''; // unnamed: planned at each use
       if (name !== '') names.set(sql, name);
     }
     return name;
   };
 }
 
-/**
- * A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation.
- *
- * @param lockTimeoutMs how long a statement waits for each lock; without it, as long as a statement may take
- */
-export function inTransaction<T>(
-  db: Database,
-  work: (tx: Transaction) => Promise<T>,
-  lockTimeoutMs?: number,
-): Promise<T> {
-  const limited = async (tx: Transaction): Promise<T> => {
-    if (lockTimeoutMs !== undefined)
-      await tx.$executeRaw`SELECT set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true)`;
-    return work(tx);
-  };
-  return db.$transaction(limited, { maxWait: 10_000, timeout: TRANSACTION_MS });
+export interface TransactionOptions {
+  /** How long a statement waits for each lock; by default, as long as a statement may take. */
+  lockTimeoutMs?: number | undefined;
+  /** Does the work, rolls it back and returns its result. */
+  dryRun?: boolean | undefined;
 }
 
-/** All statements of `work` see the database at one moment. */
+/**
+ * A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation level.
+ *
+ * @param work may call `rollBack` to have its transaction rolled back; its result is returned all the same.
+ */
+export async function inTransaction<T>(
+  db: Database,
+  work: (tx: Transaction, rollBack: () => void) => Promise<T>,
+  { lockTimeoutMs, dryRun = false }: TransactionOptions = {},
+): Promise<T> {
+  let mustRollBack = dryRun;
+  const runWork = async (tx: Transaction): Promise<T> => {
+    if (lockTimeoutMs !== undefined)
+      await tx.$executeRaw`SELECT set_config('lock_timeout', ${`${lockTimeoutMs}ms`}, true)`;
+    const result = await work(tx, () => {
+      mustRollBack = true;
+    });
+    if (mustRollBack) throw new Rollback(result);
+    return result;
+  };
+  try {
+    return await db.$transaction(runWork, { maxWait: 10_000, timeout: TRANSACTION_MS });
+  } catch (error) {
+    if (error instanceof Rollback) return error.result as T;
+    throw error;
+  }
+}
+
+/** Not a failure: Prisma rolls back only when the work throws. */
+class Rollback extends Error {
+  constructor(readonly result: unknown) {
+    super();
+  }
+}
+
+/** All statements of `work` see the database at the same moment. */
 export function inSnapshot<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
   return db.$transaction(work, { maxWait: 10_000, timeout: 24 * 3_600_000, isolationLevel: 'RepeatableRead' });
 }

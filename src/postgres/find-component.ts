@@ -2,20 +2,22 @@ import type { ConnectedComponent } from '../contacts/identity/connected-componen
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
-/** Between the look and the locks, somebody else widened what the events reach. Nothing was written: try again. */
+/** Where the search for a connected component begins: addresses, accounts, and tokens of contacts. */
+export interface Seeds extends ConnectedComponent {
+  tokens: string[];
+}
+
+/** Another transaction changed what was looked up before it was locked. Nothing was written: try again. */
 export class StaleReadError extends Error {
   /** SQLSTATE of a serialisation failure: the same kind of chance. */
   readonly code = '40001';
 }
 
 /**
- * Everybody whom some events may touch: from their addresses, accounts and tokens over all claims, as far as these
- * lead. Takes no locks: what it finds is locked next, and looked at again then.
+ * All addresses and accounts that claims connect to the seeds. Takes no locks: lock the result, then check that it is still
+ * complete.
  */
-export async function findConnectedComponent(
-  db: Queries,
-  seeds: ConnectedComponent & { tokens: string[] },
-): Promise<ConnectedComponent> {
+export async function findConnectedComponent(db: Queries, seeds: Seeds): Promise<ConnectedComponent> {
   const rows = await db.$queryRaw<{ kind: 'address' | 'account'; key: string }[]>`
     WITH RECURSIVE
     target AS (
@@ -23,7 +25,7 @@ export async function findConnectedComponent(
       FROM basket_token t JOIN contact c ON c.id = t.contact_id
       WHERE t.token = ANY (${arrayLiteral(seeds.tokens)}::uuid[])
     ),
-    reach (kind, key) AS (
+    component (kind, key) AS (
       (
         SELECT 'address', key COLLATE "C" FROM unnest(${arrayLiteral(seeds.addresses)}::text[]) AS key
         UNION SELECT 'account', key COLLATE "C" FROM unnest(${arrayLiteral(seeds.uids)}::text[]) AS key
@@ -32,13 +34,13 @@ export async function findConnectedComponent(
       )
       UNION
       SELECT next.kind, next.key
-      FROM reach, LATERAL (
-        SELECT 'account' AS kind, uid AS key FROM address_claim WHERE reach.kind = 'address' AND address = reach.key
+      FROM component, LATERAL (
+        SELECT 'account' AS kind, uid AS key FROM address_claim WHERE component.kind = 'address' AND address = component.key
         UNION ALL
-        SELECT 'address', address FROM address_claim WHERE reach.kind = 'account' AND uid = reach.key
+        SELECT 'address', address FROM address_claim WHERE component.kind = 'account' AND uid = component.key
       ) AS next
     )
-    SELECT kind, key FROM reach`;
+    SELECT kind, key FROM component`;
   const keys = (kind: string): string[] => rows.filter((row) => row.kind === kind).map((row) => row.key);
   return { addresses: keys('address'), uids: keys('account') };
 }

@@ -3,7 +3,7 @@ import { type ContactSnapshot, contactSnapshot } from '../contacts/profile/conta
 import { contactView } from '../contacts/profile/contact-view';
 import { type Database, inSnapshot, type Queries } from './database';
 import { loadFacts } from './load-facts';
-import { loadContacts } from './tables/load-contacts';
+import { loadContacts } from './tables/contact';
 
 /** The live contact that a key opens. Null for every other key: unknown, retired, merged, closed, a deleted account. */
 export function findContact(db: Database, key: LookupKey): Promise<ContactSnapshot | null> {

@@ -2,27 +2,28 @@ import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Queries } from './database';
 import { findConnectedComponent } from './find-component';
-import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from './tables/account-rows';
-import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from './tables/address-rows';
-import { loadChoices } from './tables/load-choices';
-import { loadClaims } from './tables/load-claims';
+import { loadAccounts } from './tables/account';
+import { loadClaims } from './tables/address-claim';
+import { loadChoices } from './tables/choice';
+import { loadAddresses } from './tables/email-address';
 import { loadUndone } from './tables/merge';
 
 /**
- * All facts that the views of some addresses and accounts are made of: theirs, and of everybody whom the claims lead to.
- * A fixed number of statements: call it in a snapshot where they must agree with each other.
+ * All facts that the views of some addresses and accounts depend on: the facts of their connected component. A fixed
+ * number of statements: call it in a snapshot where they must agree with each other.
  */
 export async function loadFacts(db: Queries, seeds: ConnectedComponent): Promise<Facts> {
-  const reach = await findConnectedComponent(db, { ...seeds, tokens: [] });
+  const component = await findConnectedComponent(db, { ...seeds, tokens: [] });
   const facts = new Facts();
-  const addresses = await db.$queryRaw<AddressRow[]>`
-    SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${reach.addresses}::text[])`;
-  for (const row of addresses) facts.addAddress(addressFactsOf(row));
-  const accounts = await db.$queryRaw<AccountRow[]>`
-    SELECT ${ACCOUNT_COLUMNS} FROM account WHERE uid = ANY (${reach.uids}::text[])`;
-  for (const row of accounts) facts.addAccount(accountFactsOf(row));
-  for (const claim of await loadClaims(db, reach)) facts.addClaim(claim);
-  for (const merge of await loadUndone(db, reach.uids)) facts.addUndone(merge);
-  for (const choice of await loadChoices(db, reach)) facts.addChoice(choice);
+  for (const address of await loadAddresses(db, component.addresses)) facts.addAddress(address);
+  for (const account of await loadAccounts(db, component.uids)) facts.addAccount(account);
+  for (const claim of await loadClaims(db, component)) facts.addClaim(claim);
+  await loadConsent(db, component, facts);
   return facts;
+}
+
+/** Adds the choices of a connected component, and the undone merges that pass opt-outs on. */
+export async function loadConsent(db: Queries, component: ConnectedComponent, facts: Facts): Promise<void> {
+  for (const choice of await loadChoices(db, component)) facts.addChoice(choice);
+  for (const merge of await loadUndone(db, component.uids)) facts.addUndone(merge);
 }

@@ -1,158 +1,138 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { ContactEvent } from '../contacts/facts/event';
-import { incomingFacts, namedAddress } from '../contacts/facts/record';
+import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import type { Ids } from '../contacts/identity/contact-index';
-import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
+import { ContactIndex, type Ids } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import { findConnectedComponent, StaleReadError } from './find-component';
-import { lockRows } from './lock-state';
+import { findConnectedComponent, type Seeds, StaleReadError } from './find-component';
+import { insertAccounts, lockAccounts } from './tables/account';
+import { loadClaims } from './tables/address-claim';
+import { resolveTokens } from './tables/basket-token';
 import { loadBlocks } from './tables/claim-block';
-import { loadClaims } from './tables/load-claims';
-import { loadContacts, resolveTokens } from './tables/load-contacts';
-import { loadSinceMerge } from './tables/merge';
+import { loadContacts } from './tables/contact';
+import { insertAddresses, lockAddresses } from './tables/email-address';
 
-/** What an event says, or what a person decides. */
-export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
+/** What a transaction may touch. */
+export interface Scope {
+  /** Named addresses and accounts, each with what is said of it: the new ones are inserted. */
+  incoming: Facts;
+  /** The contact id of each named address and account, should it be new. */
+  candidates: ReadonlyMap<string, string>;
+  /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
+  seeds: Seeds | null;
+}
 
-export interface LoadedWorkingSet extends WorkingSet {
-  /** Those that were given, with what an undo has to know of the ledger. */
-  steps: (ContactEvent | Command)[];
-  /** A merge is to be undone that was undone before. */
-  alreadyUndone: boolean;
+/** Locked addresses and accounts with their facts and, if the scope has seeds, all their claims. */
+export type Locked = Omit<WorkingSet, 'contactIndex'>;
+
+const NOTHING: ConnectedComponent = { addresses: [], uids: [] };
+
+/**
+ * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one order
+ * by every transaction, so that no two wait for each other: stored addresses, new addresses, stored accounts, new
+ * accounts, each sorted. Inserting a row locks it: a unique index is a lock. A transaction that works on an address or an
+ * account holds its lock until the commit.
+ *
+ * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
+ */
+export async function lockAndLoad(
+  tx: Queries,
+  { incoming, candidates, seeds }: Scope,
+): Promise<Locked & { component: ConnectedComponent }> {
+  const component = seeds ? await findConnectedComponent(tx, seeds) : NOTHING;
+  const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
+    lock: (keys) => lockAddresses(tx, keys),
+    insert: (rows) => insertAddresses(tx, rows),
+    keyOf: ({ address }) => address,
+  });
+  const accounts = await lockRows(incoming.accounts, component.uids, candidates, {
+    lock: (keys) => lockAccounts(tx, keys),
+    insert: (rows) => insertAccounts(tx, rows),
+    keyOf: ({ uid }) => uid,
+  });
+  const facts = new Facts();
+  for (const row of addresses.rows) facts.addAddress(row.facts);
+  for (const row of accounts.rows) facts.addAccount(row.facts);
+  const rows = { address: addresses.contactOf, account: accounts.contactOf };
+  if (seeds) {
+    // All claims on each of these addresses, and of each of these accounts: with fewer, owners would be wrong.
+    const loaded = { addresses: component.addresses, uids: [...rows.account.keys()] };
+    const [within, uids] = [new Set(loaded.addresses), new Set(loaded.uids)];
+    for (const claim of await loadClaims(tx, loaded)) {
+      if (!within.has(claim.address) || !uids.has(claim.uid)) throw new StaleReadError();
+      facts.addClaim(claim);
+    }
+  }
+  return { facts, rows, fresh: { address: addresses.fresh, account: accounts.fresh }, component };
+}
+
+interface StoredRow<F, C> {
+  facts: F;
+  contactId: C;
+}
+
+interface LockableTable<F, C> {
+  /** Locks and returns the stored ones of these rows, sorted by key. */
+  lock(keys: readonly string[]): Promise<StoredRow<F, C>[]>;
+  /** Inserts new rows, sorted by key, and returns how many were not there yet. */
+  insert(rows: readonly StoredRow<F, string>[]): Promise<number>;
+  keyOf(facts: F): string;
+}
+
+/** @returns all rows, the contact of each, and the keys of the new rows. */
+async function lockRows<F, C>(
+  incoming: ReadonlyMap<string, F>,
+  others: readonly string[],
+  candidates: ReadonlyMap<string, string>,
+  { lock, insert, keyOf }: LockableTable<F, C>,
+): Promise<{ rows: StoredRow<F, C | string>[]; contactOf: Map<string, C | string>; fresh: Set<string> }> {
+  const wanted = [...new Set([...incoming.keys(), ...others])];
+  const rows: StoredRow<F, C | string>[] = wanted.length === 0 ? [] : await lock(wanted);
+  const contactOf = new Map(rows.map(({ facts, contactId }) => [keyOf(facts), contactId]));
+  const missing = [...incoming].filter(([key]) => !contactOf.has(key));
+  const created = missing.map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));
+  // To lock a row that was inserted meanwhile would break the order of the locks.
+  if (created.length > 0 && (await insert(created)) < created.length) throw new StaleReadError();
+  for (const { facts, contactId } of created) contactOf.set(keyOf(facts), contactId);
+  return { rows: [...rows, ...created], contactOf, fresh: new Set(missing.map(([key]) => key)) };
 }
 
 /**
- * Locks and loads all that some events or commands may touch, in a number of statements that does not depend on how many
- * they are (but for undos: one each). Newsletter events at addresses touch these alone: what their contacts hold besides
- * is neither locked nor loaded.
+ * The contacts of locked addresses and accounts, and of the seeds' tokens. Also adds blocks to the facts.
+ *
+ * @param seeds those that were locked; without them, all that matters of a contact is that it is live.
+ * @param others ids of further contacts to load.
  */
-export async function lockAndLoad(tx: Queries, steps: readonly Step[], ids: Ids): Promise<LoadedWorkingSet> {
-  const events = steps.filter(isEvent);
-  const commands = steps.filter((step) => !isEvent(step));
-  const incoming = incomingFacts(events);
-  const tokens = [...new Set(events.flatMap((event) => tokenOf(event) ?? []))];
-  const named = namedBy(commands);
-  const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
-  const wide = incoming.accounts.size > 0 || tokens.length > 0 || commands.length > 0;
-  const reach = wide
-    ? await findConnectedComponent(tx, {
-        addresses: [...claimed, ...named.addresses],
-        uids: [...incoming.accounts.keys(), ...named.uids],
-        tokens,
-      })
-    : { addresses: [], uids: [] };
-
-  const state = await lockRows(tx, incoming, reach, candidatesFor(events, ids), ids);
-  // A row that was there is there no more: its person was erased in the meantime.
-  if ([...incoming.addresses.keys()].some((address) => !state.rows.address.has(address))) throw new StaleReadError();
-  if ([...incoming.accounts.keys()].some((uid) => !state.rows.account.has(uid))) throw new StaleReadError();
-  const { contacts, ...completed } = await completeUndos(tx, steps);
-  if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts });
-  // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
-  else for (const { contactId } of placesIn(state)) state.contactIndex.restore(contactId, 'live', null, 0, null);
-  for (const { kind, key, contactId } of placesIn(state)) state.contactIndex.restorePlace(kind, key, contactId);
-  return { ...state, ...completed };
-}
-
-/** All claims that decide of what is locked, and the contacts. */
-export async function loadClaimsAndContacts(
+export async function loadContactIndex(
   tx: Queries,
-  state: WorkingSet,
-  reach: ConnectedComponent,
-  { tokens, contacts: named }: { tokens: readonly string[]; contacts: readonly string[] },
-): Promise<void> {
-  const { facts, contactIndex, rows } = state;
-  // All claims on each of these addresses, and of each of these accounts: anything less would name wrong owners.
-  const [within, whose] = [new Set(reach.addresses), new Set(rows.account.keys())];
-  const blocked = new Set<string>(); // a block has claims that it keeps from counting
-  for (const claim of await loadClaims(tx, { addresses: [...within], uids: [...whose] })) {
-    if (!within.has(claim.address) || !whose.has(claim.uid)) throw new StaleReadError();
-    facts.addClaim(claim);
-    if (claim.status === 'blocked') blocked.add(claim.uid);
-  }
-  if (blocked.size > 0) for (const block of await loadBlocks(tx, [...blocked])) facts.addBlock(block);
-  const targets = tokens.length === 0 ? [] : await resolveTokens(tx, tokens);
-  const locked = new Set(placesIn(state).map(({ contactId }) => contactId));
-  const others = targets.map((target) => target.contact_id);
-  const contacts = await loadContacts(tx, [...new Set([...locked, ...others, ...named])]);
-  for (const { id, state, merged_into, version, token } of contacts) {
-    contactIndex.restore(id, state, merged_into, version, token);
-  }
-  for (const { token, contact_id } of targets) {
-    if (contactIndex.contacts.get(contact_id)?.state !== 'closed' && !locked.has(contact_id))
-      throw new StaleReadError();
-    contactIndex.knowToken(token, contact_id);
-  }
-}
-
-interface Place {
-  kind: 'address' | 'account';
-  key: string;
-  contactId: string;
-}
-
-/** Which contact each address and account hangs on; those that are new hang on none yet. */
-export function placesIn({ rows, fresh }: WorkingSet): Place[] {
-  return (['address', 'account'] as const).flatMap((kind) =>
+  { facts, rows, fresh }: Locked,
+  { seeds, ids, others = [] }: { seeds: Seeds | null; ids: Ids; others?: readonly string[] },
+): Promise<ContactIndex> {
+  const contactIndex = new ContactIndex(ids);
+  const places = (['address', 'account'] as const).flatMap((kind) =>
     [...rows[kind]].flatMap(([key, contactId]) =>
       contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },
     ),
   );
-}
-
-export const isEvent = (step: Step): step is ContactEvent =>
-  step.kind === 'claim' || step.kind === 'deletion' || step.kind === 'newsletter';
-
-/** Whom commands name: all of it is known already. */
-function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedComponent {
-  const named: ConnectedComponent = { addresses: [], uids: [] };
-  for (const command of commands) {
-    if (command.kind === 'undo') {
-      const { addresses, uid, claimant } = command.merge;
-      named.addresses.push(...addresses);
-      named.uids.push(uid, ...(claimant === null ? [] : [claimant]));
-    } else {
-      named.addresses.push(command.address);
-      named.uids.push(command.uid);
+  const stored = new Set(places.map(({ contactId }) => contactId));
+  if (seeds) {
+    const blocked = [...rows.account.keys()].filter((uid) =>
+      facts.claimsBy(uid).some(({ status }) => status === 'blocked'),
+    );
+    if (blocked.length > 0) for (const block of await loadBlocks(tx, blocked)) facts.addBlock(block);
+    const targets = seeds.tokens.length === 0 ? [] : await resolveTokens(tx, seeds.tokens);
+    const wanted = new Set([...stored, ...targets.map(({ contact_id }) => contact_id), ...others]);
+    for (const { id, state, merged_into, version, token } of await loadContacts(tx, [...wanted])) {
+      contactIndex.restore(id, state, merged_into, version, token);
     }
-  }
-  return named;
-}
-
-/** Once the locks are held: what an undo has to know of the ledger, and the contacts that it is about. */
-async function completeUndos(
-  tx: Queries,
-  steps: readonly Step[],
-): Promise<Pick<LoadedWorkingSet, 'steps' | 'alreadyUndone'> & { contacts: string[] }> {
-  const completed = { steps: [] as LoadedWorkingSet['steps'], alreadyUndone: false, contacts: [] as string[] };
-  for (const step of steps) {
-    if (step.kind !== 'undo') {
-      completed.steps.push(step);
-      continue;
+    for (const { token, contact_id } of targets) {
+      const isClosed = contactIndex.contacts.get(contact_id)?.state === 'closed';
+      if (!isClosed && !stored.has(contact_id)) throw new StaleReadError();
+      contactIndex.knowToken(token, contact_id);
     }
-    const { undone, superseded, followers } = await loadSinceMerge(tx, step.merge.id);
-    completed.steps.push({ ...step, superseded: superseded || undone, followers });
-    completed.contacts.push(step.merge.survivorId, step.merge.retiredId, ...followers);
-    completed.alreadyUndone ||= undone;
+  } else {
+    // A constraint guarantees that the contact of an address is live.
+    for (const id of stored) contactIndex.restore(id, 'live', null, 0, null);
   }
-  return completed;
-}
-
-const tokenOf = (event: ContactEvent): string | undefined =>
-  event.kind === 'newsletter' && 'token' in event.to ? event.to.token : undefined;
-
-/**
- * A contact id for each address and account, should it be new. An account that is first heard of with an address that
- * is first heard of shares its id, for they will share the contact: then neither row has to be written again.
- */
-function candidatesFor(events: readonly ContactEvent[], ids: Ids): Map<string, string> {
-  const candidates = new Map<string, string>();
-  for (const event of events) {
-    const address = namedAddress(event)?.key;
-    const id = address !== undefined && !candidates.has(address) ? ids.contact() : undefined;
-    if (address !== undefined && id) candidates.set(address, id);
-    if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, id ?? ids.contact());
-  }
-  return candidates;
+  for (const { kind, key, contactId } of places) contactIndex.restorePlace(kind, key, contactId);
+  return contactIndex;
 }

@@ -1,25 +1,25 @@
 import type { ChangeSet, WorkingSet } from '../contacts/change-recorder';
 import { type AccountFacts, type Choice, type Origin, originKey } from '../contacts/facts/facts';
 import type { Queries } from './database';
-import { inOneStatement } from './one-statement';
+import { inOneStatement } from './statement';
+import { detachDeletedAccounts, updateAccounts } from './tables/account';
+import { insertClaims, updateClaimStatus } from './tables/address-claim';
+import { insertTokens, updateTokens } from './tables/basket-token';
+import { insertChoices } from './tables/choice';
 import { deleteBlocks, insertBlocks } from './tables/claim-block';
+import { insertContacts, repointMerged, updateContacts } from './tables/contact';
+import { updateAddresses } from './tables/email-address';
 import { markUndone } from './tables/merge';
-import { leaveContacts, updateAccounts } from './tables/save-accounts';
-import { updateAddresses } from './tables/save-addresses';
-import { insertChoices } from './tables/save-choices';
-import { insertClaims, updateStandings } from './tables/save-claims';
-import { followMerged, insertContacts, updateContacts } from './tables/save-contacts';
-import { insertTokens, updateTokens } from './tables/save-tokens';
 
 /**
- * Writes what was decided, in one statement, however many rows; what has to be there before it or after it has statements
- * of its own, which most batches do not need. Merges are written by `insertMerges`, once they can be explained.
+ * Writes a change set in one statement, whatever the number of rows. Writes that must come before or after it have
+ * statements of their own, which most batches do not need. Merges are written by `insertMerges`, once they are explained.
  */
 export async function saveChanges(tx: Queries, changes: ChangeSet, facts: WorkingSet['facts']): Promise<void> {
   const { contacts, tokens } = changes;
   const accounts = changes.accounts.map((row) => ({ ...row, facts: facts.accounts.get(row.uid) as AccountFacts }));
-  const { choices, touched } = await saveTouching(tx, changes);
-  for (const write of [leaveContacts(accounts), ...updateTokens(tokens)]) await inOneStatement(tx, [write]);
+  const { choices, touched } = await saveTouchingChoices(tx, changes);
+  for (const write of [detachDeletedAccounts(accounts), ...updateTokens(tokens)]) await inOneStatement(tx, [write]);
   await inOneStatement(tx, [
     insertChoices(choices),
     updateAddresses(changes.addresses),
@@ -29,30 +29,30 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Workin
     updateContacts(contacts.changed, touched),
     insertTokens(tokens.issued),
   ]);
-  await inOneStatement(tx, [updateStandings(changes.statusChanges), followMerged(contacts)]);
+  await inOneStatement(tx, [updateClaimStatus(changes.statusChanges), repointMerged(contacts)]);
   await markUndone(tx, changes.undone);
   await insertBlocks(tx, changes.undone);
   await deleteBlocks(tx, changes.unblocked);
 }
 
 /**
- * The version of a contact goes up also when only a choice is incoming; whether it is, the ledger knows. Choices of contacts
- * that get a version anyway, or of none, can wait for the others.
+ * Writes the choices of contacts that nothing else changes. Such a contact gets its next version only if a choice is new,
+ * which the consent ledger decides.
  *
- * @returns choices that are still to be written, and contacts of which one is incoming
+ * @returns the choices that are still to be written, and the ids of the contacts that got a new choice.
  */
-async function saveTouching(
+async function saveTouchingChoices(
   tx: Queries,
   { choices, contacts, contactOfOrigin }: ChangeSet,
 ): Promise<{ choices: Choice[]; touched: string[] }> {
-  const counted = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
+  const versioned = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
   const contactOf = (origin: Origin): string | undefined => contactOfOrigin.get(originKey(origin));
-  const [waiting, touching]: [Choice[], Choice[]] = [[], []];
+  const [remaining, touching]: [Choice[], Choice[]] = [[], []];
   for (const choice of choices) {
     const id = contactOf(choice.origin);
-    (id === undefined || counted.has(id) ? waiting : touching).push(choice);
+    (id === undefined || versioned.has(id) ? remaining : touching).push(choice);
   }
   const insert = insertChoices(touching);
-  const incoming = insert === null ? [] : await tx.$queryRaw<Origin[]>(insert);
-  return { choices: waiting, touched: [...new Set(incoming.flatMap((origin) => contactOf(origin) ?? []))] };
+  const added = insert === null ? [] : await tx.$queryRaw<Origin[]>(insert);
+  return { choices: remaining, touched: [...new Set(added.flatMap((origin) => contactOf(origin) ?? []))] };
 }

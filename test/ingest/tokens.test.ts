@@ -1,7 +1,7 @@
 /** Chains of merges and messages addressed by retired tokens, on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findContact } from '../../src/postgres/find-contact';
-import { resolveTokens } from '../../src/postgres/tables/load-contacts';
+import { resolveTokens } from '../../src/postgres/tables/basket-token';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, brokenPromises } from '../support/stored';

@@ -9,11 +9,11 @@ import {
   type UndoneMerge,
 } from '../../src/contacts/facts/facts';
 import type { Database } from '../../src/postgres/database';
-import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from '../../src/postgres/tables/account-rows';
-import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from '../../src/postgres/tables/address-rows';
+import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from '../../src/postgres/tables/account';
+import { loadClaims } from '../../src/postgres/tables/address-claim';
+import { loadChoices } from '../../src/postgres/tables/choice';
 import { loadBlocks } from '../../src/postgres/tables/claim-block';
-import { loadChoices } from '../../src/postgres/tables/load-choices';
-import { loadClaims } from '../../src/postgres/tables/load-claims';
+import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from '../../src/postgres/tables/email-address';
 import { loadUndone } from '../../src/postgres/tables/merge';
 
 export interface AllFacts {

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { canonicalLine } from '../../src/contacts/profile/canonical';
+import type { Step } from '../../src/ingest/steps';
 import { type ApplyOptions, applyBatch } from '../../src/ingest/transaction';
 import { exportContacts } from '../../src/operations/export/store';
 import type { Database } from '../../src/postgres/database';
-import type { Step } from '../../src/postgres/lock-and-load';
 import type { TestDatabase } from './database';
 
 export async function canonicalExportOf(db: Database): Promise<string[]> {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
-import { requireErasureKey } from '../../postgres/tables/erasure-key';
+import { requireErasureKey } from '../../postgres/tables/erasure';
 import { linesDone } from '../../postgres/tables/import-progress';
 import type { Context } from '../context';
 import { makePace, makeProgress, perSecond } from '../progress';

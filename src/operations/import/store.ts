@@ -2,91 +2,72 @@ import type { WorkingSet } from '../../contacts/change-recorder';
 import type { DeletionEvent, Time } from '../../contacts/facts/event';
 import { Facts } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
-import { type Database, inTransaction, type Queries } from '../../postgres/database';
+import { arrayLiteral } from '../../postgres/array-literal';
+import { type Database, inTransaction, type Queries, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { findConnectedComponent, StaleReadError } from '../../postgres/find-component';
+import { StaleReadError } from '../../postgres/find-component';
 import { ids } from '../../postgres/ids';
-import { loadClaimsAndContacts, placesIn } from '../../postgres/lock-and-load';
-import { lockRows } from '../../postgres/lock-state';
+import { type Locked, loadContactIndex, lockAndLoad } from '../../postgres/lock-and-load';
 import { saveChanges } from '../../postgres/save-changes';
-import type { Hashed } from '../../postgres/tables/erasure-key';
-import { erasureTimes } from '../../postgres/tables/find-erased';
-import { findKnown, type KnownNames } from './find-known';
-import { type Admission, findConflicts, planImport } from './plan';
+import { erasureTimes, type Hashed } from '../../postgres/tables/erasure';
+import { type Admission, findConflicts, type Known, planImport } from './plan';
 import { type ImportRecord, since } from './record';
 
 export interface ImportOptions {
-  /** Key of the hashes of erased people; without it nobody is known to be erased. */
+  /** Key of the erasure hashes; without it, erased people are not recognised. */
   erasureKey: string | null;
-  /** Decide, and change nothing. */
+  /** Returns what would be done, and changes nothing. */
   dryRun: boolean;
 }
 
 export interface ImportedBatch {
-  /** One for each record; `erased` is of a person who was erased since the record's last write. */
+  /** One for each record; `erased` if the person was erased after the record was last written. */
   outcomes: (Admission | 'erased')[];
-  /** Claims that were held. */
+  /** How many claims were held. */
   held: number;
   /** Still to be applied, as events. */
   deletions: DeletionEvent[];
 }
 
 /**
- * Records as facts and contacts, in one transaction with a fixed number of statements. Nothing is announced: readers have
- * these contacts already.
+ * Imports records as facts and contacts, in one transaction with a fixed number of statements. Nothing is announced: readers
+ * have these contacts already.
  */
-export function importRecords(
-  db: Database,
-  records: readonly ImportRecord[],
-  options: ImportOptions,
-): Promise<ImportedBatch> {
-  return retryTransient(() => attempt(db, records, options));
-}
-
-/** Not an error: ends a transaction that was only looked at. */
-class RolledBack extends Error {
-  constructor(readonly batch: ImportedBatch) {
-    super();
-  }
-}
-
-async function attempt(
+export const importRecords = (
   db: Database,
   records: readonly ImportRecord[],
   { erasureKey, dryRun }: ImportOptions,
+): Promise<ImportedBatch> =>
+  retryTransient(() => inTransaction(db, (tx) => importBatch(tx, records, erasureKey), { dryRun }));
+
+async function importBatch(
+  tx: Transaction,
+  records: readonly ImportRecord[],
+  erasureKey: string | null,
 ): Promise<ImportedBatch> {
-  try {
-    return await inTransaction(db, async (tx) => {
-      const left = await withoutErased(tx, records, erasureKey);
-      const kept = left.filter((record) => record !== null);
-      const known = await findKnown(tx, kept);
-      const verdicts = findConflicts(kept, known);
-      const going = kept.filter((_, i) => verdicts[i] === null);
-      const state = await lockAndLoad(tx, going, known);
-      // Once more, now that an erasure that was going on has been waited for.
-      if (erasureKey !== null && describe(await withoutErased(tx, records, erasureKey)) !== describe(left)) {
-        throw new StaleReadError();
-      }
-      const { changes, admissions, deletions } = planImport(state, going, known);
-      await saveChanges(tx, changes, state.facts);
-      const [screened, admitted] = [verdicts.values(), admissions.values()];
-      const batch: ImportedBatch = {
-        outcomes: left.map((record) =>
-          record === null ? 'erased' : (screened.next().value ?? (admitted.next().value as Admission)),
-        ),
-        held: [...changes.claims, ...changes.statusChanges].filter(({ status }) => status === 'held').length,
-        deletions,
-      };
-      if (dryRun) throw new RolledBack(batch);
-      return batch;
-    });
-  } catch (error) {
-    if (error instanceof RolledBack) return error.batch;
-    throw error;
+  const remaining = await withoutErased(tx, records, erasureKey);
+  const kept = remaining.filter((record) => record !== null);
+  const known = await findKnown(tx, kept);
+  const conflicts = findConflicts(kept, known);
+  const accepted = kept.filter((_, i) => conflicts[i] === null);
+  const state = await lockAndLoadRecords(tx, accepted, known);
+  // Repeated under the locks, which have waited for an erasure in progress.
+  if (erasureKey !== null && sizesOf(await withoutErased(tx, records, erasureKey)) !== sizesOf(remaining)) {
+    throw new StaleReadError();
   }
+  const { changes, admissions, deletions } = planImport(state, accepted, known);
+  await saveChanges(tx, changes, state.facts);
+  const [ofKept, ofAccepted] = [conflicts.values(), admissions.values()];
+  return {
+    outcomes: remaining.map((record) =>
+      record === null ? 'erased' : (ofKept.next().value ?? (ofAccepted.next().value as Admission)),
+    ),
+    held: [...changes.claims, ...changes.statusChanges].filter(({ status }) => status === 'held').length,
+    deletions,
+  };
 }
 
-/** What may be taken of each record, whoever was erased since its facts; null where nothing may. */
+/** What is left of each record after the erasures of the people it names; null if nothing is. */
 async function withoutErased(
   tx: Queries,
   records: readonly ImportRecord[],
@@ -103,46 +84,72 @@ const namedIn = ({ address, account }: ImportRecord): Hashed[] => [
   ...(account ? [{ kind: 'account' as const, key: account.uid }] : []),
 ];
 
-const describe = (left: readonly (ImportRecord | null)[]): string =>
-  left.map((record) => record && `${record.choices.length} ${record.account?.claims.length}`).join();
+const sizesOf = (remaining: readonly (ImportRecord | null)[]): string =>
+  remaining.map((record) => record && `${record.choices.length} ${record.account?.claims.length}`).join();
 
-/** The same as `loadState` for events; where all is new, as in a first import, nothing needs to be looked for. */
-async function lockAndLoad(tx: Queries, records: readonly ImportRecord[], known: KnownNames): Promise<WorkingSet> {
-  const incoming = newsOf(records);
-  const seeds = {
-    addresses: [...incoming.addresses.keys()].filter((address) => known.addresses.has(address)),
-    uids: [...incoming.accounts.keys()].filter((uid) => known.uids.has(uid)),
-  };
-  const isFirst = seeds.addresses.length + seeds.uids.length === 0;
-  const reach = isFirst ? seeds : await findConnectedComponent(tx, { ...seeds, tokens: [] });
-  const state = await lockRows(tx, incoming, reach, candidatesFor(records), ids);
-  requireSame(state, records, known, incoming);
-  if (!isFirst) await loadClaimsAndContacts(tx, state, reach, { tokens: [], contacts: [] });
-  for (const { kind, key, contactId } of placesIn(state)) state.contactIndex.restorePlace(kind, key, contactId);
-  return state;
+/** The names that records use and that are stored already. */
+interface KnownNames extends Known {
+  uids: ReadonlySet<string>;
 }
 
-/** Under the locks all must be as it was at the look: what is known, and where the records' contacts are. */
-function requireSame(
-  { rows, fresh }: WorkingSet,
+/** Looks up the ids, tokens, addresses and accounts that records name. Takes no locks. */
+async function findKnown(tx: Queries, records: readonly ImportRecord[]): Promise<KnownNames> {
+  const addresses = records.flatMap(({ address, account }) => [
+    address.key,
+    ...(account?.claims.map((claim) => claim.address.key) ?? []),
+  ]);
+  const rows = await tx.$queryRaw<{ kind: 'id' | 'token' | 'address' | 'uid'; key: string; contact: string | null }[]>`
+    SELECT 'id' AS kind, id::text AS key, CASE state WHEN 'live' THEN id WHEN 'merged' THEN merged_into END AS contact
+    FROM contact WHERE id = ANY (${arrayLiteral(records.map(({ id }) => id))}::uuid[])
+    UNION ALL
+    SELECT 'token', t.token::text, CASE c.state WHEN 'live' THEN c.id WHEN 'merged' THEN c.merged_into END
+    FROM basket_token t JOIN contact c ON c.id = t.contact_id
+    WHERE t.token = ANY (${arrayLiteral(records.flatMap(({ token }) => token ?? []))}::uuid[])
+    UNION ALL
+    SELECT 'address', address, contact_id FROM email_address WHERE address = ANY (${arrayLiteral([...new Set(addresses)])}::text[])
+    UNION ALL
+    SELECT 'uid', uid, contact_id FROM account WHERE uid = ANY (${arrayLiteral(records.flatMap(({ account }) => account?.uid ?? []))}::text[])`;
+  const of = <T>(kind: string, pick: (row: (typeof rows)[number]) => T): T[] =>
+    rows.filter((row) => row.kind === kind).map(pick);
+  return {
+    ids: new Map(of('id', ({ key, contact }) => [key, contact])),
+    tokens: new Map(of('token', ({ key, contact }) => [key, contact])),
+    addresses: new Map(of('address', ({ key, contact }) => [key, contact as string])),
+    uids: new Set(of('uid', ({ key }) => key)),
+  };
+}
+
+/** Locks and loads what some records may touch. In a first import everything is new, and no component is looked up. */
+async function lockAndLoadRecords(
+  tx: Queries,
+  records: readonly ImportRecord[],
+  known: KnownNames,
+): Promise<WorkingSet> {
+  const incoming = incomingFacts(records);
+  const addresses = [...incoming.addresses.keys()].filter((address) => known.addresses.has(address));
+  const uids = [...incoming.accounts.keys()].filter((uid) => known.uids.has(uid));
+  const seeds = addresses.length + uids.length === 0 ? null : { addresses, uids, tokens: [] };
+  const { component, ...locked } = await lockAndLoad(tx, { incoming, candidates: candidatesFor(records), seeds });
+  requireUnchanged(locked, records, known, incoming);
+  return { ...locked, contactIndex: await loadContactIndex(tx, locked, { seeds, ids }) };
+}
+
+/** Under the locks everything must be as it was looked up: which names are stored, and the contacts of the records. */
+function requireUnchanged(
+  { rows, fresh }: Locked,
   records: readonly ImportRecord[],
   known: KnownNames,
   incoming: Facts,
 ): void {
-  for (const address of incoming.addresses.keys()) {
-    if (!rows.address.has(address) || fresh.address.has(address) === known.addresses.has(address))
-      throw new StaleReadError();
-  }
-  for (const uid of incoming.accounts.keys()) {
-    if (!rows.account.has(uid) || fresh.account.has(uid) === known.uids.has(uid)) throw new StaleReadError();
-  }
-  for (const { id, address } of records) {
-    if (known.ids.has(id) && rows.address.get(address.key) !== known.ids.get(id)) throw new StaleReadError();
-  }
+  const isChanged =
+    [...incoming.addresses.keys()].some((address) => fresh.address.has(address) === known.addresses.has(address)) ||
+    [...incoming.accounts.keys()].some((uid) => fresh.account.has(uid) === known.uids.has(uid)) ||
+    records.some(({ id, address }) => known.ids.has(id) && rows.address.get(address.key) !== known.ids.get(id));
+  if (isChanged) throw new StaleReadError();
 }
 
-/** The rows to insert for what is new. A deletion is learned with the account, before its claims. */
-function newsOf(records: readonly ImportRecord[]): Facts {
+/** The rows to insert for new addresses and accounts. A new account's deletion is inserted with it, before its claims. */
+function incomingFacts(records: readonly ImportRecord[]): Facts {
   const incoming = new Facts();
   for (const { address, at, profile, account } of records) {
     incoming.addAddress(addressFacts(address, at, profile));
@@ -159,7 +166,7 @@ function newsOf(records: readonly ImportRecord[]): Facts {
   return incoming;
 }
 
-/** The contact of each new address and account: that of the record whose own it is, so that no row is written twice. */
+/** The contact of each new address and account: preferably that of its own record, so that no row is written twice. */
 function candidatesFor(records: readonly ImportRecord[]): Map<string, string> {
   const candidates = new Map<string, string>();
   const suggest = (key: string, id: string): void => {

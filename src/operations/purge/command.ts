@@ -4,8 +4,8 @@ import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { withDatabase } from '../servers';
 
+import type { Purged } from './page';
 import { purge } from './run';
-import type { Purged } from './step';
 
 interface Options {
   /** In milliseconds. */

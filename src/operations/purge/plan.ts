@@ -1,37 +1,31 @@
 /**
- * What can be forgotten as if it had never been known: addresses and accounts that claims connect, where all accounts are
- * deleted and nothing else was ever learned. Nobody outside of such an island has a predecessor in it, or ever will.
+ * Purgeable components: addresses and accounts, connected by claims, of which nothing is known but claims of deleted accounts.
+ * No contact outside such a component has a predecessor in it, now or ever.
  */
 import type { Time } from '../../contacts/facts/event';
 import { type Facts, isRefusal } from '../../contacts/facts/facts';
-import { connectedComponent } from '../../contacts/identity/connected-component';
-
-export interface ForgettableComponent {
-  addresses: string[];
-  /** Sorted. */
-  uids: string[];
-}
+import { type ConnectedComponent, connectedComponent } from '../../contacts/identity/connected-component';
 
 /**
- * The islands that can be forgotten. Where the facts are not all that is known (claims lead to an address or an account
- * that is not in them), an island stays.
+ * The purgeable components, each with its uids sorted. A component stays if its facts are incomplete: claims lead to an
+ * address or an account that is not among them.
  *
- * @param before milliseconds since 1970: what is not older stays.
+ * @param before milliseconds since 1970: all facts of a purgeable component are older.
  */
-export function forgettableComponents(facts: Facts, before: Time): ForgettableComponent[] {
+export function purgeableComponents(facts: Facts, before: Time): ConnectedComponent[] {
   const merged = new Set([...facts.undone].map(({ uid }) => uid));
-  // A successor inherits every "no".
-  const isGone = (uid: string): boolean =>
+  // Refusals follow the person: a successor would inherit those of the account.
+  const isPurgeable = (uid: string): boolean =>
     (facts.deletedAt(uid) ?? Number.POSITIVE_INFINITY) < before &&
     !merged.has(uid) &&
     ![...facts.choicesAt({ kind: 'account', key: uid })].some(isRefusal);
   return componentsOf(facts).filter(
-    ({ addresses, uids }) => uids.every(isGone) && addresses.every((address) => isBare(facts, address, before)),
+    ({ addresses, uids }) => uids.every(isPurgeable) && addresses.every((address) => isBare(facts, address, before)),
   );
 }
 
-/** Accounts with all that claims connect them to; one that never claimed anything is no island. */
-function componentsOf(facts: Facts): ForgettableComponent[] {
+/** The components of accounts with claims. */
+function componentsOf(facts: Facts): ConnectedComponent[] {
   const seen = new Set<string>();
   return [...facts.accounts.keys()].flatMap((uid) => {
     if (seen.has(uid) || facts.claimsBy(uid).length === 0) return [];
@@ -41,10 +35,10 @@ function componentsOf(facts: Facts): ForgettableComponent[] {
   });
 }
 
-/** Nothing is known of an address but old claims, none of which waits for a decision or was undone. */
+/** Whether an address has nothing but old claims, none of them held or blocked. */
 function isBare(facts: Facts, address: string, before: Time): boolean {
   const known = facts.addresses.get(address);
-  // Every event that names an address, a claim as well, says how it is typed.
+  // Every event that names an address, a claim included, has its spelling.
   if (!known || known.typed.at >= before || Object.keys(known.profile).length > 0) return false;
   const [choice] = facts.choicesAt({ kind: 'address', key: address });
   return !choice && facts.claimsOn(address).every(({ status }) => status === 'active');

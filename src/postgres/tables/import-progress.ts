@@ -1,6 +1,6 @@
 import type { Queries } from '../database';
 
-/** How many lines of a file are done; 0 when it was never begun, or was finished. */
+/** How many lines of a file are imported; 0 if its import never began, or has finished. */
 export async function linesDone(db: Queries, source: string): Promise<number> {
   const [row] = await db.$queryRaw<{ lines: number }[]>`
     SELECT lines::float8 AS lines FROM import_progress WHERE source = ${source}`;

@@ -1,9 +1,9 @@
 import type { Trace } from '../../contacts/facts/event';
-import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
+import { type Columns, namesOf, rowSource } from '../statement';
 
 export interface OutboxMessage {
-  /** The broker's `messageId`: the same however often the message is published. */
+  /** The broker's `messageId`, the same each time the message is published. */
   messageId: string;
   contactId: string;
   /** Also the routing key. */
@@ -13,17 +13,21 @@ export interface OutboxMessage {
   trace?: Trace | undefined;
 }
 
+const COLUMNS: Columns<OutboxMessage> = {
+  message_id: ['uuid', ({ messageId }) => messageId],
+  contact_id: ['uuid', ({ contactId }) => contactId],
+  type: ['text', ({ type }) => type],
+  body: ['json', ({ body }) => JSON.stringify(body)],
+  traceparent: ['text', ({ trace }) => trace?.parent ?? null],
+  tracestate: ['text', ({ trace }) => trace?.state ?? null],
+};
+
+/** Adds messages in their order: the relay publishes a contact's messages in the order of their rows. */
 export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[]): Promise<void> {
   if (messages.length === 0) return;
   await tx.$executeRaw`
-    INSERT INTO outbox (message_id, contact_id, type, body, traceparent, tracestate)
-    SELECT message_id, contact_id, type, body::json, traceparent, tracestate
-    FROM unnest(
-      ${arrayLiteral(messages.map(({ messageId }) => messageId))}::uuid[], ${arrayLiteral(messages.map(({ contactId }) => contactId))}::uuid[],
-      ${arrayLiteral(messages.map(({ type }) => type))}::text[], ${arrayLiteral(messages.map(({ body }) => JSON.stringify(body)))}::text[],
-      ${arrayLiteral(messages.map(({ trace }) => trace?.parent ?? null))}::text[], ${arrayLiteral(messages.map(({ trace }) => trace?.state ?? null))}::text[]
-    ) WITH ORDINALITY AS x (message_id, contact_id, type, body, traceparent, tracestate, nr)
-    ORDER BY nr`;
+    INSERT INTO outbox (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(messages, COLUMNS)}
+    ORDER BY ordinal`;
 }
 
 export interface PendingMessage extends OutboxMessage {
@@ -32,8 +36,8 @@ export interface PendingMessage extends OutboxMessage {
 }
 
 /**
- * The oldest messages that were not published yet, for one relay at a time: others get none until this transaction
- * ends. A single relay keeps the order of each contact's messages, whichever process it runs in.
+ * The oldest unpublished messages, for one relay at a time: other relays get none until this transaction ends. A single
+ * relay keeps the order of each contact's messages, whichever process it runs in.
  */
 export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingMessage[]> {
   const [lock] = await tx.$queryRaw<
@@ -68,10 +72,10 @@ interface Row {
   tracestate: string | null;
 }
 
-/** Counting on would read the whole table. */
+/** Counting further would read the whole table. */
 const COUNTED = 100_000;
 
-/** How much waits, up to {@link COUNTED}, and for how long the oldest has. */
+/** The number of unpublished messages, up to {@link COUNTED}, and the age of the oldest. */
 export async function outboxState(db: Queries): Promise<{ pending: number; oldestSeconds: number }> {
   const [row] = await db.$queryRaw<{ pending: number; oldest: number | null }[]>`
     SELECT
@@ -80,10 +84,10 @@ export async function outboxState(db: Queries): Promise<{ pending: number; oldes
   return { pending: row?.pending ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
 }
 
-/** Any number of our own; the same in every process. */
+/** An arbitrary number, the same in every process. */
 const RELAY_LOCK = 7_261_001;
 
-/** Waits until the relay is between two passes, and keeps all relays there until the commit. */
+/** Waits until the relay is between two passes, and keeps all relays from starting another until the commit. */
 export async function holdRelay(tx: Queries): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${RELAY_LOCK}::bigint)`;
 }

@@ -58,9 +58,9 @@ describe('planErasure', () => {
     const account = [acct('u', 'a', 1, { newsletters: ['x'] }), signup('b', ['x'], 2), acct('u', 'b', 3)];
     for (const events of [account, [signup('b', ['x'], 2), optout('b', 3)]]) {
       const facts = factsOf(events);
-      const { left, instead } = erase(facts, personAt(facts, 'b'));
+      const { left, replacements } = erase(facts, personAt(facts, 'b'));
       expect(dump(left)).toBe('[[],[],[],[],[]]');
-      expect(instead).toEqual({ accounts: [], claims: [], choices: [] });
+      expect(replacements).toEqual({ accounts: [], claims: [], choices: [] });
     }
   });
 
@@ -96,9 +96,9 @@ describe('planErasure', () => {
     const before = viewAt(facts, 'b');
     // The confirmation was at the other address: it begins nothing at this one.
     expect(before.newsletters.get('x')).toMatchObject({ state: 'unsubscribed', by: 'unconfirmed' });
-    const { left, instead } = erase(facts, personAt(facts, 'a'));
+    const { left, replacements } = erase(facts, personAt(facts, 'a'));
     expect(canonicalLine(viewAt(left, 'b'))).toBe(canonicalLine(before));
-    expect(instead.choices.map(({ newsletter }) => newsletter).sort()).toEqual(['x', 'y', 'y']);
+    expect(replacements.choices.map(({ newsletter }) => newsletter).sort()).toEqual(['x', 'y', 'y']);
   });
 
   it('makes a refusal that somebody inherited that one’s own, without source, language, format and reason', () => {
@@ -106,9 +106,9 @@ describe('planErasure', () => {
     const facts = factsOf([
       ...[acct('u1', 'a', 1), acct('u1', 'b', 1), { ...optout('b', 2), ...told }, del('u1', 3), acct('u2', 'a', 4)],
     ]);
-    const { left, instead } = erase(facts, personAt(facts, 'b'));
+    const { left, replacements } = erase(facts, personAt(facts, 'b'));
     expect(viewAt(left, 'a').optedOut).toBe(true);
-    expect(instead.choices).toMatchObject([
+    expect(replacements.choices).toMatchObject([
       { origin: { kind: 'account', key: uidOf('u2') }, act: 'opt_out', source: null, reason: null },
     ]);
   });
@@ -160,7 +160,7 @@ describe(`generated histories (SEED=${seed})`, () => {
             seen.erased += 1;
             seen.exact += exact ? 1 : 0;
             seen.others += others.length;
-            seen.renamed += plan.instead.claims.length > 0 ? 1 : 0;
+            seen.renamed += plan.replacements.claims.length > 0 ? 1 : 0;
             seen.undone += store.undone.size > 0 ? 1 : 0;
           }
         }),
@@ -213,7 +213,7 @@ function isExact(facts: Facts, plan: ErasurePlan): boolean {
   return (
     [...facts.undone].length < 2 &&
     !plan.uids.some(isBetween) &&
-    !plan.instead.choices.some(({ origin, ...choice }) =>
+    !plan.replacements.choices.some(({ origin, ...choice }) =>
       [...facts.choicesAt(origin)].some((own) => choiceKey(own) === choiceKey({ origin, ...choice })),
     )
   );

@@ -14,7 +14,7 @@ import { type Erased, erasePerson } from '../../../src/operations/erase/run';
 import { type Database, inTransaction, openDatabase } from '../../../src/postgres/database';
 import { findContact } from '../../../src/postgres/find-contact';
 import { PrismaClient } from '../../../src/postgres/generated/prisma/client';
-import { requireErasureKey, serviceSession } from '../../../src/postgres/tables/erasure-key';
+import { requireErasureKey, serviceSession } from '../../../src/postgres/tables/erasure';
 import { findHistory, listMerges } from '../../../src/postgres/tables/merge';
 import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/outbox';
 import { keepRows } from '../../../tools/table-rows';

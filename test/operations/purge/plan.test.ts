@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
-import { forgettableComponents } from '../../../src/operations/purge/plan';
+import { purgeableComponents } from '../../../src/operations/purge/plan';
 import { acct, addressOf, at, confirm, del, signup, uidOf, unsub } from '../../support/events';
 import { factsOf, MemoryStore } from '../../support/memory-store';
 
 const T = 10;
-const islands = (events: ContactEvent[]) => forgettableComponents(factsOf(events), at(T));
+const islands = (events: ContactEvent[]) => purgeableComponents(factsOf(events), at(T));
 const [a, b, c] = ['a', 'b', 'c'].map((name) => addressOf(name).key);
 
 /** d2 succeeded d1 at a, and had b. */
@@ -45,7 +45,7 @@ describe('an island can be forgotten', () => {
 
   it('not when there is a refusal in an account; what else was chosen in it is no matter', () => {
     const facts = factsOf([acct('d', 'a', 1, { newsletters: ['x'] }), del('d', 2)]);
-    expect(forgettableComponents(facts, at(T))).toHaveLength(1);
+    expect(purgeableComponents(facts, at(T))).toHaveLength(1);
     const choice = {
       newsletter: 'x',
       at: at(1),
@@ -57,14 +57,14 @@ describe('an island can be forgotten', () => {
       reason: null,
     } as const;
     facts.addChoice({ ...choice, origin: { kind: 'account', key: uidOf('d') } });
-    expect(forgettableComponents(facts, at(T))).toEqual([]);
+    expect(purgeableComponents(facts, at(T))).toEqual([]);
   });
 
   it('not when a claim waits for a decision', () => {
     const store = new MemoryStore('address', (uid) => uid === uidOf('e'));
     for (const event of [acct('d', 'a', 1), acct('e', 'b', 1), acct('e', 'a', 2), del('e', 3), del('d', 3)])
       store.apply([event]);
-    expect(forgettableComponents(store.facts, at(T))).toEqual([]);
+    expect(purgeableComponents(store.facts, at(T))).toEqual([]);
   });
 
   it('not when a merge in it was undone, also when its claims count again', () => {
@@ -73,14 +73,14 @@ describe('an island can be forgotten', () => {
     const [merge] = store.merges;
     store.apply([store.undoOf(merge as NonNullable<typeof merge>, at(4))]);
     store.apply([del('d', 5)]);
-    expect(forgettableComponents(store.facts, at(T))).toEqual([]);
+    expect(purgeableComponents(store.facts, at(T))).toEqual([]);
     store.apply([{ kind: 'unblock', uid: uidOf('d'), address: a as string }]);
-    expect(forgettableComponents(store.facts, at(T))).toEqual([]);
+    expect(purgeableComponents(store.facts, at(T))).toEqual([]);
   });
 
   it('not when the facts at hand are not all: a claim leads to what was not loaded', () => {
     const facts = factsOf(ISLAND);
     facts.addresses.delete(b as string);
-    expect(forgettableComponents(facts, at(T))).toEqual([]);
+    expect(purgeableComponents(facts, at(T))).toEqual([]);
   });
 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import type { StoredMerge } from '../../../src/contacts/merge/merge';
+import type { Step } from '../../../src/ingest/steps';
 import { applyBatch } from '../../../src/ingest/transaction';
 import { type PurgeOptions, purge } from '../../../src/operations/purge/run';
 import { findContact } from '../../../src/postgres/find-contact';
-import type { Step } from '../../../src/postgres/lock-and-load';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../../support/events';
 import { gate, waiting } from '../../support/gate';

@@ -1,0 +1,106 @@
+import type { WorkingSet } from '../contacts/change-recorder';
+import type { ContactEvent } from '../contacts/facts/event';
+import { incomingFacts, namedAddress } from '../contacts/facts/record';
+import type { ConnectedComponent } from '../contacts/identity/connected-component';
+import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
+import type { Queries } from '../postgres/database';
+import { ids } from '../postgres/ids';
+import { loadContactIndex, lockAndLoad, type Scope } from '../postgres/lock-and-load';
+import { loadSinceMerge } from '../postgres/tables/merge';
+
+/** An event, or an operator's decision. */
+export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
+
+export interface LoadedSteps {
+  state: WorkingSet;
+  /** The given steps; undos with what the ledger says of the time after their merge. */
+  steps: (ContactEvent | Command)[];
+  /** A merge to undo was undone before. */
+  alreadyUndone: boolean;
+}
+
+export const isEvent = (step: Step): step is ContactEvent =>
+  step.kind === 'claim' || step.kind === 'deletion' || step.kind === 'newsletter';
+
+/**
+ * Locks and loads everything that some events or commands may touch. The number of statements does not depend on the
+ * number of steps, except for undos: one each.
+ */
+export async function lockAndLoadSteps(tx: Queries, given: readonly Step[]): Promise<LoadedSteps> {
+  const scope = scopeOf(given);
+  const { component, ...locked } = await lockAndLoad(tx, scope);
+  const { others, ...loaded } = await completeUndos(tx, given);
+  const contactIndex = await loadContactIndex(tx, locked, { seeds: scope.seeds, ids, others });
+  return { state: { ...locked, contactIndex }, ...loaded };
+}
+
+/** Newsletter events at addresses touch only these: the rest of their contacts is neither locked nor loaded. */
+function scopeOf(steps: readonly Step[]): Scope {
+  const events = steps.filter(isEvent);
+  const commands = steps.filter((step) => !isEvent(step));
+  const incoming = incomingFacts(events);
+  const named = namedBy(commands);
+  const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
+  const seeds = {
+    addresses: [...claimed, ...named.addresses],
+    uids: [...incoming.accounts.keys(), ...named.uids],
+    tokens: [...new Set(events.flatMap((event) => tokenOf(event) ?? []))],
+  };
+  const isNarrow = incoming.accounts.size === 0 && seeds.tokens.length === 0 && commands.length === 0;
+  return { incoming, candidates: candidatesFor(events), seeds: isNarrow ? null : seeds };
+}
+
+const tokenOf = (event: ContactEvent): string | undefined =>
+  event.kind === 'newsletter' && 'token' in event.to ? event.to.token : undefined;
+
+/** The addresses and accounts that commands name, all of them stored. */
+function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedComponent {
+  const named: ConnectedComponent = { addresses: [], uids: [] };
+  for (const command of commands) {
+    if (command.kind === 'undo') {
+      const { addresses, uid, claimant } = command.merge;
+      named.addresses.push(...addresses);
+      named.uids.push(uid, ...(claimant === null ? [] : [claimant]));
+    } else {
+      named.addresses.push(command.address);
+      named.uids.push(command.uid);
+    }
+  }
+  return named;
+}
+
+/**
+ * A contact id for each address and account, should it be new. An account shares the id of the address that it first comes
+ * with: if both are new they share the contact, and neither row has to be written again.
+ */
+function candidatesFor(events: readonly ContactEvent[]): Map<string, string> {
+  const candidates = new Map<string, string>();
+  for (const event of events) {
+    const address = namedAddress(event)?.key;
+    const id = address !== undefined && !candidates.has(address) ? ids.contact() : undefined;
+    if (address !== undefined && id) candidates.set(address, id);
+    if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, id ?? ids.contact());
+  }
+  return candidates;
+}
+
+/** Under the locks: what each undo needs from the merge ledger, and the contacts it concerns. */
+async function completeUndos(
+  tx: Queries,
+  given: readonly Step[],
+): Promise<Omit<LoadedSteps, 'state'> & { others: string[] }> {
+  const steps: LoadedSteps['steps'] = [];
+  const others: string[] = [];
+  let alreadyUndone = false;
+  for (const step of given) {
+    if (step.kind !== 'undo') {
+      steps.push(step);
+      continue;
+    }
+    const { undone, superseded, followers } = await loadSinceMerge(tx, step.merge.id);
+    steps.push({ ...step, superseded: superseded || undone, followers });
+    others.push(step.merge.survivorId, step.merge.retiredId, ...followers);
+    alreadyUndone ||= undone;
+  }
+  return { steps, alreadyUndone, others };
+}

@@ -1,0 +1,68 @@
+/** Statements over many rows: one table's columns described once, and several writes in one round trip. */
+import { arrayLiteral } from './array-literal';
+import type { Queries } from './database';
+import { Prisma } from './generated/prisma/client';
+
+/** `time` is a timestamp in the database and milliseconds since 1970 here; the other types are PostgreSQL's. */
+type ColumnType = 'text' | 'uuid' | 'boolean' | 'json' | 'time' | EnumType;
+type EnumType = 'act' | 'claim_status' | 'contact_state' | 'origin_kind';
+
+/** Columns of a table by name, each with its type and its value in a row. */
+export type Columns<Row> = Readonly<
+  Record<string, readonly [type: ColumnType, pick: (row: Row) => string | number | boolean | null]>
+>;
+
+/** The names of columns, for an INSERT. */
+export const namesOf = (columns: Columns<never>): Prisma.Sql => Prisma.raw(Object.keys(columns).join(', '));
+
+/** Columns for a SELECT, as this code reads them. */
+export const selected = (columns: Columns<never>): Prisma.Sql =>
+  Prisma.raw(
+    Object.entries(columns)
+      .map(([name, [type]]) =>
+        type === 'time' ? `(extract(epoch FROM ${name}) * 1000)::float8 AS ${name}` : asRead(name, type),
+      )
+      .join(', '),
+  );
+
+const asRead = (name: string, type: ColumnType): string => (BUILT_IN.has(type) ? name : `${name}::text AS ${name}`);
+const BUILT_IN = new Set<ColumnType>(['text', 'uuid', 'boolean', 'json']);
+
+/** All columns but the first `keys` as assignments from `x`, for an UPDATE. */
+export const assigned = (columns: Columns<never>, keys = 1): Prisma.Sql =>
+  Prisma.raw(
+    Object.keys(columns)
+      .slice(keys)
+      .map((name) => `${name} = x.${name}`)
+      .join(', '),
+  );
+
+/** A row source `x` with these columns, for an INSERT or an UPDATE; `x.ordinal` keeps the order of the rows. */
+export function rowSource<Row>(rows: readonly Row[], columns: Columns<Row>): Prisma.Sql {
+  const entries = Object.entries(columns);
+  const arrays = entries.map(([, [type, pick]]) => {
+    const elements = type === 'time' ? 'float8' : type;
+    return Prisma.sql`${arrayLiteral(rows.map(pick))}::${Prisma.raw(elements)}[]`;
+  });
+  const values = entries.map(([name, [type]]) => (type === 'time' ? `to_timestamp(${name} / 1000) AS ${name}` : name));
+  return Prisma.sql`(
+    SELECT ${Prisma.raw(values.join(', '))}, ordinal
+    FROM unnest(${Prisma.join(arrays)}) WITH ORDINALITY AS y (${namesOf(columns)}, ordinal)
+  ) AS x`;
+}
+
+/** Writes rows of one table; null if there is nothing to write. */
+export type Write = Prisma.Sql | null;
+
+/**
+ * Runs writes as parts of one statement: one round trip for all of them. Each part sees the database as it was before all
+ * of them, so no two may touch the same row.
+ */
+export async function inOneStatement(tx: Queries, writes: readonly Write[]): Promise<void> {
+  const parts = writes.filter((write) => write !== null);
+  const [only] = parts;
+  if (only === undefined) return;
+  if (parts.length === 1) return void (await tx.$executeRaw(only));
+  const named = parts.map((part, place) => Prisma.sql`${Prisma.raw(`part_${place + 1}`)} AS (${part})`);
+  await tx.$executeRaw`WITH ${Prisma.join(named)} SELECT`;
+}

@@ -1,0 +1,57 @@
+import type { Choice, Origin } from '../../contacts/facts/facts';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { type Columns, namesOf, rowSource, selected, type Write } from '../statement';
+
+const COLUMNS: Columns<Choice> = {
+  origin_kind: ['origin_kind', ({ origin }) => origin.kind],
+  origin: ['text', ({ origin }) => origin.key],
+  newsletter: ['text', ({ newsletter }) => newsletter],
+  at: ['time', ({ at }) => at],
+  act: ['act', ({ act }) => act],
+  proven: ['boolean', ({ proven }) => proven],
+  source: ['text', ({ source }) => source],
+  lang: ['text', ({ lang }) => lang],
+  format: ['text', ({ format }) => format],
+  reason: ['text', ({ reason }) => reason],
+};
+
+/** The consent ledger of some addresses and accounts. */
+export async function loadChoices(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Choice[]> {
+  const rows = await db.$queryRaw<(Omit<Choice, 'origin'> & { origin: string; origin_kind: Origin['kind'] })[]>`
+    SELECT ${selected(COLUMNS)} FROM choice
+    WHERE (origin_kind = 'address' AND origin = ANY (${arrayLiteral(addresses)}::text[]))
+       OR (origin_kind = 'account' AND origin = ANY (${arrayLiteral(uids)}::text[]))`;
+  return rows.map(({ origin, origin_kind, ...choice }) => ({ ...choice, origin: { kind: origin_kind, key: origin } }));
+}
+
+/**
+ * Adds choices to the consent ledger. For one with a stored key `mergeChoices` decides: the refusal wins (the greater act),
+ * the same act twice is proven if either is, the greater detail is kept. Returns the origins (`kind`, `key`) of the choices
+ * that changed the ledger.
+ */
+export function insertChoices(choices: readonly Choice[]): Write {
+  if (choices.length === 0) return null;
+  return Prisma.sql`
+    INSERT INTO choice AS known (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(choices, COLUMNS)}
+    ON CONFLICT (origin, origin_kind, newsletter, at) DO UPDATE SET
+      act = excluded.act,
+      proven = excluded.proven OR (known.act = excluded.act AND known.proven),
+      (source, lang, format, reason) = (
+        SELECT w.source, w.lang, w.format, w.reason
+        FROM (VALUES (excluded.source, excluded.lang, excluded.format, excluded.reason, 1),
+                     (known.source, known.lang, known.format, known.reason, 2)) AS w (source, lang, format, reason, side)
+        WHERE w.side = 1 OR known.act = excluded.act
+        ORDER BY coalesce(w.source, '') COLLATE "C" DESC, coalesce(w.lang, '') COLLATE "C" DESC,
+          coalesce(w.format, '') COLLATE "C" DESC, coalesce(w.reason, '') COLLATE "C" DESC
+        LIMIT 1)
+    WHERE excluded.act > known.act OR (excluded.act = known.act AND (
+      (excluded.proven AND NOT known.proven)
+      OR (coalesce(excluded.source, '') COLLATE "C", coalesce(excluded.lang, '') COLLATE "C",
+          coalesce(excluded.format, '') COLLATE "C", coalesce(excluded.reason, '') COLLATE "C")
+       > (coalesce(known.source, '') COLLATE "C", coalesce(known.lang, '') COLLATE "C",
+          coalesce(known.format, '') COLLATE "C", coalesce(known.reason, '') COLLATE "C")))
+    RETURNING origin_kind::text AS kind, origin AS key`;
+}

@@ -1,0 +1,89 @@
+import { type AddressFacts, PROFILE_FIELDS, type ProfileField } from '../../contacts/facts/facts';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { assigned, type Columns, namesOf, rowSource, selected, type Write } from '../statement';
+
+/** A stored address: its facts and the contact that has it. */
+export interface StoredAddress {
+  facts: AddressFacts;
+  contactId: string;
+}
+
+const FIELD_COLUMNS = {
+  firstName: 'first_name',
+  lastName: 'last_name',
+  country: 'country',
+  lang: 'lang',
+  format: 'format',
+} as const satisfies Record<ProfileField, string>;
+
+/** Two columns for each field: a value, and the time at which it was learned. */
+type StoredFields = Record<(typeof FIELD_COLUMNS)[ProfileField], string | null> &
+  Record<`${(typeof FIELD_COLUMNS)[ProfileField]}_at`, number | null>;
+
+/** A row as {@link ADDRESS_COLUMNS} selects it. */
+export type AddressRow = { address: string; typed: string; typed_at: number; contact_id: string } & StoredFields;
+
+const fieldColumns = (field: ProfileField): Columns<StoredAddress> => ({
+  [FIELD_COLUMNS[field]]: ['text', ({ facts }) => facts.profile[field]?.value ?? null],
+  [`${FIELD_COLUMNS[field]}_at`]: ['time', ({ facts }) => facts.profile[field]?.at ?? null],
+});
+
+const COLUMNS: Columns<StoredAddress> = {
+  address: ['text', ({ facts }) => facts.address],
+  typed: ['text', ({ facts }) => facts.typed.value],
+  typed_at: ['time', ({ facts }) => facts.typed.at],
+  contact_id: ['uuid', ({ contactId }) => contactId],
+  ...fieldColumns('firstName'),
+  ...fieldColumns('lastName'),
+  ...fieldColumns('country'),
+  ...fieldColumns('lang'),
+  ...fieldColumns('format'),
+};
+
+export const ADDRESS_COLUMNS = selected(COLUMNS);
+
+export function addressFactsOf(row: AddressRow): AddressFacts {
+  const facts: AddressFacts = { address: row.address, typed: { value: row.typed, at: row.typed_at }, profile: {} };
+  for (const field of PROFILE_FIELDS) {
+    const at = row[`${FIELD_COLUMNS[field]}_at`];
+    if (at !== null) facts.profile[field] = { value: row[FIELD_COLUMNS[field]], at };
+  }
+  return facts;
+}
+
+export async function loadAddresses(db: Queries, addresses: readonly string[]): Promise<AddressFacts[]> {
+  const rows = await db.$queryRaw<AddressRow[]>`
+    SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${arrayLiteral(addresses)}::text[])`;
+  return rows.map(addressFactsOf);
+}
+
+/** Locks and returns the stored ones of these addresses, in the order of the addresses. */
+export async function lockAddresses(tx: Queries, addresses: readonly string[]): Promise<StoredAddress[]> {
+  const rows = await tx.$queryRaw<AddressRow[]>`
+    SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${arrayLiteral(addresses)}::text[])
+    ORDER BY address FOR NO KEY UPDATE`;
+  return rows.map((row) => ({ facts: addressFactsOf(row), contactId: row.contact_id }));
+}
+
+/**
+ * Inserts new addresses, in the order of the addresses.
+ *
+ * @returns how many; one that another transaction has inserted meanwhile is left out.
+ */
+export function insertAddresses(tx: Queries, rows: readonly StoredAddress[]): Promise<number> {
+  return tx.$executeRaw`
+    INSERT INTO email_address (${namesOf(COLUMNS)})
+    SELECT ${namesOf(COLUMNS)} FROM ${rowSource(rows, COLUMNS)}
+    ORDER BY address COLLATE "C"
+    ON CONFLICT (address) DO NOTHING`;
+}
+
+/** Rewrites the rows of locked addresses. */
+export function updateAddresses(rows: readonly StoredAddress[]): Write {
+  if (rows.length === 0) return null;
+  return Prisma.sql`
+    UPDATE email_address AS known SET ${assigned(COLUMNS)} FROM ${rowSource(rows, COLUMNS)}
+    WHERE known.address = x.address`;
+}
