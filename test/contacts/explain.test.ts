@@ -254,11 +254,11 @@ describe('the explanation of a merge in a generated history', () => {
         const store = new MemoryStore();
         for (const event of events) {
           for (const plan of store.apply([event]).merges) {
-            const sides = beforeAndAfter(plan, store.contactIndex, store.facts);
-            const explanation = explainMerge(sides, store.facts);
+            const views = beforeAndAfter(plan, store.contactIndex, store.facts);
+            const explanation = explainMerge(views, store.facts);
             for (const { why } of verdictsIn(explanation)) seen.add(why);
-            checkValues(explanation, sides);
-            checkReasons(explanation, sides);
+            checkValues(explanation, views);
+            checkReasons(explanation, views);
           }
         }
       }),
@@ -273,8 +273,8 @@ describe('the explanation of a merge in a generated history', () => {
       fc.property(history(), (events) => {
         const store = new MemoryStore();
         for (const plan of store.apply(events).merges) {
-          const sides = beforeAndAfter(plan, store.contactIndex, store.facts);
-          checkValues(explainMerge(sides, store.facts), sides);
+          const views = beforeAndAfter(plan, store.contactIndex, store.facts);
+          checkValues(explainMerge(views, store.facts), views);
         }
       }),
       { numRuns: 2_000, seed: 38 },
@@ -291,8 +291,8 @@ function verdictsIn({ primary, fields, newsletters, opted_out }: Explanation): V
 }
 
 /** The explanation holds every value of both sides and the value after the merge. */
-function checkValues({ primary, fields, newsletters, opted_out }: Explanation, sides: BeforeAndAfter): void {
-  const { after, survivor, retired } = sides;
+function checkValues({ primary, fields, newsletters, opted_out }: Explanation, views: BeforeAndAfter): void {
+  const { after, survivor, retired } = views;
   const explained: unknown[] = [
     (primary && valueAfter(primary)?.value) ?? null,
     opted_out ? (valueAfter(opted_out) ?? false) : false,
@@ -319,12 +319,13 @@ function checkValues({ primary, fields, newsletters, opted_out }: Explanation, s
 
 /** Checks each reason against the rules of the model, written a second time. */
 function checkReasons({ fields, newsletters }: Explanation, { survivor, retired, after }: BeforeAndAfter): void {
-  const sidesOf = (won: Verdict<unknown>['won']) => (won === 'survivor' ? [survivor, retired] : [retired, survivor]);
+  const winnerFirst = (won: Verdict<unknown>['won']) =>
+    won === 'survivor' ? [survivor, retired] : [retired, survivor];
   const untrue: unknown[] = [];
   for (const [i, field] of PROFILE_FIELDS.entries()) {
     const verdict = fields[NAMES[i] as string];
     if (!verdict) continue;
-    const [mine, theirs] = sidesOf(verdict.won).map((view) => view.learned[field]);
+    const [mine, theirs] = winnerFirst(verdict.won).map((view) => view.learned[field]);
     const best = latest(mine, theirs);
     const isTrue = {
       left_behind: best?.at !== after.learned[field]?.at,
@@ -337,7 +338,7 @@ function checkReasons({ fields, newsletters }: Explanation, { survivor, retired,
     if (!isTrue) untrue.push([field, verdict]);
   }
   for (const [name, verdict] of Object.entries(newsletters)) {
-    const [mine, theirs] = sidesOf(verdict.won).map((view) => view.newsletters.get(name));
+    const [mine, theirs] = winnerFirst(verdict.won).map((view) => view.newsletters.get(name));
     const now = after.newsletters.get(name);
     const ended = now?.state === 'unsubscribed' && theirs?.state === 'subscribed';
     const isTrue = {

@@ -49,15 +49,15 @@ Examples:
     )
     .action(async (account: string | undefined, email: string | undefined, options: Options) => {
       const filter = {
-        uid: account === undefined ? undefined : uidFrom(command, account),
-        address: email === undefined ? undefined : addressFrom(command, email).key,
+        uid: account === undefined ? null : uidFrom(command, account),
+        address: email === undefined ? null : addressFrom(command, email).key,
       };
       const { limit = Infinity, rate = Infinity, batchSize, maxErrors, announce, dryRun = false } = options;
       const resolved = await withMerging(context.env, dryRun, (db, service) => {
         const apply = { ...service, observes: () => false, announce };
         return withProgress(context, db, { filter, apply, batchSize, limit, rate, maxErrors });
       });
-      if (resolved.released + failures(resolved) === 0 && filter.uid !== undefined) {
+      if (resolved.released + failures(resolved) === 0 && filter.uid !== null) {
         throw new OperatorError('No such claim is held: `onecontact collisions list` shows those that are.');
       }
       if (failures(resolved) > 0) context.exitCode = 1;

@@ -19,56 +19,47 @@ export interface HeldClaims {
 }
 
 export interface HeldFilter {
-  uid?: string | undefined;
-  address?: string | undefined;
-}
-
-/** Held claims after a pair, sorted by address and account. `address >=` is redundant, but lets the index be used. */
-function listHeldClaims(
-  db: Queries,
-  { uid = null, address = null }: { [K in keyof HeldFilter]?: string | null | undefined },
-  after: HeldClaims | undefined,
-  limit: number,
-): Promise<HeldClaims[]> {
-  const [lastAddress, lastUid] = [after?.address ?? null, after?.uid ?? null];
-  return db.$queryRaw<HeldClaims[]>`
-    SELECT held.*, e.contact_id AS "contactId", a.uid AS "contactUid"
-    FROM (
-      SELECT address, uid, count(*)::int AS claims, (extract(epoch FROM min(at)) * 1000)::float8 AS since,
-        (extract(epoch FROM max(at)) * 1000)::float8 AS until, (array_agg(event ORDER BY at DESC))[1] AS event
-      FROM address_claim
-      WHERE status = 'held' AND (${uid}::text IS NULL OR uid = ${uid})
-        AND (${address}::text IS NULL OR address = ${address})
-        AND (${lastAddress}::text IS NULL OR (address >= ${lastAddress} AND (address, uid) > (${lastAddress}, ${lastUid})))
-      GROUP BY address, uid ORDER BY address, uid LIMIT ${limit}
-    ) AS held
-    LEFT JOIN email_address e ON e.address = held.address
-    LEFT JOIN account a ON a.contact_id = e.contact_id
-    ORDER BY held.address, held.uid`;
+  uid?: string | null;
+  address?: string | null;
 }
 
 /** Held claims in pages, sorted by address and account. None comes twice, whatever is released or held meanwhile. */
 export async function* heldPages(
   db: Queries,
-  filter: HeldFilter,
+  { uid = null, address = null }: HeldFilter,
   { size = PAGE, limit = Number.POSITIVE_INFINITY }: { size?: number; limit?: number },
 ): AsyncIterable<HeldClaims[]> {
-  let [after, left]: [HeldClaims | undefined, number] = [undefined, limit];
-  while (left > 0) {
-    const page: HeldClaims[] = await listHeldClaims(db, filter, after, Math.min(size, left));
+  let last: { address: string | null; uid: string | null } = { address: null, uid: null };
+  for (let left = limit; left > 0; ) {
+    // `address >=` is redundant, but lets the index be used.
+    const page = await db.$queryRaw<HeldClaims[]>`
+      SELECT held.*, e.contact_id AS "contactId", a.uid AS "contactUid"
+      FROM (
+        SELECT address, uid, count(*)::int AS claims, (extract(epoch FROM min(at)) * 1000)::float8 AS since,
+          (extract(epoch FROM max(at)) * 1000)::float8 AS until, (array_agg(event ORDER BY at DESC))[1] AS event
+        FROM address_claim
+        WHERE status = 'held' AND (${uid}::text IS NULL OR uid = ${uid})
+          AND (${address}::text IS NULL OR address = ${address})
+          AND (${last.address}::text IS NULL OR (
+            address >= ${last.address} AND (address, uid) > (${last.address}, ${last.uid})))
+        GROUP BY address, uid ORDER BY address, uid LIMIT ${Math.min(size, left)}
+      ) AS held
+      LEFT JOIN email_address e ON e.address = held.address
+      LEFT JOIN account a ON a.contact_id = e.contact_id
+      ORDER BY held.address, held.uid`;
     if (page.length === 0) return;
     yield page;
-    after = page.at(-1);
+    last = page.at(-1) as HeldClaims;
     left -= page.length;
   }
 }
 
 /** The number of pairs of address and account with held claims. */
-export async function countHeldClaims(db: Queries, { uid, address }: HeldFilter): Promise<number> {
+export async function countHeldClaims(db: Queries, { uid = null, address = null }: HeldFilter): Promise<number> {
   const [row] = await db.$queryRaw<{ pairs: number }[]>`
     SELECT count(DISTINCT (address, uid))::int AS pairs FROM address_claim
-    WHERE status = 'held' AND (${uid ?? null}::text IS NULL OR uid = ${uid ?? null})
-      AND (${address ?? null}::text IS NULL OR address = ${address ?? null})`;
+    WHERE status = 'held' AND (${uid}::text IS NULL OR uid = ${uid})
+      AND (${address}::text IS NULL OR address = ${address})`;
   return row?.pairs ?? 0;
 }
 
