@@ -18,8 +18,8 @@ export const triggerBody = ({ trigger, at }: { trigger: Trigger; at: Time }) => 
   event_time: iso(at),
 });
 
-/** A merge that may be stored or only planned. */
-export const mergeBody = (merge: Omit<MergePlan, 'id'>) => ({
+/** Without its id: a merge that is only planned has none to show. */
+const mergeBody = (merge: MergePlan) => ({
   reason: merge.reason,
   trigger: triggerBody(merge),
   survivor: { contact_id: merge.survivorId, account_id: merge.uid },

@@ -67,7 +67,8 @@ export interface UndoResult {
 
 export async function undoMerge(db: Database, id: string, options: ApplyOptions): Promise<UndoResult> {
   const merge = await requireMerge(db, id);
-  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at: Date.now(), merge }], options));
+  const at = Date.now();
+  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at, merge }], options));
   const { refusal, contacts, tokens } = applied;
   const tokenOf = (contactId: string): string | null => {
     const token = contacts.changed.find((contact) => contact.id === contactId)?.token?.id ?? null;
