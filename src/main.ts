@@ -1,11 +1,11 @@
 /** The running service, wired: nothing else happens here. */
 import type { Logger } from 'pino';
 import { isLoopback, type ServiceConfig } from './config';
+import { observer } from './contacts/merge/rollout';
 import { OperatorError } from './foundation/operator-error';
 import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { PoisonScheduler } from './ingest/poison-scheduler';
-import { observer } from './ingest/rollout';
 import { EventWorker } from './ingest/worker';
 import { makeMetrics } from './observability/metrics';
 import { observeConnection, observeOutbox, observeProcess } from './observability/observe-service';

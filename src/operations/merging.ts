@@ -1,5 +1,5 @@
 import { readConfig } from '../config';
-import { observer } from '../ingest/rollout';
+import { observer } from '../contacts/merge/rollout';
 import type { ApplyOptions } from '../ingest/transaction';
 import type { Database } from '../postgres/database';
 import { withDatabase } from './servers';

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { ReleaseCommand } from '../../src/contacts/merge/command';
-import { observer } from '../../src/ingest/rollout';
+import { observer } from '../../src/contacts/merge/rollout';
 import { acct, addressOf, at, del, optout, signup, uidOf } from '../support/events';
 import { history, shuffledBatches } from '../support/histories';
 import { MemoryStore } from '../support/memory-store';
