@@ -5,7 +5,7 @@ import { Prisma } from './generated/prisma/client';
 
 /** `time` is a timestamp in the database and milliseconds since 1970 here; the other types are PostgreSQL's. */
 type ColumnType = 'text' | 'uuid' | 'boolean' | 'json' | 'time' | EnumType;
-type EnumType = 'act' | 'claim_status' | 'contact_state' | 'origin_kind';
+type EnumType = 'act' | 'claim_status' | 'contact_state' | 'origin_kind' | 'side' | 'token_policy';
 
 /** Columns of a table by name, each with its type and its value in a row. */
 export type Columns<Row> = Readonly<

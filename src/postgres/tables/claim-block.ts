@@ -1,8 +1,10 @@
 /** Blocks: the claims of an account on an address that do not count since a merge was undone. */
+import type { Time } from '../../contacts/facts/event';
 import type { Block } from '../../contacts/facts/facts';
 import type { UnblockCommand } from '../../contacts/merge/command';
 import type { Undone } from '../../contacts/merge/undo';
 import type { Queries } from '../database';
+import { type Columns, namesOf, rowSource } from '../statement';
 
 /** The blocks of some accounts. */
 export async function loadBlocks(db: Queries, uids: readonly string[]): Promise<Block[]> {
@@ -11,20 +13,24 @@ export async function loadBlocks(db: Queries, uids: readonly string[]): Promise<
   return rows.map((row) => ({ ...row, since: row.since ?? Number.NEGATIVE_INFINITY }));
 }
 
+type WrittenBlock = Block & { mergeId: string; at: Time };
+
+const COLUMNS = {
+  uid: ['text', ({ uid }) => uid],
+  address: ['text', ({ address }) => address],
+  since: ['time', ({ since }) => (Number.isFinite(since) ? since : null)],
+  merge_id: ['uuid', ({ mergeId }) => mergeId],
+  at: ['time', ({ at }) => at],
+} satisfies Columns<WrittenBlock>;
+
 /** Writes the blocks of undone merges. */
 export async function insertBlocks(tx: Queries, undone: readonly Undone[]): Promise<void> {
   if (undone.length === 0) return;
   const blocks = undone.flatMap(({ merge, at, blocks }) =>
     blocks.map((block) => ({ ...block, mergeId: merge.id, at })),
   );
-  const since = blocks.map((block) => (Number.isFinite(block.since) ? block.since : null));
   await tx.$executeRaw`
-    INSERT INTO claim_block (uid, address, since, merge_id, at)
-    SELECT uid, address, to_timestamp(since / 1000), merge_id, to_timestamp(at / 1000)
-    FROM unnest(
-      ${blocks.map(({ uid }) => uid)}::text[], ${blocks.map(({ address }) => address)}::text[], ${since}::float8[],
-      ${blocks.map(({ mergeId }) => mergeId)}::uuid[], ${blocks.map(({ at }) => at)}::float8[]
-    ) AS x (uid, address, since, merge_id, at)
+    INSERT INTO claim_block (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(blocks, COLUMNS)}
     ON CONFLICT (uid, address) DO UPDATE SET since = excluded.since, merge_id = excluded.merge_id, at = excluded.at`;
 }
 

@@ -8,6 +8,7 @@ import type { Undone } from '../../contacts/merge/undo';
 import { arrayLiteral } from '../array-literal';
 import { type Database, inSnapshot, type Queries } from '../database';
 import type { Merge } from '../generated/prisma/client';
+import { type Columns, namesOf, rowSource } from '../statement';
 
 const storedMergeOf = (row: Omit<Merge, 'explanation'>): StoredMerge => ({
   id: row.id,
@@ -94,39 +95,41 @@ export async function findHistory(db: Database, contactId: string): Promise<Stor
   return rows?.map(storedMergeOf) ?? null;
 }
 
+const COLUMNS = {
+  id: ['uuid', ({ id }) => id],
+  survivor_id: ['uuid', ({ survivorId }) => survivorId],
+  retired_id: ['uuid', ({ retiredId }) => retiredId],
+  uid: ['text', ({ uid }) => uid],
+  claimant: ['text', ({ claimant }) => claimant],
+  reason: ['text', ({ reason }) => reason],
+  trigger_source: ['text', ({ trigger }) => trigger.source],
+  trigger_event: ['text', ({ trigger }) => trigger.event],
+  trigger_id: ['text', ({ trigger }) => trigger.id],
+  trigger_at: ['time', ({ at }) => at],
+  token_policy: ['token_policy', ({ token }) => token.policy],
+  token_reason: ['text', ({ token }) => token.reason],
+  token_side: ['side', ({ token }) => token.keep],
+  token_kept: ['uuid', ({ tokenKept }) => tokenKept],
+  token_retired: ['uuid', ({ tokenRetired }) => tokenRetired],
+  announced: ['boolean', ({ announced }) => announced],
+  explanation: ['json', ({ explanation }) => explanation && JSON.stringify(explanation)],
+} satisfies Columns<ExplainedMerge>;
+
 /** Writes merges in the order in which they happened. */
 export async function insertMerges(tx: Queries, merges: readonly ExplainedMerge[]): Promise<void> {
   if (merges.length === 0) return;
-  const column = (pick: (merge: ExplainedMerge) => string | number | boolean | null): string =>
-    arrayLiteral(merges.map(pick));
+  const columns: Columns<ExplainedMerge> = { ...COLUMNS, moved: ['text', ({ addresses }) => arrayLiteral(addresses)] };
   await tx.$executeRaw`
-    INSERT INTO merge (id, survivor_id, retired_id, uid, claimant, reason, trigger_source, trigger_event, trigger_id,
-      trigger_at, addresses, token_policy, token_reason, token_side, token_kept, token_retired, announced, explanation)
-    SELECT id, survivor_id, retired_id, uid, claimant, reason, trigger_source, trigger_event, trigger_id,
-      to_timestamp(trigger_at / 1000), ARRAY(SELECT jsonb_array_elements_text(addresses::jsonb)), token_policy::token_policy,
-      token_reason, token_side::side, token_kept, token_retired, announced, explanation::json
-    FROM unnest(
-      ${column(({ id }) => id)}::uuid[], ${column(({ survivorId }) => survivorId)}::uuid[],
-      ${column(({ retiredId }) => retiredId)}::uuid[], ${column(({ uid }) => uid)}::text[],
-      ${column(({ claimant }) => claimant)}::text[], ${column(({ reason }) => reason)}::text[],
-      ${column(({ trigger }) => trigger.source)}::text[], ${column(({ trigger }) => trigger.event)}::text[],
-      ${column(({ trigger }) => trigger.id)}::text[], ${column(({ at }) => at)}::float8[],
-      ${column(({ addresses }) => JSON.stringify(addresses))}::text[],
-      ${column(({ token }) => token.policy)}::text[], ${column(({ token }) => token.reason)}::text[],
-      ${column(({ token }) => token.keep)}::text[], ${column(({ tokenKept }) => tokenKept)}::uuid[],
-      ${column(({ tokenRetired }) => tokenRetired)}::uuid[], ${column(({ announced }) => announced)}::boolean[],
-      ${column(({ explanation }) => explanation && JSON.stringify(explanation))}::text[]
-    ) WITH ORDINALITY AS x (id, survivor_id, retired_id, uid, claimant, reason, trigger_source, trigger_event, trigger_id,
-      trigger_at, addresses, token_policy, token_reason, token_side, token_kept, token_retired, announced, explanation, nr)
-    ORDER BY nr`;
+    INSERT INTO merge (${namesOf(COLUMNS)}, addresses)
+    SELECT ${namesOf(COLUMNS)}, x.moved::text[] FROM ${rowSource(merges, columns)} ORDER BY ordinal`;
 }
+
+const UNDONE = { id: ['uuid', ({ merge }) => merge.id], at: ['time', ({ at }) => at] } satisfies Columns<Undone>;
 
 export async function markUndone(tx: Queries, undone: readonly Undone[]): Promise<void> {
   if (undone.length === 0) return;
   await tx.$executeRaw`
-    UPDATE merge AS known SET undone_at = to_timestamp(x.at / 1000)
-    FROM unnest(${undone.map(({ merge }) => merge.id)}::uuid[], ${undone.map(({ at }) => at)}::float8[]) AS x (id, at)
-    WHERE known.id = x.id`;
+    UPDATE merge AS known SET undone_at = x.at FROM ${rowSource(undone, UNDONE)} WHERE known.id = x.id`;
 }
 
 /** The undone merges of some accounts. Those of an address are among them, because its claims lead to the account. */
