@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A line of the input in UTF-8, numbered from 1; without bytes, it was too long to be looked at, or is no UTF-8. */
+/** A line of the input, numbered from 1; `bytes` is null for a line that cannot be read. */
 export type Line = { number: number } & ({ bytes: Buffer } | { bytes: null; problem: 'too_large' | 'not_utf8' });
 
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** Bytes, however they are cut, as lines. Of a line that is too long nothing is kept: memory stays bounded. */
+/** Splits chunks into lines. Discards the bytes of a line that is too long, so that memory stays bounded. */
 export class LineSplitter {
   readonly #maxBytes: number;
   readonly #after: number;
@@ -15,7 +15,7 @@ export class LineSplitter {
   #skipping = false;
   #number = 0;
 
-  /** @param after lines up to this number are passed over */
+  /** @param after lines up to this number are skipped */
   constructor(maxBytes: number, after = 0) {
     this.#maxBytes = maxBytes;
     this.#after = after;
@@ -34,7 +34,7 @@ export class LineSplitter {
     return lines;
   }
 
-  /** The last line, where no newline ended it. */
+  /** Returns the last line if no newline ended it. */
   end(): Line[] {
     if (this.#restBytes === 0) return [];
     const line = this.#take();
