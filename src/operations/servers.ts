@@ -25,7 +25,7 @@ export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Databas
 }
 
 export interface Broker {
-  /** For consuming only. */
+  /** For consuming; `publisher` has its own. */
   connection: BrokerConnection;
   publisher: Publisher;
 }
@@ -41,16 +41,16 @@ export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broke
   const closing: (() => Promise<void>)[] = [];
   const open = async (name: string): Promise<BrokerConnection> => {
     let onConnectFailed = (_: Error): void => undefined;
-    const away = new Promise<never>((_, reject) => {
+    const unreachable = new Promise<never>((_, reject) => {
       onConnectFailed = (error) => {
-        // connection.ts confirms a refusal with a second attempt, and then rejects ready().
+        // After a refusal the connection tries again by itself, and rejects ready() if it is refused again.
         if (refusalOf(error) === undefined) reject(notReached(error));
       };
     });
-    away.catch(() => undefined);
+    unreachable.catch(() => undefined); // it may reject after the race
     const connection = await openConnection({ url, name, log, onConnectFailed: (error) => onConnectFailed(error) });
     closing.push(() => connection.close());
-    await Promise.race([connection.ready(), away]);
+    await Promise.race([connection.ready(), unreachable]);
     return connection;
   };
   try {

@@ -22,8 +22,9 @@ const HEAD = 64 * 1024;
 
 /** @throws OperatorError when the file cannot be read */
 export async function openFile(path: string): Promise<Input> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    throw new OperatorError(`The file cannot be read (${error.code}): ${whyNot(error.code)}.`);
+  const file = await open(path, 'r').catch(({ code = '' }: NodeJS.ErrnoException) => {
+    const problem = UNREADABLE[code] ?? 'look at its path, and at the disk';
+    throw new OperatorError(`The file cannot be read (${code}): ${problem}.`);
   });
   const stat = await file.stat();
   if (stat.isDirectory()) {
@@ -70,12 +71,10 @@ export function openStream(stream: AsyncIterable<Uint8Array>): Input {
   };
 }
 
-const whyNot = (code: string | undefined): string =>
-  code === 'ENOENT'
-    ? 'there is none of this name'
-    : code === 'EACCES'
-      ? 'this user may not read it'
-      : 'look at its path, and at the disk';
+const UNREADABLE: Record<string, string> = {
+  ENOENT: 'there is none of this name',
+  EACCES: 'this user may not read it',
+};
 
 /** The first bytes of a gzip file (RFC 1952). */
 const GZIP = [0x1f, 0x8b];

@@ -76,26 +76,16 @@ export const CtmsRecord = z.object({
 type Ctms = z.infer<typeof CtmsRecord>;
 type Newsletter = NonNullable<Ctms['newsletters']>[number];
 
-export const READ_PROBLEMS = [
-  'too_large',
-  'not_utf8',
-  'not_json',
-  'invalid_shape',
-  'invalid_address',
-  'invalid_time',
-] as const;
-export type RecordProblem = (typeof READ_PROBLEMS)[number];
-
-/** Problems name fields and what is wrong with them, never a value. */
 export interface Unreadable {
-  reason: RecordProblem;
+  reason: 'not_json' | 'invalid_shape' | 'invalid_address' | 'invalid_time';
+  /** Each names a field and what is wrong with it, never a value. */
   problems: string[];
 }
 
 /** Ends the translation of a record. */
 class Problem extends Error {
   constructor(
-    readonly reason: RecordProblem,
+    readonly reason: Unreadable['reason'],
     problem: string,
   ) {
     super(problem);
@@ -207,16 +197,14 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
 
 /** An absent or empty field contributes nothing: a record does not show that a field was cleared. */
 function profileOf(email: Ctms['email']): Profile {
-  const profile: Profile = {};
-  const add = (field: keyof Profile, value: string | null | undefined): void => {
-    if (value) profile[field] = value;
-  };
-  add('firstName', textOf(email.first_name, MAX_NAME));
-  add('lastName', textOf(email.last_name, MAX_NAME));
-  add('country', email.mailing_country && countryOf(email.mailing_country));
-  add('lang', email.email_lang && asLanguage(email.email_lang));
-  add('format', formatOf(email.email_format));
-  return profile;
+  const values = {
+    firstName: textOf(email.first_name, MAX_NAME),
+    lastName: textOf(email.last_name, MAX_NAME),
+    country: email.mailing_country && countryOf(email.mailing_country),
+    lang: email.email_lang && asLanguage(email.email_lang),
+    format: formatOf(email.email_format),
+  } satisfies Record<keyof Profile, unknown>;
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 }
 
 function formatOf(text: string | null | undefined): string | undefined {

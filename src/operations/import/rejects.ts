@@ -16,11 +16,8 @@ export interface Reject {
 /** NDJSON with personal data, so only its owner may read it (mode 0600). Created with the first reject. */
 export class RejectsFile {
   #file: FileHandle | null = null;
-  readonly path: string;
 
-  private constructor(path: string) {
-    this.path = path;
-  }
+  private constructor(readonly path: string) {}
 
   /**
    * Opens the rejects file of a run that starts after line `after`: keeps the rejects of an earlier run up to that line
