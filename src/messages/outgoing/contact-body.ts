@@ -1,5 +1,4 @@
 /** A live contact as its readers get it: over HTTP, from `show --json`, and in the export. */
-
 import { viewFields } from '../../contacts/profile/canonical';
 import { iso } from '../../foundation/times';
 import type { StoredPerson } from '../../postgres/contact-views';

@@ -1,6 +1,6 @@
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
 
-/** Which dead letters a command is about: those that match all that is set. */
+/** Selects the dead letters that match every field that is set. */
 export interface Filter {
   /** Empty for any id. */
   ids: ReadonlySet<string>;

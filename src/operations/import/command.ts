@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
+import type { Database } from '../../postgres/database';
 import { requireErasureKey } from '../../postgres/tables/erasure-key';
 import { linesDone } from '../../postgres/tables/import-progress';
 import type { Context } from '../context';
@@ -10,7 +11,7 @@ import { count, number, table } from '../render';
 import { withDatabase } from '../servers';
 import { type Input, openFile, openStream } from './input';
 import { RejectsFile } from './rejects';
-import { type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
+import { type ImportRun, type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
 
 interface Options {
   rejects?: string;
@@ -55,26 +56,14 @@ Examples:
       if (file !== STDIN && resolve(file) === resolve(rejectsPath)) {
         command.error('error: the rejects file is the file to import');
       }
-      const config = readConfig(context.env, ['database', 'erasure', 'merging']);
+      const { erasureKey, tokenPolicy } = readConfig(context.env, ['database', 'erasure', 'merging']);
       const input = file === STDIN ? openStdin(context) : await openFile(file);
       const began = performance.now();
       try {
+        const run = { input, erasureKey, tokenPolicy, dryRun };
         const summary = await withDatabase(
           context.env,
-          async (db) => {
-            await requireErasureKey(db, config.erasureKey);
-            const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
-            const rejects = await RejectsFile.at(rejectsPath, after);
-            const reporter = makeReporter(context, input);
-            try {
-              const { erasureKey, tokenPolicy } = config;
-              const { onBatch } = reporter;
-              return await importInput(db, { input, rejects, erasureKey, tokenPolicy, dryRun, after, onBatch });
-            } finally {
-              reporter.clear();
-              await rejects.close();
-            }
-          },
+          (db) => importWithProgress(context, db, run, rejectsPath),
           SLOTS,
         );
         if (sumOf(summary.rejected) + sumOf(summary.partly) > 0) context.exitCode = 1;
@@ -87,6 +76,30 @@ Examples:
     });
 }
 
+async function importWithProgress(
+  { stderr }: Context,
+  db: Database,
+  run: Omit<ImportRun, 'rejects' | 'after' | 'onBatch'>,
+  rejectsPath: string,
+): Promise<ImportSummary> {
+  const { input, dryRun, erasureKey } = run;
+  await requireErasureKey(db, erasureKey);
+  const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
+  const rejects = await RejectsFile.at(rejectsPath, after);
+  const progress = makeProgress(stderr);
+  const pace = makePace();
+  const onBatch = ({ resumed, records }: Readonly<ImportSummary>): void => {
+    const share = input.size === null ? null : input.bytesRead() / input.size;
+    progress.show(`${number(resumed + records)} records, ${pace(records, share)}`);
+  };
+  try {
+    return await importInput(db, { ...run, rejects, after, onBatch });
+  } finally {
+    progress.clear();
+    await rejects.close();
+  }
+}
+
 /** A dry run writes to its own file, so that an interrupted run keeps its rejects. */
 const defaultRejects = (file: string, dryRun: boolean): string =>
   `${file === STDIN ? 'stdin' : file}${dryRun ? '.dry-run' : ''}.rejects.ndjson`;
@@ -94,18 +107,6 @@ const defaultRejects = (file: string, dryRun: boolean): string =>
 function openStdin({ stdin }: Context): Input {
   if (!stdin?.[Symbol.asyncIterator]) throw new OperatorError('There is no standard input to read: name a file.');
   return openStream(stdin as AsyncIterable<Uint8Array>);
-}
-
-function makeReporter({ stderr }: Context, input: Input) {
-  const progress = makeProgress(stderr);
-  const pace = makePace();
-  return {
-    onBatch({ resumed, records }: Readonly<ImportSummary>): void {
-      const share = input.size === null ? null : input.bytesRead() / input.size;
-      progress.show(`${number(resumed + records)} records, ${pace(records, share)}`);
-    },
-    clear: progress.clear,
-  };
 }
 
 const sumOf = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
