@@ -6,7 +6,7 @@ import { OperatorError } from './foundation/operator-error';
 const AMQP_EXAMPLE = 'amqp://user:password@host:5672/vhost';
 const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';
 
-/** Every variable: its shape, its default, and what it is for. Messages never hold a value: it may be a secret. */
+/** Every variable: its shape, default and purpose. Messages never hold a value: it may be a secret. */
 export const Variables = z.object({
   AMQP_URL: url(['amqp:', 'amqps:'], `a RabbitMQ broker, such as ${AMQP_EXAMPLE}`)
     .refine((text) => URL.canParse(text) && new URL(text).hostname !== '', `names no host; it is like ${AMQP_EXAMPLE}`)
@@ -60,12 +60,12 @@ export const Variables = z.object({
 
 type Name = keyof typeof Variables.shape;
 
-/** What a command can need, and the variables that this means. */
+/** The needs that a command can have, and the variables of each. */
 const NEEDS = {
   broker: ['AMQP_URL'],
   database: ['DATABASE_URL'],
   http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY'],
-  /** Contacts can be read over HTTP: then nobody but their readers may. */
+  /** Look-ups over HTTP, which only readers with the key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
@@ -84,16 +84,16 @@ const camel = (name: string): string =>
 /** The configuration of the running service: every variable under its name in camel case. */
 export type ServiceConfig = { readonly [N in Name as Camel<N>]: z.output<(typeof Variables.shape)[N]> };
 
-/** The part of it that some needs mean. */
+/** The part of the configuration that belongs to these needs. */
 export type ConfigFor<N extends Need> = Pick<ServiceConfig, Camel<(typeof NEEDS)[N][number]>>;
 
-/** What `start` needs; `lookUps` besides when it serves HTTP. */
+/** The needs of `start`; with HTTP also `lookUps`. */
 export const SERVICE_NEEDS = ['broker', 'database', 'http', 'workers', 'merging', 'erasure'] as const;
 
 /**
- * Reads what a command uses, and nothing else. An empty variable is one that is not set.
+ * Reads only the variables of the given needs. An empty variable counts as not set.
  *
- * Throws an {@link OperatorError} that lists all problems at once, without any value of a variable.
+ * @throws OperatorError that lists all problems at once, without any value
  */
 export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readonly N[]): ConfigFor<N> {
   const names = new Set<Name>(needs.flatMap((need): readonly Name[] => NEEDS[need]));
@@ -104,8 +104,8 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
     if (error) problems.push(`${name}: ${error.issues[0]?.message}`);
     else config[camel(name)] = data;
   }
-  const open = typeof config.httpHost === 'string' && config.apiKey === null && !isLoopback(config.httpHost);
-  if (open && needs.some((need) => need === 'lookUps')) {
+  const isOpen = typeof config.httpHost === 'string' && config.apiKey === null && !isLoopback(config.httpHost);
+  if (isOpen && needs.some((need) => need === 'lookUps')) {
     problems.push(
       'API_KEY: is not set (readers of contacts send it as a bearer token; only without it on a loopback HTTP_HOST)',
     );
@@ -117,21 +117,21 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
 function report(problems: readonly string[], names: ReadonlySet<Name>, env: NodeJS.ProcessEnv): string {
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
   const lines = [`The configuration has ${count}:`, ...problems.map((problem) => `  ${problem}`)];
-  const bare = (name: Name): boolean => names.has(name) && !env[name];
-  if (bare('AMQP_URL') && bare('DATABASE_URL')) {
+  const isMissing = (name: Name): boolean => names.has(name) && !env[name];
+  if (isMissing('AMQP_URL') && isMissing('DATABASE_URL')) {
     lines.push('To see OneContact at work without a broker and a database of your own: npm run demo');
   }
   return lines.join('\n');
 }
 
-/** Whether only this machine can reach what listens at a host. */
+/** Whether a host is reachable from this machine only. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 function url(protocols: readonly string[], what: string) {
-  const isOne = (text: string): boolean => URL.canParse(text) && protocols.includes(new URL(text).protocol);
-  return z.string(`is not set (${what})`).refine(isOne, { error: `is not the URL of ${what}`, abort: true });
+  const isUrl = (text: string): boolean => URL.canParse(text) && protocols.includes(new URL(text).protocol);
+  return z.string(`is not set (${what})`).refine(isUrl, { error: `is not the URL of ${what}`, abort: true });
 }
 
 function integer(min: number, max: number) {
@@ -147,7 +147,7 @@ function choice<const T extends string>(...values: readonly [T, ...T[]]) {
   return z.enum(values, `must be one of ${values.join(', ')}`);
 }
 
-/** Prisma's own parameter, which the connections of the service do not know. */
+/** `schema` is a parameter of Prisma, which the service's own connections ignore. */
 function inPublicSchema(text: string): boolean {
   return !URL.canParse(text) || (new URL(text).searchParams.get('schema') ?? 'public') === 'public';
 }

@@ -5,7 +5,7 @@ import { OperatorError } from '../src/foundation/operator-error';
 const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };
 const START = [...SERVICE_NEEDS, 'lookUps'] as const;
 
-/** The lines of the refusal. */
+/** The lines of the error. */
 function problems(env: NodeJS.ProcessEnv, needs: readonly Need[] = START): string[] {
   try {
     readConfig(env, needs);
@@ -36,7 +36,7 @@ describe('readConfig', () => {
     });
   });
 
-  it('takes what is set, and an empty variable for one that is not', () => {
+  it('reads variables that are set, and treats an empty one as not set', () => {
     const set = { HTTP_PORT: '0', BATCH_SIZE: '7', TOKEN_POLICY: 'account', API_KEY: '', LOG_LEVEL: '' };
     expect(readConfig({ ...URLS, ...set }, START)).toMatchObject({
       httpPort: 0,
@@ -47,7 +47,7 @@ describe('readConfig', () => {
     });
   });
 
-  it('cannot be changed', () => {
+  it('returns a frozen object', () => {
     const config = readConfig(URLS, START) as { httpPort: number };
     expect(() => {
       config.httpPort = 1;
@@ -88,28 +88,28 @@ describe('readConfig', () => {
     },
   );
 
-  it('names the demo when there is neither a broker nor a database', () => {
+  it('names the demo when neither a broker nor a database is configured', () => {
     expect(problems({}).at(-1)).toContain('npm run demo');
     expect(problems({ AMQP_URL: URLS.AMQP_URL }).join('\n')).not.toContain('npm run demo');
     expect(problems({}, ['database']).join('\n')).not.toContain('npm run demo');
   });
 
-  it('asks a command for nothing that it does not use', () => {
+  it('ignores variables that the command does not need', () => {
     const { DATABASE_URL } = URLS;
     const config = readConfig({ DATABASE_URL, AMQP_URL: 'rubbish', HTTP_PORT: 'rubbish' }, ['database']);
     expect(config).toEqual({ databaseUrl: DATABASE_URL });
   });
 
-  it('requires an API key for look-ups wherever others can reach them', () => {
+  it('requires an API key for look-ups unless HTTP listens on loopback', () => {
     const open = { ...URLS, HTTP_HOST: '0.0.0.0' };
     expect(problems(open)[1]).toMatch(/^ {2}API_KEY: is not set/);
     expect(readConfig({ ...open, API_KEY: 'k' }, START).apiKey).toBe('k');
-    expect(readConfig(open, SERVICE_NEEDS).httpHost).toBe('0.0.0.0'); // HTTP is not among the parts
+    expect(readConfig(open, SERVICE_NEEDS).httpHost).toBe('0.0.0.0'); // HTTP does not run
     for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) expect(isLoopback(host)).toBe(true);
     for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.evil.test']) expect(isLoopback(host)).toBe(false);
   });
 
-  it('takes observe mode and a percentage of the accounts', () => {
+  it('reads observe mode and the percentage of accounts that merge', () => {
     const { mergeMode, mergePercent } = readConfig({ ...URLS, MERGE_MODE: 'observe', MERGE_PERCENT: '5' }, START);
     expect([mergeMode, mergePercent]).toEqual(['observe', 5]);
     expect(problems({ ...URLS, MERGE_MODE: 'off', MERGE_PERCENT: '101' }).slice(1)).toEqual([

@@ -28,8 +28,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     await makeProgram(context).parseAsync(args, { from: 'user' });
     return context.exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : BAD_USAGE; // it has said why
-    // The reader of the output (`head`, say) has seen enough.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : BAD_USAGE; // commander has printed it
+    // The reader of the output, such as `head`, has closed it.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return FAILED;
     context.stderr.write(`onecontact: ${explain(error)}\n`);
     return FAILED;
@@ -40,7 +40,7 @@ function makeProgram(context: Context): Command {
   const program = new Command('onecontact')
     .description('One person, one contact record: merges the contacts of one person, and announces each merge once.')
     .version(readVersion().version)
-    .exitOverride() // before the commands are added: they inherit it
+    .exitOverride() // before the commands are added, because they inherit it
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
@@ -75,19 +75,19 @@ Examples:
   return program;
 }
 
-/** Wrong credentials, no such database, no right to it: SQLSTATEs, and Prisma's names where it hides them. */
-const NOT_LET_IN = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)$/;
+/** Wrong credentials, no such database, no permission: SQLSTATEs, and the names that Prisma gives instead. */
+const ACCESS_DENIED = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)$/;
 
-const NO_ROOM = /^(ENOSPC|EDQUOT)$/;
+const DISK_FULL = /^(ENOSPC|EDQUOT)$/;
 
-/** For an operator: what to do where we know it. Never a database's own words, which may hold personal data. */
+/** Tells an operator what to do, if known. Never a message of the database: it may hold personal data. */
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
-  if (kind === 'down' || NOT_LET_IN.test(code) || hasConnectionProblem(error)) return connectionProblem(error);
+  if (kind === 'down' || ACCESS_DENIED.test(code) || hasConnectionProblem(error)) return connectionProblem(error);
   if (kind === 'transient' || kind === 'busy')
     return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
-  if (NO_ROOM.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;
+  if (DISK_FULL.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];
   return `Failed (${code}). Where:${frames.join('')}`;
 }

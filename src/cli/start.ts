@@ -34,27 +34,22 @@ Examples:
       const only = options.only ?? PARTS;
       const needs = only.includes('http') ? ([...SERVICE_NEEDS, 'lookUps'] as const) : SERVICE_NEEDS;
       const config: ServiceConfig = readConfig(context.env, needs);
-      const code = await start(config, { ...options, only }, makeLog(config.logLevel));
-      // What did not stop in time must not hold the process either.
+      const code = await start(config, only, options, makeLog(config.logLevel));
+      // Work that did not stop in time must not keep the process alive.
       process.exit(code);
     });
 }
 
 function parseParts(text: string): Part[] {
   const names = text.split(',').map((name) => name.trim());
-  const parts = PARTS.filter((part) => names.includes(part));
   if (names.some((name) => !PARTS.some((part) => part === name))) {
     throw new InvalidArgumentError(`It is a list of ${PARTS.join(', ')}, with commas between.`);
   }
-  return parts;
+  return PARTS.filter((part) => names.includes(part));
 }
 
 /** Runs the service to its end. @returns the exit code */
-async function start(
-  config: ServiceConfig,
-  options: Required<Pick<Options, 'only'>> & Options,
-  log: Logger,
-): Promise<number> {
+async function start(config: ServiceConfig, only: readonly Part[], options: Options, log: Logger): Promise<number> {
   const stop = stopRequested();
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'ended by an error that nobody expected');
@@ -64,12 +59,12 @@ async function start(
     const applied = await migrate(config.databaseUrl);
     log.info({ applied }, 'schema is up to date');
   }
-  const service = await Promise.race([startService(config, { only: options.only, log }), stop]);
+  const service = await Promise.race([startService(config, { only, log }), stop]);
   if (typeof service === 'string') {
     log.info({ signal: service }, 'told to stop before the service was up');
     return 0;
   }
-  log.info({ parts: options.only, url: service.url }, 'service is up');
+  log.info({ parts: only, url: service.url }, 'service is up');
   log.info({ signal: await stop }, 'told to stop: finishing what is in flight');
   const inTime = await service.stop();
   if (inTime) log.info('stopped');

@@ -1,9 +1,9 @@
-/** A terminal's Ctrl-C reaches npm and us, and npm passes its own on: the same request, twice. */
+/** Ctrl-C in a terminal reaches us twice, because npm forwards its own signal. */
 const SAME_REQUEST_MS = 2_000;
 
 /**
- * Resolves when the process is asked to stop (SIGTERM, SIGINT). Asked again, 2 s or more later, it ends at once with
- * exit code 1: somebody has lost patience.
+ * Resolves with the first SIGTERM or SIGINT. A signal 2 s or more later is a request to give up: it ends the process at
+ * once, with exit code 1.
  */
 export function stopRequested(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** Something that only an operator can mend. The message is one clear sentence that says what to do. */
+/** An error that only an operator can fix. The message says in a sentence or two what is wrong and what to do. */
 export class OperatorError extends Error {
   override readonly name = 'OperatorError';
 }

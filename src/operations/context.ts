@@ -2,17 +2,16 @@
 import { once } from 'node:events';
 
 /** A stream to write to, such as `process.stdout`. */
-export interface Sink {
+interface Sink extends NodeJS.EventEmitter {
   write(text: string): boolean;
   isTTY?: boolean | undefined;
-  once(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 /** The parts of the process that a command may use. */
 export interface Terminal {
   env: NodeJS.ProcessEnv;
-  stdout: Sink & NodeJS.EventEmitter;
-  stderr: Sink & NodeJS.EventEmitter;
+  stdout: Sink;
+  stderr: Sink;
   stdin?: ({ isTTY?: boolean | undefined } & Partial<AsyncIterable<Uint8Array>>) | undefined;
 }
 
@@ -20,8 +19,8 @@ export class Context {
   /** 0 done, 1 failed. A command that fails without throwing sets it. */
   exitCode = 0;
   readonly env: NodeJS.ProcessEnv;
-  readonly stdout: Terminal['stdout'];
-  readonly stderr: Terminal['stderr'];
+  readonly stdout: Sink;
+  readonly stderr: Sink;
 
   constructor(private readonly terminal: Terminal) {
     this.env = terminal.env;

@@ -8,9 +8,10 @@ import { describe, refusalOf } from '../rabbitmq/errors';
 import { Publisher } from '../rabbitmq/publisher';
 
 /**
- * Opens the database of DATABASE_URL for one command, when it has the schema of this version; closes it afterwards.
+ * Opens the database of DATABASE_URL for one command, and closes it afterwards.
  *
  * @param max connections at most
+ * @throws OperatorError when the database does not have the schema of this version
  */
 export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Database) => Promise<T>, max = 2): Promise<T> {
   const { databaseUrl } = readConfig(env, ['database']);
@@ -24,28 +25,32 @@ export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Databas
 }
 
 export interface Broker {
-  /** For consuming only. */
+  /** For consuming; `publisher` has its own. */
   connection: BrokerConnection;
   publisher: Publisher;
 }
 
-/** Connects to the broker of AMQP_URL for one command, and closes everything afterwards. Does not wait for one that is away. */
+/**
+ * Connects to the broker of AMQP_URL for one command, and closes everything afterwards.
+ *
+ * @throws OperatorError when the broker cannot be reached: a command does not wait for it
+ */
 export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broker) => Promise<T>): Promise<T> {
   const { amqpUrl: url } = readConfig(env, ['broker']);
   const log = pino({ level: 'silent' });
   const closing: (() => Promise<void>)[] = [];
   const open = async (name: string): Promise<BrokerConnection> => {
     let onConnectFailed = (_: Error): void => undefined;
-    const away = new Promise<never>((_, reject) => {
+    const unreachable = new Promise<never>((_, reject) => {
       onConnectFailed = (error) => {
-        // A refusal is believed when it comes again: see connection.ts.
+        // After a refusal the connection tries again by itself, and rejects ready() if it is refused again.
         if (refusalOf(error) === undefined) reject(notReached(error));
       };
     });
-    away.catch(() => undefined);
+    unreachable.catch(() => undefined); // it may reject after the race
     const connection = await openConnection({ url, name, log, onConnectFailed: (error) => onConnectFailed(error) });
     closing.push(() => connection.close());
-    await Promise.race([connection.ready(), away]);
+    await Promise.race([connection.ready(), unreachable]);
     return connection;
   };
   try {
@@ -58,7 +63,7 @@ export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broke
   }
 }
 
-/** The system's code is in the text only, and the text may hold a host: no more of it is shown. */
+/** Shows only the system's error code: the text that holds it may also name a host. */
 function notReached(error: Error): OperatorError {
   const { code, reason } = describe(error);
   const why = code ?? /\bE[A-Z]{3,}\b/.exec(reason)?.[0] ?? 'no answer';

@@ -11,7 +11,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
-/** `onecontact start` as a process of its own. */
+/** `onecontact start` in its own process. */
 class Start {
   readonly child: ChildProcess;
   out = '';
@@ -55,7 +55,7 @@ describe('onecontact start', () => {
     HTTP_PORT: '0',
   });
 
-  /** Who takes from each of the two queues. */
+  /** Number of consumers of each of the two queues. */
   const consumers = async (): Promise<number[]> => {
     const channel = await broker().channel();
     const queues = await Promise.all([FXA_QUEUE, NEWSLETTER_QUEUE].map((queue) => channel.checkQueue(queue)));
@@ -63,13 +63,13 @@ describe('onecontact start', () => {
     return queues.map(({ consumerCount }) => consumerCount);
   };
 
-  it('refuses an unknown schema with one sentence that says what to do', async () => {
+  it('refuses a database without the schema with one sentence that says what to do', async () => {
     const service = start([], env());
     expect(await service.exit()).toBe(1);
     expect(service.err).toMatch(/^onecontact: The database is \d+ migrations behind .*`onecontact migrate`[^\n]*\n$/);
   });
 
-  it('migrates when told to, serves, and ends with 0 on SIGTERM, also when npm sends it twice', async () => {
+  it('with --migrate migrates, serves, and exits with 0 on SIGTERM, also when npm sends it twice', async () => {
     const service = start(['--migrate'], env());
     await until(() => service.out.includes('service is up'), 60_000);
     const url = /"url":"(http:[^"]+)"/.exec(service.out)?.[1] as string;
@@ -81,16 +81,16 @@ describe('onecontact start', () => {
     for (const line of service.out.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('level');
   });
 
-  it('runs only the parts it is asked for', async () => {
+  it('with --only runs only these parts', async () => {
     const service = start(['--only', 'http'], env());
     await until(() => service.out.includes('service is up'), 60_000);
     expect(service.out).toMatch(/"parts":\["http"\],.*service is up/);
-    expect(await consumers()).toEqual([0, 0]); // with all parts: one of each queue
+    expect(await consumers()).toEqual([0, 0]); // with all parts there is one consumer for each queue
     service.child.kill('SIGINT');
     expect(await service.exit()).toBe(0);
   });
 
-  it('refuses wrong credentials of the broker without a stack and without the password', async () => {
+  it('reports wrong credentials of the broker without a stack and without the password', async () => {
     const wrong = new URL(broker().url);
     wrong.password = 'top-secret';
     const service = start([], { ...env(), AMQP_URL: wrong.href });
@@ -99,7 +99,7 @@ describe('onecontact start', () => {
     expect(service.out).not.toContain('top-secret');
   });
 
-  it('refuses a port that is in use, and an address that others reach when there is no API key', async () => {
+  it('refuses a port in use, and an address beyond loopback without an API key', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
@@ -109,12 +109,12 @@ describe('onecontact start', () => {
     other.close();
     const open = start([], { ...env(), HTTP_HOST: '0.0.0.0' });
     expect([await open.exit(), open.err]).toEqual([1, expect.stringContaining('\n  API_KEY: is not set')]);
-    // Who starts it from code and not from the command line is not let by either.
+    // Starting from code, without the command line, is refused too.
     const config = readConfig({ ...env(), HTTP_HOST: '0.0.0.0' }, SERVICE_NEEDS);
     await expect(startService(config, { log: silent })).rejects.toThrow(/^HTTP would let everybody/);
   });
 
-  it('can be stopped while it waits for a broker that is away', async () => {
+  it('can be stopped while it waits for an unreachable broker', async () => {
     const service = start([], { ...env(), AMQP_URL: 'amqp://127.0.0.1:1' });
     await until(() => service.out.includes('not reachable'), 60_000);
     service.child.kill('SIGTERM');

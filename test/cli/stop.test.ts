@@ -1,4 +1,3 @@
-/** Conformance case 34: real processes, real signals. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
 import { until, withBroker } from '../support/broker';
@@ -11,7 +10,7 @@ import { messageOf, publish } from '../support/service';
 
 const broker = withBroker();
 
-describe('case 34: SIGTERM', () => {
+describe('onecontact start, on SIGTERM', () => {
   let program: Program;
   let database: TestDatabase;
   let service: ServiceProcess | undefined;
@@ -38,11 +37,11 @@ describe('case 34: SIGTERM', () => {
   const stored = async (): Promise<string[]> =>
     (await database.sql<{ address: string }>('SELECT address FROM email_address')).map(({ address }) => address);
 
-  it('under load: exit 0, what was handled never comes again, and what was not is still there', async () => {
+  it('exits with 0 under load: handled messages are never redelivered, and the others are still queued', async () => {
     const names = Array.from({ length: 1_500 }, (_, n) => n);
     await publish(broker(), ...names.flatMap((n) => [signup(`reader${n}`, ['x'], 1), acct(`u${n}`, `user${n}`, 1)]));
     const all = names.flatMap((n) => [`reader${n}@mail.test`, `user${n}@mail.test`]).sort();
-    // Many small batches, of which some are in flight at any moment.
+    // Small batches, so that some are in flight at any moment.
     const running = start({ BATCH_SIZE: '5', PREFETCH: '100', CONCURRENCY: '4' });
     await until(async () => (await stored()).length > 200, 60_000);
     running.child.kill('SIGTERM');
@@ -50,12 +49,12 @@ describe('case 34: SIGTERM', () => {
 
     const done = await stored();
     const left = [...(await drain(broker(), FXA_QUEUE)), ...(await drain(broker(), NEWSLETTER_QUEUE))];
-    expect(left.length).toBeGreaterThan(0); // else there was no load any more
-    // Each is either handled or left: what was committed is acknowledged too, and what is left was not begun.
+    expect(left.length).toBeGreaterThan(0); // otherwise there was no load left
+    // Each message is either committed and acknowledged, or still in its queue.
     expect([...done, ...left.map((body) => JSON.parse(body).email)].sort()).toEqual(all);
   }, 120_000);
 
-  it('what was announced is published before it ends', async () => {
+  it('publishes all announced merges before it exits', async () => {
     const names = Array.from({ length: 40 }, (_, n) => n);
     await publish(broker(), ...names.map((n) => signup(`reader${n}`, ['x'], 1)));
     const running = start();
@@ -67,14 +66,14 @@ describe('case 34: SIGTERM', () => {
     running.child.kill('SIGTERM');
     expect(await running.ended).toEqual({ code: 0, signal: null });
     expect(await database.sql('SELECT FROM outbox')).toEqual([]);
-    const told = (await drain(broker(), MAILER_QUEUE)).map((body) => JSON.parse(body).merge_id);
-    expect(told.filter((id) => id !== undefined)).toHaveLength(await merges());
+    const published = (await drain(broker(), MAILER_QUEUE)).map((body) => JSON.parse(body).merge_id);
+    expect(published.filter((id) => id !== undefined)).toHaveLength(await merges());
   }, 120_000);
 
-  it('before the service is up: exit 0, and nothing was taken from a queue', async () => {
+  it('exits with 0 before the service is up, without having taken a message', async () => {
     const event = signup('early', ['x'], 1);
     await publish(broker(), event);
-    // The last that a start waits for, when HTTP is told to listen: the first statement of its look-ups.
+    // The first look-up of HTTP is the last step of a start that can wait.
     const release = await gate(database, 'LOCK TABLE contact IN ACCESS EXCLUSIVE MODE');
     try {
       const starting = start();
@@ -93,8 +92,8 @@ describe('case 34: SIGTERM', () => {
     expect(fields.redelivered).toBe(false);
   }, 120_000);
 
-  it('a second one within 2 s is the same request; a later one ends it at once, with 1, and loses nothing', async () => {
-    // Somebody holds what it needs: it cannot finish what is in flight.
+  it('ignores a second SIGTERM within 2 s; a later one ends the process at once with 1 and loses nothing', async () => {
+    // Another session holds the lock that the batch needs, so the service cannot finish it.
     const release = await gate(database, 'LOCK TABLE email_address IN EXCLUSIVE MODE');
     try {
       const running = start({ SHUTDOWN_TIMEOUT_MS: '60000' });
@@ -102,7 +101,7 @@ describe('case 34: SIGTERM', () => {
       await publish(broker(), event);
       const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
       await until(async () => (await database.sql(waiting)).length > 0, 60_000);
-      await until(() => running.isUp, 60_000); // told before, it would simply not go on starting
+      await until(() => running.isUp, 60_000); // a signal during the start would just end the start
 
       let end: { code: number | null; signal: NodeJS.Signals | null } | undefined;
       void running.ended.then((how) => {
@@ -112,7 +111,7 @@ describe('case 34: SIGTERM', () => {
       let latest = first;
       await until(() => {
         if (end === undefined) {
-          running.child.kill('SIGTERM'); // again and again
+          running.child.kill('SIGTERM'); // repeated until the process ends
           latest = performance.now();
         }
         return end !== undefined;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { onecontact } from '../support/command-line';
 
-describe('the command line', () => {
+describe('onecontact', () => {
   const wrong = [
     [],
     ['nonsense'],
@@ -15,7 +15,7 @@ describe('the command line', () => {
     ['migrate', 'now'],
   ];
   it.each(wrong.map((args) => [args.join(' '), args] as const))(
-    'answers bad usage with 2: %s',
+    'exits with 2 on bad usage: %s',
     async (_shown, args) => {
       const { code, out, err } = await onecontact([...args], { DATABASE_URL: 'postgresql://127.0.0.1:1/none' });
       expect([code, out]).toEqual([2, '']);
@@ -48,12 +48,12 @@ describe('the command line', () => {
     expect(out).toMatch(/\nExamples:\n {2}\$ /);
   });
 
-  it('answers --help and --version with 0', async () => {
+  it('exits with 0 for --help and --version', async () => {
     expect(await onecontact(['--help'])).toMatchObject({ code: 0, err: '' });
     expect((await onecontact(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  it('lists all that is missing at once, and names the demo', async () => {
+  it('lists all missing variables at once, and names the demo', async () => {
     const { code, err } = await onecontact(['start'], { HTTP_PORT: 'x' });
     expect(code).toBe(1);
     for (const name of ['AMQP_URL', 'DATABASE_URL', 'HTTP_PORT']) expect(err).toContain(`\n  ${name}: `);
@@ -61,7 +61,7 @@ describe('the command line', () => {
   });
 
   it.each(['migrate', 'export', 'show a@mail.test'])(
-    'tells without a stack when the database is away: %s',
+    'reports an unreachable database without a stack: %s',
     async (command) => {
       const env = { DATABASE_URL: 'postgresql://user:top-secret@127.0.0.1:1/none' };
       const { code, out, err } = await onecontact(command.split(' '), env);
@@ -70,7 +70,7 @@ describe('the command line', () => {
     },
   );
 
-  /** The test's server, with something wrong. */
+  /** The URL of the test's server, made wrong. */
   const wrongly = (change: (url: URL) => void): string => {
     const url = new URL(process.env.TEST_DATABASE_URL as string);
     change(url);
@@ -98,7 +98,7 @@ describe('the command line', () => {
       /\n {2}DATABASE_URL: is not the URL of a PostgreSQL database/,
     ],
     ['text', () => 'top-secret', /\n {2}DATABASE_URL: is not the URL of a PostgreSQL database/],
-  ])('says in a sentence what is wrong with DATABASE_URL: another %s', async (_what, url, says) => {
+  ])('says in one sentence what is wrong with DATABASE_URL: another %s', async (_what, url, says) => {
     for (const args of [['migrate'], ['export']]) {
       const { code, out, err } = await onecontact(args, { DATABASE_URL: url() });
       expect([code, out, err]).toEqual([1, '', expect.stringMatching(says)]);
@@ -114,7 +114,7 @@ describe('the command line', () => {
       () => 'amqp://somebody:top-secret@127.0.0.1:1',
       /^onecontact: The broker cannot be reached \(ECONNREFUSED\)/,
     ],
-  ])('says in a sentence what is wrong with AMQP_URL: another %s', async (_what, url, says) => {
+  ])('says in one sentence what is wrong with AMQP_URL: another %s', async (_what, url, says) => {
     const { code, out, err } = await onecontact(['dead-letters', 'list'], { AMQP_URL: url() });
     expect([code, out, err]).toEqual([1, '', expect.stringMatching(says)]);
     expect(err).not.toMatch(/top-secret|\n +at /);

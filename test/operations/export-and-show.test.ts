@@ -5,7 +5,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, signup, uidOf, unsub } from '../support/events';
 import { apply } from '../support/stored';
 
-describe('the commands that read contacts', () => {
+describe('onecontact show, export and migrate', () => {
   let data: TestDatabase;
   let env: NodeJS.ProcessEnv;
   beforeAll(async () => {
@@ -17,7 +17,7 @@ describe('the commands that read contacts', () => {
   });
   afterAll(() => data?.drop());
 
-  it('show a contact by any of its keys, in a block for people', async () => {
+  it('show prints a contact, found by any of its keys, one field a line', async () => {
     const { out, code } = await onecontact(['show', ' Ada@Mail.TEST '], env);
     expect(code).toBe(0);
     expect(out).toMatch(
@@ -29,7 +29,7 @@ describe('the commands that read contacts', () => {
     );
   });
 
-  it('show the body that HTTP answers, for machines', async () => {
+  it('show --json prints the body of the HTTP response', async () => {
     const body = JSON.parse((await onecontact(['show', 'ada@mail.test', '--json'], env)).out);
     expect(body).toMatchObject({ account: uidOf('u1'), lang: 'fr', newsletters: { b: { state: 'unsubscribed' } } });
     for (const key of [body.id, body.basket_token, body.account]) {
@@ -37,19 +37,19 @@ describe('the commands that read contacts', () => {
     }
   });
 
-  it('fail for a key that opens nothing, without repeating it', async () => {
+  it('show fails for an unknown key without repeating it', async () => {
     const answer = await onecontact(['show', '--json', 'nobody@mail.test'], env);
     expect(answer).toEqual({ code: 1, out: '', err: 'onecontact: No live contact has this key.\n' });
   });
 
-  it('export the canonical form: sorted, without generated ids and times', async () => {
+  it('export --canonical prints sorted lines without generated ids and times', async () => {
     expect((await onecontact(['export', '--canonical'], env)).out).toBe(
       `{"addresses":["ada@mail.test"],"account":"${uidOf('u1')}","primary":"ada@mail.test","first_name":"A\\u001b[31mda","last_name":null,"country":null,"lang":"fr","format":null,"opted_out":false,"double_opt_in":true,"newsletters":{"10":"subscribed","9":"subscribed","b":"unsubscribed"}}\n` +
         '{"addresses":["zoe@mail.test"],"account":null,"primary":"zoe@mail.test","first_name":null,"last_name":null,"country":null,"lang":null,"format":null,"opted_out":false,"double_opt_in":false,"newsletters":{"b":"subscribed"}}\n',
     );
   });
 
-  it('export ids, tokens, versions and times as well, when not canonical', async () => {
+  it('export prints ids, tokens, versions and times', async () => {
     const { out, err } = await onecontact(['export'], env);
     const lines = out
       .trimEnd()
@@ -57,10 +57,10 @@ describe('the commands that read contacts', () => {
       .map((line) => JSON.parse(line));
     expect(lines.map(({ addresses }) => addresses)).toEqual([['ada@mail.test'], ['zoe@mail.test']]);
     expect(lines[1]).toMatchObject({ version: 1, newsletters: { b: { since: '2026-01-01T00:00:04.000Z' } } });
-    expect(err).toBe(''); // progress is for terminals
+    expect(err).toBe(''); // progress is shown on a terminal only
   });
 
-  it('refuse a database without the schema, and name the command that makes it', async () => {
+  it('a database without the schema is refused with the name of the command that creates it', async () => {
     const empty = await freshDatabase({ migrated: false });
     try {
       const { code, err } = await onecontact(['show', 'ada@mail.test'], { DATABASE_URL: empty.url });
@@ -75,7 +75,7 @@ describe('the commands that read contacts', () => {
     }
   });
 
-  it('refuse a database that a newer version migrated, `migrate` too', async () => {
+  it('a database that a newer version migrated is refused, also by migrate', async () => {
     const newer = await freshDatabase();
     try {
       await newer.sql(
@@ -94,7 +94,7 @@ describe('the commands that read contacts', () => {
     }
   });
 
-  it('say what to check where the schema cannot be changed', async () => {
+  it('migrate says what to check when it cannot change the schema', async () => {
     const empty = await freshDatabase({ migrated: false });
     try {
       await empty.sql(

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { run } from '../../src/cli/run';
 import type { Terminal } from '../../src/operations/context';
 
-/** A stream that keeps what is written. */
+/** A stream that collects its text. */
 class Page extends EventEmitter {
   text = '';
   isTTY = false;
@@ -18,7 +18,7 @@ export interface Ran {
   err: string;
 }
 
-/** Runs a command in this process. `start` ends its process: spawn that one. */
+/** Runs a command in this process. Not for `start`, which exits its process: spawn it instead. */
 export async function onecontact(
   args: string[],
   env: NodeJS.ProcessEnv = {},

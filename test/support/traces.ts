@@ -1,8 +1,9 @@
 import type { TestDatabase } from './database';
 
 /**
- * Where some words stand in a database, whatever their case: `table.column: word`, from the catalog, so that no table or
- * column is left out. Empty when there is no trace of them.
+ * Finds words in any column of a database, ignoring case.
+ *
+ * @returns `table.column: word` for each find; tables and columns come from the catalog, so that none is left out
  */
 export async function tracesOf({ sql }: TestDatabase, words: readonly string[]): Promise<string[]> {
   const columns = await sql<{ table: string; column: string }>(

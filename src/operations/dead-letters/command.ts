@@ -1,23 +1,28 @@
-import type { Command } from 'commander';
-import { OperatorError } from '../../foundation/operator-error';
-import { type BrowseResult, browseQueue, lockQueue, type Verdict } from '../../rabbitmq/browse-queue';
-import { type DeadLetter, readDeadLetter, toReplay, toTail } from '../../rabbitmq/dead-letter';
-import type { Delivery } from '../../rabbitmq/delivery';
+import { type Command, InvalidArgumentError } from 'commander';
+import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
+import { parseWhen, positive } from '../arguments';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
-import { withBroker } from '../servers';
+import { count, number } from '../render';
+import { type Broker, withBroker } from '../servers';
+import { type Filter, isNarrow } from './filter';
+import {
+  type Browsed,
+  type BrowseRun,
+  browseDeadLetters,
+  dropDeadLetters,
+  type Replayed,
+  replayDeadLetters,
+} from './run';
+import { HEADING, letterBody, letterRow, letterText, summaryBody } from './text';
 
-import { addFilters, type Filter, isNarrow, isOneOf, parseId } from './filter';
-import { block, HEADING, row, summary, whole } from './text';
+type FilterOptions = Omit<Filter, 'ids'>;
 
-interface Output {
-  json?: true;
-}
-
-interface Selection extends Filter, Output {
+interface Selection extends FilterOptions {
   all?: true;
   dryRun?: true;
+  json?: true;
 }
 
 export function addDeadLetters(program: Command, context: Context): void {
@@ -55,14 +60,16 @@ Examples:
   $ onecontact dead-letters list --since 2026-01-21 --until 2026-01-22T12:00Z --limit 20
   $ onecontact dead-letters list --json | jq -r .reason | sort | uniq -c`,
     )
-    .action(async (options: Filter & Output) => {
-      const { json, ...filter } = options;
-      const { walked, matched } = await overDeadLetters(context, new Set(), filter, async (delivery, letter, nr) => {
-        const line = json ? JSON.stringify(summary(delivery, letter)) : row(letter);
-        await context.print(`${nr === 1 && !json ? `${HEADING}\n` : ''}${line}\n`);
-        return { do: 'keep' };
-      });
-      if (!json) await context.print(`${howMany(matched, walked, filter)}\n`);
+    .action(async ({ json, ...options }: FilterOptions & { json?: true }) => {
+      const filter = { ids: new Set<string>(), ...options };
+      const { matched, total } = await withDeadLetters(context, (broker, run) =>
+        browseDeadLetters(broker, { ...run, filter }, async (delivery, letter, position) => {
+          const heading = position === 1 ? `${HEADING}\n` : '';
+          await context.answer({ json }, summaryBody(delivery, letter), () => `${heading}${letterRow(letter)}\n`);
+          return { do: 'keep' };
+        }),
+      );
+      if (!json) await context.print(`${totalsText(matched, total, filter)}\n`);
     });
 }
 
@@ -81,12 +88,14 @@ Examples:
   $ onecontact dead-letters show 5f0c7e11a2b3c4d5
   $ onecontact dead-letters show --json 5f0c7e11a2b3c4d5 | jq -r .body`,
     )
-    .action(async (id: string, { json }: Output) => {
-      const visit: Visit = async (delivery, letter) => {
-        await context.print(json ? `${JSON.stringify(whole(delivery, letter))}\n` : block(delivery, letter));
-        return { do: 'keep' };
-      };
-      await overDeadLetters(context, new Set([id]), { limit: 1 }, visit);
+    .action(async (id: string, { json }: { json?: true }) => {
+      const filter = { ids: new Set([id]), limit: 1 };
+      await withDeadLetters(context, (broker, run) =>
+        browseDeadLetters(broker, { ...run, filter }, async (delivery, letter) => {
+          await context.answer({ json }, letterBody(delivery, letter), () => letterText(delivery, letter));
+          return { do: 'keep' };
+        }),
+      );
     });
 }
 
@@ -106,37 +115,29 @@ Examples:
   $ onecontact dead-letters replay --all --dry-run`,
     )
     .action(async (ids: string[] = [], options: Selection, command: Command) => {
-      const filter = selection(ids, options, command);
-      const routes = new Map<string, number>();
-      let unroutable = 0;
-      const { walked, matched } = await overDeadLetters(context, new Set(ids), filter, async (delivery, letter) => {
-        const message = toReplay(delivery, letter);
-        if (message === undefined) {
-          unroutable += 1;
-          return { do: 'keep' };
-        }
-        routes.set(message.routingKey, (routes.get(message.routingKey) ?? 0) + 1);
-        return options.dryRun ? { do: 'keep' } : { do: 'send', message };
-      });
-      const replayed = options.dryRun ? matched - unroutable : walked.sent;
-      const stay = matched - replayed;
-      if (options.json) {
-        const counts = { dead_letters: walked.total, matched, replayed, origin_unknown: unroutable };
-        await context.print(
-          `${JSON.stringify({ ...counts, too_large: walked.unsendable, dry_run: !!options.dryRun })}\n`,
-        );
-      } else {
-        const did = options.dryRun ? 'Would replay' : 'Replayed';
-        const to = [...routes].map(([queue, count]) => `${queue} ${number(count)}`).join(', ');
-        await context.print(
-          `${did} ${number(replayed)} of ${letters(walked.total)}${to && replayed ? `: ${to}` : ''}.\n`,
-        );
-        if (unroutable > 0) await context.print(`${letters(unroutable)} came from no queue of ours: not replayed.\n`);
-        if (walked.unsendable > 0)
-          await context.print(`${letters(walked.unsendable)} cannot be published: not replayed.\n`);
-      }
-      if (stay > 0) context.exitCode = 1;
+      const filter = selectionOf(ids, options, command);
+      const dryRun = options.dryRun ?? false;
+      const result = await withDeadLetters(context, (broker, run) =>
+        replayDeadLetters(broker, { ...run, filter }, dryRun),
+      );
+      const { total, matched, replayed, unroutable, unsendable } = result;
+      const body = {
+        ...{ dead_letters: total, matched, replayed },
+        ...{ origin_unknown: unroutable, too_large: unsendable, dry_run: dryRun },
+      };
+      await context.answer(options, body, () => replayText(result, dryRun));
+      if (matched > replayed) context.exitCode = 1;
     });
+}
+
+function replayText({ total, replayed, unroutable, unsendable, routes }: Replayed, dryRun: boolean): string {
+  const to = replayed > 0 ? [...routes].map(([queue, n]) => `${queue} ${number(n)}`).join(', ') : '';
+  const lines = [
+    `${dryRun ? 'Would replay' : 'Replayed'} ${number(replayed)} of ${letters(total)}${to && `: ${to}`}.`,
+    ...(unroutable > 0 ? [`${letters(unroutable)} came from no queue of ours: not replayed.`] : []),
+    ...(unsendable > 0 ? [`${letters(unsendable)} cannot be published: not replayed.`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function addDrop(group: Command, context: Context): void {
@@ -152,18 +153,31 @@ Examples:
   $ onecontact dead-letters drop 5f0c7e11a2b3c4d5`,
     )
     .action(async (ids: string[] = [], options: Selection, command: Command) => {
-      const filter = selection(ids, options, command);
-      const visit: Visit = async () => ({ do: options.dryRun ? 'keep' : 'drop' });
-      const { walked, matched } = await overDeadLetters(context, new Set(ids), filter, visit);
-      if (options.json) {
-        const counts = { dead_letters: walked.total, matched, dropped: matched, dry_run: !!options.dryRun };
-        await context.print(`${JSON.stringify(counts)}\n`);
-      } else {
-        await context.print(
-          `${options.dryRun ? 'Would drop' : 'Dropped'} ${number(matched)} of ${letters(walked.total)}.\n`,
-        );
-      }
+      const filter = selectionOf(ids, options, command);
+      const dryRun = options.dryRun ?? false;
+      const { total, matched } = await withDeadLetters(context, (broker, run) =>
+        dropDeadLetters(broker, { ...run, filter }, dryRun),
+      );
+      const body = { dead_letters: total, matched, dropped: matched, dry_run: dryRun };
+      const did = dryRun ? 'Would drop' : 'Dropped';
+      await context.answer(options, body, () => `${did} ${number(matched)} of ${letters(total)}.\n`);
     });
+}
+
+/** `delivery_limit` and `rejected` are the broker's. */
+const REASONS = [...DEAD_LETTER_REASONS, 'failed', 'delivery_limit', 'rejected'];
+
+function addFilters(command: Command): Command {
+  return command
+    .option('--reason <reason>', `only those with this reason: ${REASONS.join(', ')}`)
+    .option('--origin-queue <queue>', 'only those that came from this queue')
+    .option(
+      '--since <time>',
+      'only those that came to the dead letters then or later: a time, or an age such as 2h',
+      parseWhen,
+    )
+    .option('--until <time>', 'only those that came before then', parseWhen)
+    .option('--limit <n>', 'no more than this many, oldest first', positive);
 }
 
 function addSelection(command: Command): Command {
@@ -174,87 +188,52 @@ function addSelection(command: Command): Command {
     .option('--json', 'for machines: the numbers');
 }
 
-/** What is to be replayed or dropped must be said: ids, filters, or all. */
-function selection(ids: readonly string[], options: Selection, command: Command): Filter {
-  const { all, dryRun: _, json: __, ...filter } = options;
-  const narrow = ids.length > 0 || isNarrow(filter);
-  if (all && narrow) command.error('error: --all means all of them: leave ids and filters out, or --all');
-  if (!all && !narrow) command.error('error: say which dead letters: ids, filters, or --all');
+function parseId(text: string): string {
+  const id = text.trim().toLowerCase();
+  if (!/^[0-9a-f]{16}$/.test(id)) throw new InvalidArgumentError('It is the id that `dead-letters list` shows.');
+  return id;
+}
+
+/** Replaying and dropping need an explicit choice: ids, filters, or `--all`. */
+function selectionOf(ids: readonly string[], { all, ...options }: Selection, command: Command): Filter {
+  const filter = { ...options, ids: new Set(ids) };
+  if (all && isNarrow(filter)) command.error('error: --all means all of them: leave ids and filters out, or --all');
+  if (!all && !isNarrow(filter)) command.error('error: say which dead letters: ids, filters, or --all');
   return filter;
 }
 
-type Visit = (delivery: Delivery, letter: DeadLetter, nr: number) => Promise<Verdict>;
-
-/** Looks at the dead letters that match, in their order, and keeps all others. Fails for an id that none has. */
-async function overDeadLetters(
+/** Opens the broker for `work`, with progress, and with Ctrl-C as its signal. Reports ids that no dead letter has. */
+async function withDeadLetters<T extends Browsed>(
   context: Context,
-  ids: ReadonlySet<string>,
-  filter: Filter,
-  visit: Visit,
-): Promise<{ walked: BrowseResult; matched: number }> {
-  const matches = isOneOf(ids, filter);
-  const limit = filter.limit ?? Number.POSITIVE_INFINITY;
-  const unseen = new Set(ids);
+  work: (broker: Broker, run: Omit<BrowseRun, 'filter'>) => Promise<T>,
+): Promise<T> {
   const progress = makeProgress(context.stderr);
-  const interrupted = interruption();
-  let matched = 0;
+  const onProgress = (seen: number, total: number): void => {
+    // Writing a line for each message would be slower than browsing.
+    if (seen % 100 === 0 || seen === total) progress.show(`${number(seen)} of ${letters(total)}`);
+  };
+  // A signal ends the browsing, not the process: what is in flight must be finished.
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  let result: T;
   try {
-    const walked = await withBroker(context.env, async ({ connection, publisher }) => {
-      await lockQueue(connection, DEAD_LETTERS);
-      return browseQueue({
-        connection,
-        publisher,
-        queue: DEAD_LETTERS,
-        signal: interrupted.signal,
-        copy: toTail,
-        enough: () => matched >= limit,
-        ...(ids.size === 0 && !isNarrow(filter) && filter.limit !== undefined && { expected: filter.limit }),
-        onProgress: (seen, total) => {
-          // A line a message would be slower than the walk.
-          if (seen % 100 === 0 || seen === total) progress.show(`${number(seen)} of ${letters(total)}`);
-        },
-        visit: async (delivery) => {
-          const letter = readDeadLetter(delivery);
-          if (!matches(letter)) return { do: 'keep' };
-          matched += 1;
-          unseen.delete(letter.id);
-          return visit(delivery, letter, matched);
-        },
-      });
-    });
-    progress.clear();
-    if (interrupted.signal.aborted) {
-      const { seen, total, sent, dropped } = walked;
-      const done = sent + dropped > 0 ? `${number(sent + dropped)} are done, ` : '';
-      throw new OperatorError(
-        `Interrupted after ${number(seen)} of ${letters(total)}: ${done}all others are where they were.`,
-      );
-    }
-    if (unseen.size > 0) {
-      context.exitCode = 1;
-      context.stderr.write(`onecontact: No dead letter has the id ${[...unseen].join(', ')}.\n`);
-    }
-    return { walked, matched };
+    result = await withBroker(context.env, (broker) => work(broker, { signal: interrupted.signal, onProgress }));
   } finally {
     progress.clear();
-    interrupted.forget();
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+  if (result.unknownIds.length > 0) {
+    context.exitCode = 1;
+    context.stderr.write(`onecontact: No dead letter has the id ${result.unknownIds.join(', ')}.\n`);
+  }
+  return result;
 }
 
-/** Ctrl-C and SIGTERM end the walk, not the process: what is in flight is to be finished. */
-function interruption(): { signal: AbortSignal; forget(): void } {
-  const controller = new AbortController();
-  const onSignal = (): void => controller.abort();
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return { signal: controller.signal, forget: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
-}
+const letters = (n: number): string => count(n, 'dead letter');
 
-const number = (count: number): string => count.toLocaleString('en');
-const letters = (count: number): string => `${number(count)} dead letter${count === 1 ? '' : 's'}`;
-
-function howMany(matched: number, { total }: BrowseResult, filter: Filter): string {
+function totalsText(matched: number, total: number, { limit }: Filter): string {
   if (total === 0) return 'There are no dead letters.';
-  if (filter.limit !== undefined && matched === filter.limit)
-    return `The first ${number(matched)} that match, of ${letters(total)}.`;
+  if (matched === limit) return `The first ${number(matched)} that match, of ${letters(total)}.`;
   return matched === total ? letters(total) : `${number(matched)} of ${letters(total)} match.`;
 }

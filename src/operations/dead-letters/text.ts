@@ -1,33 +1,30 @@
 import { isUtf8 } from 'node:buffer';
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
 import type { Delivery } from '../../rabbitmq/delivery';
-import { harmless } from '../render';
+import { type Field, fields, harmless, tableRow } from '../render';
 
-const COLUMNS = [16, 20, 16, 19, 8] as const;
+/** Fixed widths: rows are printed while the queue is read. */
+const WIDTHS = [16, 20, 16, 19, 8];
 
-/** Fixed widths: rows are written while the queue is read. */
-const rowOf = (cells: readonly string[]): string =>
-  `${cells.map((cell, i) => harmless(cell).padEnd(COLUMNS[i] ?? 0)).join('  ')}`.trimEnd();
-
-export const HEADING = rowOf(['ID', 'LAST SEEN', 'REASON', 'ORIGIN QUEUE', 'ATTEMPTS', 'ERROR']);
+export const HEADING = tableRow(['ID', 'LAST SEEN', 'REASON', 'ORIGIN QUEUE', 'ATTEMPTS', 'ERROR'], WIDTHS);
 
 const MAX_ERROR = 80;
 
-/** One line. */
-export function row(letter: DeadLetter): string {
+export function letterRow(letter: DeadLetter): string {
   const error = letter.error ?? '-';
-  return rowOf([
+  const cells = [
     letter.id,
     (letter.lastSeen ?? '-').replace(/\.\d+Z$/, 'Z'),
     letter.reason ?? '-',
     letter.origin ?? '-',
     letter.replays > 0 ? `${letter.totalAttempts}, ${letter.replays}x` : String(letter.totalAttempts),
     error.length > MAX_ERROR ? `${error.slice(0, MAX_ERROR - 1)}…` : error,
-  ]);
+  ];
+  return tableRow(cells, WIDTHS);
 }
 
-/** For machines: what `list --json` says of one. */
-export function summary(delivery: Delivery, letter: DeadLetter) {
+/** The JSON of `list`. */
+export function summaryBody(delivery: Delivery, letter: DeadLetter) {
   return {
     id: letter.id,
     reason: letter.reason,
@@ -43,11 +40,11 @@ export function summary(delivery: Delivery, letter: DeadLetter) {
   };
 }
 
-/** For machines: all of it. */
-export function whole(delivery: Delivery, letter: DeadLetter) {
+/** The JSON of `show`. */
+export function letterBody(delivery: Delivery, letter: DeadLetter) {
   const { content, headers } = delivery;
   return {
-    ...summary(delivery, letter),
+    ...summaryBody(delivery, letter),
     earlier_deaths: letter.earlier.map(({ lastSeen, ...death }) => ({ ...death, last_seen: lastSeen })),
     properties: propertiesOf(delivery),
     headers,
@@ -55,33 +52,30 @@ export function whole(delivery: Delivery, letter: DeadLetter) {
   };
 }
 
-/** For people: one thing a line, its name in front, then headers and body. */
-export function block(delivery: Delivery, letter: DeadLetter): string {
+/** A line for each field, then the headers and the body. */
+export function letterText(delivery: Delivery, letter: DeadLetter): string {
   const { content, headers } = delivery;
-  const lines = [
+  const rounds = letter.replays > 0 ? `, over ${letter.replays + 1} rounds (replayed ${letter.replays}x)` : '';
+  const earlier = letter.earlier.map(({ lastSeen, reason, attempts, error }) =>
+    `${lastSeen ?? '-'}  ${reason ?? '-'}  attempts ${attempts}  ${error ?? ''}`.trimEnd(),
+  );
+  const lines = fields([
     ['id', letter.id],
     ['reason', letter.reason],
     ['error', letter.error],
     ['origin queue', letter.origin],
-    [
-      'attempts',
-      `${letter.totalAttempts}${letter.replays > 0 ? `, over ${letter.replays + 1} rounds (replayed ${letter.replays}x)` : ''}`,
-    ],
+    ['attempts', `${letter.totalAttempts}${rounds}`],
     ['first seen', letter.firstSeen],
     ['last seen', letter.lastSeen],
-    ...letter.earlier.map(({ lastSeen, reason, attempts, error }, i) => [
-      i === 0 ? 'before that' : '',
-      `${lastSeen ?? '-'}  ${reason ?? '-'}  attempts ${attempts}  ${error ?? ''}`.trimEnd(),
-    ]),
-    ...Object.entries(propertiesOf(delivery)).map(([name, value]) => [name, String(value)]),
-  ].map(([name, value]) => `${name?.padEnd(15)}${harmless(value ?? '-')}`);
+    ...(earlier.length > 0 ? [['before that', earlier] satisfies Field] : []),
+    ...Object.entries(propertiesOf(delivery)).map(([name, value]): Field => [name, String(value)]),
+  ]);
   const shown = Object.entries(headers).map(([name, value]) => `  ${harmless(`${name}: ${JSON.stringify(value)}`)}`);
   const body = isUtf8(content) ? content.toString() : `${content.toString('base64')}\n(not UTF-8, so as base64)`;
   const text = body.split('\n').map(harmless).join('\n');
   return `${[...lines, 'headers', ...shown, `body, ${content.length} bytes`, text].join('\n')}\n`;
 }
 
-/** Those that are set. */
 function propertiesOf({ properties }: Delivery): Record<string, unknown> {
   const { messageId, correlationId, type, timestamp, appId, contentType, contentEncoding } = properties;
   const all = { messageId, correlationId, type, timestamp, appId, contentType, contentEncoding };

@@ -2,15 +2,16 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
+import type { Database } from '../../postgres/database';
 import { requireErasureKey } from '../../postgres/tables/erasure';
 import { linesDone } from '../../postgres/tables/import-progress';
 import type { Context } from '../context';
 import { makePace, makeProgress, perSecond } from '../progress';
-import { count, table } from '../render';
+import { count, number, table } from '../render';
 import { withDatabase } from '../servers';
 import { type Input, openFile, openStream } from './input';
 import { RejectsFile } from './rejects';
-import { type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
+import { type ImportRun, type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
 
 interface Options {
   rejects?: string;
@@ -50,46 +51,57 @@ Examples:
   $ zstd -dc contacts.ndjson.zst | onecontact import - --rejects rejects.ndjson`,
     )
     .action(async (file: string, options: Options) => {
-      const rejectsPath = options.rejects ?? defaultRejects(file, options);
+      const { dryRun = false } = options;
+      const rejectsPath = options.rejects ?? defaultRejects(file, dryRun);
       if (file !== STDIN && resolve(file) === resolve(rejectsPath)) {
         command.error('error: the rejects file is the file to import');
       }
-      const config = readConfig(context.env, ['database', 'erasure', 'merging']);
+      const { erasureKey, tokenPolicy } = readConfig(context.env, ['database', 'erasure', 'merging']);
       const input = file === STDIN ? openStdin(context) : await openFile(file);
       const began = performance.now();
       try {
+        const run = { input, erasureKey, tokenPolicy, dryRun };
         const summary = await withDatabase(
           context.env,
-          async (db) => {
-            await requireErasureKey(db, config.erasureKey);
-            const dryRun = options.dryRun ?? false;
-            const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
-            const rejects = await RejectsFile.at(rejectsPath, after);
-            const show = reporter(context, input);
-            try {
-              const { erasureKey, tokenPolicy } = config;
-              const run = { input, rejects, erasureKey, tokenPolicy, dryRun, after, onBatch: show.batch };
-              return { ...(await importInput(db, run)), dryRun };
-            } finally {
-              show.clear();
-              await rejects.close();
-            }
-          },
+          (db) => importWithProgress(context, db, run, rejectsPath),
           SLOTS,
         );
-        if (rejectedOf(summary) + partlyOf(summary) > 0) context.exitCode = 1;
+        if (sumOf(summary.rejected) + sumOf(summary.partly) > 0) context.exitCode = 1;
         const seconds = (performance.now() - began) / 1_000;
-        await context.print(
-          options.json ? `${JSON.stringify(bodyOf(summary))}\n` : textOf(summary, seconds, rejectsPath),
-        );
+        const body = { ...summary, dry_run: dryRun };
+        await context.answer(options, body, () => textOf(summary, { dryRun, seconds, rejectsPath }));
       } finally {
         await input.close();
       }
     });
 }
 
-/** A dry run has one of its own: that of a run to be gone on with stays. */
-const defaultRejects = (file: string, { dryRun }: Options): string =>
+async function importWithProgress(
+  { stderr }: Context,
+  db: Database,
+  run: Omit<ImportRun, 'rejects' | 'after' | 'onBatch'>,
+  rejectsPath: string,
+): Promise<ImportSummary> {
+  const { input, dryRun, erasureKey } = run;
+  await requireErasureKey(db, erasureKey);
+  const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
+  const rejects = await RejectsFile.at(rejectsPath, after);
+  const progress = makeProgress(stderr);
+  const pace = makePace();
+  const onBatch = ({ resumed, records }: Readonly<ImportSummary>): void => {
+    const share = input.size === null ? null : input.bytesRead() / input.size;
+    progress.show(`${number(resumed + records)} records, ${pace(records, share)}`);
+  };
+  try {
+    return await importInput(db, { ...run, rejects, after, onBatch });
+  } finally {
+    progress.clear();
+    await rejects.close();
+  }
+}
+
+/** A dry run writes to its own file, so that an interrupted run keeps its rejects. */
+const defaultRejects = (file: string, dryRun: boolean): string =>
   `${file === STDIN ? 'stdin' : file}${dryRun ? '.dry-run' : ''}.rejects.ndjson`;
 
 function openStdin({ stdin }: Context): Input {
@@ -97,42 +109,27 @@ function openStdin({ stdin }: Context): Input {
   return openStream(stdin as AsyncIterable<Uint8Array>);
 }
 
-function reporter({ stderr }: Context, input: Input) {
-  const progress = makeProgress(stderr);
-  const pace = makePace();
-  return {
-    batch({ resumed, records }: Readonly<ImportSummary>): void {
-      const share = input.size === null ? null : input.bytesRead() / input.size;
-      progress.show(`${(resumed + records).toLocaleString('en')} records, ${pace(records, share)}`);
-    },
-    clear: progress.clear,
-  };
-}
+const sumOf = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
 
-const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
-const rejectedOf = ({ rejected }: ImportSummary): number => sum(rejected);
-const partlyOf = ({ partly }: ImportSummary): number => sum(partly);
-
-const bodyOf = ({ dryRun, ...summary }: ImportSummary & { dryRun: boolean }) => ({ ...summary, dry_run: dryRun });
-
-function textOf(summary: ImportSummary & { dryRun: boolean }, seconds: number, rejectsPath: string): string {
-  const { records, imported, known, erased, held, resumed, rejected, partly, dryRun } = summary;
-  const number = (n: number): string => n.toLocaleString('en');
+function textOf(
+  { records, imported, known, erased, held, resumed, rejected, partly }: ImportSummary,
+  { dryRun, seconds, rejectsPath }: { dryRun: boolean; seconds: number; rejectsPath: string },
+): string {
+  const width = number(records).length;
+  const row = (n: number, what: string): string[] => ['', number(n).padStart(width), what];
   const reasons = Object.entries({ ...rejected, ...partly }).sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = [
     ...(resumed > 0 ? [`Went on after line ${number(resumed)}, where an earlier run had come to.`] : []),
     `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(records, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
-    ...table(
-      [
-        ['', number(imported), `imported, of which ${number(known)} were here before`],
-        ['', number(partlyOf(summary)), 'imported without their id or token'],
-        ['', number(erased), 'dropped: their people were erased since'],
-        ['', number(rejectedOf(summary)), 'rejected'],
-        ['', number(held), `claims held${held > 0 ? ': `onecontact collisions list`' : ''}`],
-      ].map(([head = '', amount = '', what = '']) => [head, amount.padStart(number(records).length), what]),
-    ),
+    ...table([
+      row(imported, `imported, of which ${number(known)} were here before`),
+      row(sumOf(partly), 'imported without their id or token'),
+      row(erased, 'dropped: their people were erased since'),
+      row(sumOf(rejected), 'rejected'),
+      row(held, `claims held${held > 0 ? ': `onecontact collisions list`' : ''}`),
+    ]),
     ...(reasons.length > 0 ? [`See ${rejectsPath}:`] : []),
-    ...table(reasons.map(([reason, n]) => ['', number(n).padStart(number(records).length), reason])),
+    ...table(reasons.map(([reason, n]) => row(n, reason))),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -4,15 +4,15 @@ import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { OperatorError } from '../../foundation/operator-error';
 
-/** Bytes that come in, counted as they are taken: more are read only when these are used up. */
+/** A file or a stream, read only as fast as it is consumed. */
 export interface Input {
   /** Unpacked. */
   chunks: AsyncIterable<Buffer>;
-  /** As they lie in the file, read so far. */
+  /** Bytes of the file read so far, compressed if it is. */
   bytesRead(): number;
-  /** Of the whole file; null where nobody knows. */
+  /** Bytes of the whole file; null when unknown. */
   size: number | null;
-  /** Tells this file from others, and from itself once it is written again; null of standard input. */
+  /** Identifies the file and its content, by size, time of modification and first bytes; null for a stream. */
   fingerprint: string | null;
   close(): Promise<void>;
 }
@@ -20,10 +20,11 @@ export interface Input {
 const CHUNK = 256 * 1024;
 const HEAD = 64 * 1024;
 
-/** @throws OperatorError where there is nothing to read */
+/** @throws OperatorError when the file cannot be read */
 export async function openFile(path: string): Promise<Input> {
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    throw new OperatorError(`The file cannot be read (${error.code}): ${whyNot(error.code)}.`);
+  const file = await open(path, 'r').catch(({ code = '' }: NodeJS.ErrnoException) => {
+    const problem = UNREADABLE[code] ?? 'look at its path, and at the disk';
+    throw new OperatorError(`The file cannot be read (${code}): ${problem}.`);
   });
   const stat = await file.stat();
   if (stat.isDirectory()) {
@@ -33,7 +34,7 @@ export async function openFile(path: string): Promise<Input> {
     );
   }
   const head = Buffer.alloc(HEAD);
-  // A pipe has no beginning to look at twice, and no end that is known.
+  // A pipe can be read only once, and its size is unknown.
   const isFile = stat.isFile();
   const { bytesRead: known } = isFile ? await file.read(head, 0, HEAD, 0) : { bytesRead: 0 };
   const stream = file.createReadStream({ highWaterMark: CHUNK, ...(isFile && { start: 0 }), autoClose: false });
@@ -70,17 +71,15 @@ export function openStream(stream: AsyncIterable<Uint8Array>): Input {
   };
 }
 
-const whyNot = (code: string | undefined): string =>
-  code === 'ENOENT'
-    ? 'there is none of this name'
-    : code === 'EACCES'
-      ? 'this user may not read it'
-      : 'look at its path, and at the disk';
+const UNREADABLE: Record<string, string> = {
+  ENOENT: 'there is none of this name',
+  EACCES: 'this user may not read it',
+};
 
-/** RFC 1952, section 2.3.1. */
+/** The first bytes of a gzip file (RFC 1952). */
 const GZIP = [0x1f, 0x8b];
 
-/** What gzip packed is unpacked: known by its first bytes, whatever the file is called. */
+/** Unpacks gzip, recognised by its first bytes and not by the name of the file. */
 async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const iterator = chunks[Symbol.asyncIterator]();
   let first = Buffer.alloc(0);
@@ -95,7 +94,7 @@ async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   }
   if (!GZIP.every((byte, i) => first[i] === byte)) return yield* all();
   const gunzip = createGunzip({ chunkSize: CHUNK });
-  pipeline(Readable.from(all()), gunzip, () => undefined); // an error comes out below
+  pipeline(Readable.from(all()), gunzip, () => undefined); // the loop below throws the error
   try {
     for await (const chunk of gunzip) yield chunk;
   } catch (error) {

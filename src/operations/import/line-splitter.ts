@@ -1,74 +1,58 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A line of the input in UTF-8, numbered from 1; without bytes, it was too long to be looked at, or is no UTF-8. */
+/** A line of the input, numbered from 1; `bytes` is null for a line that cannot be read. */
 export type Line = { number: number } & ({ bytes: Buffer } | { bytes: null; problem: 'too_large' | 'not_utf8' });
 
 const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** Bytes, however they are cut, as lines. Of a line that is too long nothing is kept: memory stays bounded. */
+/** Splits chunks into lines. Discards the bytes of a line that is too long, so that memory stays bounded. */
 export class LineSplitter {
-  readonly #maxBytes: number;
-  readonly #after: number;
-  #rest: Buffer[] = [];
-  #restBytes = 0;
-  #skipping = false;
-  #number = 0;
+  #number = 1;
+  #parts: Buffer[] = [];
+  #bytes = 0;
 
-  /** @param after lines up to this number are passed over */
-  constructor(maxBytes: number, after = 0) {
-    this.#maxBytes = maxBytes;
-    this.#after = after;
-  }
+  /** @param after lines up to this number are skipped */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly after = 0,
+  ) {}
 
   push(chunk: Buffer): Line[] {
     const lines: Line[] = [];
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
       this.#keep(chunk.subarray(from, end));
-      const line = this.#take();
-      if (line.number > this.#after) lines.push(line);
+      lines.push(...this.#take());
       from = end + 1;
     }
     this.#keep(chunk.subarray(from));
     return lines;
   }
 
-  /** The last line, where no newline ended it. */
+  /** Returns the last line if no newline ended it. */
   end(): Line[] {
-    if (this.#restBytes === 0) return [];
-    const line = this.#take();
-    return line.number > this.#after ? [line] : [];
+    return this.#bytes === 0 ? [] : this.#take();
   }
 
   #keep(part: Buffer): void {
     if (part.length === 0) return;
-    this.#restBytes += part.length;
-    if (this.#restBytes > this.#maxBytes) {
-      this.#skipping = true;
-      this.#rest = [];
-    } else {
-      this.#rest.push(part);
-    }
+    this.#bytes += part.length;
+    if (this.#bytes > this.maxBytes) this.#parts = [];
+    else this.#parts.push(part);
   }
 
-  #take(): Line {
-    this.#number += 1;
-    const number = this.#number;
-    if (this.#skipping || number <= this.#after) {
-      this.#clear();
-      return { number, bytes: null, problem: 'too_large' };
-    }
-    let bytes = this.#rest.length === 1 ? (this.#rest[0] as Buffer) : Buffer.concat(this.#rest);
-    this.#clear();
+  /** Ends the current line. Returns nothing for a line that is skipped. */
+  #take(): Line[] {
+    const number = this.#number++;
+    const isTooLarge = this.#bytes > this.maxBytes;
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#bytes = 0;
+    if (number <= this.after) return [];
+    if (isTooLarge) return [{ number, bytes: null, problem: 'too_large' }];
+    let bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
     if (number === 1 && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) bytes = bytes.subarray(3);
-    if (!isUtf8(bytes)) return { number, bytes: null, problem: 'not_utf8' };
-    return { number, bytes };
-  }
-
-  #clear(): void {
-    this.#rest = [];
-    this.#restBytes = 0;
-    this.#skipping = false;
+    return isUtf8(bytes) ? [{ number, bytes }] : [{ number, bytes: null, problem: 'not_utf8' }];
   }
 }

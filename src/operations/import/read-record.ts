@@ -1,5 +1,5 @@
 /**
- * A record as CTMS exports it, as what it says in our terms. Pure: the same text always says the same, so that importing
+ * Translates a record as CTMS exports it into facts. Pure: the same record always gives the same facts, so that importing
  * it again changes nothing.
  */
 import { z } from 'zod';
@@ -20,13 +20,10 @@ const MAX_SERVICE = 255;
 const MAX_SOURCE = 2_000;
 const MAX_REASON = 1_000;
 
-/**
- * Records are older than events: they were themselves moved in from what came before. What says an earlier time than this
- * has none (1970, 1900).
- */
+/** Records may be older than events: CTMS itself imported them. An earlier time is a placeholder (1970, 1900). */
 const EARLIEST_RECORD: Time = Date.UTC(1995, 0, 1);
 
-/** Unknown fields are ignored, waiting lists and the groups of other products among them. */
+/** Unknown fields are ignored, for example waiting lists and the groups of other products. */
 export const CtmsRecord = z.object({
   email: z.object({
     email_id: z.string().refine((id) => asUuid(id) !== undefined, 'must be a uuid'),
@@ -79,33 +76,26 @@ export const CtmsRecord = z.object({
 type Ctms = z.infer<typeof CtmsRecord>;
 type Newsletter = NonNullable<Ctms['newsletters']>[number];
 
-export const READ_PROBLEMS = [
-  'too_large',
-  'not_utf8',
-  'not_json',
-  'invalid_shape',
-  'invalid_address',
-  'invalid_time',
-] as const;
-export type RecordProblem = (typeof READ_PROBLEMS)[number];
-
-/** Problems name fields and what is wrong with them, never a value. */
 export interface Unreadable {
-  reason: RecordProblem;
+  reason: 'not_json' | 'invalid_shape' | 'invalid_address' | 'invalid_time';
+  /** Each names a field and what is wrong with it, never a value. */
   problems: string[];
 }
 
-/** Ends the reading of a record, wherever it is found out. */
+/** Ends the translation of a record. */
 class Problem extends Error {
   constructor(
-    readonly reason: RecordProblem,
+    readonly reason: Unreadable['reason'],
     problem: string,
   ) {
     super(problem);
   }
 }
 
-/** @param json what a line holds. @param now milliseconds since 1970: no time may be more than a day later. */
+/**
+ * @param json a parsed line
+ * @param now milliseconds since 1970; no time in the record may be more than a day later
+ */
 export function readRecord(json: unknown, now: Time): ImportRecord | Unreadable {
   const { data, error } = CtmsRecord.safeParse(json);
   if (error) return { reason: 'invalid_shape', problems: misshapen(error).problems };
@@ -141,17 +131,15 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
   };
 
   /**
-   * An opt-out counts from the last write: it was made by then. A confirmation, from the beginning: it must not lift an
-   * opt-out that may have come before it.
+   * The record does not say when these were made. An opt-out counts from the last write: it was made by then. A
+   * confirmation counts from the creation: it must not lift an opt-out that may have been later.
    */
   function aboutAllEmail(): Choice[] {
-    const about = { source: null, lang: null, format: null };
-    return [
-      ...(email.double_opt_in ? [choice('', createdAt, 'confirm', { ...about, reason: null, proven: true })] : []),
-      ...(email.has_opted_out_of_email
-        ? [choice('', at, 'opt_out', { ...about, reason: remark(email.unsubscribe_reason, MAX_REASON) })]
-        : []),
-    ];
+    const details = { source: null, lang: null, format: null, reason: textOf(email.unsubscribe_reason, MAX_REASON) };
+    const choices: Choice[] = [];
+    if (email.double_opt_in) choices.push(choice('', createdAt, 'confirm', { ...details, reason: null, proven: true }));
+    if (email.has_opted_out_of_email) choices.push(choice('', at, 'opt_out', details));
+    return choices;
   }
 
   /** A newsletter has one state, as of its last write. It is unproven: it must not lift an opt-out. */
@@ -163,10 +151,10 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
       at;
     const { name, subscribed, format, lang, source, unsub_reason } = newsletter;
     return choice(name, chosenAt, subscribed ? 'subscribe' : 'unsubscribe', {
-      source: remark(source, MAX_SOURCE),
+      source: textOf(source, MAX_SOURCE),
       lang: (lang && asLanguage(lang)) || null,
       format: formatOf(format) ?? null,
-      reason: subscribed ? null : remark(unsub_reason, MAX_REASON),
+      reason: subscribed ? null : textOf(unsub_reason, MAX_REASON),
     });
   }
 
@@ -181,8 +169,8 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
   }
 
   /**
-   * The account claims the record's address when it was made, and what the record says is the account's at the last
-   * write: later in any case, for it is the one in use.
+   * The account claims the record's address at the account's creation, and the account's own address at the last write.
+   * The second claim is always later, because the account's own address is the one in use.
    */
   function accountOf(id: string, group: NonNullable<Ctms['fxa']>): ImportedAccount {
     const uid = id.slice(0, 32).toLowerCase();
@@ -207,18 +195,16 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
   }
 }
 
-/** What is absent or empty says nothing: a record does not tell that a field was cleared. */
+/** An absent or empty field contributes nothing: a record does not show that a field was cleared. */
 function profileOf(email: Ctms['email']): Profile {
-  const profile: Profile = {};
-  const learn = (field: keyof Profile, value: string | null | undefined): void => {
-    if (value) profile[field] = value;
-  };
-  learn('firstName', remark(email.first_name, MAX_NAME));
-  learn('lastName', remark(email.last_name, MAX_NAME));
-  learn('country', email.mailing_country && countryOf(email.mailing_country));
-  learn('lang', email.email_lang && asLanguage(email.email_lang));
-  learn('format', formatOf(email.email_format));
-  return profile;
+  const values = {
+    firstName: textOf(email.first_name, MAX_NAME),
+    lastName: textOf(email.last_name, MAX_NAME),
+    country: email.mailing_country && countryOf(email.mailing_country),
+    lang: email.email_lang && asLanguage(email.email_lang),
+    format: formatOf(email.email_format),
+  } satisfies Record<keyof Profile, unknown>;
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 }
 
 function formatOf(text: string | null | undefined): string | undefined {
@@ -226,7 +212,7 @@ function formatOf(text: string | null | undefined): string | undefined {
   return format === 'H' || format === 'T' ? format : undefined;
 }
 
-const remark = (text: string | null | undefined, max: number): string | null => (text?.trim() ? cut(text, max) : null);
+const textOf = (text: string | null | undefined, max: number): string | null => (text?.trim() ? cut(text, max) : null);
 
 function asAddress(text: string, field: string): Address {
   const normalised: NormalisedAddress = normaliseAddress(text);

@@ -3,28 +3,27 @@ import { chmod, type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { OperatorError } from '../../foundation/operator-error';
 
-/** What could not be taken, or not all of it. The only place where a record's personal data are written to. */
+/** A record that could not be taken, or not completely. */
 export interface Reject {
   line: number;
   reason: string;
   /** Each names a field and what is wrong with it, or what was not taken. */
   problems: string[];
-  /** As it came; absent where it could not be read. */
+  /** The record as it was read; absent when the line is not JSON. */
   record?: unknown;
 }
 
-/** NDJSON for the eyes of its owner alone (mode 0600). There is no file until there is something to write. */
+/** NDJSON with personal data, so only its owner may read it (mode 0600). Created with the first reject. */
 export class RejectsFile {
   #file: FileHandle | null = null;
-  readonly path: string;
 
-  private constructor(path: string) {
-    this.path = path;
-  }
+  private constructor(readonly path: string) {}
 
   /**
-   * @param after what an earlier run wrote of lines up to this one stays; all else that it wrote goes
-   * @throws OperatorError where there is another file
+   * Opens the rejects file of a run that starts after line `after`: keeps the rejects of an earlier run up to that line
+   * and removes its later ones.
+   *
+   * @throws OperatorError when the file exists and holds something else
    */
   static async at(path: string, after: number): Promise<RejectsFile> {
     const rejects = new RejectsFile(path);
@@ -32,7 +31,7 @@ export class RejectsFile {
     const kept: string[] = [];
     for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
       const reject = parse(line);
-      // The last one may have been cut off.
+      // A crash may have cut off the last line.
       if (!reject && kept.length === 0 && line !== '') {
         throw new OperatorError('The rejects file exists and holds something else: name another one with --rejects.');
       }
@@ -43,10 +42,10 @@ export class RejectsFile {
       await rm(path);
       return rejects;
     }
-    const aside = new RejectsFile(`${path}.part`);
-    await aside.#write(kept);
-    await aside.close();
-    await rename(aside.path, path);
+    const part = new RejectsFile(`${path}.part`);
+    await part.#write(kept);
+    await part.close();
+    await rename(part.path, path);
     return rejects;
   }
 
@@ -54,7 +53,7 @@ export class RejectsFile {
     await this.#write(rejects.map((reject) => JSON.stringify(reject)));
   }
 
-  /** Until what was added is on the disk. */
+  /** Resolves when everything added is on the disk. */
   async flush(): Promise<void> {
     await this.#file?.datasync();
   }

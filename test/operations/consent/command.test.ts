@@ -30,7 +30,7 @@ describe('the consent command', () => {
   });
   afterAll(() => data?.drop());
 
-  it('gives a machine the person, the summary, and every choice with its reason, also at an address of before', async () => {
+  it('prints as JSON the person, the summary and every choice with its reason, also at a former address', async () => {
     const body = await json(' Ada@Mail.TEST ');
     expect(body).toEqual({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -64,7 +64,7 @@ describe('the consent command', () => {
     });
   });
 
-  it('tells nothing of another person but that there was a choice at this address', async () => {
+  it('shows no more about another person than that a choice was made at this address', async () => {
     const others = { 'ada@mail.test': [uidOf('u2'), 'secret.test'], 'old@mail.test': [uidOf('u1'), 'site.test'] };
     for (const [email, theirs] of Object.entries(others)) {
       for (const args of [[email], ['--json', email]]) {
@@ -75,7 +75,7 @@ describe('the consent command', () => {
     }
   });
 
-  it('shows people a table, with nothing in it that could steer their terminal', async () => {
+  it('prints a table in which control characters are made visible', async () => {
     const { code, out } = await onecontact(['consent', 'ada@mail.test'], env);
     expect(code).toBe(0);
     const lines = out.split('\n').map((line) => line.split(/ {2,}/));
@@ -99,16 +99,16 @@ describe('the consent command', () => {
     ]);
   });
 
-  it('shows what a deleted account leaves, and an account in which nothing was chosen', async () => {
+  it('shows the choices of a deleted account, and says when an account has none', async () => {
     expect((await json('gone@mail.test')).choices).toMatchObject([{ why: 'account_deleted', via: 'own' }]);
     expect((await onecontact(['consent', 'empty@mail.test'], env)).out).toMatch(/\n\nNo choice is known\.\n$/);
   });
 
-  it('shows on both sides of an undone merge what was opted out of meanwhile', async () => {
+  it('shows an opt-out made while two contacts were merged on both of them after the undo', async () => {
     await apply(data.db, signup('lone', ['x'], 1), acct('u5', 'main', 2));
     await apply(data.db, acct('u5', 'lone', 3));
     await apply(data.db, optout('main', 4));
-    // What an undo leaves in the tables.
+    // The rows as an undo leaves them.
     await data.sql(`UPDATE merge SET undone_at = $1 WHERE uid = $2`, [iso(5), uidOf('u5')]);
     await data.sql(`UPDATE address_claim SET status = 'blocked' WHERE address = 'lone@mail.test'`);
     expect(await json('lone@mail.test')).toMatchObject({
@@ -132,7 +132,7 @@ describe('the consent command', () => {
     });
   });
 
-  it('answers bad usage with 2, and says what is wrong with an address without repeating it', async () => {
+  it('exits with 2 on bad usage, and says what is wrong with an address without repeating it', async () => {
     for (const args of [['consent'], ['consent', 'neither'], ['consent', 'a@b@mail.test']]) {
       const { code, out, err } = await onecontact(args, env);
       expect([code, out]).toEqual([2, '']);
@@ -141,7 +141,7 @@ describe('the consent command', () => {
     }
   });
 
-  it('lists in its help every reason that it gives, and examples', async () => {
+  it('lists every reason in its help, and examples', async () => {
     const { code, out } = await onecontact(['consent', '--help']);
     expect(code).toBe(0);
     expect(out).toMatch(/\nExamples:\n {2}\$ /);

@@ -19,13 +19,13 @@ const listed = async (...args: string[]): Promise<Record<string, unknown>[]> => 
   return out.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
 };
 
-/** A message without an id gets one when it goes round. */
+/** Without message ids: republishing gives a message an id if it had none. */
 const bare = (letters: Record<string, unknown>[]) => letters.map(({ message_id: _, ...rest }) => rest);
 
 describe('onecontact dead-letters', () => {
   beforeEach(() => broker().freshTopology());
 
-  it('lists them as a table, oldest first, without anything of their content, and with what steers terminals made visible', async () => {
+  it('lists dead letters as a table, oldest first, without their content and with control characters made visible', async () => {
     await setAside(broker(), 2);
     await setAside(broker(), 1, { reason: 'not\u001b[31m_json', error: 'message: is not JSON', attempts: 0 });
     const { out, code, err } = await deadLetters('list');
@@ -37,7 +37,7 @@ describe('onecontact dead-letters', () => {
     expect(lines[4]).toBe('3 dead letters');
   });
 
-  it('lists the same ids each time, and only what the filters say', async () => {
+  it('lists the same ids every time, and only the dead letters that match the filters', async () => {
     await setAside(broker(), 3);
     await setAside(broker(), 2, {
       reason: 'not_json',
@@ -60,7 +60,7 @@ describe('onecontact dead-letters', () => {
     expect((await deadLetters('list', '--reason', 'not_json')).out).toMatch(/\n2 of 5 dead letters match\.\n$/);
   }, 120_000);
 
-  it('shows one: headers and body, for people and for machines', async () => {
+  it('shows the headers and the body of a dead letter, as text and as JSON', async () => {
     await setAside(broker(), 3);
     const id = String((await listed())[1]?.id);
     const { out } = await deadLetters('show', id);
@@ -74,7 +74,7 @@ describe('onecontact dead-letters', () => {
     expect(await drain(broker())).toEqual(['1', '2', '3']);
   });
 
-  it('drops by id, by filter, or all, and says how many; a dry run drops nothing', async () => {
+  it('drops dead letters by id, by filter or all, and prints how many; a dry run drops nothing', async () => {
     await setAside(broker(), 4);
     await setAside(broker(), 2, { reason: 'not_json' });
     const first = String((await listed('--limit', '1'))[0]?.id);
@@ -91,7 +91,7 @@ describe('onecontact dead-letters', () => {
     expect((await deadLetters('list')).out).toBe('There are no dead letters.\n');
   });
 
-  it('replays to where each came from, and says so; one from elsewhere stays', async () => {
+  it('replays each dead letter to its origin queue; a dead letter of a foreign queue stays', async () => {
     await setAside(broker(), 3);
     await setAside(broker(), 1, { 'origin-queue': 'somebody.else' });
     expect((await deadLetters('replay', '--all', '--dry-run')).out).toBe(
@@ -108,7 +108,7 @@ describe('onecontact dead-letters', () => {
     expect(await drain(broker())).toEqual(['1']);
   });
 
-  it('reads what the broker itself has set aside: a message that ended its worker again and again', async () => {
+  it('lists and replays a message that the broker dead-lettered at its delivery limit', async () => {
     await broker().send('', NEWSLETTER_QUEUE, ['{}'], { persistent: true });
     for (let n = 0; (await broker().ready(DEAD_LETTERS)) === 0; n++) {
       expect(n).toBeLessThan(40);
@@ -117,7 +117,7 @@ describe('onecontact dead-letters', () => {
         async () => (await channel.get(NEWSLETTER_QUEUE)) || (await broker().ready(DEAD_LETTERS)) > 0,
         (got) => got !== false,
       );
-      await channel.close(); // as a process that is killed
+      await channel.close(); // like a worker that is killed
     }
     const [letter] = await listed();
     expect(letter).toMatchObject({ reason: 'delivery_limit', origin_queue: NEWSLETTER_QUEUE, attempts: 0 });
@@ -131,20 +131,20 @@ describe('onecontact dead-letters', () => {
     expect(properties.headers).not.toHaveProperty('x-death');
   }, 120_000);
 
-  it('answers an unknown id with 1, and does the others', async () => {
+  it('exits with 1 for an unknown id, and still drops the known ones', async () => {
     await setAside(broker(), 1);
     const unknown = '0000000000000000';
-    const told = `onecontact: No dead letter has the id ${unknown}.\n`;
-    expect(await deadLetters('show', unknown)).toEqual({ code: 1, out: '', err: told });
+    const err = `onecontact: No dead letter has the id ${unknown}.\n`;
+    expect(await deadLetters('show', unknown)).toEqual({ code: 1, out: '', err });
     const known = String((await listed())[0]?.id);
     expect(await deadLetters('drop', unknown, known)).toEqual({
       code: 1,
       out: 'Dropped 1 of 1 dead letter.\n',
-      err: told,
+      err,
     });
   });
 
-  it('says in a sentence that the queue, or the broker, is not there', async () => {
+  it('says in one sentence that the queue does not exist or the broker is unreachable', async () => {
     const channel = await broker().channel();
     await channel.deleteQueue(DEAD_LETTERS);
     const missing = await deadLetters('list');
@@ -170,13 +170,13 @@ describe('onecontact dead-letters', () => {
     ['list', '--since', '2026-02-31T00:00:00Z'],
     ['list', '--limit', '0'],
     ['nonsense'],
-  ])('answers bad usage with 2: %s %s', async (...args) => {
+  ])('exits with 2 on bad usage: %s %s', async (...args) => {
     const { code, out } = await onecontact(['dead-letters', ...args], { AMQP_URL: 'amqp://127.0.0.1:1' });
     expect([code, out]).toEqual([2, '']);
   });
 });
 
-describe('case 35: a replay on the running service', () => {
+describe('onecontact dead-letters replay, while the service runs', () => {
   let database: TestDatabase;
   let service: Service;
   beforeAll(async () => {
@@ -195,14 +195,14 @@ describe('case 35: a replay on the running service', () => {
   const one = async (): Promise<Record<string, unknown>> =>
     (await eventually(listed, (letters) => letters.length === 1))[0] ?? {};
   const firstSeen = '2026-01-21T10:00:00.000Z';
-  /** A message that has been up the whole ladder, which takes a quarter of an hour. */
+  /** A message on its last attempt: all retry delays together take a quarter of an hour. */
   const poison = async (headers: Record<string, unknown> = {}): Promise<void> => {
     const { exchange, key, body } = messageOf(signup('poison', ['x'], 1));
     const said = { attempts: RETRY_DELAYS.length, 'first-seen': firstSeen, ...headers };
     await broker().send(exchange, key, [JSON.stringify(body)], { persistent: true, headers: said });
   };
 
-  it('one that fails again has a fresh ladder before it, and comes back with its history; once the cause is mended it is handled', async () => {
+  it('gives a message all its retries again, keeps its history when it fails, and handles it once the cause is fixed', async () => {
     await poison();
     const letter = await one();
     expect(letter).toMatchObject({
@@ -217,7 +217,7 @@ describe('case 35: a replay on the running service', () => {
     expect((await deadLetters('replay', '--reason', 'failed')).out).toBe(
       'Replayed 1 of 1 dead letter: contacts.newsletter 1.\n',
     );
-    // It failed at once, and waits for the first step of the ladder, not for the last.
+    // It failed at once and waits for the first retry delay, not for the last.
     const waiting = retryQueue(RETRY_DELAYS[0]);
     await eventually(
       () => broker().ready(waiting),
@@ -230,7 +230,7 @@ describe('case 35: a replay on the running service', () => {
       'earlier-attempts': 5,
       'first-seen': firstSeen,
     });
-    // The rest of the ladder is a quarter of an hour: its last step, by hand.
+    // Skips the other retry delays: publishes the last attempt by hand.
     const headers = { ...onItsWay.properties.headers, attempts: RETRY_DELAYS.length };
     await broker().send('', NEWSLETTER_QUEUE, [onItsWay.content.toString()], { persistent: true, headers });
 
@@ -260,7 +260,7 @@ describe('case 35: a replay on the running service', () => {
     expect(await broker().ready(DEAD_LETTERS)).toBe(0);
   });
 
-  it('one that can never be understood comes back each time, with all its rounds, and a replay of all ends all the same', async () => {
+  it('a message that cannot be parsed returns after each replay with its whole history, and replay --all still ends', async () => {
     await broker().send('', NEWSLETTER_QUEUE, ['not json'], { persistent: true });
     for (let round = 1; round <= 3; round++) {
       await one();

@@ -1,4 +1,3 @@
-/** `onecontact import`: files as an operator has them, on a real database. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -54,7 +53,7 @@ const rejectsOf = (path: string) =>
     .map((line) => JSON.parse(line));
 const NONE = { resumed: 0, erased: 0, rejected: {}, partly: {}, held: 0, dry_run: false };
 
-/** Two people with the defect, an ordinary one, a deleted account, an address that is nobody's. */
+/** Two people with two records each, one without a collision, a deleted account, and an unknown account address. */
 const RECORDS: Said[] = [
   { a: 'a', u: 'u', p: 'B', made: 1, written: 9, email: { first_name: 'Ada', email_lang: 'de' } },
   { a: 'b', made: 5, newsletters: [newsletter('x', true, 5), newsletter('y', false, 6)] },
@@ -64,8 +63,8 @@ const RECORDS: Said[] = [
   { a: 'f', u: 'y', p: 'c', made: 2, written: 9 },
 ];
 
-describe('an import', () => {
-  it('keeps ids, tokens and times; what collides is held, and nothing is merged or announced', async () => {
+describe('onecontact import', () => {
+  it('keeps ids, tokens and times, holds colliding claims, and merges and announces nothing', async () => {
     const path = file(RECORDS);
     const { code, out, err } = await importing(path);
     expect([code, err]).toEqual([0, '']);
@@ -86,14 +85,14 @@ describe('an import', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('ends, once all is released, as if the same had come as events', async () => {
+  it('ends in the same export as the same facts sent as events, once all claims are released', async () => {
     await importing(file(RECORDS));
     const { code } = await onecontact(['collisions', 'resolve'], { DATABASE_URL: data.url });
     expect([code, await brokenPromises(data)]).toEqual([0, []]);
     expect(await canonicalExportOf(data.db)).toEqual(canonicalExport(factsOfRecords(RECORDS.map(recordOf))));
   });
 
-  it('is followed by live events as the rules say', async () => {
+  it('applies later events to imported contacts by the usual rules', async () => {
     await importing(file(RECORDS));
     await apply(data.db, acct('u', 'b', 20), signup({ token: tokenOf('b') }, ['late'], 21), del('v', 22));
     expect(await brokenPromises(data)).toEqual([]);
@@ -104,7 +103,7 @@ describe('an import', () => {
     expect(lines[0]).toMatchObject({ account: uidOf('u'), newsletters: { x: 'subscribed', late: 'subscribed' } });
   });
 
-  it('run again changes not a single row', async () => {
+  it('changes no row when run again', async () => {
     const path = file(RECORDS);
     await importing(path);
     const before = await allRows(data);
@@ -112,7 +111,7 @@ describe('an import', () => {
     expect(await allRows(data)).toEqual(before);
   });
 
-  it('reads gzip, whatever its name, also from standard input', async () => {
+  it('reads gzip under any file name, and from standard input', async () => {
     const packed = gzipSync(readFileSync(file(RECORDS)));
     writeFileSync(inFolder('packed'), packed);
     expect(await summary(inFolder('packed'))).toMatchObject({ imported: 6 });
@@ -124,7 +123,7 @@ describe('an import', () => {
     expect([code, JSON.parse(out)]).toMatchObject([0, { imported: 6, known: 6 }]);
   });
 
-  it('in a dry run changes nothing, and says what it would do', async () => {
+  it('with --dry-run changes nothing and prints what it would do', async () => {
     const before = await allRows(data);
     expect(await summary(file(RECORDS), '--dry-run')).toEqual({
       ...NONE,
@@ -137,7 +136,7 @@ describe('an import', () => {
     expect(await allRows(data)).toEqual(before);
   });
 
-  it('puts what it cannot take into a file that only its owner may read, with line and reason; nothing personal is printed', async () => {
+  it('writes rejects with line and reason to a file that only its owner may read, and prints nothing personal', async () => {
     await apply(data.db, signup('live', ['x'], 1));
     const path = file([
       { a: 'a' },
@@ -169,19 +168,19 @@ describe('an import', () => {
     for (const { problems } of rejects) expect(JSON.stringify(problems)).not.toContain('secret');
     expect(rejects[1].record.email.primary_email).toBe('secret@mail.test');
     expect(statSync(`${path}.rejects.ndjson`).mode & 0o777).toBe(0o600);
-    // The refusal of a person whom live events had made known is not lost.
+    // The opt-out of a person whom events had made known before the import is not lost.
     expect((await canonicalExportOf(data.db)).map((line) => JSON.parse(line))).toMatchObject([
       { addresses: ['a@mail.test'] },
       { addresses: ['live@mail.test'], opted_out: true },
     ]);
     expect(await brokenPromises(data)).toEqual([]);
-    // Mended, and done again.
+    // A run of the corrected file removes the rejects file.
     file([{ a: 'a' }, { a: 'b' }]);
     expect(await importing(path)).toMatchObject({ code: 0 });
     expect(() => rejectsOf(path)).toThrow('ENOENT');
   });
 
-  it('drops records of people who were erased since', async () => {
+  it('drops records of people who were erased after the records were written', async () => {
     const env = { DATABASE_URL: data.url, ERASURE_KEY: 'a key for erasure in tests' };
     const path = file(RECORDS);
     await importing(path);
@@ -189,21 +188,21 @@ describe('an import', () => {
     expect((await data.sql("SELECT FROM email_address WHERE address = 'b@mail.test'")).length).toBe(0);
     expect((await importing(path)).err).toMatch(/ERASURE_KEY is not set/);
     const { out } = await onecontact(['import', path, '--json'], env);
-    // Also what names the address: the account that claims it, but that was not erased.
+    // Also the record that names the erased address only as its account's.
     expect(JSON.parse(out)).toMatchObject({ erased: 2, imported: 4 });
     expect(await data.sql("SELECT FROM email_address WHERE address = 'b@mail.test'")).toEqual([]);
     expect(await brokenPromises(data)).toEqual([]);
   });
 });
 
-describe('an import that is cut off', () => {
+describe('onecontact import, interrupted', () => {
   const many: Said[] = Array.from({ length: 2_500 }, (_, i) => ({
     a: `r${i}`,
     u: `u${i}`,
     ...(i % 10 === 0 && { p: `r${i + 1}`, written: 3 }),
   }));
 
-  it('goes on where it was, and ends as if it had not been', async () => {
+  it('resumes after an error, and ends as an uninterrupted run', async () => {
     const path = file([...many.slice(0, 1_100), 'broken', ...many.slice(1_100), 'broken too']);
     await data.sql(`
       CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -228,7 +227,7 @@ describe('an import that is cut off', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('by SIGKILL goes on from the first batch that was not committed, whatever came after it', async () => {
+  it('resumes after SIGKILL from the first uncommitted batch, even if later ones were committed', async () => {
     const lines = Array.from({ length: 7_500 }, (_, i): Said => ({ a: `r${i}` }));
     await importing(file([{ a: 'r5500' }], 'one.ndjson'));
     const path = file(lines);
@@ -249,7 +248,7 @@ describe('an import that is cut off', () => {
     expect(await brokenPromises(data)).toEqual([]);
   });
 
-  it('by a crash at any statement leaves the database before or after; the same command completes it', async () => {
+  it('leaves the database before or after each batch on a crash at any statement, and the same command completes it', async () => {
     const path = file(RECORDS);
     const work = async (_: unknown, url: string) => {
       const { code } = await onecontact(['import', path], { DATABASE_URL: url });
@@ -265,7 +264,7 @@ describe('an import that is cut off', () => {
     expect(new Set(left)).toEqual(new Set(['before', 'after']));
   });
 
-  it('in the middle of a gzip file says so; what came before is imported', async () => {
+  it('says that a gzip file is truncated, and imports the records before the end', async () => {
     const packed = gzipSync(readFileSync(file(many)));
     writeFileSync(inFolder('cut.gz'), packed.subarray(0, packed.length - 2_000));
     const { code, out, err } = await importing(inFolder('cut.gz'));
@@ -283,8 +282,8 @@ describe('an import that is cut off', () => {
   });
 });
 
-describe('beside others', () => {
-  it('live events and a second import of the same end in the same', async () => {
+describe('onecontact import, concurrently', () => {
+  it('keeps all invariants beside events and two imports of the same records', async () => {
     const many: Said[] = Array.from({ length: 300 }, (_, i) => ({
       a: `r${i}`,
       u: `u${i}`,
@@ -308,12 +307,12 @@ describe('beside others', () => {
   });
 });
 
-describe('bad input', () => {
-  it.each([[], ['a', 'b'], ['a', '--nonsense']])('is bad usage: %j', async (...args) => {
+describe('onecontact import, bad input', () => {
+  it.each([[], ['a', 'b'], ['a', '--nonsense']])('exits with 2 on bad usage: %j', async (...args) => {
     expect(await onecontact(['import', ...args], {})).toMatchObject({ code: 2, out: '' });
   });
 
-  it('does not take the file itself for rejects, nor another file', async () => {
+  it('refuses the input, or a file with other content, as rejects file', async () => {
     const path = file(RECORDS);
     expect(await importing(path, '--rejects', path)).toMatchObject({
       code: 2,
@@ -332,11 +331,11 @@ describe('bad input', () => {
   it.each([
     ['no-such-file', /^onecontact: The file cannot be read \(ENOENT\): there is none of this name\.\n$/],
     ['.', /^onecontact: The file cannot be read \(EISDIR\): this is a folder; [^\n]*\n$/],
-  ])('one clear sentence: %s', async (name, sentence) => {
+  ])('says in one sentence why the file cannot be read: %s', async (name, sentence) => {
     expect(await importing(inFolder(name))).toMatchObject({ code: 1, out: '', err: expect.stringMatching(sentence) });
   });
 
-  it('one clear sentence: a database that is away, or has no tables', async () => {
+  it('says in one sentence that the database is unreachable or has no tables', async () => {
     const path = file(RECORDS);
     const away = await onecontact(['import', path], { DATABASE_URL: 'postgresql://u:p@127.0.0.1:1/none' });
     expect(away).toMatchObject({
@@ -355,12 +354,12 @@ describe('bad input', () => {
     }
   });
 
-  it('an empty file is nothing to do', async () => {
+  it('accepts an empty file', async () => {
     writeFileSync(inFolder('empty'), '');
     expect(await summary(inFolder('empty'))).toEqual({ ...NONE, records: 0, imported: 0, known: 0 });
   });
 
-  it('help shows examples', async () => {
+  it('shows examples in its help', async () => {
     const { code, out } = await onecontact(['import', '--help']);
     expect([code, out]).toEqual([0, expect.stringMatching(/\nExamples:\n {2}\$ /)]);
   });

@@ -11,8 +11,8 @@ function split(chunks: readonly Buffer[], maxBytes = 100, after = 0) {
 }
 const texts = (...args: Parameters<typeof split>) => split(...args).map(({ text }) => text);
 
-describe('lines', () => {
-  it('are the same however the bytes are cut', () => {
+describe('LineSplitter', () => {
+  it('gives the same lines for any chunks', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.array(fc.nat(40), { maxLength: 8 }), (text, cuts) => {
         const bytes = Buffer.from(text);
@@ -26,7 +26,8 @@ describe('lines', () => {
       }),
     );
   });
-  it('that are too long, or no UTF-8, are told by their number; the others go on', () => {
+
+  it('reports a line that is too long or not UTF-8 by its number, and continues', () => {
     const bytes = Buffer.concat([
       Buffer.from(`a\n${'x'.repeat(101)}\nb\n`),
       Buffer.from([0xc3, 0x28, 0x0a]),
@@ -42,7 +43,8 @@ describe('lines', () => {
       ]);
     }
   });
-  it('begin after a byte order mark, and after those that were done before', () => {
+
+  it('skips a byte order mark and the lines that an earlier run has done', () => {
     expect(texts([Buffer.from('\ufeffa\nb')])).toEqual(['a', 'b']);
     expect(split([Buffer.from('a\nb\nc')], 100, 2)).toEqual([{ number: 3, text: 'c' }]);
   });

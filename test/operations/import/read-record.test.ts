@@ -4,8 +4,8 @@ import { readRecord } from '../../../src/operations/import/read-record';
 import { addressOf, at, uidOf } from '../../support/events';
 import { ctms, idOf, NOW, newsletter, recordOf, type Said, tokenOf } from '../../support/records';
 
-describe('a record', () => {
-  it('keeps id, token, address and times', () => {
+describe('readRecord', () => {
+  it('keeps the id, the token, the address and the times', () => {
     expect(recordOf({ a: 'Ada', made: 1, written: 5 })).toEqual({
       id: idOf('Ada'),
       token: tokenOf('Ada'),
@@ -18,7 +18,7 @@ describe('a record', () => {
     });
   });
 
-  it('may be older than any event: no choice is lost because it is old', () => {
+  it('accepts records older than any event, with their choices', () => {
     const old = '1995-01-01T00:00:00Z';
     const { createdAt, choices } = recordOf({
       a: 'a',
@@ -32,7 +32,7 @@ describe('a record', () => {
     ]);
   });
 
-  it('claims its own address when its account was made, and the account’s address at the last write', () => {
+  it('claims the record’s address at the account’s creation, and the account’s address at the last write', () => {
     const { account } = recordOf({
       a: 'a',
       u: 'u',
@@ -53,27 +53,27 @@ describe('a record', () => {
     });
   });
 
-  it('claims the account’s address later than its own in any case: it is the one in use', () => {
+  it('always claims the account’s address later than the record’s, because it is the one in use', () => {
     const claims = recordOf({ a: 'a', u: 'u', p: 'b', made: 5, written: 5 }).account?.claims;
     expect(claims?.map((claim) => claim.at)).toEqual([at(5), at(5) + 1]);
     expect(recordOf({ a: 'a', u: 'u', made: 5, written: 5 }).account?.claims).toHaveLength(1);
     expect(recordOf({ a: 'a', u: 'u', fxa: { primary_email: null } }).account?.claims).toHaveLength(1);
   });
 
-  it('of a deleted account tells of the deletion when its claims still count', () => {
+  it('dates the deletion of an account so late that its claims count', () => {
     expect(recordOf({ a: 'a', u: 'u', p: 'b', made: 1, written: 5, deleted: true }).account?.deletedAt).toBe(at(5));
   });
 
-  it('without an account id has no account', () => {
+  it('gives no account without an account id', () => {
     expect(recordOf({ a: 'a', u: 'u', fxa: { fxa_id: null } }).account).toBeNull();
   });
 
-  it('takes what the profile says, as sign-ups do; what is empty or unknown says nothing', () => {
+  it('reads the profile as sign-ups do, and ignores empty and unknown values', () => {
     const email = { first_name: 'Ada', last_name: ' ', mailing_country: 'DEU', email_format: 'N', email_lang: 'pt-BR' };
     expect(recordOf({ a: 'a', email }).profile).toEqual({ firstName: 'Ada', country: 'de', lang: 'pt-br' });
   });
 
-  it('states each newsletter as of its last write, unproven', () => {
+  it('gives an unproven choice for each newsletter, at its last write', () => {
     const more = { source: 'https://site.test/', unsub_reason: 'enough', format: 'T', lang: 'FR' };
     const { choices } = recordOf({
       a: 'a',
@@ -99,7 +99,7 @@ describe('a record', () => {
     ]);
   });
 
-  it('opts out as of its last write, and is confirmed from the beginning: no confirmation lifts what came before', () => {
+  it('dates an opt-out at the last write and a confirmation at the creation, so that the opt-out stands', () => {
     const email = { double_opt_in: true, has_opted_out_of_email: true, unsubscribe_reason: 'enough' };
     expect(recordOf({ a: 'a', made: 1, written: 5, email }).choices).toMatchObject([
       { act: 'confirm', proven: true, at: at(1), newsletter: '' },
@@ -133,39 +133,36 @@ describe('a record', () => {
     ],
     [{ a: 'a', newsletters: [{ name: ' secret', subscribed: true }] }, 'invalid_shape', 'newsletters.0.name: must'],
     [{ a: 'a', newsletters: [{ name: 'x' }] }, 'invalid_shape', 'newsletters.0.subscribed: '],
-  ] as [Said, string, string][])(
-    'with something wrong is refused, without repeating it: %j',
-    (said, reason, problem) => {
-      const read = readRecord(ctms(said), NOW);
-      expect(read).toMatchObject({ reason, problems: [expect.stringContaining(problem)] });
-      expect(JSON.stringify(read)).not.toContain('secret');
-    },
-  );
+  ] as [Said, string, string][])('refuses a wrong value without repeating it: %j', (said, reason, problem) => {
+    const read = readRecord(ctms(said), NOW);
+    expect(read).toMatchObject({ reason, problems: [expect.stringContaining(problem)] });
+    expect(JSON.stringify(read)).not.toContain('secret');
+  });
 
-  it.each([[null], [[]], ['text'], [1], [{}], [{ email: null }]])('that is none is refused: %j', (json) => {
+  it.each([[null], [[]], ['text'], [1], [{}], [{ email: null }]])('refuses what is not a record: %j', (json) => {
     expect(readRecord(json, NOW)).toMatchObject({ reason: 'invalid_shape' });
   });
 });
 
-it.each([[[1, 2]], ['secret'], [null]])('a line that holds no object is no record: %j', (json) => {
+it.each([[[1, 2]], ['secret'], [null]])('readRecord refuses a line that is not an object: %j', (json) => {
   const { problems } = readRecord(json, NOW) as { problems: string[] };
   expect(problems).toEqual([
     expect.stringMatching(/^record: Invalid input: expected object, received (array|string|null)$/),
   ]);
 });
 
-describe('a time', () => {
+describe('readTime', () => {
   it.each([
     ['2020-02-29T23:59:59.123456+00:00', Date.UTC(2020, 1, 29, 23, 59, 59, 123)],
     ['2020-01-22 03:24:00+01', Date.UTC(2020, 0, 22, 2, 24)],
     ['2020-01-22T03:24:00.5-0230', Date.UTC(2020, 0, 22, 5, 54, 0, 500)],
     ['2020-01-22T03:24', Date.UTC(2020, 0, 22, 3, 24)],
     ['2020-01-22', Date.UTC(2020, 0, 22)],
-  ])('%s is read, as UTC where it says nothing else', (text, time) => {
+  ])('reads %s, as UTC without an offset', (text, time) => {
     expect(readTime(text)).toBe(time);
   });
   it.each(['2021-02-29T00:00:00Z', '2020-13-01', '2020-01-22T24:00:00Z', 'yesterday', '1579663440', ''])(
-    '%s is none',
+    'refuses %j',
     (text) => {
       expect(readTime(text)).toBeUndefined();
     },

@@ -1,0 +1,93 @@
+import { OperatorError } from '../../foundation/operator-error';
+import { type BrowseResult, browseQueue, lockQueue, type Verdict } from '../../rabbitmq/browse-queue';
+import { type DeadLetter, readDeadLetter, toReplay, toTail } from '../../rabbitmq/dead-letter';
+import type { Delivery } from '../../rabbitmq/delivery';
+import { DEAD_LETTERS } from '../../rabbitmq/names';
+import { count, number } from '../render';
+import type { Broker } from '../servers';
+import { type Filter, isNarrow, matches } from './filter';
+
+export interface BrowseRun {
+  filter: Filter;
+  /** Ends the browsing early; what is in flight is finished. */
+  signal: AbortSignal;
+  onProgress(seen: number, total: number): void;
+}
+
+export interface Browsed extends BrowseResult {
+  matched: number;
+  /** Ids in the filter that no dead letter has. */
+  unknownIds: string[];
+}
+
+/** Decides about one match. `position` counts the matches from 1. */
+export type Visit = (delivery: Delivery, letter: DeadLetter, position: number) => Promise<Verdict>;
+
+/**
+ * Visits the matching dead letters, oldest first, and keeps all others.
+ *
+ * @throws OperatorError when the signal interrupted it
+ */
+export async function browseDeadLetters(
+  { connection, publisher }: Broker,
+  { filter, signal, onProgress }: BrowseRun,
+  visit: Visit,
+): Promise<Browsed> {
+  const { limit = Number.POSITIVE_INFINITY } = filter;
+  const unknownIds = new Set(filter.ids);
+  let matched = 0;
+  await lockQueue(connection, DEAD_LETTERS);
+  const result = await browseQueue({
+    connection,
+    publisher,
+    queue: DEAD_LETTERS,
+    signal,
+    copy: toTail,
+    enough: () => matched >= limit,
+    ...(!isNarrow(filter) && filter.limit !== undefined && { expected: filter.limit }),
+    onProgress,
+    visit: async (delivery) => {
+      const letter = readDeadLetter(delivery);
+      if (!matches(filter, letter)) return { do: 'keep' };
+      matched += 1;
+      unknownIds.delete(letter.id);
+      return visit(delivery, letter, matched);
+    },
+  });
+  if (signal.aborted) {
+    const { seen, total, sent, dropped } = result;
+    const done = sent + dropped > 0 ? `${number(sent + dropped)} are done, ` : '';
+    throw new OperatorError(
+      `Interrupted after ${number(seen)} of ${count(total, 'dead letter')}: ${done}all others are where they were.`,
+    );
+  }
+  return { ...result, matched, unknownIds: [...unknownIds] };
+}
+
+export interface Replayed extends Browsed {
+  /** In a dry run, how many would be. */
+  replayed: number;
+  /** Matches whose origin is not one of our queues: they stay. */
+  unroutable: number;
+  /** Matches by the queue that they go back to. */
+  routes: ReadonlyMap<string, number>;
+}
+
+export async function replayDeadLetters(broker: Broker, run: BrowseRun, dryRun: boolean): Promise<Replayed> {
+  const routes = new Map<string, number>();
+  let unroutable = 0;
+  const browsed = await browseDeadLetters(broker, run, async (delivery, letter) => {
+    const message = toReplay(delivery, letter);
+    if (message === undefined) {
+      unroutable += 1;
+      return { do: 'keep' };
+    }
+    routes.set(message.routingKey, (routes.get(message.routingKey) ?? 0) + 1);
+    return dryRun ? { do: 'keep' } : { do: 'send', message };
+  });
+  return { ...browsed, replayed: dryRun ? browsed.matched - unroutable : browsed.sent, unroutable, routes };
+}
+
+export function dropDeadLetters(broker: Broker, run: BrowseRun, dryRun: boolean): Promise<Browsed> {
+  return browseDeadLetters(broker, run, async () => ({ do: dryRun ? 'keep' : 'drop' }));
+}
