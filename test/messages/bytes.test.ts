@@ -21,20 +21,20 @@ describe('bytes that are no message', () => {
     ['brackets without end', '['.repeat(200_000)],
     ['a token that was not decoded', 'eyJhbGciOiJub25lIn0.e30.'],
   ])('%s are not JSON', (_what, content) => {
-    expect(read(content)).toMatchObject({ kind: 'invalid', reason: 'not_json' });
+    expect(read(content)).toMatchObject({ kind: 'dead', reason: 'not_json' });
   });
 
   it.each(['null', '5', '"x"', 'true', '[]', '[{"event":"newsletter.subscribe"}]', '{}'])(
     '%s is of the wrong shape',
     (content) => {
-      expect(read(content)).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+      expect(read(content)).toMatchObject({ kind: 'dead', reason: 'invalid_shape' });
     },
   );
 
   it('256 KiB are read, and one byte more is too large', () => {
     expect(read(sized(MAX_BYTES)).kind).toBe('event');
     expect(read(sized(MAX_BYTES + 1))).toEqual({
-      kind: 'invalid',
+      kind: 'dead',
       reason: 'too_large',
       problems: [`message: has more than ${MAX_BYTES} bytes`],
     });
@@ -54,7 +54,7 @@ describe('odd messages', () => {
     ['whose numbers are beyond all bounds', '{"event":"newsletter.subscribe","ts":1e999,"email":"a@mail.test"}'],
   ])('a message %s is a dead letter with a short list of problems', (_what, content) => {
     const decoded = read(content);
-    expect(decoded).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    expect(decoded).toMatchObject({ kind: 'dead', reason: 'invalid_shape' });
     expect(JSON.stringify(decoded).length).toBeLessThan(2_000);
   });
 

@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import { Parser } from '@asyncapi/parser';
 import { describe, expect, it } from '@jest/globals';
 import { Variables } from '../../src/config';
-import { type Decoded, decode } from '../../src/messages/incoming/decode';
+import { decode } from '../../src/messages/incoming/decode';
+import type { Decoded } from '../../src/messages/incoming/decoded';
 import { traceOf } from '../../src/messages/trace';
 import {
   ACCOUNT_MESSAGES,

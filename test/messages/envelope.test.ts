@@ -51,7 +51,7 @@ describe('the four envelopes', () => {
     ['a token of no event', token({}), 'invalid_shape', 'events: names no event type'],
     ['a token whose events are a list', { ...IN_TOKEN, events: [TYPES] }, 'invalid_shape', 'event: is missing'],
   ])('are all there is: %s is a dead letter', (_name, message, reason, problem) => {
-    expect(fxa(message)).toEqual({ kind: 'invalid', reason, problems: [problem] });
+    expect(fxa(message)).toEqual({ kind: 'dead', reason, problems: [problem] });
   });
 });
 
@@ -91,7 +91,7 @@ describe('a security event token', () => {
       problems: [expect.stringMatching(/^sub: /), expect.stringMatching(/^iat: /)],
     });
     expect(fxa(token({ 'delete-user': {} }, { iat: 1_769_000_123_900 }))).toEqual({
-      kind: 'invalid',
+      kind: 'dead',
       reason: 'invalid_time',
       problems: ['iat: is more than a day ahead'],
     });
@@ -99,7 +99,7 @@ describe('a security event token', () => {
 
   it('that names two accounts claims nothing for either', () => {
     const other = token({ 'profile-change': { ...CHANGE, uid: 'a'.repeat(32) } });
-    expect(fxa(other)).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    expect(fxa(other)).toMatchObject({ kind: 'dead', reason: 'invalid_shape' });
     const same = token({ 'profile-change': { ...CHANGE, uid: UID.toUpperCase(), locale: 'de' } });
     expect(eventOf(fxa(same))).toMatchObject({ uid: UID, locale: 'de' });
   });

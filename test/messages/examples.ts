@@ -1,5 +1,6 @@
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { type DecodeContext, type Decoded, decode } from '../../src/messages/incoming/decode';
+import { decode } from '../../src/messages/incoming/decode';
+import type { DecodeContext, Decoded } from '../../src/messages/incoming/decoded';
 
 /** 21 January 2026, shortly after every example. */
 export const NOW = 1_769_000_200_000;

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Decoded, decode } from '../../src/messages/incoming/decode';
+import { decode } from '../../src/messages/incoming/decode';
+import type { Decoded } from '../../src/messages/incoming/decoded';
 import { problemOf } from '../../tools/fuzz/well-formed';
 import { flat, NOW, newsletter, TOKEN, token, wrapped } from './examples';
 
@@ -69,7 +70,7 @@ function replaceAt(root: Record<string, unknown>, position: number, value: unkno
 
 function expectWellFormed(decoded: Decoded): void {
   expect(problemOf(decoded, NOW)).toBeUndefined();
-  if (decoded.kind === 'invalid') expect(JSON.stringify(decoded)).not.toContain(SECRET);
+  if (decoded.kind === 'dead') expect(JSON.stringify(decoded)).not.toContain(SECRET);
 }
 
 const source = fc.constantFrom('fxa' as const, 'newsletter' as const);
@@ -85,7 +86,7 @@ it('what becomes of them is of every kind: else the mutations would find nothing
   const sample = fc.sample(fc.tuple(source, mutated), { numRuns: 3_000, seed: 1 });
   const seen = sample.map(([from, content]) => decode(from, content, { now: NOW }));
   for (const kind of ['event', 'ignored', 'invalid_shape', 'invalid_address', 'invalid_time', 'not_json']) {
-    expect(seen.map((decoded) => (decoded.kind === 'invalid' ? decoded.reason : decoded.kind))).toContain(kind);
+    expect(seen.map((decoded) => (decoded.kind === 'dead' ? decoded.reason : decoded.kind))).toContain(kind);
   }
 });
 

@@ -3,7 +3,7 @@ import { eventOf, flat, form, fxa, NOW, UID } from './examples';
 
 const CHANGE = flat('primaryEmailChanged', { email: 'New.Name@mail.test' });
 const proves = (event: string, fields = {}) => flat(event, { email: 'a@mail.test', ...fields });
-const invalid = (reason: string, ...problems: string[]) => ({ kind: 'invalid', reason, problems });
+const dead = (reason: string, ...problems: string[]) => ({ kind: 'dead', reason, problems });
 
 describe('the event type decides first', () => {
   it.each([
@@ -43,9 +43,9 @@ describe('a claim', () => {
     'is expected of %s: without an address it is a dead letter',
     (event) => {
       for (const email of [undefined, null]) {
-        expect(fxa(flat(event, { email }))).toEqual(invalid('invalid_address', 'email: is missing'));
+        expect(fxa(flat(event, { email }))).toEqual(dead('invalid_address', 'email: is missing'));
       }
-      expect(fxa(flat(event, { email: '' }))).toEqual(invalid('invalid_address', 'email: is empty'));
+      expect(fxa(flat(event, { email: '' }))).toEqual(dead('invalid_address', 'email: is empty'));
     },
   );
 
@@ -126,7 +126,7 @@ describe('a claim', () => {
   ])('is a dead letter when a field is of the wrong shape: %s', (path, value) => {
     const field = path.split('.')[0] as string;
     expect(fxa(proves('verified', { [field]: value }))).toEqual(
-      invalid('invalid_shape', expect.stringMatching(new RegExp(`^${path}: `)) as unknown as string),
+      dead('invalid_shape', expect.stringMatching(new RegExp(`^${path}: `)) as unknown as string),
     );
   });
 
@@ -180,12 +180,12 @@ describe('the event time', () => {
     ['more than a day ahead', { timestamp: NOW + 86_400_001 }, 'timestamp: is more than a day ahead'],
     ['a huge number', { ts: 1e300 }, 'ts: is more than a day ahead'],
   ])('is refused when it is %s', (_what, fields, problem) => {
-    expect(fxa(flat('delete', fields))).toEqual(invalid('invalid_time', problem));
-    expect(fxa({ ...CHANGE, ...fields })).toEqual(invalid('invalid_time', problem));
+    expect(fxa(flat('delete', fields))).toEqual(dead('invalid_time', problem));
+    expect(fxa({ ...CHANGE, ...fields })).toEqual(dead('invalid_time', problem));
   });
 
   it('must be there', () => {
-    expect(fxa(flat('delete', { ts: undefined }))).toEqual(invalid('invalid_shape', 'ts: is missing'));
+    expect(fxa(flat('delete', { ts: undefined }))).toEqual(dead('invalid_shape', 'ts: is missing'));
   });
 });
 

@@ -151,7 +151,7 @@ describe('the addressee', () => {
     'is nobody for a token that is no uuid: %j',
     (token) => {
       expect(by('confirm', { email: undefined, token })).toEqual({
-        kind: 'invalid',
+        kind: 'dead',
         reason: 'unknown_token',
         problems: ['token: is no uuid'],
       });
@@ -165,7 +165,7 @@ describe('the addressee', () => {
   it.each(['', 'null@mail.test', 'undefined', '[object Object]@mail.test', 'a@b', `${'a'.repeat(300)}@mail.test`])(
     'is never rubbish, not even with a token beside it: %.30j',
     (email) => {
-      expect(by('subscribe', { email, token: TOKEN })).toMatchObject({ kind: 'invalid', reason: 'invalid_address' });
+      expect(by('subscribe', { email, token: TOKEN })).toMatchObject({ kind: 'dead', reason: 'invalid_address' });
     },
   );
 });
@@ -219,11 +219,11 @@ describe('the event', () => {
     [null, 'event: must be a string'],
     [5, 'event: must be a string'],
   ])('%j is a dead letter', (event, problem) => {
-    expect(form({ event })).toEqual({ kind: 'invalid', reason: 'invalid_shape', problems: [problem] });
+    expect(form({ event })).toEqual({ kind: 'dead', reason: 'invalid_shape', problems: [problem] });
   });
 
   it.each([1769000100250, 0, 1_000_000_000])('at %d seconds is not plausible', (ts) => {
-    expect(by('subscribe', { ts })).toMatchObject({ kind: 'invalid', reason: 'invalid_time' });
+    expect(by('subscribe', { ts })).toMatchObject({ kind: 'dead', reason: 'invalid_time' });
   });
 
   it('is known by its id, else the broker’s messageId, else a hash of what it says', () => {

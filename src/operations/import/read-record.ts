@@ -8,10 +8,8 @@ import type { Address, Profile, Time } from '../../contacts/facts/event';
 import type { Choice } from '../../contacts/facts/facts';
 import { asLanguage, languageOf } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
-import { countryOf } from '../../messages/incoming/country';
-import { misshapen } from '../../messages/incoming/decoded';
-import { cut, MAX_NEWSLETTERS, NewsletterName, Text } from '../../messages/incoming/text';
-import { timeProblem } from '../../messages/incoming/time';
+import { shapeProblems } from '../../messages/incoming/decoded';
+import { countryOf, cut, MAX_NEWSLETTERS, NewsletterName, Text, timeProblem } from '../../messages/incoming/fields';
 import { readTime } from './read-time';
 import { ACCOUNT_ADDRESS_CLAIM, type ImportedAccount, type ImportRecord, OWN_ADDRESS_CLAIM } from './record';
 
@@ -108,7 +106,7 @@ class Problem extends Error {
 /** @param json what a line holds. @param now milliseconds since 1970: no time may be more than a day later. */
 export function readRecord(json: unknown, now: Time): ImportRecord | Unreadable {
   const { data, error } = CtmsRecord.safeParse(json);
-  if (error) return { reason: 'invalid_shape', problems: misshapen(error).problems };
+  if (error) return { reason: 'invalid_shape', problems: shapeProblems(error) };
   try {
     return translate(data, now);
   } catch (error) {
