@@ -51,7 +51,7 @@ export async function lockAndLoad(tx: Queries, steps: readonly Step[], ids: Ids)
   if (wide) await loadClaimsAndContacts(tx, state, reach, { tokens, contacts });
   // An address hangs on a live contact, by constraint: nothing else of it matters to a newsletter event.
   else for (const { contactId } of placesIn(state)) state.contactIndex.restore(contactId, 'live', null, 0, null);
-  for (const { kind, key, contactId } of placesIn(state)) state.contactIndex.restorePlace(kind, key, contactId);
+  for (const { kind, key, contactId } of placesIn(state)) state.contactIndex.link(kind, key, contactId);
   return { ...state, ...completed };
 }
 

@@ -167,7 +167,7 @@ describe('whose a choice is', () => {
 
   it('goes by the period: one in another’s does not count, on either side', () => {
     expect(ledger('a', ...moved)).toEqual([
-      '2 unsubscribe x at a: not, not_their_era (null)',
+      '2 unsubscribe x at a: not, not_their_period (null)',
       '6 subscribe x at a: decides',
     ]);
     // What is said at an address that one has no more is nothing of one's own.
@@ -193,7 +193,7 @@ describe('whose a choice is', () => {
         format: null,
         reason: null,
         counts: false,
-        why: 'not_their_era',
+        why: 'not_their_period',
         via: null,
       },
     ]);
@@ -275,7 +275,7 @@ const isTold = (entry: LedgerEntry): entry is LedgerEntry & Choice => entry.orig
 
 /** What the reasons alone say of a person. */
 function statesBy(entries: LedgerEntry[], person: Person): string {
-  const reaching = entries.filter(({ why }) => why !== 'not_their_era' && why !== 'account_deleted');
+  const reaching = entries.filter(({ why }) => why !== 'not_their_period' && why !== 'account_deleted');
   const names = [...new Set(reaching.map(({ newsletter }) => newsletter))].filter((name) => name !== '').sort();
   const deciding = (name: string) => reaching.filter(({ newsletter, why }) => newsletter === name && why === 'decides');
   const actOf = (name: string): string => [...new Set(deciding(name).map(({ act }) => act))].join(' and ');

@@ -116,7 +116,11 @@ function alike<T extends object | true>(a: T | undefined, b: T | undefined): boo
 const other = (side: Side): Side => (side === 'survivor' ? 'retired' : 'survivor');
 
 function fieldVerdict({ survivor, retired, after }: BeforeAndAfter, field: ProfileField): Verdict<Dated> | undefined {
-  const both = { survivor: survivor.learned[field], retired: retired.learned[field], after: after.learned[field] };
+  const both = {
+    survivor: survivor.datedProfile[field],
+    retired: retired.datedProfile[field],
+    after: after.datedProfile[field],
+  };
   return verdict(both, decisionOnField(both));
 }
 

@@ -18,6 +18,7 @@ import {
   choiceKey,
   Facts,
   isRefusal,
+  NO_DETAILS,
   type Origin,
   PROFILE_FIELDS,
   type UndoneMerge,
@@ -28,9 +29,10 @@ import {
   isEffective,
   type Person,
   peopleOf,
+  periodAt,
   periodsOf,
 } from '../../contacts/identity/ownership';
-import { choicesReaching } from '../../contacts/profile/attribution';
+import { attributedChoices } from '../../contacts/profile/attribution';
 
 export interface ErasurePlan {
   /** The later of now and the newest event erased: older ones that come late are dropped. */
@@ -165,7 +167,7 @@ function namesFor(addresses: Iterable<string>, uids: Iterable<string>, newName: 
 /** Was this learned of the person: in its account, at its address, or in an period of its at another's? */
 function isTheirs({ facts, addresses, uids }: Subject, { kind, key }: Origin, at: Time): boolean {
   if (kind === 'account') return uids.has(key);
-  const owner = periodsOf(facts, key).find((period) => period.from < at && at <= period.until)?.owner;
+  const owner = periodAt(facts, key, at)?.owner;
   return owner === undefined ? addresses.has(key) : uids.has(owner);
 }
 
@@ -260,11 +262,11 @@ function refusalsLost({ facts, addresses, uids }: Subject, left: Facts): Choice[
     const [address = ''] = other.addresses;
     if (other.uid === null ? addresses.has(address) : uids.has(other.uid)) return [];
     const origin: Origin = other.uid === null ? { kind: 'address', key: address } : { kind: 'account', key: other.uid };
-    const kept = new Set([...choicesReaching(left, other).keys()].map(whatItSays));
+    const kept = new Set([...attributedChoices(left, other).keys()].map(whatItSays));
     const lost = new Map<string, Choice>();
-    for (const choice of choicesReaching(facts, other).keys()) {
+    for (const choice of attributedChoices(facts, other).keys()) {
       if (!isRefusal(choice) || kept.has(whatItSays(choice))) continue;
-      lost.set(whatItSays(choice), { ...choice, origin, source: null, lang: null, format: null, reason: null });
+      lost.set(whatItSays(choice), { ...choice, ...NO_DETAILS, origin });
     }
     return [...lost.values()];
   });

@@ -118,7 +118,7 @@ async function lockAndLoad(tx: Queries, records: readonly ImportRecord[], known:
   const state = await lockRows(tx, incoming, reach, candidatesFor(records), ids);
   requireSame(state, records, known, incoming);
   if (!isFirst) await loadClaimsAndContacts(tx, state, reach, { tokens: [], contacts: [] });
-  for (const { kind, key, contactId } of placesIn(state)) state.contactIndex.restorePlace(kind, key, contactId);
+  for (const { kind, key, contactId } of placesIn(state)) state.contactIndex.link(kind, key, contactId);
   return state;
 }
 
