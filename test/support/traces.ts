@@ -1,8 +1,8 @@
 import type { TestDatabase } from './database';
 
 /**
- * Where some words stand in a database, whatever their case: `table.column: word`, from the catalog, so that no table or
- * column is left out. Empty when there is no trace of them.
+ * The columns in which some words occur, in any letter case, as `table.column: word`. The columns come from the catalog,
+ * so that none is left out.
  */
 export async function tracesOf({ sql }: TestDatabase, words: readonly string[]): Promise<string[]> {
   const columns = await sql<{ table: string; column: string }>(

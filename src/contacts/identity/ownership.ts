@@ -2,7 +2,7 @@
  * Who owns an address and when: a function of the claims and deletions alone, in any order of arrival.
  *
  * An address belongs to the account with the latest effective claim on it (equal times: the greater uid). The claims on
- * it, sorted by time, make its ownership periods; a fact learned at the address belongs to the owner of its period.
+ * it, sorted by time, make its ownership periods; a fact belongs to the owner of the period it falls into.
  */
 import type { Time } from '../facts/event';
 import type { Claim, Facts } from '../facts/facts';
