@@ -1,5 +1,3 @@
-/** What a batch changes: noted while it is decided, told once at the end. */
-
 import {
   type AccountFacts,
   type AddressFacts,
@@ -15,28 +13,30 @@ import type { Contact, ContactIndex, RetiredToken, StoredToken } from './identit
 import type { EmailChange, Review } from './identity/primary-address-tracker';
 import type { UnblockCommand } from './merge/command';
 import type { MergePlan } from './merge/merge';
+import type { ReconcileContext } from './merge/reconcile';
 import type { Undone, UndoRefusal } from './merge/undo';
 
-/** What the store loaded, under locks, for all that the events may touch. `decide` consumes it. */
+/** The facts and contacts that a batch may touch, loaded under locks. `decide` changes it in place. */
 export interface WorkingSet {
   facts: Facts;
   contactIndex: ContactIndex;
-  /** The contact on the stored row of each address and account; for rows inserted for this batch, their candidate. */
+  /** The contact id in the row of each address and account; in rows inserted for this batch, a candidate id. */
   rows: { address: Map<string, string>; account: Map<string, string | null> };
-  /** Of those, the ones that were inserted for this batch. */
+  /** The addresses and accounts whose row was inserted for this batch. */
   fresh: { address: Set<string>; account: Set<string> };
 }
 
+/** What a batch changes. */
 export interface ChangeSet {
-  /** Addresses and accounts whose row differs now, in facts or in contact. */
+  /** Addresses and accounts whose row changes, in facts or contact. */
   addresses: { facts: AddressFacts; contactId: string }[];
   accounts: { uid: string; contactId: string | null }[];
   claims: Claim[];
-  /** Stored claims that count now, or count no more. */
+  /** Stored claims with another status. */
   statusChanges: Claim[];
-  /** One for each key; some may be known already. */
+  /** One for each key; some may be stored already. */
   choices: Choice[];
-  /** The contact of each origin of these choices: its version goes up if one of them is incoming. */
+  /** The contact of each origin of these choices: its version rises if one of them is new. */
   contactOfOrigin: Map<string, string | undefined>;
   contacts: { created: Contact[]; changed: Contact[] };
   tokens: {
@@ -47,19 +47,18 @@ export interface ChangeSet {
   };
   merges: MergePlan[];
   undone: Undone[];
-  /** Blocks that were taken away. */
   unblocked: UnblockCommand[];
   emailChanges: EmailChange[];
   reviews: Review[];
-  /** Claims that came and do not count, repetitions included, by why. */
+  /** How many claims of the batch are not active, repetitions included. */
   inactiveClaims: { held: number; blocked: number };
-  /** Events that came to nothing, by their index: addressed by a token that nobody has, or whose contact was closed. */
+  /** The indexes of events addressed by an unknown token, or by one whose contact was closed. */
   unknownTokens: number[];
-  /** Why the merge cannot be undone. Then nothing may be saved. */
+  /** Why the merge cannot be undone. If it is set, nothing may be saved. */
   refusal: UndoRefusal | null;
 }
 
-/** Learns what is new, and remembers that it was. */
+/** Adds facts to the working set and records what they change. */
 export class ChangeRecorder {
   readonly claims: Claim[] = [];
   readonly statusChanges: Claim[] = [];
@@ -69,43 +68,54 @@ export class ChangeRecorder {
   readonly inactiveClaims = { held: 0, blocked: 0 };
   readonly unknownTokens: number[] = [];
   refusal: UndoRefusal | null = null;
-  readonly #facts: Facts;
-  readonly #contactIndex: ContactIndex;
-  readonly #rows: WorkingSet['rows'];
+  readonly #state: WorkingSet;
   readonly #changed = { address: new Set<string>(), account: new Set<string>() };
   readonly #choices = new Map<string, Choice>();
 
-  constructor({ facts, contactIndex, rows }: WorkingSet) {
-    this.#facts = facts;
-    this.#contactIndex = contactIndex;
-    this.#rows = rows;
+  constructor(state: WorkingSet) {
+    this.#state = state;
+  }
+
+  /** The working set for reconciling contacts; the recorder gets the merges. */
+  reconcileContext(options: Pick<ReconcileContext, 'tokenPolicy' | 'mergeId'>): ReconcileContext {
+    const { facts, contactIndex, rows, fresh } = this.#state;
+    return {
+      facts,
+      contactIndex,
+      merges: this.merges,
+      candidate: (kind, key) => {
+        const id = fresh[kind].has(key) ? rows[kind].get(key) : undefined;
+        return id && !contactIndex.contacts.has(id) ? id : undefined;
+      },
+      ...options,
+    };
   }
 
   addAddress(incoming: AddressFacts): void {
-    if (!this.#facts.addAddress(incoming)) return;
+    if (!this.#state.facts.addAddress(incoming)) return;
     this.#changed.address.add(incoming.address);
-    this.#mark(this.#contactIndex.ofAddress(incoming.address));
+    this.#mark(this.#state.contactIndex.ofAddress(incoming.address));
   }
 
   addAccount(incoming: AccountFacts): boolean {
-    if (!this.#facts.addAccount(incoming)) return false;
+    if (!this.#state.facts.addAccount(incoming)) return false;
     this.#changed.account.add(incoming.uid);
-    this.#mark(this.#contactIndex.ofAccount(incoming.uid));
+    this.#mark(this.#state.contactIndex.ofAccount(incoming.uid));
     return true;
   }
 
-  /** After it was learned and followed. */
+  /** Call after the claim was added and reconciled. */
   recordClaim(claim: Claim): void {
     this.claims.push(claim);
-    this.#mark(this.#contactIndex.ofAccount(claim.uid));
+    this.#mark(this.#state.contactIndex.ofAccount(claim.uid));
   }
 
   recordStatusChanges(claims: readonly Claim[]): void {
     this.statusChanges.push(...claims);
-    for (const { uid } of claims) this.#mark(this.#contactIndex.ofAccount(uid));
+    for (const { uid } of claims) this.#mark(this.#state.contactIndex.ofAccount(uid));
   }
 
-  /** Choices are not loaded: the store merges them with those that it has. */
+  /** Choices are not part of the working set: saving merges them with the stored ones. */
   addChoices(made: readonly Choice[]): void {
     for (const choice of made) {
       const key = `${originKey(choice.origin)}\u0000${choiceKey(choice)}`;
@@ -114,11 +124,14 @@ export class ChangeRecorder {
     }
   }
 
-  changes(told: Pick<ChangeSet, 'emailChanges' | 'reviews'>): ChangeSet {
+  changes(notable: Pick<ChangeSet, 'emailChanges' | 'reviews'>): ChangeSet {
     const { claims, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, refusal } = this;
-    const [facts, contactIndex, rows] = [this.#facts, this.#contactIndex, this.#rows];
+    const { facts, contactIndex, rows } = this.#state;
     const choices = [...this.#choices.values()];
-    const merges = this.merges.map((merge) => ({ ...merge, announced: merge.announced && this.#tells(merge) }));
+    const merges = this.merges.map((merge) => ({
+      ...merge,
+      announced: merge.announced && this.#hasLiveSurvivor(merge),
+    }));
     return {
       addresses: [...rows.address.keys()].filter(this.#differs('address')).map((address) => ({
         facts: facts.addresses.get(address) as AddressFacts,
@@ -136,32 +149,31 @@ export class ChangeRecorder {
       merges,
       undone,
       unblocked,
-      ...told,
+      ...notable,
       inactiveClaims,
       unknownTokens,
       refusal,
     };
   }
 
-  /** A survivor that was closed later in the batch leaves nobody to tell. */
-  #tells({ survivorId }: MergePlan): boolean {
-    const { contacts } = this.#contactIndex;
+  /** A survivor can be closed later in the batch: then there is no contact to announce. */
+  #hasLiveSurvivor({ survivorId }: MergePlan): boolean {
+    const { contacts } = this.#state.contactIndex;
     const survivor = contacts.get(survivorId) as Contact;
     return (survivor.mergedInto ? contacts.get(survivor.mergedInto) : survivor)?.state === 'live';
   }
 
   #contactOf({ kind, key }: Origin): Contact | null {
-    return kind === 'address' ? this.#contactIndex.ofAddress(key) : this.#contactIndex.ofAccount(key);
+    return kind === 'address' ? this.#state.contactIndex.ofAddress(key) : this.#state.contactIndex.ofAccount(key);
   }
 
-  /** Whether the stored row is another one now, in facts or in contact. */
   #differs(kind: Origin['kind']) {
     return (key: string): boolean =>
-      this.#changed[kind].has(key) || (this.#contactOf({ kind, key })?.id ?? null) !== this.#rows[kind].get(key);
+      this.#changed[kind].has(key) || (this.#contactOf({ kind, key })?.id ?? null) !== this.#state.rows[kind].get(key);
   }
 
   #contacts(): ChangeSet['contacts'] {
-    const contacts = [...this.#contactIndex.contacts.values()];
+    const contacts = [...this.#state.contactIndex.contacts.values()];
     const named = new Set(this.merges.flatMap((merge) => [merge.survivorId, merge.retiredId]));
     return {
       created: contacts.filter((contact) => !contact.known && (contact.state === 'live' || named.has(contact.id))),
@@ -170,7 +182,7 @@ export class ChangeRecorder {
   }
 
   #tokens(): ChangeSet['tokens'] {
-    const { contacts, retiredTokens: retired, revivedTokens: revived } = this.#contactIndex;
+    const { contacts, retiredTokens: retired, revivedTokens: revived } = this.#state.contactIndex;
     const back = new Set(revived.map(({ id }) => id));
     const live = [...contacts.values()].flatMap(({ id: contactId, state, token }) =>
       state === 'live' && token !== null && !back.has(token.id) ? { ...token, contactId } : [],

@@ -1,4 +1,4 @@
-import type { DeadLetterReason } from '../messages/incoming/decode';
+import type { DeadLetterReason } from '../messages/incoming/decoded';
 
 /** What becomes of one message. */
 export type Outcome =

@@ -140,11 +140,9 @@ export class EventWorker {
         events.push(decoded.event);
         senders.push(delivery);
         ids.set(delivery, decoded.event.trigger.id);
-      } else if (decoded.kind === 'ignored') {
-        outcomes.set(delivery, decoded);
       } else {
-        outcomes.set(delivery, { ...decoded, kind: 'dead' });
-        ids.set(delivery, idIn(delivery.content) ?? messageId);
+        outcomes.set(delivery, decoded);
+        if (decoded.kind === 'dead') ids.set(delivery, idIn(delivery.content) ?? messageId);
       }
     }
     watch.lap('decode');

@@ -6,13 +6,12 @@ export const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 /** One vendor's entry: its key, and printable ASCII without comma and equals sign. */
 const MEMBER = /^[0-9a-z][0-9a-z_*/@-]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 const MAX_MEMBERS = 32;
-/** What everybody has to carry; more is ignored rather than cut. */
+/** The length that every participant must propagate; a longer value is dropped, not cut. */
 export const MAX_TRACESTATE = 512;
 
 /**
- * The trace that a message belongs to, from its headers `traceparent` and `tracestate`. Undefined when the first is not
- * as W3C Trace Context has it; a malformed `tracestate` alone is left out. A trace is a help for people: whatever is wrong
- * with it never stands in a message's way.
+ * The trace in a message's headers `traceparent` and `tracestate`. Undefined if `traceparent` is not valid W3C Trace
+ * Context; a malformed `tracestate` is left out. A malformed trace never affects the message.
  */
 export function traceOf(headers: Readonly<Record<string, unknown>>): Trace | undefined {
   const { traceparent: parent, tracestate: state } = headers;
@@ -26,5 +25,5 @@ function isTraceState(state: unknown): state is string {
   return members.length <= MAX_MEMBERS && members.every((member) => member === '' || MEMBER.test(member));
 }
 
-/** The part of it that all messages and log lines of one trace share. */
+/** The trace id, which all messages and log lines of one trace share. */
 export const traceIdOf = (trace: Trace | undefined): string | undefined => trace?.parent.slice(3, 35);

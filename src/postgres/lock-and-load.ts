@@ -133,6 +133,6 @@ export async function loadContactIndex(
     // A constraint guarantees that the contact of an address is live.
     for (const id of stored) contactIndex.restore(id, 'live', null, 0, null);
   }
-  for (const { kind, key, contactId } of places) contactIndex.restorePlace(kind, key, contactId);
+  for (const { kind, key, contactId } of places) contactIndex.link(kind, key, contactId);
   return contactIndex;
 }

@@ -9,7 +9,7 @@ const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(proc
 
 describe(`generated histories (SEED=${seed})`, () => {
   it(
-    'end in the same canonical export in any order, with any repetition, in any batches; stored contacts are those that the claims say after every batch',
+    'end in the same canonical export in any order, with any repetition, in any batches; stored contacts agree with the claims after every batch',
     () => {
       fc.assert(
         fc.property(

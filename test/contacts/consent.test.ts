@@ -1,4 +1,4 @@
-/** The consent ledger: every choice with its one reason, and the fold's states follow from these reasons. */
+/** The consent ledger gives every choice one reason, and the contact view's states follow from these reasons. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
@@ -23,25 +23,25 @@ const accountOf = (facts: Facts, name: string): Person => ({
 const nameOf = (key: string): string =>
   key.includes('@') ? key.replace('@mail.test', '') : Buffer.from(key, 'hex').toString().replaceAll('\0', '');
 
-/** `2 signup x at a: decides`, and through what it reached the person when that is not its own. */
-function told({ at, act, newsletter, origin, why, via, counts }: LedgerEntry): string {
+/** `2 subscribe x at a: decides`, followed by `via` unless it is `own`. */
+function lineOf({ at, act, newsletter, origin, why, via, counts }: LedgerEntry): string {
   const what = `${(at - EPOCH) / 1000} ${act}${newsletter && ` ${newsletter}`}`;
   const where = origin === null ? '' : ` at ${nameOf(origin.key)}`;
   return `${what}${where}: ${counts ? '' : 'not, '}${why}${via === 'own' ? '' : ` (${via})`}`;
 }
 const ledger = (name: string, ...events: ContactEvent[]): string[] => {
   const facts = factsOf(events);
-  return consentOf(facts, personAt(facts, name)).map(told);
+  return consentOf(facts, personAt(facts, name)).map(lineOf);
 };
 const ledgerOfAccount = (name: string, ...events: ContactEvent[]): string[] => {
   const facts = factsOf(events);
-  return consentOf(facts, accountOf(facts, name)).map(told);
+  return consentOf(facts, accountOf(facts, name)).map(lineOf);
 };
 
 const proven = { optin: true };
 
 describe('a choice about a newsletter', () => {
-  it('decides when it is the latest; an earlier one is superseded', () => {
+  it('decides if it is the latest; an earlier one is superseded', () => {
     expect(ledger('a', signup('a', ['x'], 1), unsub('a', ['x'], 2), signup('a', ['y'], 2))).toEqual([
       '1 subscribe x at a: not, superseded',
       '2 unsubscribe x at a: decides',
@@ -49,7 +49,7 @@ describe('a choice about a newsletter', () => {
     ]);
   });
 
-  it('gives way to a refusal at the same time, wherever each was made', () => {
+  it('loses to a refusal at the same time, at whichever of the addresses each was made', () => {
     expect(ledger('a', acct('u', 'a', 0), acct('u', 'b', 9), signup('a', ['x'], 2), unsub('b', ['x'], 2))).toEqual([
       '2 subscribe x at a: not, refusal_wins',
       '2 unsubscribe x at b: decides',
@@ -63,14 +63,14 @@ describe('a choice about a newsletter', () => {
     ]);
   });
 
-  it('does not begin when it is made while opted out, without proof', () => {
+  it('does not take effect if it is made while opted out, without proof', () => {
     expect(ledger('a', optout('a', 1), signup('a', ['x'], 2))).toEqual([
       '1 opt_out at a: stands',
       '2 subscribe x at a: not, unproven_while_opted_out',
     ]);
   });
 
-  it('begins with a confirmation at its own address, though an earlier one elsewhere had lifted the opt-out', () => {
+  it('takes effect with a confirmation at its own address, even if an earlier one elsewhere lifted the opt-out', () => {
     const events = [acct('u', 'a', 0), acct('u', 'b', 9), optout('a', 1), signup('b', ['x'], 2), confirm('a', 3)];
     expect(ledger('a', ...events)).toEqual([
       '1 opt_out at a: ends',
@@ -99,7 +99,7 @@ describe('an opt-out', () => {
     ]);
   });
 
-  it('is superseded by a later one, unless it was lifted before', () => {
+  it('is superseded by a later one, unless it was lifted in between', () => {
     expect(ledger('a', optout('a', 1), optout('a', 2), confirm('a', 3), optout('a', 4))).toEqual([
       '1 opt_out at a: not, superseded',
       '2 opt_out at a: not, lifted',
@@ -108,7 +108,7 @@ describe('an opt-out', () => {
     ]);
   });
 
-  it('ends what was there before it, also when it is made again later', () => {
+  it('ends earlier subscriptions, also if it is repeated later', () => {
     expect(ledger('a', signup('a', ['x'], 1), optout('a', 2), optout('a', 3))).toEqual([
       '1 subscribe x at a: not, ended_by_opt_out',
       '2 opt_out at a: ends',
@@ -116,7 +116,7 @@ describe('an opt-out', () => {
     ]);
   });
 
-  it('is lifted by a proven subscription that a refusal, then or later, took the newsletter from', () => {
+  it('is lifted by a proven subscription even if a refusal at the same time or later ends that subscription', () => {
     const both = [acct('u', 'a', 0), acct('u', 'b', 9), optout('a', 1), signup('a', ['x'], 2, proven)];
     for (const refusal of [2, 3]) {
       expect(ledger('a', ...both, unsub('b', ['x'], refusal))).toEqual([
@@ -127,7 +127,7 @@ describe('an opt-out', () => {
     }
   });
 
-  it('is not lifted by a second proof, which confirms', () => {
+  it('is lifted by the first proof only; a second one confirms', () => {
     expect(ledger('a', optout('a', 1), confirm('a', 2), confirm('a', 3))).toEqual([
       '1 opt_out at a: not, lifted',
       '2 confirm at a: lifts',
@@ -135,7 +135,7 @@ describe('an opt-out', () => {
     ]);
   });
 
-  it('is not lifted by what was said without proof at that very moment', () => {
+  it('is not lifted by an unproven choice at the time of the lifting proof', () => {
     const events = [acct('u', 'a', 0), acct('u', 'b', 9), optout('a', 1), confirm('a', 2), signup('b', ['x'], 2)];
     expect(ledger('a', ...events, confirm('b', 2, false), unsub('b', ['x'], 3))).toEqual([
       '1 opt_out at a: not, lifted',
@@ -146,7 +146,7 @@ describe('an opt-out', () => {
     ]);
   });
 
-  it('that was never made is lifted by nothing', () => {
+  it('that does not exist is not lifted: the proof then decides or confirms', () => {
     expect(ledger('a', signup('a', ['x'], 1, proven), unsub('a', ['x'], 2), confirm('a', 3))).toEqual([
       '1 subscribe x at a: not, superseded',
       '2 unsubscribe x at a: decides',
@@ -162,19 +162,19 @@ describe('an opt-out', () => {
   });
 });
 
-describe('whose a choice is', () => {
+describe('attribution of a choice', () => {
   const moved = [acct('u1', 'a', 1), unsub('a', ['x'], 2), acct('u2', 'a', 5), signup('a', ['x'], 6)];
 
-  it('goes by the period: one in another’s does not count, on either side', () => {
+  it('goes by ownership periods: a choice in another account’s period does not count, on either side', () => {
     expect(ledger('a', ...moved)).toEqual([
-      '2 unsubscribe x at a: not, not_their_era (null)',
+      '2 unsubscribe x at a: not, not_their_period (null)',
       '6 subscribe x at a: decides',
     ]);
-    // What is said at an address that one has no more is nothing of one's own.
+    // Later choices at a lost address are not in the ledger.
     expect(ledgerOfAccount('u1', ...moved)).toEqual(['2 unsubscribe x at a: decides']);
   });
 
-  it('is told of another’s period without what else was said then', () => {
+  it('withholds the details of a choice made in another account’s period', () => {
     const more = { optin: true, profile: { lang: 'fr', format: 'H' as const } };
     const theirs = { ...signup('a', ['x'], 2, more), source: 'https://site.test/', reason: 'mine' };
     const facts = factsOf([acct('u1', 'a', 1), theirs, acct('u2', 'a', 5)]);
@@ -193,13 +193,13 @@ describe('whose a choice is', () => {
         format: null,
         reason: null,
         counts: false,
-        why: 'not_their_era',
+        why: 'not_their_period',
         via: null,
       },
     ]);
   });
 
-  it('leaves with a deleted account, but for its refusals', () => {
+  it('ends with the deletion of the account it was made in, unless it is a refusal', () => {
     const events = [acct('u', 'a', 1, { newsletters: ['x'] }), signup('a', ['y'], 2), optout('a', 3), del('u', 4)];
     expect(ledger('a', ...events)).toEqual([
       '1 subscribe x at u: not, account_deleted',
@@ -208,7 +208,7 @@ describe('whose a choice is', () => {
     ]);
   });
 
-  it('passes to the account made anew with its period; refusals of the deleted one follow from everywhere', () => {
+  it('is inherited with its period by the next account; refusals of the deleted account follow from every address', () => {
     const before = [acct('u1', 'a', 1, { newsletters: ['in'] }), acct('u1', 'b', 1), signup('a', ['x'], 2)];
     const events = [...before, unsub('b', ['y'], 3), signup('b', ['z'], 3), del('u1', 4), acct('u2', 'a', 5)];
     expect(ledger('a', ...events)).toEqual([
@@ -223,19 +223,19 @@ describe('whose a choice is', () => {
     ]);
   });
 
-  it('is of both sides of an undone merge when it is an opt-out made meanwhile, told without the other’s origin', () => {
+  it('counts for both sides of an undone merge if it is an opt-out made while merged, without the other side’s origin', () => {
     const store = new MemoryStore();
     for (const event of [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)]) store.apply([event]);
     const [merge] = store.merges as [MergePlan];
     store.apply([optout({ token: merge.tokenKept as string }, 4), signup('a', ['y'], 4), optout('b', 5)]);
     store.apply([store.undoOf(merge, at(6))]);
     const { facts } = store;
-    expect(consentOf(facts, personAt(facts, 'b')).map(told)).toEqual([
+    expect(consentOf(facts, personAt(facts, 'b')).map(lineOf)).toEqual([
       '2 subscribe x at b: not, ended_by_opt_out',
       '4 opt_out: ends (undone_merge)',
       '5 opt_out at b: stands',
     ]);
-    expect(consentOf(facts, personAt(facts, 'a')).map(told)).toEqual([
+    expect(consentOf(facts, personAt(facts, 'a')).map(lineOf)).toEqual([
       '4 opt_out at u: ends',
       '4 subscribe y at a: not, ended_by_opt_out',
       '5 opt_out: stands (undone_merge)',
@@ -248,7 +248,7 @@ const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(proc
 
 const uid = fc.constantFrom(...['u1', 'u2', 'u3', 'u4'].map(uidOf));
 const address = fc.constantFrom(...['a', 'b', 'c', 'd', 'e', 'f'].map((name) => addressOf(name).key));
-/** Wilder than real ones: anybody's, at any addresses, at any time. */
+/** Any accounts, addresses and times, more varied than real merges. */
 const undoneMerge: fc.Arbitrary<Omit<UndoneMerge, 'mergeId'>> = fc
   .record({
     uid,
@@ -271,24 +271,25 @@ function factsWith(events: ContactEvent[], undone: Omit<UndoneMerge, 'mergeId'>[
 
 const keyOf = (choice: Pick<Choice, 'origin' | 'newsletter' | 'at'>): string =>
   [originKey(choice.origin), choice.newsletter, choice.at].join(' ');
-const isTold = (entry: LedgerEntry): entry is LedgerEntry & Choice => entry.origin !== null;
+const hasOrigin = (entry: LedgerEntry): entry is LedgerEntry & Choice => entry.origin !== null;
 
-/** What the reasons alone say of a person. */
+/** A person's states, derived from the reasons alone. */
 function statesBy(entries: LedgerEntry[], person: Person): string {
-  const reaching = entries.filter(({ why }) => why !== 'not_their_era' && why !== 'account_deleted');
-  const names = [...new Set(reaching.map(({ newsletter }) => newsletter))].filter((name) => name !== '').sort();
-  const deciding = (name: string) => reaching.filter(({ newsletter, why }) => newsletter === name && why === 'decides');
+  const attributed = entries.filter(({ why }) => why !== 'not_their_period' && why !== 'account_deleted');
+  const names = [...new Set(attributed.map(({ newsletter }) => newsletter))].filter((name) => name !== '').sort();
+  const deciding = (name: string) =>
+    attributed.filter(({ newsletter, why }) => newsletter === name && why === 'decides');
   const actOf = (name: string): string => [...new Set(deciding(name).map(({ act }) => act))].join(' and ');
   const isProof = ({ proven, act }: LedgerEntry): boolean => proven && (act === 'subscribe' || act === 'confirm');
   return show({
     newsletters: names.map((name) => [name, actOf(name) === 'subscribe' ? 'subscribed' : 'unsubscribed']),
     contradictions: names.filter((name) => actOf(name).includes('and')),
     optedOut: entries.some(({ why }) => why === 'stands'),
-    doubleOptIn: (person.uid !== null && person.addresses.length > 0) || reaching.some(isProof),
+    doubleOptIn: (person.uid !== null && person.addresses.length > 0) || attributed.some(isProof),
   });
 }
 
-/** Text, because comparing values is what takes long. */
+/** Text, because comparing values with `expect` is slow. */
 const show = (states: object): string => JSON.stringify(states);
 
 function statesOf(facts: Facts, person: Person, doubleOptIn?: boolean): string {
@@ -301,7 +302,7 @@ function statesOf(facts: Facts, person: Person, doubleOptIn?: boolean): string {
   });
 }
 
-/** The person's account and the deleted ones whose period passed to it, and to them: from the periods alone. */
+/** The person's account and its predecessors, derived from the periods alone. */
 function familyOf(facts: Facts, { uid }: Person): Set<string> {
   const family = new Set(uid === null ? [] : [uid]);
   const periods = [...facts.addresses.keys()].map((address) => periodsOf(facts, address));
@@ -316,11 +317,11 @@ function familyOf(facts: Facts, { uid }: Person): Set<string> {
   return family;
 }
 
-/** Without the choices of a person that do not count, but for those whose only effect is a newsletter that is off. */
+/** The facts without a person's uncounted choices, except those whose only effect is an `unsubscribed` state. */
 function withoutUncounted(facts: Facts, entries: LedgerEntry[]): Facts {
-  const forgotten = new Set(
+  const dropped = new Set(
     entries
-      .filter(isTold)
+      .filter(hasOrigin)
       .filter(({ counts, why }) => !counts && why !== 'ended_by_opt_out' && why !== 'unproven_while_opted_out')
       .map(keyOf),
   );
@@ -331,7 +332,7 @@ function withoutUncounted(facts: Facts, entries: LedgerEntry[]): Facts {
   }
   for (const known of facts.accounts.values()) kept.addAccount(known);
   for (const merge of facts.undone) kept.addUndone(merge);
-  for (const choice of allChoices(facts)) if (!forgotten.has(keyOf(choice))) kept.addChoice(choice);
+  for (const choice of allChoices(facts)) if (!dropped.has(keyOf(choice))) kept.addChoice(choice);
   return kept;
 }
 
@@ -340,7 +341,7 @@ const allChoices = (facts: Facts): Choice[] => [
   ...[...facts.accounts.keys()].flatMap((key) => [...facts.choicesAt({ kind: 'account', key })]),
 ];
 
-/** Where all choices must be told: at the addresses that a person has, and in its account. */
+/** Whether the ledger must have all choices of an origin: the person's addresses and its account. */
 const has = ({ uid, addresses }: Person, { kind, key }: Choice['origin']): boolean =>
   kind === 'account' ? key === uid : addresses.includes(key);
 
@@ -362,16 +363,19 @@ describe(`generated histories (SEED=${seed})`, () => {
     it(name, () => fc.assert(property, { numRuns, seed }), 30_000 + 10 * numRuns);
   };
 
-  forEveryone('give each choice the reason from which the fold’s states follow', (facts, person, entries) => {
-    same(statesBy(entries, person), statesOf(facts, person));
-  });
+  forEveryone(
+    'give each choice the reason from which the states of the contact view follow',
+    (facts, person, entries) => {
+      same(statesBy(entries, person), statesOf(facts, person));
+    },
+  );
 
   forEveryone('show the same without the choices that do not count', (facts, person, entries) => {
     same(statesOf(withoutUncounted(facts, entries), person, true), statesOf(facts, person, true));
   });
 
-  forEveryone('tell every choice at the person’s addresses and account, each once', (facts, person, entries) => {
-    const keys = entries.filter(isTold).map(keyOf);
+  forEveryone('list every choice at the person’s addresses and account, each once', (facts, person, entries) => {
+    const keys = entries.filter(hasOrigin).map(keyOf);
     const known = new Set(keys);
     const missing = allChoices(facts).filter((choice) => has(person, choice.origin) && !known.has(keyOf(choice)));
     const times = entries.map((entry) => entry.at);
@@ -379,11 +383,11 @@ describe(`generated histories (SEED=${seed})`, () => {
     same(show(times), show([...times].sort((a, b) => a - b)));
   });
 
-  forEveryone('count nothing of a stranger, and tell only what must be told', (facts, person, entries) => {
+  forEveryone('count no choice of a stranger, and withhold its details', (facts, person, entries) => {
     const family = familyOf(facts, person);
     const wrong = entries.filter((entry) => {
       const { origin, via, counts, act, source, lang, format, reason } = entry;
-      const theirs = isTold(entry) && belongs(facts, person, family, entry);
+      const theirs = hasOrigin(entry) && belongs(facts, person, family, entry);
       if (via === 'own' || via === 'predecessor') return counts && !theirs;
       if (theirs || [source, lang, format, reason].some((detail) => detail !== null)) return true;
       if (origin && !family.has(origin.key) && !hasOrHad(facts, person, origin)) return true;
@@ -396,7 +400,7 @@ describe(`generated histories (SEED=${seed})`, () => {
 const whileMerged = (facts: Facts, time: number): boolean =>
   [...facts.undone].some(({ from, until }) => from <= time && time <= until);
 
-/** A refusal, by anybody of the family; anything else, in the person's own live account or an period that is its own now. */
+/** A refusal of any account in the family; other choices in the person's live account or in a period that it owns now. */
 function belongs(facts: Facts, { uid, addresses }: Person, family: Set<string>, choice: Choice): boolean {
   const { kind, key } = choice.origin;
   if (uid === null) return kind === 'address' && addresses.includes(key);

@@ -1,4 +1,4 @@
-/** The fold, rule by rule, at its boundaries: what one person's contact shows, as values. */
+/** The rules of the contact view at their boundaries. */
 import { describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { canonicalExport } from '../../src/contacts/profile/canonical';
@@ -9,7 +9,7 @@ type Line = Record<string, unknown>;
 
 const linesOf = (...events: ContactEvent[]): Line[] =>
   canonicalExport(factsOf(events)).map((line) => JSON.parse(line) as Line);
-/** The line of the contact that has an address. */
+/** The canonical line of the contact that has an address. */
 function lineOf(name: string, ...events: ContactEvent[]): Line {
   const { key } = addressOf(name);
   return linesOf(...events).find(({ addresses }) => (addresses as string[]).includes(key)) as Line;
@@ -17,36 +17,36 @@ function lineOf(name: string, ...events: ContactEvent[]): Line {
 const lineOfAccount = (name: string, ...events: ContactEvent[]): Line =>
   linesOf(...events).find(({ account }) => account === uidOf(name)) as Line;
 
-describe('periods', () => {
+describe('ownership periods', () => {
   const live = [acct('u1', 'a', 1), acct('u2', 'a', 5)];
 
-  it('give what was learned at the very moment of a change to the earlier one', () => {
+  it('give a fact at the time of a boundary to the earlier period', () => {
     const events = [...live, signup('a', ['early'], 5), signup('a', ['later'], 5.001)];
     expect(lineOfAccount('u1', ...events).newsletters).toEqual({ early: 'subscribed' });
     expect(lineOfAccount('u2', ...events).newsletters).toEqual({ later: 'subscribed' });
   });
 
-  it('give what was learned before anybody claimed the address to the first who did', () => {
+  it('give a fact from before the first claim to the first claimant', () => {
     expect(lineOfAccount('u1', ...live, signup('a', ['x'], 0)).newsletters).toEqual({ x: 'subscribed' });
   });
 
-  it('count a claim at the very time of its account’s deletion, and none after', () => {
+  it('include a claim at the time of its account’s deletion, but none after it', () => {
     expect(lineOf('a', acct('u', 'a', 3), del('u', 3))).toMatchObject({ account: null, double_opt_in: true });
     expect(lineOf('a', acct('u', 'a', 3), del('u', 2))).toMatchObject({ account: null, double_opt_in: false });
   });
 
-  it('pass to the next account when theirs was deleted by the time that it begins, the very time included', () => {
+  it('are inherited if their account was deleted by the time the next period begins, equal times included', () => {
     const events = [...live, signup('a', ['x'], 2)];
     expect(lineOf('a', ...events, del('u1', 5)).newsletters).toEqual({ x: 'subscribed' });
     expect(lineOf('a', ...events, del('u1', 6)).newsletters).toEqual({});
   });
 
-  it('go by the greater uid when two claims have one time', () => {
+  it('follow the greater uid if two claims have the same time', () => {
     expect(lineOf('a', acct('u1', 'a', 1), acct('u2', 'a', 1)).account).toBe(uidOf('u2'));
   });
 });
 
-describe('case 13: a profile', () => {
+describe('a profile', () => {
   const profile = (t: number, firstName: string | null) => signup('a', [], t, { profile: { firstName } });
 
   it('keeps the latest value of each field, not the latest record', () => {
@@ -62,11 +62,11 @@ describe('case 13: a profile', () => {
     expect(lineOf('a', profile(1, 'Ada'), profile(2, null), profile(3, 'Eda')).first_name).toBe('Eda');
   });
 
-  it('prefers, at one time, a value to a null, and the greater value', () => {
+  it('prefers, at equal times, a value to a null, and the greater value', () => {
     expect(lineOf('a', profile(1, null), profile(1, 'Ada'), profile(1, 'Bob')).first_name).toBe('Bob');
   });
 
-  it('takes language and country from the live account when they are later, and leaves them with it', () => {
+  it('has language and country from the account if they are later, as long as the account is live', () => {
     const signedUp = signup('a', [], 1, { profile: { lang: 'fr', country: 'fr' } });
     const account = acct('u', 'a', 2, { locale: 'pt-BR,pt;q=0.8', country: 'br' });
     expect(lineOf('a', signedUp, account)).toMatchObject({ lang: 'pt-br', country: 'br' });
@@ -74,14 +74,14 @@ describe('case 13: a profile', () => {
   });
 });
 
-describe('case 14: a newsletter', () => {
-  it('has the state of the latest choice; at one time, unsubscribed', () => {
+describe('a newsletter', () => {
+  it('has the state of the latest choice; at equal times, unsubscribed', () => {
     expect(lineOf('a', signup('a', ['x'], 1), unsub('a', ['x'], 2)).newsletters).toEqual({ x: 'unsubscribed' });
     expect(lineOf('a', unsub('a', ['x'], 1), signup('a', ['x'], 2)).newsletters).toEqual({ x: 'subscribed' });
     expect(lineOf('a', signup('a', ['x'], 1), unsub('a', ['x'], 1)).newsletters).toEqual({ x: 'unsubscribed' });
   });
 
-  it('is decided over both sides of a merge', () => {
+  it('has the state of the latest choice on either side of a merge', () => {
     const merged = [acct('u', 'a', 1), acct('u', 'b', 9)];
     expect(lineOf('a', ...merged, signup('a', ['x'], 2), unsub('b', ['x', 'y'], 3)).newsletters).toEqual({
       x: 'unsubscribed',
@@ -89,19 +89,19 @@ describe('case 14: a newsletter', () => {
     });
   });
 
-  it('that was subscribed to in an account leaves with the account; what was refused in it stays', () => {
+  it('loses a subscription made in an account when the account is deleted, but keeps a refusal made in it', () => {
     const events = [acct('u', 'a', 1, { newsletters: ['x'] }), signup('a', ['y'], 2)];
     expect(lineOf('a', ...events).newsletters).toEqual({ x: 'subscribed', y: 'subscribed' });
     expect(lineOf('a', ...events, del('u', 3)).newsletters).toEqual({ y: 'subscribed' });
   });
 
-  it('named like a number keeps its place in the order of names', () => {
+  it('with a name like a number is sorted by name like all others', () => {
     const [line] = canonicalExport(factsOf([signup('a', ['9', '10', 'b'], 1)]));
     expect(line).toMatch(/"newsletters":\{"10":"subscribed","9":"subscribed","b":"subscribed"\}\}$/);
   });
 });
 
-describe('case 15: an opt-out', () => {
+describe('an opt-out', () => {
   const state = (...events: ContactEvent[]) => {
     const { opted_out, newsletters } = lineOf('a', acct('u', 'a', 0), acct('u', 'b', 9), ...events);
     return { opted_out, x: (newsletters as Record<string, string>).x ?? 'none' };
@@ -115,22 +115,22 @@ describe('case 15: an opt-out', () => {
       { opted_out: true, x: 'unsubscribed' },
     ],
     [
-      'ends one made at the same time, proven or not',
+      'ends a subscription made at the same time, proven or not',
       [signup('b', ['x'], 2, proven), optout('a', 2)],
       { opted_out: true, x: 'unsubscribed' },
     ],
     [
-      'is not lifted by a later unproven sign-up, which does not begin',
+      'is not lifted by a later unproven sign-up, which has no effect',
       [optout('a', 2), signup('b', ['x'], 3)],
       { opted_out: true, x: 'unsubscribed' },
     ],
     [
-      'is lifted by a proven sign-up strictly later',
+      'is lifted by a strictly later proven sign-up',
       [optout('a', 2), signup('b', ['x'], 3, proven)],
       { opted_out: false, x: 'subscribed' },
     ],
     [
-      'is lifted by a confirmation, which revives no subscription from before',
+      'is lifted by a confirmation, which does not revive earlier subscriptions',
       [signup('a', ['x'], 1), optout('a', 2), confirm('a', 3)],
       { opted_out: false, x: 'unsubscribed' },
     ],
@@ -145,22 +145,22 @@ describe('case 15: an opt-out', () => {
       { opted_out: false, x: 'subscribed' },
     ],
     [
-      'stands again when the account, with its proof, is deleted',
+      'stands again when the account with its proof is deleted',
       [optout('a', 2), acct('u', 'a', 3, { newsletters: ['x'] }), del('u', 10)],
       { opted_out: true, x: 'none' },
     ],
     [
-      'of a third contact ends what was proven before it',
+      'at an address that joins later ends proven subscriptions made before it',
       [signup('a', ['x'], 1, proven), acct('u', 'c', 10), optout('c', 2)],
       { opted_out: true, x: 'unsubscribed' },
     ],
     [
-      'lets a subscription begin that is confirmed at its own address',
+      'does not hold back a subscription that is confirmed at its own address',
       [optout('a', 2), signup('b', ['x'], 3), confirm('b', 4)],
       { opted_out: false, x: 'subscribed' },
     ],
     [
-      'does not let one begin that is confirmed at another',
+      'holds back a subscription that is confirmed at another address',
       [optout('a', 2), signup('b', ['x'], 3), confirm('a', 4)],
       { opted_out: false, x: 'unsubscribed' },
     ],
@@ -183,7 +183,7 @@ describe('stored contacts', () => {
     expect(store.accountRows.get(uidOf('u1'))).not.toBe(store.accountRows.get(uidOf('u2')));
   });
 
-  it('stay with an address that falls back to nobody, when it is all that they have', () => {
+  it('keep an address without an owner if it is all that they have', () => {
     const { store, states } = contactsOf(acct('u', 'a', 5), del('u', 3));
     expect(states).toEqual(['live']);
     expect(store.addressRows.get(addressOf('a').key)).toBe([...store.contacts.keys()][0]);
@@ -202,14 +202,14 @@ describe('stored contacts', () => {
     ]);
   });
 
-  it('are told of no merge with a contact that was made and merged within one batch', () => {
+  it('have no announced merge with a contact that was created and merged within one batch', () => {
     const store = new MemoryStore();
     store.apply([acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)]);
     expect(store.problems()).toEqual([]);
     expect([store.merges, store.contacts.size, store.tokens.size]).toEqual([[], 1, 1]);
   });
 
-  it('are told of once for one duplicate, also when the survivor was made and merged on in the same batch', () => {
+  it('have one announced merge for one duplicate, also if the survivor is created and merged again in the same batch', () => {
     const store = new MemoryStore();
     store.apply([signup('b', ['x'], 1)]);
     const [[retiredId]] = [...store.contacts] as [[string, unknown]];
@@ -218,7 +218,7 @@ describe('stored contacts', () => {
     expect(store.merges.filter(({ announced }) => announced)).toMatchObject([{ retiredId }]);
   });
 
-  it('find every token at any depth: after a chain of merges it acts on the account that has it all now', () => {
+  it('are found by every token at any depth: after a chain of merges it acts on the last survivor', () => {
     const store = new MemoryStore();
     const steps = [
       signup('x', ['n'], 1),

@@ -303,7 +303,7 @@ function checkValues({ primary, fields, newsletters, opted_out }: Explanation, v
     known.push(of(after), of(survivor), of(retired));
   };
   for (const [i, field] of PROFILE_FIELDS.entries()) {
-    compare(fields[NAMES[i] as string], ({ learned: { [field]: known } }) =>
+    compare(fields[NAMES[i] as string], ({ datedProfile: { [field]: known } }) =>
       known ? { value: known.value, at: known.at } : undefined,
     );
   }
@@ -325,10 +325,10 @@ function checkReasons({ fields, newsletters }: Explanation, { survivor, retired,
   for (const [i, field] of PROFILE_FIELDS.entries()) {
     const verdict = fields[NAMES[i] as string];
     if (!verdict) continue;
-    const [mine, theirs] = winnerFirst(verdict.won).map((view) => view.learned[field]);
+    const [mine, theirs] = winnerFirst(verdict.won).map((view) => view.datedProfile[field]);
     const best = latest(mine, theirs);
     const isTrue = {
-      left_behind: best?.at !== after.learned[field]?.at,
+      left_behind: best?.at !== after.datedProfile[field]?.at,
       later: (mine?.at ?? 0) > (theirs?.at ?? 0),
       only: mine !== undefined && theirs === undefined,
       same: mine?.value === theirs?.value,

@@ -1,4 +1,4 @@
-/** Conformance cases 2 to 10 and 18, in the pure domain. */
+/** Who owns an address, which contacts that makes, and which token stays: in the pure domain. */
 import { describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { canonicalExport } from '../../src/contacts/profile/canonical';
@@ -19,7 +19,7 @@ interface Line {
 
 const mail = (...names: string[]): string[] => names.map((name) => addressOf(name).key);
 
-/** Each event in a batch of its own, as they come. */
+/** Applies each event in a batch of its own. */
 function receive(...events: ContactEvent[]): MemoryStore & { lines: Line[] } {
   const store = new MemoryStore();
   for (const event of events) store.apply([event]);
@@ -31,7 +31,7 @@ const liveContacts = (store: MemoryStore) => [...store.contacts.values()].filter
 const stateOf = (store: MemoryStore, address: string, before: MemoryStore): string | undefined =>
   store.contacts.get(before.addressRows.get(address) as string)?.state;
 
-describe('case 2: a collision is found', () => {
+describe('a collision', () => {
   it('merges the contact of a lone address into that of the account which claims it', () => {
     const store = receive(signup('b', ['x'], 1), acct('u', 'a', 2), acct('u', 'b', 3));
     expect(liveContacts(store)).toHaveLength(1);
@@ -41,14 +41,14 @@ describe('case 2: a collision is found', () => {
     ]);
   });
 
-  it('retires the contact of a deleted account into that of the account made anew', () => {
+  it('merges the contact of a deleted account into that of its successor', () => {
     const store = receive(acct('u1', 'b', 1), del('u1', 2), acct('u2', 'a', 3), acct('u2', 'b', 4));
     expect(store.merges).toMatchObject([{ reason: 'recreated', uid: uidOf('u2'), addresses: mail('b') }]);
     expect(store.lines).toMatchObject([{ addresses: mail('a', 'b'), account: uidOf('u2') }]);
   });
 });
 
-describe('case 3: an account deleted and made anew with the same address', () => {
+describe('an account that is deleted and created again with the same address', () => {
   const events = [
     acct('u1', 'a', 1, { newsletters: ['account'] }),
     signup('a', ['site'], 2),
@@ -64,7 +64,7 @@ describe('case 3: an account deleted and made anew with the same address', () =>
     ContactEvent,
   ];
 
-  it('keeps the contact and its token: the new account has everything that was tied to the address, refusals too', () => {
+  it('keeps the contact and its token: the new account has everything tied to the address, refusals too', () => {
     const store = receive(...events);
     expect(store.merges).toEqual([]);
     expect(liveContacts(store)).toHaveLength(1);
@@ -74,21 +74,21 @@ describe('case 3: an account deleted and made anew with the same address', () =>
     expect(store.lines[0]?.newsletters).not.toHaveProperty('account');
   });
 
-  it('gives the same when the deletion arrives last, and announces the merge that it completes', () => {
+  it('has the same view if the deletion arrives last, and announces the merge that the deletion completes', () => {
     const store = receive(first, site, gone, second, deletion);
     expect(store.export()).toEqual(receive(...events).export());
     expect(store.merges).toMatchObject([{ reason: 'deletion', addresses: mail('a') }]);
   });
 
-  it('closes the old contact, without a word, when the old account lived on beside the new one', () => {
+  it('closes the old contact without a merge if the old account was deleted after the new one’s claim', () => {
     const store = receive(first, acct('u2', 'a', 2), del('u1', 3));
     expect(store.merges).toEqual([]);
     expect([...store.contacts.values()].map(({ state }) => state).sort()).toEqual(['closed', 'live']);
   });
 });
 
-describe('case 4: spelling', () => {
-  it('takes letter case for the same address, and plus-tags and dots for others', () => {
+describe('spelling of an address', () => {
+  it('may differ in letter case, but not in plus-tags and dots', () => {
     const store = receive(
       signup('Ada@Mail.Test', ['x'], 1),
       signup('ada@mail.test', ['y'], 2),
@@ -104,8 +104,8 @@ describe('case 4: spelling', () => {
   });
 });
 
-describe('case 5: both sides on one contact already', () => {
-  it('changes and announces nothing', () => {
+describe('claims on two addresses of one contact', () => {
+  it('change and announce nothing when they are repeated', () => {
     const store = receive(acct('u', 'a', 1), acct('u', 'b', 2));
     const [contact] = liveContacts(store);
     const changes = store.apply([acct('u', 'b', 2), acct('u', 'a', 1)]);
@@ -120,7 +120,7 @@ describe('case 5: both sides on one contact already', () => {
   });
 });
 
-describe('case 6: two live accounts claim one address', () => {
+describe('two live accounts that claim one address', () => {
   const events = [
     acct('u1', 'a', 1),
     unsub('a', ['x'], 2),
@@ -129,7 +129,7 @@ describe('case 6: two live accounts claim one address', () => {
     signup('a', ['x'], 4),
   ];
 
-  it('never merges: the later claim has the address, the other keeps its contact, and what was chosen stays with who chose', () => {
+  it('never merge: the later claim gets the address, the other account keeps its contact, and each keeps its choices', () => {
     const store = receive(...events);
     expect(store.merges).toEqual([]);
     expect(store.lines).toMatchObject([
@@ -139,8 +139,8 @@ describe('case 6: two live accounts claim one address', () => {
   });
 });
 
-describe('case 7: addresses change hands', () => {
-  it('swaps two addresses between two accounts without a merge, in both orders and at once', () => {
+describe('addresses that change their owner', () => {
+  it('can be swapped between two accounts without a merge, in both orders and at once', () => {
     const before = [acct('u1', 'a', 1), acct('u2', 'b', 1), signup('a', ['x'], 2), signup('b', ['y'], 2)];
     const swap = [acct('u1', 'b', 3), acct('u2', 'a', 3)] as const;
     const [there, back] = [receive(...before, ...swap), receive(...before, swap[1], swap[0])];
@@ -156,7 +156,7 @@ describe('case 7: addresses change hands', () => {
     ]);
   });
 
-  it('leaves each what was chosen in its own periods when an address goes to another account and back', () => {
+  it('leave each account the choices in its own periods when an address goes to another account and back', () => {
     const { lines } = receive(...(scenarios['an address that goes to another account and back'] as ContactEvent[]));
     expect(lines).toMatchObject([
       { account: uidOf('u2'), addresses: [], newsletters: { two: 'subscribed' } },
@@ -165,7 +165,7 @@ describe('case 7: addresses change hands', () => {
   });
 });
 
-describe('case 8: there and back again', () => {
+describe('a change of the primary address and back', () => {
   it('makes the first address primary again; the contact merged at the first step stays merged', () => {
     const first = receive(acct('u', 'a', 1), signup('b', ['x'], 2));
     const store = receive(acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3), acct('u', 'a', 4));
@@ -174,33 +174,36 @@ describe('case 8: there and back again', () => {
   });
 });
 
-describe('case 10: any order', () => {
-  it.each(Object.entries(scenarios))('ends %s alike in every order, each event alone or all at once', (_, events) => {
-    const wanted = canonicalExport(factsOf(events));
-    for (const order of permutations(events)) {
-      const [alone, together] = [new MemoryStore(), new MemoryStore()];
-      for (const event of order) {
-        alone.apply([event]);
-        const problems = alone.problems();
-        if (problems.length > 0) throw new Error(problems.join('\n'));
+describe('scenarios', () => {
+  it.each(Object.entries(scenarios))(
+    'end in the same export in every order, each event alone or all at once: %s',
+    (_, events) => {
+      const wanted = canonicalExport(factsOf(events));
+      for (const order of permutations(events)) {
+        const [alone, together] = [new MemoryStore(), new MemoryStore()];
+        for (const event of order) {
+          alone.apply([event]);
+          const problems = alone.problems();
+          if (problems.length > 0) throw new Error(problems.join('\n'));
+        }
+        together.apply(order);
+        if (String(alone.export()) !== String(wanted)) expect(alone.export()).toEqual(wanted);
+        if (String(together.export()) !== String(wanted)) expect(together.export()).toEqual(wanted);
       }
-      together.apply(order);
-      if (String(alone.export()) !== String(wanted)) expect(alone.export()).toEqual(wanted);
-      if (String(together.export()) !== String(wanted)) expect(together.export()).toEqual(wanted);
-    }
-  });
+    },
+  );
 });
 
-describe('case 16: consent', () => {
-  it('does not forget a "no" at the other addresses of a deleted account, when the address it was said at passes on', () => {
-    const { lines } = receive(...(scenarios['a no in an period that has passed on'] as ContactEvent[]));
+describe('consent', () => {
+  it('keeps a refusal for the other addresses of a deleted account when the address it was made at is inherited', () => {
+    const { lines } = receive(...(scenarios['a refusal in a period that was inherited'] as ContactEvent[]));
     expect(lines).toMatchObject([
       { addresses: mail('a'), opted_out: true },
       { addresses: mail('b'), opted_out: true, newsletters: { x: 'unsubscribed' } },
     ]);
   });
 
-  it('begins an unproven subscription made while opted out only with a later confirmation at its address', () => {
+  it('needs a later confirmation at the same address for an unproven subscription made while opted out', () => {
     const optedOut = [optout('a', 1), signup('a', ['x'], 2)];
     expect(receive(...optedOut).lines).toMatchObject([{ opted_out: true, newsletters: { x: 'unsubscribed' } }]);
     const lifted = receive(...optedOut, acct('u', 'a', 0), signup('b', ['y'], 3, { optin: true }), acct('u', 'b', 4));
@@ -211,7 +214,7 @@ describe('case 16: consent', () => {
   });
 });
 
-describe('case 18: the token that stays', () => {
+describe('the token that stays after a merge', () => {
   const events = [acct('u', 'a', 1), signup('b', ['x'], 2)];
 
   /** Both tokens before, and the live one after, the merge that one more event causes. */
@@ -225,7 +228,7 @@ describe('case 18: the token that stays', () => {
     return { before, after: tokenAt('b'), merge: store.merges[0], store };
   }
 
-  it('is, by policy `address`, the one of the record that held the primary address, and the ledger says why', () => {
+  it('is, by policy `address`, the token of the record that held the primary address, and the ledger has the reason', () => {
     const { before, after, merge } = tokens('address', acct('u', 'b', 3));
     expect(after).toBe(before.lone);
     expect(merge).toMatchObject({
@@ -235,7 +238,7 @@ describe('case 18: the token that stays', () => {
     });
   });
 
-  it('is, by policy `address`, the account record’s when the address that came is not the primary one', () => {
+  it('is, by policy `address`, the account record’s if the merged address is not the primary one', () => {
     const { before, after, merge } = tokens('address', acct('u', 'b', 0.5));
     expect(after).toBe(before.account);
     expect(merge).toMatchObject({
@@ -250,23 +253,20 @@ describe('case 18: the token that stays', () => {
     expect(merge).toMatchObject({ tokenRetired: before.lone, token: { policy: 'account', reason: 'survivor' } });
   });
 
-  it.each(['address', 'account'] as const)(
-    'is, by policy `%s`, the only one there is when a side has none',
-    (policy) => {
-      for (const without of ['a', 'b']) {
-        const store = new MemoryStore(policy);
-        for (const event of events) store.apply([event]);
-        const token = store.liveToken(store.addressRows.get(mail(without)[0] as string) as string) as string;
-        store.tokens.delete(token); // as an import leaves a record that never had one
-        const [only] = [...store.tokens].filter(([, row]) => row.state === 'live').map(([id]) => id);
-        store.apply([acct('u', 'b', 3)]);
-        expect(store.problems()).toEqual([]);
-        expect(store.merges[0]).toMatchObject({ tokenKept: only, tokenRetired: null, token: { reason: 'only_token' } });
-      }
-    },
-  );
+  it.each(['address', 'account'] as const)('is, by policy `%s`, the only one if a side has none', (policy) => {
+    for (const without of ['a', 'b']) {
+      const store = new MemoryStore(policy);
+      for (const event of events) store.apply([event]);
+      const token = store.liveToken(store.addressRows.get(mail(without)[0] as string) as string) as string;
+      store.tokens.delete(token); // like an imported record without a token
+      const [only] = [...store.tokens].filter(([, row]) => row.state === 'live').map(([id]) => id);
+      store.apply([acct('u', 'b', 3)]);
+      expect(store.problems()).toEqual([]);
+      expect(store.merges[0]).toMatchObject({ tokenKept: only, tokenRetired: null, token: { reason: 'only_token' } });
+    }
+  });
 
-  it('is never a new one where one exists: an account that is first heard of with two addresses keeps the known token', () => {
+  it('is never a new one where a known one exists: an account that is new with two addresses keeps the known token', () => {
     const store = receive(signup('b', ['x'], 1));
     const known = store.liveToken(store.addressRows.get(mail('b')[0] as string) as string);
     store.apply([acct('u', 'a', 5), acct('u', 'b', 3)]);

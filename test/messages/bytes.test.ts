@@ -8,7 +8,7 @@ const sized = (bytes: number) => {
   return message.replace('"padding":""', `"padding":"${'x'.repeat(bytes - message.length)}"`);
 };
 
-describe('bytes that are no message', () => {
+describe('bytes that are not a message', () => {
   it.each([
     ['nothing', ''],
     ['text', 'hello'],
@@ -20,21 +20,21 @@ describe('bytes that are no message', () => {
     ['a raw U+0000 in a text', '{"event":"a\0b"}'],
     ['brackets without end', '['.repeat(200_000)],
     ['a token that was not decoded', 'eyJhbGciOiJub25lIn0.e30.'],
-  ])('%s are not JSON', (_what, content) => {
-    expect(read(content)).toMatchObject({ kind: 'invalid', reason: 'not_json' });
+  ])('are not JSON: %s', (_what, content) => {
+    expect(read(content)).toMatchObject({ kind: 'dead', reason: 'not_json' });
   });
 
   it.each(['null', '5', '"x"', 'true', '[]', '[{"event":"newsletter.subscribe"}]', '{}'])(
-    '%s is of the wrong shape',
+    'have the wrong shape: %s',
     (content) => {
-      expect(read(content)).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+      expect(read(content)).toMatchObject({ kind: 'dead', reason: 'invalid_shape' });
     },
   );
 
-  it('256 KiB are read, and one byte more is too large', () => {
+  it('may be 256 KiB, and one byte more is too large', () => {
     expect(read(sized(MAX_BYTES)).kind).toBe('event');
     expect(read(sized(MAX_BYTES + 1))).toEqual({
-      kind: 'invalid',
+      kind: 'dead',
       reason: 'too_large',
       problems: [`message: has more than ${MAX_BYTES} bytes`],
     });
@@ -42,7 +42,7 @@ describe('bytes that are no message', () => {
 });
 
 describe('odd messages', () => {
-  it('a byte order mark is passed over', () => {
+  it('a byte order mark is dropped', () => {
     expect(read(`\ufeff${JSON.stringify(newsletter('subscribe'))}`).kind).toBe('event');
   });
 
@@ -54,11 +54,11 @@ describe('odd messages', () => {
     ['whose numbers are beyond all bounds', '{"event":"newsletter.subscribe","ts":1e999,"email":"a@mail.test"}'],
   ])('a message %s is a dead letter with a short list of problems', (_what, content) => {
     const decoded = read(content);
-    expect(decoded).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    expect(decoded).toMatchObject({ kind: 'dead', reason: 'invalid_shape' });
     expect(JSON.stringify(decoded).length).toBeLessThan(2_000);
   });
 
-  it('__proto__ and its like are unknown fields and change nothing', () => {
+  it('__proto__ and constructor are unknown fields and change nothing', () => {
     const evil = '"__proto__":{"optin":true,"newsletters":["x"]},"constructor":{"prototype":{"optin":true}},';
     const message = JSON.stringify(newsletter('subscribe')).replace('{', `{${evil}`);
     expect(read(message)).toEqual(read(JSON.stringify(newsletter('subscribe'))));
@@ -67,7 +67,7 @@ describe('odd messages', () => {
     expect(({} as Record<string, unknown>).optin).toBeUndefined();
   });
 
-  it('a key said twice counts as said last', () => {
+  it('the last of two equal keys counts', () => {
     const message = JSON.stringify(newsletter('subscribe')).replace('{', '{"email":5,');
     expect(read(message).kind).toBe('event');
   });

@@ -1,10 +1,11 @@
-/** What is published in contracts/ and docs/configuration.md: in step with the code, valid, and true. */
+/** The documents in contracts/ and docs/configuration.md agree with the code and are valid. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Parser } from '@asyncapi/parser';
 import { describe, expect, it } from '@jest/globals';
 import { Variables } from '../../src/config';
-import { type Decoded, decode } from '../../src/messages/incoming/decode';
+import { decode } from '../../src/messages/incoming/decode';
+import type { Decoded } from '../../src/messages/incoming/decoded';
 import { traceOf } from '../../src/messages/trace';
 import {
   ACCOUNT_MESSAGES,
@@ -30,8 +31,8 @@ const examplesOf = (specs: readonly MessageSpec[]) =>
 const decoded = (source: 'fxa' | 'newsletter', payload: unknown): Decoded =>
   decode(source, Buffer.from(JSON.stringify(payload)), { now: NOW });
 
-describe('what is generated', () => {
-  it('is in step with the schemas: else run `npm run contracts`', () => {
+describe('generated documents', () => {
+  it('agree with the schemas; if not, run `npm run contracts`', () => {
     const files = generatedFiles();
     for (const [path, content] of files) expect([path, read(path)]).toEqual([path, content]);
     expect(readdirSync(join(CHECKOUT, 'contracts')).map((name) => `contracts/${name}`)).toEqual(
@@ -39,16 +40,16 @@ describe('what is generated', () => {
     );
   });
 
-  it('documents every variable of the configuration', () => {
+  it('have every variable of the configuration', () => {
     const page = read('docs/configuration.md');
     for (const name of Object.keys(Variables.shape)) expect(page).toContain(`| \`${name}\` | `);
   });
 });
 
 describe('the AsyncAPI document', () => {
-  it('is accepted by the public parser, with every message, its examples and its way', async () => {
+  it('is accepted by the public parser, with every message, its examples and its channel', async () => {
     const { document, diagnostics } = await new Parser().parse(read('contracts/asyncapi.json'));
-    // That there is a later minor version of the format is a remark, not a problem.
+    // A newer minor version of the format is not a problem.
     expect(diagnostics.filter(({ code }) => code !== 'asyncapi-latest-version')).toEqual([]);
     expect(
       document
@@ -110,7 +111,7 @@ const PALETTE = [
   { x: 1 },
 ];
 
-describe('the schemas of what comes in', () => {
+describe('the schemas of incoming messages', () => {
   const flat = incoming.filter(({ spec }) => !/wrapped|data|token/.test(spec.name));
 
   it.each(flat.map(({ source, spec }) => [spec.name, source, spec] as const))(

@@ -34,29 +34,29 @@ describe('the four envelopes', () => {
     expect(eventOf(fxa(message))).toMatchObject({ kind: 'deletion', uid: UID });
   });
 
-  it('are published by schemas that take the examples', () => {
+  it('have published schemas that accept the examples', () => {
     expect(WrappedMessage.safeParse(wrapped(flat('delete'))).success).toBe(true);
     expect(DataMessage.safeParse(IN_DATA).success).toBe(true);
     expect(SecurityEventToken.safeParse(IN_TOKEN).success).toBe(true);
   });
 
   it.each([
-    ['a wrapper whose Message is no JSON', { Message: 'event=delete' }, 'not_json', 'Message: is not JSON'],
+    ['a wrapper whose Message is not JSON', { Message: 'event=delete' }, 'not_json', 'Message: is not JSON'],
     ['a wrapper around an array', { Message: '[]' }, 'invalid_shape', 'Message: must hold a JSON object'],
     ['a wrapper in a wrapper', wrapped(wrapped(flat('delete'))), 'invalid_shape', 'event: is missing'],
-    ['a Message that is no text', { Message: flat('delete') }, 'invalid_shape', 'event: is missing'],
+    ['a Message that is not a text', { Message: flat('delete') }, 'invalid_shape', 'event: is missing'],
     ['no event', { uid: UID, ts: 1769000130 }, 'invalid_shape', 'event: is missing'],
-    ['an event that is no text', flat('x', { event: 7 }), 'invalid_shape', 'event: must be a string'],
+    ['an event that is not a text', flat('x', { event: 7 }), 'invalid_shape', 'event: must be a string'],
     ['an event of null', flat('x', { event: null }), 'invalid_shape', 'event: must be a string'],
-    ['a token of no event', token({}), 'invalid_shape', 'events: names no event type'],
+    ['a token without events', token({}), 'invalid_shape', 'events: names no event type'],
     ['a token whose events are a list', { ...IN_TOKEN, events: [TYPES] }, 'invalid_shape', 'event: is missing'],
-  ])('are all there is: %s is a dead letter', (_name, message, reason, problem) => {
-    expect(fxa(message)).toEqual({ kind: 'invalid', reason, problems: [problem] });
+  ])('are the only ones: %s is a dead letter', (_name, message, reason, problem) => {
+    expect(fxa(message)).toEqual({ kind: 'dead', reason, problems: [problem] });
   });
 });
 
 describe('a security event token', () => {
-  it('gives the time of delivery, to the millisecond, for want of anything better', () => {
+  it('has only the time of delivery, which is used to the millisecond', () => {
     expect(eventOf(fxa(token({ 'delete-user': {} }, { iat: 1769000123.9004 }))).at).toBe(1769000123900);
   });
 
@@ -65,19 +65,19 @@ describe('a security event token', () => {
     expect(eventOf(fxa(both)).kind).toBe('deletion');
   });
 
-  it('with several event types is a change of profile before anything that only counts', () => {
+  it('with several event types is a change of profile before an ignored type', () => {
     const both = token({ 'password-change': { changeTime: 1 }, 'profile-change': CHANGE });
     expect(eventOf(fxa(both)).kind).toBe('claim');
   });
 
   it.each(['profile-change', 'password-change', 'subscription-state-change', 'metrics-opt-out', 'metrics-opt-in'])(
-    'of type %s without an address is counted by name and nothing else',
+    'of type %s without an address is only counted, by name',
     (type) => {
       expect(fxa(token({ [type]: { accountDisabled: true } }))).toEqual({ kind: 'ignored', type });
     },
   );
 
-  it('of another issuer’s types, or of names that only flat events have, is counted as other', () => {
+  it('with another issuer’s types, or names that only flat events have, is counted as other', () => {
     expect(fxa({ ...IN_TOKEN, events: { 'https://other.test/event/delete-user': {} } })).toEqual({
       kind: 'ignored',
       type: 'other',
@@ -85,26 +85,26 @@ describe('a security event token', () => {
     expect(fxa(token({ delete: {}, verified: CHANGE }))).toEqual({ kind: 'ignored', type: 'other' });
   });
 
-  it('names its own fields when they are wrong', () => {
+  it('reports problems under its own field names', () => {
     expect(fxa(token({ 'delete-user': {} }, { sub: 'x', iat: 'now' }))).toMatchObject({
       reason: 'invalid_shape',
       problems: [expect.stringMatching(/^sub: /), expect.stringMatching(/^iat: /)],
     });
     expect(fxa(token({ 'delete-user': {} }, { iat: 1_769_000_123_900 }))).toEqual({
-      kind: 'invalid',
+      kind: 'dead',
       reason: 'invalid_time',
       problems: ['iat: is more than a day ahead'],
     });
   });
 
-  it('that names two accounts claims nothing for either', () => {
+  it('with two accounts is a dead letter', () => {
     const other = token({ 'profile-change': { ...CHANGE, uid: 'a'.repeat(32) } });
-    expect(fxa(other)).toMatchObject({ kind: 'invalid', reason: 'invalid_shape' });
+    expect(fxa(other)).toMatchObject({ kind: 'dead', reason: 'invalid_shape' });
     const same = token({ 'profile-change': { ...CHANGE, uid: UID.toUpperCase(), locale: 'de' } });
     expect(eventOf(fxa(same))).toMatchObject({ uid: UID, locale: 'de' });
   });
 
-  it('survives a payload that is no object', () => {
+  it('may have a payload that is not an object', () => {
     expect(eventOf(fxa(token({ 'delete-user': null }))).kind).toBe('deletion');
     expect(fxa(token({ 'profile-change': 'x' }))).toEqual({ kind: 'ignored', type: 'profile-change' });
   });

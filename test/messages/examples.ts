@@ -1,5 +1,6 @@
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { type DecodeContext, type Decoded, decode } from '../../src/messages/incoming/decode';
+import { decode } from '../../src/messages/incoming/decode';
+import type { DecodeContext, Decoded } from '../../src/messages/incoming/decoded';
 
 /** 21 January 2026, shortly after every example. */
 export const NOW = 1_769_000_200_000;
@@ -25,7 +26,7 @@ export function newsletter(event: string, fields: Record<string, unknown> = {}):
   return { event: `newsletter.${event}`, id: 'form-1', ts: 1769000100.25, email: 'Ada.L@mail.test', ...fields };
 }
 
-/** A text is sent as it is, anything else as JSON. */
+/** @param message sent unchanged if it is text, else as JSON */
 export function read(source: 'fxa' | 'newsletter', message: unknown, context: Partial<DecodeContext> = {}): Decoded {
   const content = typeof message === 'string' ? message : JSON.stringify(message);
   return decode(source, Buffer.from(content), { now: NOW, ...context });
@@ -34,7 +35,7 @@ export function read(source: 'fxa' | 'newsletter', message: unknown, context: Pa
 export const fxa = (message: unknown, context?: Partial<DecodeContext>) => read('fxa', message, context);
 export const form = (message: unknown, context?: Partial<DecodeContext>) => read('newsletter', message, context);
 
-/** The event that a message is read as; fails the test when it is none. */
+/** The decoded event; throws if the message was not decoded as one. */
 export function eventOf(decoded: Decoded): ContactEvent {
   if (decoded.kind !== 'event') throw new Error(JSON.stringify(decoded));
   return decoded.event;

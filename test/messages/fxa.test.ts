@@ -3,7 +3,7 @@ import { eventOf, flat, form, fxa, NOW, UID } from './examples';
 
 const CHANGE = flat('primaryEmailChanged', { email: 'New.Name@mail.test' });
 const proves = (event: string, fields = {}) => flat(event, { email: 'a@mail.test', ...fields });
-const invalid = (reason: string, ...problems: string[]) => ({ kind: 'invalid', reason, problems });
+const dead = (reason: string, ...problems: string[]) => ({ kind: 'dead', reason, problems });
 
 describe('the event type decides first', () => {
   it.each([
@@ -15,12 +15,12 @@ describe('the event type decides first', () => {
     'appleUserMigration',
     'profileDataChange',
     'profileDataChanged',
-  ])('%s is counted by its name, whatever else is wrong with it', (event) => {
+  ])('%s is counted by its name, even if it is malformed', (event) => {
     expect(fxa({ event, uid: 5, ts: 'x' })).toEqual({ kind: 'ignored', type: event });
   });
 
   it.each(['', 'Delete', 'newsletters.update', 'newsletter.subscribe', '__proto__', 'constructor', 'x'.repeat(9_999)])(
-    'what is not known is counted as other: %.30j',
+    'an unknown type is counted as other: %.30j',
     (event) => {
       expect(fxa({ event })).toEqual({ kind: 'ignored', type: 'other' });
     },
@@ -40,28 +40,28 @@ describe('a claim', () => {
   });
 
   it.each(['verified', 'login', 'newsletters:update', 'primaryEmailChanged'])(
-    'is expected of %s: without an address it is a dead letter',
+    'needs an address: %s without one is a dead letter',
     (event) => {
       for (const email of [undefined, null]) {
-        expect(fxa(flat(event, { email }))).toEqual(invalid('invalid_address', 'email: is missing'));
+        expect(fxa(flat(event, { email }))).toEqual(dead('invalid_address', 'email: is missing'));
       }
-      expect(fxa(flat(event, { email: '' }))).toEqual(invalid('invalid_address', 'email: is empty'));
+      expect(fxa(flat(event, { email: '' }))).toEqual(dead('invalid_address', 'email: is empty'));
     },
   );
 
-  it.each([undefined, null, '', '  '])('is not expected of a change of profile: its email may be %j', (email) => {
+  it.each([undefined, null, '', '  '])('is not made by a change of profile with the email %j', (email) => {
     expect(fxa(flat('profileDataChange', { email, uid: 'x' }))).toEqual({ kind: 'ignored', type: 'profileDataChange' });
   });
 
   it.each(['null@mail.test', '[object Object]', 'a@b', 'ü@mail.test', `${'a'.repeat(300)}@mail.test`])(
-    'is never made on rubbish: %.30j',
+    'is never made on an invalid address: %.30j',
     (email) => {
       expect(fxa(flat('primaryEmailChanged', { email }))).toMatchObject({ reason: 'invalid_address' });
       expect(fxa(flat('profileDataChange', { email }))).toMatchObject({ reason: 'invalid_address' });
     },
   );
 
-  it('carries what the event says of the account, and no more', () => {
+  it('has the account data of the event, and no more', () => {
     const fields = {
       locale: 'fr-CA,fr;q=0.8',
       countryCode: 'CAN',
@@ -90,7 +90,7 @@ describe('a claim', () => {
     ['empty', { locale: '', countryCode: '', service: '', newsletters: [] }],
     ['unreadable', { locale: 'en_US', countryCode: 'XX' }],
     ['not a language', { locale: '*', countryCode: 'Canada' }],
-  ])('leaves out what is %s', (_what, fields) => {
+  ])('leaves out fields that are %s', (_what, fields) => {
     expect(Object.keys(eventOf(fxa(proves('verified', fields)))).sort()).toEqual(
       ['address', 'at', 'kind', 'newsletters', 'trigger', 'uid'].sort(),
     );
@@ -123,14 +123,14 @@ describe('a claim', () => {
     ['newsletters.0', ['a\ud800']],
     ['timestamp', '1769000123456'],
     ['ts', '1769000123'],
-  ])('is a dead letter when a field is of the wrong shape: %s', (path, value) => {
+  ])('is a dead letter if a field has the wrong shape: %s', (path, value) => {
     const field = path.split('.')[0] as string;
     expect(fxa(proves('verified', { [field]: value }))).toEqual(
-      invalid('invalid_shape', expect.stringMatching(new RegExp(`^${path}: `)) as unknown as string),
+      dead('invalid_shape', expect.stringMatching(new RegExp(`^${path}: `)) as unknown as string),
     );
   });
 
-  it('lists every problem at once', () => {
+  it('has every problem in its dead letter', () => {
     expect(fxa(proves('verified', { uid: 'x', ts: 'x', email: 5, service: 5 }))).toMatchObject({
       problems: ['uid', 'ts', 'email', 'service'].map((field) => expect.stringMatching(new RegExp(`^${field}: `))),
     });
@@ -179,20 +179,20 @@ describe('the event time', () => {
     ['the last moment of 2009', { timestamp: Date.UTC(2010, 0, 1) - 1 }, 'timestamp: is before 2010'],
     ['more than a day ahead', { timestamp: NOW + 86_400_001 }, 'timestamp: is more than a day ahead'],
     ['a huge number', { ts: 1e300 }, 'ts: is more than a day ahead'],
-  ])('is refused when it is %s', (_what, fields, problem) => {
-    expect(fxa(flat('delete', fields))).toEqual(invalid('invalid_time', problem));
-    expect(fxa({ ...CHANGE, ...fields })).toEqual(invalid('invalid_time', problem));
+  ])('makes the message a dead letter if it is %s', (_what, fields, problem) => {
+    expect(fxa(flat('delete', fields))).toEqual(dead('invalid_time', problem));
+    expect(fxa({ ...CHANGE, ...fields })).toEqual(dead('invalid_time', problem));
   });
 
-  it('must be there', () => {
-    expect(fxa(flat('delete', { ts: undefined }))).toEqual(invalid('invalid_shape', 'ts: is missing'));
+  it('is required', () => {
+    expect(fxa(flat('delete', { ts: undefined }))).toEqual(dead('invalid_shape', 'ts: is missing'));
   });
 });
 
 describe('the event id', () => {
   const idOf = (message: unknown, messageId?: string) => eventOf(fxa(message, { messageId })).trigger.id;
 
-  it('is the jti, else the wrapper’s MessageId, else the broker’s messageId', () => {
+  it('is the jti, else the wrapper’s MessageId, else the AMQP messageId', () => {
     const jwt = {
       sub: UID,
       iat: 1769000123,
@@ -205,11 +205,11 @@ describe('the event id', () => {
     expect(idOf(CHANGE, 'm')).toBe('m');
   });
 
-  it.each(['', 'x'.repeat(256), 'a\0b', 'a\ud800', 7, null])('passes over what is no usable id: %.20j', (MessageId) => {
+  it.each(['', 'x'.repeat(256), 'a\0b', 'a\ud800', 7, null])('skips an unusable id: %.20j', (MessageId) => {
     expect(idOf({ MessageId, Message: JSON.stringify(CHANGE) }, 'm')).toBe('m');
   });
 
-  it('is else the same hash whenever the same thing is said, and another when another is', () => {
+  it('is otherwise a hash, equal for equal content and different for different content', () => {
     const id = idOf(CHANGE);
     expect(id).toMatch(/^[0-9a-f]{64}$/);
     expect(idOf({ ...CHANGE, iss: 'elsewhere', uid: UID.toUpperCase() })).toBe(id);
@@ -219,6 +219,6 @@ describe('the event id', () => {
   });
 });
 
-it('account events are not taken from the newsletter queue', () => {
+it('account events are ignored in the newsletter queue', () => {
   expect(form(CHANGE)).toEqual({ kind: 'ignored', type: 'other' });
 });

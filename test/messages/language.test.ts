@@ -43,7 +43,7 @@ describe('the language of a locale', () => {
     ['pt-BR\n', undefined],
     ['pt_BR', undefined],
     ['', undefined],
-  ])('a tag by itself: %j is %j', (tag, language) => {
+  ])('and a single tag: %j gives %j', (tag, language) => {
     expect(asLanguage(tag)).toBe(language);
   });
 });

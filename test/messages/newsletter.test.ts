@@ -7,7 +7,7 @@ const actOf = (event: string, fields: Record<string, unknown>) => eventOf(by(eve
 const byToken = { email: undefined, token: TOKEN };
 
 describe('a sign-up', () => {
-  it('is read whole', () => {
+  it('is decoded with all its fields', () => {
     const fields = {
       newsletters: ['privacy-weekly', 'x', 'privacy-weekly'],
       lang: 'fr-CA',
@@ -76,7 +76,7 @@ describe('a sign-up', () => {
   });
 });
 
-describe('what is proven', () => {
+describe('proof', () => {
   it.each([
     ['subscribe', 'email', undefined, false],
     ['subscribe', 'email', true, true],
@@ -94,8 +94,8 @@ describe('what is proven', () => {
   });
 });
 
-describe('leaving', () => {
-  it('names its newsletters, and may say why', () => {
+describe('an unsubscribe', () => {
+  it('has its newsletters, and may have a reason', () => {
     expect(actOf('unsubscribe', { newsletters: ['x', 'x'], reason: 'too many' })).toMatchObject({
       act: 'unsubscribe',
       newsletters: ['x'],
@@ -103,25 +103,25 @@ describe('leaving', () => {
     });
   });
 
-  it('tells nothing of its reader, and neither does a confirmation', () => {
+  it('has no profile, and neither has a confirmation', () => {
     const fields = { newsletters: ['x'], first_name: 'Ada', lang: 'fr', country: null };
     expect(actOf('unsubscribe', fields).profile).toEqual({});
     expect(actOf('confirm', fields).profile).toEqual({});
   });
 
-  it('all email wins over a list', () => {
+  it('from all email wins over a list', () => {
     expect(actOf('unsubscribe', { newsletters: ['x'], all: true })).toMatchObject({ act: 'opt_out', newsletters: [] });
     expect(actOf('unsubscribe', { newsletters: ['x'], all: false })).toMatchObject({ act: 'unsubscribe' });
   });
 
-  it.each([{}, { newsletters: [] }, { all: false }])('of nothing is a dead letter: %j', (fields) => {
+  it.each([{}, { newsletters: [] }, { all: false }])('without newsletters is a dead letter: %j', (fields) => {
     expect(by('unsubscribe', fields)).toMatchObject({
       reason: 'invalid_shape',
       problems: [/^newsletters: /].map((p) => expect.stringMatching(p)),
     });
   });
 
-  it('is not lost for the length of a remark: it is cut, never in the middle of a character', () => {
+  it('with an overlong reason is kept: the reason is cut, never in the middle of a character', () => {
     const { reason, source } = actOf('unsubscribe', {
       all: true,
       reason: `${'x'.repeat(999)}😀`,
@@ -133,7 +133,7 @@ describe('leaving', () => {
 });
 
 describe('a confirmation', () => {
-  it('is about the address and names no newsletter', () => {
+  it('concerns the address and has no newsletters', () => {
     expect(actOf('confirm', { newsletters: ['x'] })).toMatchObject({ act: 'confirm', newsletters: [] });
   });
 });
@@ -143,29 +143,29 @@ describe('the addressee', () => {
     expect(actOf('confirm', { email: undefined, token: TOKEN.toUpperCase() }).to).toEqual({ token: TOKEN });
   });
 
-  it('is the email when there is a token too, whatever the token looks like', () => {
+  it('is the email if there is a token too, even if the token is malformed', () => {
     expect(actOf('confirm', { token: 'rubbish' }).to).toMatchObject({ address: { key: 'ada.l@mail.test' } });
   });
 
   it.each(['', 'rubbish', TOKEN.replaceAll('-', ''), `${TOKEN} `])(
-    'is nobody for a token that is no uuid: %j',
+    'is unknown for a token that is not a uuid: %j',
     (token) => {
       expect(by('confirm', { email: undefined, token })).toEqual({
-        kind: 'invalid',
+        kind: 'dead',
         reason: 'unknown_token',
         problems: ['token: is no uuid'],
       });
     },
   );
 
-  it('must be there', () => {
+  it('is required', () => {
     expect(by('confirm', { email: undefined })).toMatchObject({ reason: 'invalid_address' });
   });
 
   it.each(['', 'null@mail.test', 'undefined', '[object Object]@mail.test', 'a@b', `${'a'.repeat(300)}@mail.test`])(
-    'is never rubbish, not even with a token beside it: %.30j',
+    'is never an invalid email, not even with a token beside it: %.30j',
     (email) => {
-      expect(by('subscribe', { email, token: TOKEN })).toMatchObject({ kind: 'invalid', reason: 'invalid_address' });
+      expect(by('subscribe', { email, token: TOKEN })).toMatchObject({ kind: 'dead', reason: 'invalid_address' });
     },
   );
 });
@@ -219,14 +219,14 @@ describe('the event', () => {
     [null, 'event: must be a string'],
     [5, 'event: must be a string'],
   ])('%j is a dead letter', (event, problem) => {
-    expect(form({ event })).toEqual({ kind: 'invalid', reason: 'invalid_shape', problems: [problem] });
+    expect(form({ event })).toEqual({ kind: 'dead', reason: 'invalid_shape', problems: [problem] });
   });
 
   it.each([1769000100250, 0, 1_000_000_000])('at %d seconds is not plausible', (ts) => {
-    expect(by('subscribe', { ts })).toMatchObject({ kind: 'invalid', reason: 'invalid_time' });
+    expect(by('subscribe', { ts })).toMatchObject({ kind: 'dead', reason: 'invalid_time' });
   });
 
-  it('is known by its id, else the broker’s messageId, else a hash of what it says', () => {
+  it('has its own id, else the AMQP messageId, else a hash of its content', () => {
     const idOf = (fields: Record<string, unknown>, messageId?: string) =>
       eventOf(form(newsletter('subscribe', fields), { messageId })).trigger.id;
     expect(idOf({}, 'm')).toBe('form-1');

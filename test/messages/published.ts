@@ -1,13 +1,13 @@
-/** The published schemas, as somebody else's program would use them. */
+/** The published schemas, used like another program would use them. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
 
-// Every format that is published comes with a pattern that says the same.
+// Every published format has an equivalent pattern.
 const ajv = new Ajv({ validateFormats: false, strictTypes: false, allErrors: true });
 const compiled = new Map<string, ValidateFunction>();
 
-/** What is wrong with a value by contracts/NAME.schema.json. */
+/** The problems of a value by contracts/NAME.schema.json. */
 export function problemsOf(name: string, value: unknown): string[] {
   let validate = compiled.get(name);
   if (!validate) {

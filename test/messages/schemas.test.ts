@@ -10,19 +10,19 @@ import * as example from '../../tools/contracts/examples';
 const MERGED = example.MERGED[0]?.payload as ContactMerged;
 
 describe('contact.merged', () => {
-  it('has a schema that takes what is sent, unchanged', () => {
+  it('has a schema that accepts the message unchanged', () => {
     expect(ContactMerged.parse(MERGED)).toEqual(MERGED);
     expect(SCHEMA_VERSION).toBe('1');
   });
 
-  it('is refused when a part that a mailer needs is missing', () => {
+  it('is refused if a part that a mailer needs is missing', () => {
     for (const part of Object.keys(MERGED)) {
       expect(ContactMerged.safeParse({ ...MERGED, [part]: undefined }).success).toBe(false);
     }
   });
 });
 
-it('every schema of what comes in and goes out can be published as JSON Schema', () => {
+it('every message schema can be published as JSON Schema', () => {
   const schemas = [out, fxa, newsletter, envelope]
     .flatMap((module): unknown[] => Object.values(module))
     .filter((value) => value instanceof z.ZodType);

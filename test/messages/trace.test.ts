@@ -6,8 +6,8 @@ import { eventOf, flat, form, fxa, newsletter } from './examples';
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 const PARENT = `00-${ID}-00f067aa0ba902b7-01`;
 
-describe('the trace that headers name', () => {
-  it('is taken as it came', () => {
+describe('the trace in the headers', () => {
+  it('is kept unchanged', () => {
     expect(traceOf({ traceparent: PARENT, tracestate: 'rojo=00f067aa0ba902b7, t61rcwkgmze@x=y/z' })).toEqual({
       parent: PARENT,
       state: 'rojo=00f067aa0ba902b7, t61rcwkgmze@x=y/z',
@@ -27,7 +27,7 @@ describe('the trace that headers name', () => {
     ['something behind', `${PARENT}\n`],
     ['something before', ` ${PARENT}`],
     ['an address', 'ada@mail.test'],
-  ])('is none: %s', (_what, traceparent) => {
+  ])('is not accepted: %s', (_what, traceparent) => {
     expect(traceOf({ traceparent, tracestate: 'a=b' })).toBeUndefined();
   });
 
@@ -46,7 +46,7 @@ describe('the trace that headers name', () => {
     expect(traceOf({ traceparent: PARENT, tracestate })).toEqual({ parent: PARENT });
   });
 
-  it('goes with the event, and decides nothing', () => {
+  it('is part of the event’s trigger, and nothing is decided by it', () => {
     const trace = { parent: PARENT };
     for (const read of [() => fxa(flat('delete'), { trace }), () => form(newsletter('confirm'), { trace })]) {
       expect(eventOf(read()).trigger.trace).toEqual(trace);
@@ -57,15 +57,15 @@ describe('the trace that headers name', () => {
   });
 });
 
-describe('what a log line says of a message', () => {
-  it('is the id of the event and that of its trace', () => {
+describe('a log line about a message', () => {
+  it('has the id of the event and that of its trace', () => {
     const id = '0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11';
     expect(aboutMessage(id, { parent: PARENT })).toEqual({ eventId: id, traceId: ID });
     expect(aboutMessage('a'.repeat(64), undefined)).toEqual({ eventId: 'a'.repeat(64) });
     expect(aboutMessage(undefined, undefined)).toEqual({});
   });
 
-  it('is no id that may be a name or an address', () => {
+  it('has no id that could be a name or an address', () => {
     for (const id of ['ada@mail.test', 'ada-lovelace', 'form-1', '', ' '.repeat(20)]) {
       expect(aboutMessage(id, undefined)).toEqual({});
     }

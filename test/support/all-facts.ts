@@ -1,4 +1,4 @@
-/** All facts of a database, as rows that can be put together again, as often as a test wants to go on from there. */
+/** All facts of a database, as rows from which a test can build `Facts` repeatedly. */
 import {
   type AccountFacts,
   type AddressFacts,
@@ -30,18 +30,18 @@ export async function allFactsOf(db: Database): Promise<AllFacts> {
     addressFactsOf,
   );
   const accounts = (await db.$queryRaw<AccountRow[]>`SELECT ${ACCOUNT_COLUMNS} FROM account`).map(accountFactsOf);
-  const reach = { addresses: addresses.map(({ address }) => address), uids: accounts.map(({ uid }) => uid) };
+  const component = { addresses: addresses.map(({ address }) => address), uids: accounts.map(({ uid }) => uid) };
   return {
     addresses,
     accounts,
-    claims: await loadClaims(db, reach),
-    choices: await loadChoices(db, reach),
-    blocks: await loadBlocks(db, reach.uids),
-    undone: await loadUndone(db, reach.uids),
+    claims: await loadClaims(db, component),
+    choices: await loadChoices(db, component),
+    blocks: await loadBlocks(db, component.uids),
+    undone: await loadUndone(db, component.uids),
   };
 }
 
-/** Those of them that a test wants, by their address or account. */
+/** The facts of some addresses and accounts. */
 export function someOf(all: AllFacts, isWanted: (key: string) => boolean): AllFacts {
   return {
     addresses: all.addresses.filter(({ address }) => isWanted(address)),

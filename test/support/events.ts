@@ -1,4 +1,4 @@
-/** The events of the conformance cases, in their own words: `acct(u, A, t)`, `signup(A, list, t)`, and so on. */
+/** Short names for the events of tests: `acct(u, a, t)` is a claim, `signup(a, list, t)` a sign-up, and so on. */
 import type { ClaimEvent, DeletionEvent, NewsletterEvent, Profile } from '../../src/contacts/facts/event';
 
 /** Test times are small numbers: seconds after this moment. */

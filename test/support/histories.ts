@@ -1,4 +1,4 @@
-/** Generated histories: few people, few addresses and few moments, so that collisions and equal times are the rule. */
+/** Generated histories with few people, addresses and times, so that collisions and equal times are common. */
 import fc from 'fast-check';
 import type { ContactEvent, Profile } from '../../src/contacts/facts/event';
 import { acct, confirm, del, optout, signup, unsub } from './events';
@@ -39,7 +39,7 @@ export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
 export const history = (maxLength = 14): fc.Arbitrary<ContactEvent[]> =>
   fc.array(contactEvent, { minLength: 1, maxLength });
 
-/** The same events in another order, some of them again, cut into batches. */
+/** The same events in another order, some of them repeated, cut into batches. */
 export const shuffledBatches = (events: ContactEvent[]): fc.Arbitrary<ContactEvent[][]> =>
   fc
     .tuple(

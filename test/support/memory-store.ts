@@ -181,9 +181,8 @@ export class MemoryStore {
     }
     for (const [id, row] of this.tokens) if (row.state === 'retired') contactIndex.knowToken(id, row.contactId);
     for (const [address, id] of this.addressRows)
-      if (!fresh.address.has(address)) contactIndex.restorePlace('address', address, id);
-    for (const [uid, id] of this.accountRows)
-      if (id && !fresh.account.has(uid)) contactIndex.restorePlace('account', uid, id);
+      if (!fresh.address.has(address)) contactIndex.link('address', address, id);
+    for (const [uid, id] of this.accountRows) if (id && !fresh.account.has(uid)) contactIndex.link('account', uid, id);
     return {
       facts: this.facts,
       contactIndex,

@@ -1,11 +1,11 @@
-/** The scenarios of the conformance cases: each ends alike in every order, with any repetition. At most six events. */
+/** Scenarios that end in the same export in every order, with any repetition. At most six events each. */
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { acct, confirm, del, optout, signup, unsub } from './events';
 
 export const scenarios: Record<string, ContactEvent[]> = {
   'sign-up first (CTMS issue 1017, workflow 1)': [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)],
   'change first (CTMS issue 1017, workflow 2)': [acct('u', 'a', 1), acct('u', 'b', 2), signup('b', ['x'], 3)],
-  'an account deleted and made anew with the same address': [
+  'an account deleted and created again with the same address': [
     acct('u1', 'a', 1, { newsletters: ['account'] }),
     signup('a', ['x'], 2),
     optout('a', 3),
@@ -13,7 +13,7 @@ export const scenarios: Record<string, ContactEvent[]> = {
     acct('u2', 'a', 5),
     signup('a', ['y'], 6, { optin: true }),
   ],
-  'three accounts with one address, one after the other deleted': [
+  'three accounts with one address, deleted one after the other': [
     acct('u1', 'a', 1),
     unsub('a', ['x'], 2),
     del('u1', 3),
@@ -21,14 +21,19 @@ export const scenarios: Record<string, ContactEvent[]> = {
     del('u2', 5),
     acct('u3', 'a', 6),
   ],
-  'a sign-up at the address of a deleted account, taken over': [
+  'a sign-up at the address of a deleted account, claimed by another': [
     acct('u1', 'b', 1),
     signup('b', ['x'], 2),
     del('u1', 3),
     acct('u2', 'a', 4),
     acct('u2', 'b', 5),
   ],
-  'both sides on one contact already': [acct('u', 'a', 1), acct('u', 'b', 2), signup('a', ['x'], 3), acct('u', 'b', 4)],
+  'two addresses on one contact already': [
+    acct('u', 'a', 1),
+    acct('u', 'b', 2),
+    signup('a', ['x'], 3),
+    acct('u', 'b', 4),
+  ],
   'two live accounts claim one address': [
     acct('u1', 'a', 1),
     unsub('a', ['x'], 2),
@@ -52,7 +57,12 @@ export const scenarios: Record<string, ContactEvent[]> = {
     acct('u1', 'a', 5),
     signup('a', ['three'], 6),
   ],
-  'there and back again (A, B, A)': [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3), acct('u', 'a', 4)],
+  'a change of the primary address and back': [
+    acct('u', 'a', 1),
+    signup('b', ['x'], 2),
+    acct('u', 'b', 3),
+    acct('u', 'a', 4),
+  ],
   'claims and deletions at the same time': [
     acct('u1', 'a', 2),
     acct('u2', 'a', 2),
@@ -67,8 +77,13 @@ export const scenarios: Record<string, ContactEvent[]> = {
     acct('u2', 'b', 2),
     del('u2', 3),
   ],
-  'an address that falls back to nobody': [signup('a', ['x'], 1), acct('u', 'a', 5), acct('u', 'b', 6), del('u', 3)],
-  'a profile with values, nothing and explicit clears': [
+  'an address that is left without an owner': [
+    signup('a', ['x'], 1),
+    acct('u', 'a', 5),
+    acct('u', 'b', 6),
+    del('u', 3),
+  ],
+  'a profile with values, absent fields and explicit clears': [
     signup('a', ['x'], 1, { profile: { firstName: 'Ada', lang: 'fr' } }),
     signup('b', [], 2, { profile: { firstName: null, lastName: 'L' } }),
     acct('u', 'a', 3, { locale: 'de-AT,de;q=0.7', country: 'at' }),
@@ -81,7 +96,7 @@ export const scenarios: Record<string, ContactEvent[]> = {
     acct('u', 'a', 1),
     acct('u', 'b', 5),
   ],
-  'a no in an period that has passed on': [
+  'a refusal in a period that was inherited': [
     acct('u1', 'a', 1),
     acct('u1', 'b', 1),
     signup('b', ['x'], 2),

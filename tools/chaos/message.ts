@@ -1,4 +1,4 @@
-import type { DeadLetterReason } from '../../src/messages/incoming/decode';
+import type { DeadLetterReason } from '../../src/messages/incoming/decoded';
 
 /** A message as a producer sends it, and what must become of it. */
 export interface Message {

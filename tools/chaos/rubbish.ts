@@ -1,6 +1,6 @@
 /** Messages that must end in the dead letters, each with the reason that must be given; and some that are not for us. */
 
-import type { DeadLetterReason } from '../../src/messages/incoming/decode';
+import type { DeadLetterReason } from '../../src/messages/incoming/decoded';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 import type { Random } from '../random';
 import type { Message } from './message';

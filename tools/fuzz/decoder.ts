@@ -26,7 +26,7 @@ export function fuzzDecoder(
     let outcome = 'threw';
     try {
       const decoded = decode(source, content, { messageId, now: NOW });
-      outcome = decoded.kind === 'invalid' ? decoded.reason : decoded.kind;
+      outcome = decoded.kind === 'dead' ? decoded.reason : decoded.kind;
       const problem = problemOf(decoded, NOW);
       if (problem) run.problems.push(`${problem}: ${source} ${content.toString('base64').slice(0, 500)}`);
     } catch {

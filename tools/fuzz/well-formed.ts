@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000;
 /** What is wrong with an outcome of the decoder; undefined when it is as everything behind it relies on. */
 export function problemOf(decoded: Decoded, now: number): string | undefined {
   if (decoded.kind === 'ignored') return /^[a-zA-Z:-]{1,30}$/.test(decoded.type) ? undefined : 'type of an ignored one';
-  if (decoded.kind === 'invalid') {
+  if (decoded.kind === 'dead') {
     if (!REASONS.has(decoded.reason)) return 'reason';
     if (decoded.problems.length < 1 || decoded.problems.length > 21) return 'number of problems';
     const isOne = (problem: string): boolean => /^(?:[a-zA-Z_]+[a-zA-Z0-9_.]*: .+|and \d+ more)$/.test(problem);

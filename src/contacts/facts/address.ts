@@ -5,14 +5,14 @@ import type { Address } from './event';
 export const MAX_ADDRESS_LENGTH = 256;
 
 /**
- * Characters of an address as typed. A unicode domain can be typed longer than it is once normalised (decomposed
- * accents, soft hyphens), so this is wider; it bounds what is stored and how much text is looked at.
+ * Characters of an address as typed, to bound what is parsed and stored. The limit is wider because a unicode domain can
+ * shrink when it is normalised (decomposed accents, soft hyphens).
  */
 const MAX_TYPED_LENGTH = 512;
 
 const MAX_DOMAIN_LENGTH = 253;
 
-/** What programs write into an address field when they have none. */
+/** Programs write these into an address field when they have no address. */
 const PLACEHOLDERS = new Set(['null', 'undefined', 'nan', '[object object]']);
 
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
@@ -21,13 +21,13 @@ const ANY_NON_ASCII = /[^\0-\x7f]/;
 /** RFC 1123 host name: two labels or more, each of 1-63 letters, digits and hyphens, no hyphen at either end. */
 const HOST_NAME = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** What makes a host an IPv4 address to a URL parser ("ends in a number"): no top-level domain is one. */
+/** A URL parser takes a host that ends in a number for an IPv4 address; no top-level domain is a number. */
 const ENDS_IN_NUMBER = /\.(?:[0-9]+|0x[0-9a-f]*)$/;
 
-/** ASCII that cannot be in a domain; `domainToASCII` would strip, decode or cut at some of it. */
+/** ASCII that a domain cannot have; `domainToASCII` would strip, decode or cut at some of it. */
 const FOREIGN_ASCII = /[\0-,/:-@[-`{-\x7f]/;
 
-/** Why a text is no address. The texts go into logs and dead letters: none holds any part of the address. */
+/** Why a text is not an address. Logs and dead letters repeat it, so it has no part of the address. */
 export type AddressProblem =
   | 'is empty'
   | 'is too long'
@@ -42,17 +42,15 @@ export type AddressProblem =
 export type NormalisedAddress = { ok: true; address: Address } | { ok: false; problem: AddressProblem };
 
 /**
- * The one function that normalises addresses: trimmed, lower-case, the domain in ASCII (punycode, UTS 46). Plus-tags
- * and dots are never folded: to most providers they are different mailboxes.
- *
- * Idempotent: the key of a key is itself. Rules: design, section 3 "Addresses".
+ * Normalises an address: trimmed, lower-case, the domain in ASCII (punycode, UTS 46). Plus-tags and dots are kept,
+ * because to most providers they are different mailboxes. Idempotent.
  */
 export function normaliseAddress(raw: string): NormalisedAddress {
   const typed = raw.trim();
   if (typed === '') return refused('is empty');
 
   const at = typed.indexOf('@');
-  // A placeholder may come without a domain at all; say what it is rather than what it lacks.
+  // Before the check for an @, because a placeholder may have no domain.
   if (PLACEHOLDERS.has((at < 0 ? typed : typed.slice(0, at)).toLowerCase())) {
     return refused('has a placeholder as its local part');
   }
@@ -61,7 +59,7 @@ export function normaliseAddress(raw: string): NormalisedAddress {
   if (typed.includes('@', at + 1)) return refused('has more than one @');
   if (at === 0) return refused('has an empty local part');
 
-  // Before lower-casing, which makes ASCII of some that is not (the Kelvin sign becomes k).
+  // Before lower-casing, which turns some other characters into ASCII (the Kelvin sign becomes k).
   const local = typed.slice(0, at);
   if (!PRINTABLE_ASCII.test(local)) {
     return refused(
@@ -79,12 +77,12 @@ export function normaliseAddress(raw: string): NormalisedAddress {
   return { ok: true, address: { key, typed } };
 }
 
-/** The domain in lower-case ASCII, or undefined when no mail can be sent to it. */
+/** The domain in lower-case ASCII; undefined if it is impossible. */
 function asciiDomain(typed: string): string | undefined {
   if (FOREIGN_ASCII.test(typed)) return undefined;
   const domain = ANY_NON_ASCII.test(typed) ? domainToASCII(typed) : typed.toLowerCase();
   if (domain.length > MAX_DOMAIN_LENGTH || !HOST_NAME.test(domain) || ENDS_IN_NUMBER.test(domain)) return undefined;
-  // A label that only looks like punycode decodes to nothing, or to something that is written otherwise.
+  // Invalid punycode decodes to nothing, or to a domain with another spelling.
   if (domain.includes('xn--') && domainToASCII(domain) !== domain) return undefined;
   return domain;
 }

@@ -1,10 +1,10 @@
 /**
- * Facts: what was received, each keyed by what it says. Learning one twice, or learning several in any order, ends in
- * the same facts: every merge below is commutative, associative and idempotent. Everything else follows from them.
+ * Facts, each keyed by its content. Adding a fact twice, or facts in another order, gives the same result: every merge
+ * below is commutative, associative and idempotent. Contacts are derived from them.
  */
-import type { Profile, Time } from './event';
+import type { Act, Profile, Time } from './event';
 
-/** A value with the event time at which it was learned. `null` is a value: the reader cleared the field. */
+/** A value with its event time. `null` is a value: the reader cleared the field. */
 export interface Dated<T extends string | null = string | null> {
   value: T;
   at: Time;
@@ -22,13 +22,13 @@ export type ProfileField = (typeof PROFILE_FIELDS)[number];
 export interface AddressFacts {
   address: string;
   typed: Dated<string>;
-  /** Each field keeps only its latest value; it belongs to whoever owned the address at that time. */
+  /** The latest value of each field; it belongs to the owner of the address at its time. */
   profile: Partial<Record<ProfileField, Dated>>;
 }
 
 export interface AccountFacts {
   uid: string;
-  /** The earliest `delete`: a uid never comes back to life. */
+  /** The earliest `delete`: a uid never returns. */
   deletedAt?: Time;
   locale?: Dated<string>;
   country?: Dated<string>;
@@ -39,38 +39,33 @@ export interface Claim {
   address: string;
   uid: string;
   at: Time;
-  /** `held` waits for a decision (observe mode), `blocked` was undone; only `counted` claims decide who owns. */
+  /** `held` awaits a decision (observe mode), `blocked` was undone; only `active` claims decide ownership. */
   status: 'active' | 'held' | 'blocked';
   event: string;
   eventId: string;
 }
 
-/** After an undo: claims of this account on this address, made after `since`, do not count until it is unblocked. */
+/** Left by an undo: the account's claims on the address after `since` are blocked until the operator unblocks them. */
 export interface Block {
   uid: string;
   address: string;
-  /** When the period began that had passed to the account; minus infinity where the address had stood alone. */
+  /** When the period that the account had inherited began; minus infinity if the address was lone. */
   since: Time;
 }
 
-/**
- * A merge that was undone. While it stood, one token opened both sides, and whoever opted out meant all their email:
- * an opt-out on either side in that time counts for both.
- */
+/** A merge that was undone. One token opened both sides while it stood, so an opt-out in that time counts for both. */
 export interface UndoneMerge {
   mergeId: string;
   /** The survivor's account. */
   uid: string;
-  /** The retired contact's account; null where its address stood alone. */
+  /** The retired contact's account; null if its address was lone. */
   claimant: string | null;
-  /** The retired side's. */
+  /** The addresses of the retired side. */
   addresses: readonly string[];
-  /** From the event time of what triggered the merge until the undo. */
+  /** From the trigger's event time until the undo. */
   from: Time;
   until: Time;
 }
-
-export type Act = 'subscribe' | 'unsubscribe' | 'confirm' | 'opt_out';
 
 export interface Origin {
   kind: 'address' | 'account';
@@ -90,6 +85,9 @@ export interface Choice {
   reason: string | null;
 }
 
+/** The details of a choice that says nothing but the act itself. */
+export const NO_DETAILS = { source: null, lang: null, format: null, reason: null } as const;
+
 /** The later value; at equal times a value before a null, and the greater value. */
 export function latest<T extends string | null>(
   a: Dated<T> | undefined,
@@ -101,11 +99,9 @@ export function latest<T extends string | null>(
   return a.value >= b.value ? a : b;
 }
 
-const REFUSALS: ReadonlySet<Act> = new Set<Act>(['unsubscribe', 'opt_out']);
+export const isRefusal = ({ act }: Choice): boolean => act === 'unsubscribe' || act === 'opt_out';
 
-export const isRefusal = (choice: Choice): boolean => REFUSALS.has(choice.act);
-
-/** Two choices under one key: the refusal wins; the same act twice is proven if either is. */
+/** Merges two choices under one key: the refusal wins; the same act twice is proven if either is. */
 export function mergeChoices(a: Choice, b: Choice): Choice {
   if (a.act !== b.act) return isRefusal(a) ? a : b;
   const proven = a.proven || b.proven;
@@ -113,7 +109,7 @@ export function mergeChoices(a: Choice, b: Choice): Choice {
   return kept.proven === proven ? kept : { ...kept, proven };
 }
 
-/** A total order over what else a choice says, so that repetition in any order keeps the same one. */
+/** Orders the details of choices, so that the same one is kept in any order of arrival. */
 const detail = (choice: Choice): string =>
   [choice.source, choice.lang, choice.format, choice.reason].map((text) => text ?? '').join('\u0000');
 
@@ -124,11 +120,11 @@ const claimKey = ({ address, uid, at }: Pick<Claim, 'address' | 'uid' | 'at'>): 
   `${address}\u0000${uid}\u0000${at}`;
 const blockKey = (uid: string, address: string): string => `${uid}\u0000${address}`;
 
-/** Facts in memory: those of a batch and of all that it touches, or all there are. */
+/** Facts in memory: of a batch and all that it touches, or of the whole database. Each `add` returns whether anything changed. */
 export class Facts {
   readonly addresses = new Map<string, AddressFacts>();
   readonly accounts = new Map<string, AccountFacts>();
-  /** Goes up with each claim and each deletion: what decides who owned what, and when. */
+  /** Rises with each claim and deletion, the facts that decide ownership. */
   revision = 0;
   readonly #claimsOn = new Map<string, Claim[]>();
   readonly #claimsBy = new Map<string, Claim[]>();
@@ -145,7 +141,6 @@ export class Facts {
     return this.#claimsBy.get(uid) ?? [];
   }
 
-  /** What is known of a claim, by its key. */
   claim(key: Pick<Claim, 'address' | 'uid' | 'at'>): Claim | undefined {
     return this.#claims.get(claimKey(key));
   }
@@ -154,7 +149,6 @@ export class Facts {
     return this.#choices.get(originKey(origin))?.values() ?? [];
   }
 
-  /** Merges that were undone, each once. */
   get undone(): Iterable<UndoneMerge> {
     return this.#undone.values();
   }
@@ -163,23 +157,15 @@ export class Facts {
     return this.accounts.get(uid)?.deletedAt;
   }
 
-  /** The learners answer whether it was new. */
   addAddress(incoming: AddressFacts): boolean {
     const known = this.addresses.get(incoming.address);
     if (!known) {
       this.addresses.set(incoming.address, { ...incoming, profile: { ...incoming.profile } });
       return true;
     }
-    const typed = latest(known.typed, incoming.typed) as Dated<string>;
-    let changed = !same(known.typed, typed);
-    known.typed = typed;
-    for (const field of PROFILE_FIELDS) {
-      const value = latest(known.profile[field], incoming.profile[field]);
-      if (!value || same(known.profile[field], value)) continue;
-      known.profile[field] = value;
-      changed = true;
-    }
-    return changed;
+    const typed = keepLatest(known, incoming, ['typed']);
+    const profile = keepLatest(known.profile, incoming.profile, PROFILE_FIELDS);
+    return typed || profile;
   }
 
   addAccount(incoming: AccountFacts): boolean {
@@ -189,22 +175,15 @@ export class Facts {
       this.revision += 1;
       return true;
     }
-    let changed = false;
-    if (incoming.deletedAt !== undefined && incoming.deletedAt < (known.deletedAt ?? Number.POSITIVE_INFINITY)) {
-      known.deletedAt = incoming.deletedAt;
-      this.revision += 1;
-      changed = true;
-    }
-    for (const field of ['locale', 'country', 'service'] as const) {
-      const value = latest(known[field], incoming[field]);
-      if (!value || same(known[field], value)) continue;
-      known[field] = value;
-      changed = true;
-    }
-    return changed;
+    const changed = keepLatest(known, incoming, ['locale', 'country', 'service']);
+    const { deletedAt } = incoming;
+    if (deletedAt === undefined || deletedAt >= (known.deletedAt ?? Number.POSITIVE_INFINITY)) return changed;
+    known.deletedAt = deletedAt;
+    this.revision += 1;
+    return true;
   }
 
-  /** A claim that a block covers is blocked. What is decided of a claim that is known already stays. */
+  /** A claim that a block covers is added as blocked. A known claim keeps its status. */
   addClaim(incoming: Claim): boolean {
     const key = claimKey(incoming);
     if (this.#claims.has(key)) return false;
@@ -212,32 +191,28 @@ export class Facts {
     const block = this.#blocks.get(blockKey(incoming.uid, incoming.address));
     const claim: Claim = block && incoming.at > block.since ? { ...incoming, status: 'blocked' } : { ...incoming };
     this.#claims.set(key, claim);
-    const on = this.#claimsOn.get(claim.address) ?? [];
-    const by = this.#claimsBy.get(claim.uid) ?? [];
-    on.push(claim);
-    by.push(claim);
-    this.#claimsOn.set(claim.address, on);
-    this.#claimsBy.set(claim.uid, by);
+    append(this.#claimsOn, claim.address, claim);
+    append(this.#claimsBy, claim.uid, claim);
     return true;
   }
 
-  /** Sets which claims of an account on an address count. @returns those for which this is incoming */
+  /** Sets the status of some claims of an account on an address. @returns the claims whose status changed */
   setClaimStatus(uid: string, address: string, status: Claim['status'], which: (claim: Claim) => boolean): Claim[] {
-    const settled = this.claimsBy(uid).filter(
+    const changed = this.claimsBy(uid).filter(
       (claim) => claim.address === address && claim.status !== status && which(claim),
     );
-    for (const claim of settled) claim.status = status;
-    if (settled.length > 0) this.revision += 1;
-    return settled;
+    for (const claim of changed) claim.status = status;
+    if (changed.length > 0) this.revision += 1;
+    return changed;
   }
 
-  /** @returns the claims that count no more */
+  /** @returns the claims that are blocked now and were not before */
   addBlock(block: Block): Claim[] {
     this.#blocks.set(blockKey(block.uid, block.address), block);
     return this.setClaimStatus(block.uid, block.address, 'blocked', (claim) => claim.at > block.since);
   }
 
-  /** @returns the claims that count again */
+  /** @returns the claims that are active again */
   removeBlock(uid: string, address: string): Claim[] {
     this.#blocks.delete(blockKey(uid, address));
     return this.setClaimStatus(uid, address, 'active', (claim) => claim.status === 'blocked');
@@ -259,7 +234,7 @@ export class Facts {
     return true;
   }
 
-  /** What is known of some addresses and accounts, as it would be without some claims or without a deletion. */
+  /** The facts of some addresses and accounts, without the claims that `claim` selects or without an account's deletion. */
   without(
     { addresses, uids }: { addresses: readonly string[]; uids: readonly string[] },
     { claim, deletionOf }: { claim?: (claim: Claim) => boolean; deletionOf?: string | null },
@@ -281,4 +256,25 @@ export class Facts {
   }
 }
 
-const same = (a: Dated | undefined, b: Dated): boolean => a !== undefined && a.at === b.at && a.value === b.value;
+/** Keeps the latest value of each field in `known`. @returns whether anything changed */
+function keepLatest<K extends string>(
+  known: { [field in K]?: Dated },
+  incoming: { readonly [field in K]?: Dated },
+  fields: readonly K[],
+): boolean {
+  let changed = false;
+  for (const field of fields) {
+    const before: Dated | undefined = known[field];
+    const value = latest(before, incoming[field]);
+    if (!value || (before?.at === value.at && before.value === value.value)) continue;
+    known[field] = value;
+    changed = true;
+  }
+  return changed;
+}
+
+function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key);
+  if (list) list.push(item);
+  else lists.set(key, [item]);
+}

@@ -1,7 +1,6 @@
 /**
- * The contactIndex of stored contacts, as a batch finds and leaves it: which address and which account hang on which
- * contact, and the tokens. It knows no rules (those are in follow.ts): it keeps the parts consistent with each other,
- * and remembers what changed.
+ * The stored contacts of a batch, before and after it: which contact each address, account and token belongs to. The index
+ * has no rules (reconcile.ts has them): it keeps its parts consistent and records what changed.
  */
 
 import type { Time } from '../facts/event';
@@ -11,22 +10,22 @@ export type ContactState = 'live' | 'merged' | 'closed' | 'erased';
 export interface Contact {
   id: string;
   state: ContactState;
-  /** The live contact that has its addresses now, at any depth; set if and only if `state` is merged. */
+  /** The live contact that it ended in, at any depth of merges; set if and only if `state` is merged. */
   mergedInto: string | null;
   version: number;
-  /** Committed by an earlier batch: somebody may have seen its id and its token. */
+  /** Committed by an earlier batch, so clients may have seen its id and token. */
   known: boolean;
-  /** The live token. A contact that came without one (an import) has none. */
+  /** The live token; null for a contact that was imported without one. */
   token: Token | null;
-  /** Something that belongs to it changed in this batch. */
+  /** Whether this batch changed the contact or anything that belongs to it. */
   changed: boolean;
-  /** Of one that is moved in: when it was made elsewhere. Null is now, or known before. */
+  /** When an imported contact was created in its former system; null for all others. */
   createdAt: Time | null;
 }
 
 export interface Token {
   id: string;
-  /** The contact it is stored with; null when it was made in this batch and nobody can have seen it. */
+  /** The contact it is stored with; null if it was issued in this batch, so no client can have seen it. */
   storedWith: string | null;
 }
 
@@ -38,7 +37,7 @@ export interface StoredToken {
 export interface RetiredToken {
   id: string;
   contactId: string;
-  /** The merge that retired it; null when its contact was closed. */
+  /** The merge that retired it; null if its contact was closed. */
   mergeId: string | null;
 }
 
@@ -51,10 +50,10 @@ export interface Ids {
 
 export class ContactIndex {
   readonly contacts = new Map<string, Contact>();
-  /** Those that something came to or left, until the reader clears it. */
+  /** Contacts that gained or lost an address or account, until the caller clears the set. */
   readonly moved = new Set<Contact>();
   readonly retiredTokens: RetiredToken[] = [];
-  /** Retired before, live again. */
+  /** Tokens that were retired and are live again. */
   readonly revivedTokens: StoredToken[] = [];
   readonly #contactOf = { address: new Map<string, string>(), account: new Map<string, string>() };
   readonly #addresses = new Map<string, Set<string>>();
@@ -66,19 +65,15 @@ export class ContactIndex {
     this.#ids = ids;
   }
 
-  /** Puts a stored contact in; its addresses, account and tokens follow with `place`, `attach` and `knowToken`. */
+  /** Adds a stored contact; its addresses, account and further tokens follow with `link` and `knowToken`. */
   restore(id: string, state: ContactState, mergedInto: string | null, version: number, token: string | null): void {
-    const live = token ? { id: token, storedWith: id } : null;
-    this.contacts.set(id, {
-      id,
-      state,
-      mergedInto,
-      version,
+    const stored = {
       known: true,
-      token: live,
       changed: false,
       createdAt: null,
-    });
+      token: token ? { id: token, storedWith: id } : null,
+    };
+    this.contacts.set(id, { id, state, mergedInto, version, ...stored });
     if (token) this.knowToken(token, id);
   }
 
@@ -86,29 +81,26 @@ export class ContactIndex {
     this.#contactOfToken.set(token, contactId);
   }
 
-  /** Puts what is stored in its place, without counting it as a change. */
-  restorePlace(kind: 'address' | 'account', key: string, contactId: string): void {
-    this.#put(kind, key, contactId);
+  /** Links a stored address or account to its contact: not a change. */
+  link(kind: 'address' | 'account', key: string, contactId: string): void {
+    this.#contactOf[kind].set(key, contactId);
+    if (kind === 'account') this.#account.set(contactId, key);
+    else this.#addresses.set(contactId, (this.#addresses.get(contactId) ?? new Set()).add(key));
   }
 
   /**
-   * A new live contact with a token of its own. `id` may be given: the one that its first row was inserted with. So may
-   * be the token, and when it was made, of one that is moved in.
+   * Opens a live contact with a new token.
+   *
+   * @param id the contact id that the row of its address or account was inserted with
+   * @param imported the token and creation time of an imported contact
    */
   open(
     id: string = this.#ids.contact(),
-    { token = this.#ids.token(), createdAt = null }: { token?: string | undefined; createdAt?: Time | null } = {},
+    imported: { token?: string | undefined; createdAt?: Time | null } = {},
   ): Contact {
-    const contact: Contact = {
-      id,
-      state: 'live',
-      mergedInto: null,
-      version: 0,
-      known: false,
-      token: { id: token, storedWith: null },
-      changed: true,
-      createdAt,
-    };
+    const { token = this.#ids.token(), createdAt = null } = imported;
+    const fresh = { known: false, changed: true, createdAt, token: { id: token, storedWith: null } };
+    const contact: Contact = { id, state: 'live', mergedInto: null, version: 0, ...fresh };
     this.contacts.set(id, contact);
     return contact;
   }
@@ -121,7 +113,7 @@ export class ContactIndex {
     return this.#get(this.#contactOf.account.get(uid));
   }
 
-  /** The live contact that a token opens or once opened, at any depth; null when there is none. */
+  /** The live contact that has a live or retired token now, at any depth of merges; null if there is none. */
   ofToken(token: string): Contact | null {
     const contact = this.#get(this.#contactOfToken.get(token));
     const root = contact?.mergedInto ? this.#get(contact.mergedInto) : contact;
@@ -136,7 +128,7 @@ export class ContactIndex {
     return this.#account.get(contact.id) ?? null;
   }
 
-  /** Moves an address to a contact, from wherever it was. */
+  /** Moves an address to a contact. */
   place(address: string, contact: Contact): void {
     const old = this.ofAddress(address);
     if (old === contact) return;
@@ -144,15 +136,15 @@ export class ContactIndex {
       this.#addresses.get(old.id)?.delete(address);
       this.#mark(old);
     }
-    this.#put('address', address, contact.id);
+    this.link('address', address, contact.id);
     this.#mark(contact);
   }
 
-  /** Makes a contact the account's; an account that was on it before (a deleted one) leaves it. */
+  /** Gives a contact an account, in place of the deleted account that it had. */
   attach(uid: string, contact: Contact): void {
     const before = this.accountOf(contact);
     if (before !== null) this.#contactOf.account.delete(before);
-    this.#put('account', uid, contact.id);
+    this.link('account', uid, contact.id);
     this.#mark(contact);
   }
 
@@ -164,7 +156,7 @@ export class ContactIndex {
     this.#mark(contact);
   }
 
-  /** Ends a contact that has nothing left. Whatever was merged into it before is in `into` now: never a chain. */
+  /** Merges an empty contact, and all that were merged into it before, into another one; closes it if `into` is null. */
   retire(contact: Contact, into: Contact | null): void {
     contact.state = into ? 'merged' : 'closed';
     contact.mergedInto = into?.id ?? null;
@@ -178,7 +170,7 @@ export class ContactIndex {
     }
   }
 
-  /** Lets a merged contact live again; those that had been merged into it before lead to it again. */
+  /** Makes a merged contact live again, and the target of the contacts that had been merged into it. */
   revive(contact: Contact, followers: readonly string[]): void {
     contact.state = 'live';
     contact.mergedInto = null;
@@ -191,14 +183,14 @@ export class ContactIndex {
     }
   }
 
-  /** Gives a contact the token that it had before; a new one where it had none that anybody knew. */
+  /** Gives a contact its former token back, or a new one if it had none that clients knew. */
   reviveToken(contact: Contact, token: string | null): void {
     contact.token = { id: token ?? this.#ids.token(), storedWith: token === null ? null : contact.id };
     contact.changed = true;
     if (token !== null) this.revivedTokens.push({ id: token, contactId: contact.id });
   }
 
-  /** Takes a contact's token away. One that nobody can have seen leaves no trace. */
+  /** Retires a contact's token; a token that was never stored is dropped. */
   retireToken(contact: Contact, mergeId: string | null): void {
     if (contact.token?.storedWith) this.retiredTokens.push({ id: contact.token.id, contactId: contact.id, mergeId });
     contact.token = null;
@@ -211,11 +203,5 @@ export class ContactIndex {
 
   #get(id: string | undefined): Contact | null {
     return id === undefined ? null : (this.contacts.get(id) ?? null);
-  }
-
-  #put(kind: 'address' | 'account', key: string, contactId: string): void {
-    this.#contactOf[kind].set(key, contactId);
-    if (kind === 'account') this.#account.set(contactId, key);
-    else this.#addresses.set(contactId, (this.#addresses.get(contactId) ?? new Set()).add(key));
   }
 }

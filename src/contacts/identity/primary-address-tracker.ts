@@ -1,11 +1,11 @@
-/** What readers must be told of besides merges: another primary address, a live account that is left without any. */
+/** Changes that are announced besides merges: another primary address, a live account left without an address. */
 
 import type { Time, Trigger } from '../facts/event';
 import type { Facts } from '../facts/facts';
 import type { Contact, ContactIndex } from './contact-index';
-import { primaryOf } from './ownership';
+import { isLive, primaryOf } from './ownership';
 
-/** The event that did it; null where a person decided (an undo). */
+/** The event that made the change; null for an operator's decision (an undo). */
 export type Cause = { trigger: Trigger; at: Time } | null;
 
 export interface EmailChange {
@@ -18,20 +18,20 @@ export interface EmailChange {
 export interface Review {
   contactId: string;
   uid: string;
-  /** The address that was primary before; null for an account that never had one. */
+  /** The primary address before; null for an account that never had one. */
   former: string | null;
   cause: Cause;
 }
 
 interface PrimaryState {
   primary: string | null;
-  /** A live account without an address, that does not wait for a decision: `collisions list` has that one. */
-  isLeft: boolean;
+  /** A live account without an address and without a held claim (`collisions list` has those). */
+  needsReview: boolean;
 }
 
 /**
- * Looks at each contact before the batch and after each step of it, so that a change is told once for a contact and a
- * batch, with the step that made the last difference.
+ * Compares each contact before the batch with each step's result, so that a contact's change is announced once a batch,
+ * with the step that made the last difference.
  */
 export class PrimaryAddressTracker {
   readonly #facts: Facts;
@@ -43,35 +43,39 @@ export class PrimaryAddressTracker {
     this.#facts = facts;
     this.#contactIndex = contactIndex;
     for (const contact of contactIndex.contacts.values()) {
-      if (contact.state === 'live') this.#before.set(contact.id, this.#glance(contact));
+      if (contact.state === 'live') this.#before.set(contact.id, this.#stateOf(contact));
     }
   }
 
-  /** After a step that concerned these contacts. */
+  /** Call after each step, with the contacts that it may have changed. */
   track(contacts: Iterable<Contact | null>, cause: Cause): void {
     for (const contact of contacts) {
       if (!contact) continue;
       const last = this.#now.get(contact.id) ?? this.#before.get(contact.id);
-      const now = this.#glance(contact);
-      if (now.primary !== last?.primary || now.isLeft !== last.isLeft) this.#now.set(contact.id, { ...now, cause });
+      const now = this.#stateOf(contact);
+      if (now.primary !== last?.primary || now.needsReview !== last.needsReview) {
+        this.#now.set(contact.id, { ...now, cause });
+      }
     }
   }
 
-  /** Contacts that were live before, with another primary address now. */
+  /** Contacts that were live before the batch and have another primary address now. */
   emailChanges(): EmailChange[] {
     return this.#changes().flatMap(({ contactId, before, now: { primary, cause } }) =>
       before && primary !== null && primary !== before.primary ? { contactId, former: before.primary, cause } : [],
     );
   }
 
-  /** Live accounts that have no address any more, or came without one. */
+  /** Live accounts that lost their last address, or are new and have none. */
   reviews(): Review[] {
-    return this.#changes().flatMap(({ contactId, uid, before, now: { isLeft, cause } }) =>
-      uid !== null && isLeft && !before?.isLeft ? { contactId, uid, former: before?.primary ?? null, cause } : [],
+    return this.#changes().flatMap(({ contactId, uid, before, now: { needsReview, cause } }) =>
+      uid !== null && needsReview && !before?.needsReview
+        ? { contactId, uid, former: before?.primary ?? null, cause }
+        : [],
     );
   }
 
-  /** `before` is undefined for a contact that was not there, or not live. */
+  /** `before` is undefined for a contact that did not exist or was not live. */
   #changes() {
     return [...this.#now].flatMap(([contactId, now]) => {
       const contact = this.#contactIndex.contacts.get(contactId) as Contact;
@@ -80,14 +84,11 @@ export class PrimaryAddressTracker {
     });
   }
 
-  #glance(contact: Contact): PrimaryState {
+  #stateOf(contact: Contact): PrimaryState {
     const uid = this.#contactIndex.accountOf(contact);
-    if (uid === null) return { primary: this.#contactIndex.addressesOf(contact)[0] ?? null, isLeft: false };
+    if (uid === null) return { primary: this.#contactIndex.addressesOf(contact)[0] ?? null, needsReview: false };
     const primary = primaryOf(this.#facts, uid);
-    return { primary, isLeft: primary === null && this.#facts.deletedAt(uid) === undefined && !this.#waits(uid) };
-  }
-
-  #waits(uid: string): boolean {
-    return this.#facts.claimsBy(uid).some((claim) => claim.status === 'held');
+    const hasHeldClaim = this.#facts.claimsBy(uid).some((claim) => claim.status === 'held');
+    return { primary, needsReview: primary === null && isLive(this.#facts, uid) && !hasHeldClaim };
   }
 }

@@ -133,7 +133,7 @@ function sameValue<T extends object | true>(a: T | undefined, b: T | undefined):
 const other = (side: Side): Side => (side === 'survivor' ? 'retired' : 'survivor');
 
 function fieldVerdict(merge: BeforeAndAfter, field: ProfileField): Verdict<Dated> | undefined {
-  const values = valuesOf(merge, ({ learned }) => learned[field]);
+  const values = valuesOf(merge, ({ datedProfile }) => datedProfile[field]);
   return verdict(values, decisionOnField(values));
 }
 

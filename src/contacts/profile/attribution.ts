@@ -1,150 +1,142 @@
 /**
- * Attribution: which choices reach which person. What was learned at an address belongs to whoever owned it at that time;
- * what was said in an account, to the account. Besides, refusals follow the person: to the account made anew, and to both
- * sides of a merge that was undone.
+ * Attribution: which choices count for which person. A choice made at an address belongs to the address's owner at that
+ * time, a choice made in an account to the account. In addition, refusals follow the person: to the successors of a deleted
+ * account, and to both sides of an undone merge.
  */
 import type { Time } from '../facts/event';
 import { type Choice, type Facts, isRefusal, type Origin, type UndoneMerge } from '../facts/facts';
 import {
   addressesClaimedBy,
   isEffective,
-  type OwnershipPeriod,
+  isLive,
   type Person,
+  periodAt,
   periodsClaimedBy,
-  periodsOf,
 } from '../identity/ownership';
 
-export const isLive = (facts: Facts, uid: string | null): uid is string =>
-  uid !== null && facts.deletedAt(uid) === undefined;
-
-/** The period of an address that a time falls into; none when nobody's claim counts. */
-const periodAt = (facts: Facts, address: string, at: Time): OwnershipPeriod | undefined =>
-  periodsOf(facts, address).find((period) => period.from < at && at <= period.until);
-
-/** Does what was learned at one of their addresses, at a time, belong to an account? To a lone address, all does. */
-export const isTheirs = (facts: Facts, uid: string | null, address: string, at: Time): boolean =>
+/** Whether a fact at one of a person's addresses is the person's, by its time. At a lone address every fact is. */
+export const belongsTo = (facts: Facts, uid: string | null, address: string, at: Time): boolean =>
   uid === null || periodAt(facts, address, at)?.owner === uid;
 
 /**
- * Through what a choice reached a person: it was made at the person's address or in its account (`own`); in an period or an
- * account of a deleted account that this one succeeded (`predecessor`); or on the other side of a merge that was undone,
- * while it stood (`undone_merge`).
+ * Why a choice counts for a person: it was made at the person's address or in its account (`own`); in a predecessor's
+ * period or account (`predecessor`); or on the other side of an undone merge, while the merge stood (`undone_merge`).
  */
-export type Via = 'own' | 'predecessor' | 'undone_merge';
+export type Provenance = 'own' | 'predecessor' | 'undone_merge';
 
-/** All choices that count for a person, each once, whatever becomes of them among each other. */
-export function choicesReaching(facts: Facts, { uid, addresses }: Person): Map<Choice, Via> {
-  const reached = new Map<Choice, Via>();
-  const add = (via: Via, choices: Iterable<Choice>): void => {
-    for (const choice of choices) if (!reached.has(choice)) reached.set(choice, via);
+/** All choices that count for a person, before they are weighed against each other. */
+export function attributedChoices(facts: Facts, { uid, addresses }: Person): Map<Choice, Provenance> {
+  const attributed = new Map<Choice, Provenance>();
+  const add = (provenance: Provenance, choices: Iterable<Choice>): void => {
+    for (const choice of choices) if (!attributed.has(choice)) attributed.set(choice, provenance);
   };
-  const viaOf = (member: string | undefined): Via => (uid === null || member === uid ? 'own' : 'predecessor');
-  const places = uid === null ? addresses : addressesClaimedBy(facts, uid);
-  for (const address of places) {
-    for (const choice of facts.choicesAt({ kind: 'address', key: address })) {
-      const period = uid === null ? null : periodAt(facts, address, choice.at);
-      if (period === null || period?.owner === uid) reached.set(choice, viaOf(period?.uid));
+  const shared = sharedOptOuts(facts);
+  if (uid === null) {
+    for (const address of addresses) add('own', choicesAtAddress(facts, address));
+    for (const address of addresses) add('undone_merge', sharedAt(facts, shared, address));
+    return attributed;
+  }
+  const provenanceOf = (account: string): Provenance => (account === uid ? 'own' : 'predecessor');
+  for (const address of addressesClaimedBy(facts, uid)) {
+    for (const choice of choicesAtAddress(facts, address)) {
+      const period = periodAt(facts, address, choice.at);
+      if (period?.owner === uid) add(provenanceOf(period.uid), [choice]);
     }
   }
   if (isLive(facts, uid)) add('own', facts.choicesAt({ kind: 'account', key: uid }));
-  // Neither an account made anew nor what its predecessor still has may forget a "no".
-  const line = uid === null ? [] : lineOf(facts, uid);
-  for (const member of line) add(viaOf(member), ownRefusals(facts, member));
-  const shared = sharedOptOuts(facts);
-  if (uid === null) for (const address of places) add('undone_merge', sharedAt(facts, shared, address));
-  else if (shared.size > 0) add('undone_merge', sharedBy(facts, shared, line));
-  return reached;
+  const accounts = withPredecessors(facts, uid);
+  for (const account of accounts) add(provenanceOf(account), refusalsOf(facts, account));
+  if (shared.size > 0) add('undone_merge', sharedBy(facts, shared, accounts));
+  return attributed;
 }
 
-/** An account, and the deleted ones that passed an period to it, and to them. */
-export function lineOf(facts: Facts, uid: string): string[] {
-  const line = new Set([uid]); // grows while it is walked
-  for (const member of line) {
-    for (const address of addressesClaimedBy(facts, member)) {
-      for (const { inheritedFrom } of periodsClaimedBy(facts, address, member))
-        if (inheritedFrom !== null) line.add(inheritedFrom);
+/** An account and its predecessors. */
+export function withPredecessors(facts: Facts, uid: string): string[] {
+  const accounts = new Set([uid]);
+  // The set grows during the iteration.
+  for (const account of accounts) {
+    for (const address of addressesClaimedBy(facts, account)) {
+      for (const { inheritedFrom } of periodsClaimedBy(facts, address, account))
+        if (inheritedFrom !== null) accounts.add(inheritedFrom);
     }
   }
-  return [...line];
+  return [...accounts];
 }
 
-/** The refusals in an account and in the periods that it claimed at any address, whoever these have passed to. */
-function ownRefusals(facts: Facts, uid: string): Choice[] {
-  const inAccount = refusalsIn(facts, { kind: 'account', key: uid }, () => true);
+const choicesAtAddress = (facts: Facts, address: string): Iterable<Choice> =>
+  facts.choicesAt({ kind: 'address', key: address });
+
+const refusalsAt = (facts: Facts, origin: Origin): Choice[] => [...facts.choicesAt(origin)].filter(isRefusal);
+
+/** The refusals in an account and in the periods that it claimed at any address, also in those that were inherited. */
+function refusalsOf(facts: Facts, uid: string): Choice[] {
   const atAddresses = addressesClaimedBy(facts, uid).flatMap((address) =>
-    refusalsIn(facts, { kind: 'address', key: address }, (at) => periodAt(facts, address, at)?.uid === uid),
+    madeInPeriodsOf(facts, uid, address, refusalsAt(facts, { kind: 'address', key: address })),
   );
-  return [...inAccount, ...atAddresses];
+  return [...refusalsAt(facts, { kind: 'account', key: uid }), ...atAddresses];
 }
 
-/** Opt-outs that count for both sides of a merge which was undone: what either side had opted out of while it stood. */
-type Shared = ReadonlyMap<UndoneMerge, ReadonlySet<Choice>>;
+const madeInPeriodsOf = (facts: Facts, uid: string, address: string, choices: readonly Choice[]): Choice[] =>
+  choices.filter(({ at }) => periodAt(facts, address, at)?.uid === uid);
 
-/**
- * Undone merges lead to each other: what counts for a side because of one of them was, while the other stood, said by
- * this side as well. So it goes on until nothing new is reached.
- */
-function sharedOptOuts(facts: Facts): Shared {
+/** For each undone merge, the opt-outs that either side made while the merge stood: they count for both sides. */
+type SharedOptOuts = ReadonlyMap<UndoneMerge, ReadonlySet<Choice>>;
+
+/** An opt-out that one merge shares can be shared again by another, so the search goes on until nothing is added. */
+function sharedOptOuts(facts: Facts): SharedOptOuts {
   const shared = new Map<UndoneMerge, Set<Choice>>();
   for (const merge of facts.undone) shared.set(merge, new Set());
   for (let grew = shared.size > 0; grew; ) {
     grew = false;
     for (const [merge, choices] of shared) {
-      for (const choice of saidWhileMerged(facts, merge, shared)) {
-        if (choices.has(choice)) continue;
-        choices.add(choice);
-        grew = true;
-      }
+      const before = choices.size;
+      for (const choice of optOutsWhileMerged(facts, merge, shared)) choices.add(choice);
+      grew ||= choices.size > before;
     }
   }
   return shared;
 }
 
-function saidWhileMerged(facts: Facts, merge: UndoneMerge, shared: Shared): Choice[] {
-  const { uid, claimant, addresses, from, until } = merge;
-  const ofAccount = (account: string): Choice[] => {
-    const line = lineOf(facts, account);
-    return [...line.flatMap((member) => ownRefusals(facts, member)), ...sharedBy(facts, shared, line)];
-  };
-  const atAddresses = addresses.flatMap((address) => {
-    const end = endAt(facts, merge, address);
-    const said = refusalsIn(facts, { kind: 'address', key: address }, () => true);
-    return [...said, ...sharedAt(facts, shared, address)].filter(({ at }) => at <= end);
+function optOutsWhileMerged(facts: Facts, merge: UndoneMerge, shared: SharedOptOuts): Choice[] {
+  const byAccounts = [merge.uid, merge.claimant].flatMap((uid) => {
+    const accounts = uid === null ? [] : withPredecessors(facts, uid);
+    return [...accounts.flatMap((account) => refusalsOf(facts, account)), ...sharedBy(facts, shared, accounts)];
   });
-  return [...ofAccount(uid), ...(claimant === null ? [] : ofAccount(claimant)), ...atAddresses].filter(
-    ({ act, at }) => act === 'opt_out' && from <= at && at <= until,
+  const atAddresses = merge.addresses.flatMap((address) => {
+    const end = endAt(facts, merge, address);
+    const refusals = refusalsAt(facts, { kind: 'address', key: address });
+    return [...refusals, ...sharedAt(facts, shared, address)].filter(({ at }) => at <= end);
+  });
+  return [...byAccounts, ...atAddresses].filter(
+    ({ act, at }) => act === 'opt_out' && merge.from <= at && at <= merge.until,
   );
 }
 
-/** Those of merges that were some account's, on either side, and those at addresses in periods that it claimed. */
-function sharedBy(facts: Facts, shared: Shared, line: readonly string[]): Choice[] {
+/** The shared opt-outs of merges with one of the accounts on either side, and those in the accounts' periods. */
+function sharedBy(facts: Facts, shared: SharedOptOuts, accounts: readonly string[]): Choice[] {
   const inAccounts = [...shared].flatMap(([{ uid, claimant }, choices]) =>
-    line.includes(uid) || (claimant !== null && line.includes(claimant)) ? [...choices] : [],
+    accounts.includes(uid) || (claimant !== null && accounts.includes(claimant)) ? [...choices] : [],
   );
-  const atAddresses = line.flatMap((member) =>
-    addressesClaimedBy(facts, member).flatMap((address) =>
-      sharedAt(facts, shared, address).filter(({ at }) => periodAt(facts, address, at)?.uid === member),
+  const atAddresses = accounts.flatMap((account) =>
+    addressesClaimedBy(facts, account).flatMap((address) =>
+      madeInPeriodsOf(facts, account, address, sharedAt(facts, shared, address)),
     ),
   );
   return [...inAccounts, ...atAddresses];
 }
 
-/** Those that an address brings to whoever has it at the time. */
-const sharedAt = (facts: Facts, shared: Shared, address: string): Choice[] =>
+/** The shared opt-outs of merges that had an address on the retired side. */
+const sharedAt = (facts: Facts, shared: SharedOptOuts, address: string): Choice[] =>
   [...shared].flatMap(([merge, choices]) => {
     if (!merge.addresses.includes(address)) return [];
     const end = endAt(facts, merge, address);
     return [...choices].filter(({ at }) => at <= end);
   });
 
-/** Until when an address was that of a merge: the undo, or before it a claim of somebody else. */
+/** When a merge ended for one of its addresses: at the undo, or earlier with a third account's effective claim. */
 function endAt(facts: Facts, { uid, claimant, from, until }: UndoneMerge, address: string): Time {
   const others = facts
     .claimsOn(address)
     .filter((claim) => claim.at > from && claim.uid !== uid && claim.uid !== claimant && isEffective(facts, claim));
   return Math.min(until, ...others.map(({ at }) => at));
-}
-
-function refusalsIn(facts: Facts, origin: Origin, within: (at: Time) => boolean): Choice[] {
-  return [...facts.choicesAt(origin)].filter((choice) => isRefusal(choice) && within(choice.at));
 }

@@ -1,20 +1,21 @@
 /**
- * The canonical form of a contact: what the fold says of it, without generated ids, tokens and times. Two databases
- * that received the same events export the same lines, whatever the order (docs/model.md).
+ * The canonical form of a contact: its view without generated ids, tokens and times. Two databases that received the
+ * same events, in any order, export the same lines.
  */
 import type { Facts } from '../facts/facts';
+import { compareText } from '../facts/order';
 import { peopleOf } from '../identity/ownership';
 import { type ContactView, contactView } from './contact-view';
 
 /** One NDJSON line, without its line break; keys in the order of the contract. */
 export function canonicalLine(view: ContactView): string {
   const head = JSON.stringify({ addresses: view.addresses, account: view.account, ...viewFields(view) });
-  // By hand, because an object would put names that look like numbers first, whatever the order they came in.
+  // Not by JSON.stringify: an object would put names that look like numbers first.
   const states = [...view.newsletters].map(([name, { state }]) => `${JSON.stringify(name)}:${JSON.stringify(state)}`);
   return `${head.slice(0, -1)},"newsletters":{${states.join(',')}}}`;
 }
 
-/** The fold's values under the names that readers see, but for the newsletters. */
+/** The view's values under their public names, without addresses, account and newsletters. */
 export function viewFields(view: ContactView) {
   return {
     primary: view.primary,
@@ -28,14 +29,11 @@ export function viewFields(view: ContactView) {
   };
 }
 
-/** Sorts by (first address, account); no address and no account sort first. */
-export function byFirstAddress(a: ContactView, b: ContactView): number {
-  return compare(a.addresses[0] ?? '', b.addresses[0] ?? '') || compare(a.account ?? '', b.account ?? '');
-}
+/** By (first address, account); no address and no account sort first. */
+const byFirstAddress = (a: ContactView, b: ContactView): number =>
+  compareText(a.addresses[0] ?? '', b.addresses[0] ?? '') || compareText(a.account ?? '', b.account ?? '');
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-/** The whole canonical export, from the facts alone: what the stored contacts must agree with. */
+/** The whole canonical export, computed from the facts alone; the stored contacts must agree with it. */
 export function canonicalExport(facts: Facts): string[] {
   return peopleOf(facts)
     .map((person) => contactView(facts, person))

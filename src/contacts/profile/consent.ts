@@ -1,42 +1,44 @@
 /**
- * The consent ledger as proof: every choice that is known of a person, whether it counts, and why. It asks the fold
- * which choices reach the person and what becomes of them, so that the two cannot disagree.
+ * The consent ledger as proof: every known choice of a person, whether it counts, and why. It uses the functions of the
+ * contact view, so the two cannot disagree.
  */
 
 import type { Time } from '../facts/event';
-import { type Choice, type Facts, isRefusal, type Origin, originKey } from '../facts/facts';
+import { type Choice, type Facts, isRefusal, NO_DETAILS, type Origin, originKey } from '../facts/facts';
+import { compareText } from '../facts/order';
 import { addressesClaimedBy, type Person, periodsClaimedBy } from '../identity/ownership';
-import { choicesReaching, lineOf, type Via } from './attribution';
+import { attributedChoices, type Provenance, withPredecessors } from './attribution';
 import {
-  beginning,
+  type ChoiceHistory,
   earliest,
-  isProof,
+  historyOf,
+  isProvenAct,
   lastOptOut,
   optedOutBefore,
-  type Said,
   type Subscription,
-  saidIn,
   subscriptions,
+  takesEffectAt,
 } from './contact-view';
 
-/** Why a choice counts: without it, a newsletter's state or the opt-out could be another. */
-export type CountsBecause =
+/** Why a choice counts: without it, a newsletter's state or the opt-out could be different. */
+const COUNTED = [
   /** The latest about its newsletter: its state. */
-  | 'decides'
+  'decides',
   /** The opt-out in force. */
-  | 'stands'
-  /** An opt-out that was lifted, or made again, since: what it ended, or kept from beginning, stays so. */
-  | 'ends'
-  /** The first proven act after the latest opt-out: it lifted that. */
-  | 'lifts'
-  /** A proven confirmation besides: double opt-in, and the beginning of a subscription that waited for it. */
-  | 'confirms';
+  'stands',
+  /** An opt-out that was lifted or repeated since; the subscriptions that it ended or held back stay so. */
+  'ends',
+  /** The first proven act after the latest opt-out: it lifted the opt-out. */
+  'lifts',
+  /** Another proven confirmation: double opt-in, and the start of a subscription that waited for it. */
+  'confirms',
+] as const;
 
 /** Why a choice does not count. */
-export type IgnoredBecause =
-  /** There is a later one: about the same newsletter, or a later opt-out. */
+type IgnoredBecause =
+  /** A later choice exists: about the same newsletter, or a later opt-out. */
   | 'superseded'
-  /** A subscription, and at the same time a refusal of the same newsletter. */
+  /** A subscription, with a refusal of the same newsletter at the same time. */
   | 'refusal_wins'
   /** The latest about its newsletter, but an opt-out came at its time or later. */
   | 'ended_by_opt_out'
@@ -44,108 +46,106 @@ export type IgnoredBecause =
   | 'unproven_while_opted_out'
   /** A confirmation without proof. */
   | 'unproven'
-  /** An opt-out, and a proven act came strictly later. */
+  /** An opt-out with a strictly later proven act. */
   | 'lifted'
-  /** Made at an address of theirs in an period that belongs to another account. */
-  | 'not_their_era'
-  /** No refusal, made in an account that was deleted. */
+  /** Made at an address of the person, in another account's period. */
+  | 'not_their_period'
+  /** Made in an account that was deleted, and not a refusal. */
   | 'account_deleted';
 
-export type Why = CountsBecause | IgnoredBecause;
-
-const COUNTING: ReadonlySet<Why> = new Set<CountsBecause>(['decides', 'stands', 'ends', 'lifts', 'confirms']);
+export type Why = (typeof COUNTED)[number] | IgnoredBecause;
 
 /**
- * One choice of the ledger. Of one that somebody else made (in their period, or on the other side of an undone merge), the
- * source, the language, the format and the reason stay untold, and the origin unless it is an address of this person.
+ * One choice of the ledger. If another person made it (in their period, or on the other side of an undone merge), its
+ * source, language, format and reason are withheld, and its origin too unless it is an address of this person.
  */
 export interface LedgerEntry extends Omit<Choice, 'origin'> {
   origin: Origin | null;
   counts: boolean;
   why: Why;
-  /** Null when it does not reach the person. */
-  via: Via | null;
+  /** Null for a choice that is not attributed to the person. */
+  via: Provenance | null;
 }
 
 /**
- * Every choice that reaches a person, wherever it was made; and of those that do not, all at the addresses which the
- * person has, in its account, live or deleted, and in the deleted ones that it succeeded. Each once, by time.
+ * The choices attributed to a person, and those that are not but were made at its addresses, in its account (live or
+ * deleted) or in its predecessors' accounts. Each choice once, by time.
  */
 export function consentOf(facts: Facts, person: Person): LedgerEntry[] {
-  const reached = choicesReaching(facts, person);
-  const whyOf = judge(saidIn(reached.keys()));
+  const attributed = attributedChoices(facts, person);
+  const whyOf = judge(historyOf(attributed.keys()));
   const origins = originsOf(facts, person);
   const own = new Set(origins.map(originKey));
 
-  const entries = [...reached].map(([choice, via]) => entryOf(choice, whyOf(choice), via, own));
+  const entries = [...attributed].map(([choice, via]) => entryOf(choice, whyOf(choice), via, own));
   for (const origin of origins) {
     const isAccount = origin.kind === 'account';
-    if (!isAccount && !person.addresses.includes(origin.key)) continue; // what others say there is not this person's
+    if (!isAccount && !person.addresses.includes(origin.key)) continue; // others' choices at a lost address
     for (const choice of facts.choicesAt(origin)) {
-      if (reached.has(choice)) continue;
+      if (attributed.has(choice)) continue;
       const via = isAccount ? (origin.key === person.uid ? 'own' : 'predecessor') : null;
-      entries.push(entryOf(choice, isAccount ? 'account_deleted' : 'not_their_era', via, own));
+      entries.push(entryOf(choice, isAccount ? 'account_deleted' : 'not_their_period', via, own));
     }
   }
   return entries.sort(byTime);
 }
 
-/** Where a person's choices are made: its addresses, those it had, its account, and the deleted ones it succeeded. */
+/** A person's addresses, present and lost, its account, and its predecessors' accounts. */
 function originsOf(facts: Facts, { uid, addresses }: Person): Origin[] {
   const address = (key: string): Origin => ({ kind: 'address', key });
   if (uid === null) return addresses.map(address);
-  const had = addressesClaimedBy(facts, uid).filter((key) => periodsClaimedBy(facts, key, uid).length > 0);
-  return [...had.map(address), ...lineOf(facts, uid).map((key): Origin => ({ kind: 'account', key }))];
+  const owned = addressesClaimedBy(facts, uid).filter((key) => periodsClaimedBy(facts, key, uid).length > 0);
+  return [...owned.map(address), ...withPredecessors(facts, uid).map((key): Origin => ({ kind: 'account', key }))];
 }
 
-function entryOf(choice: Choice, why: Why, via: Via | null, own: ReadonlySet<string>): LedgerEntry {
-  const entry = { ...choice, counts: COUNTING.has(why), why, via };
-  if (via === 'own' || via === 'predecessor') return entry;
+function entryOf(choice: Choice, why: Why, via: Provenance | null, own: ReadonlySet<string>): LedgerEntry {
+  const counts = COUNTED.some((reason) => reason === why);
+  if (via === 'own' || via === 'predecessor') return { ...choice, counts, why, via };
   const origin = own.has(originKey(choice.origin)) ? choice.origin : null;
-  return { ...entry, origin, source: null, lang: null, format: null, reason: null };
+  return { ...choice, ...NO_DETAILS, origin, counts, why, via };
 }
 
-/** What becomes of the choices that reach a person, among each other. */
-function judge(said: Said): (choice: Choice) => Why {
-  const states = subscriptions(said);
-  const lastOut = lastOptOut(said, Number.POSITIVE_INFINITY);
-  const lifting = earliest(said.proofs.filter((at) => at > lastOut));
+/** Weighs the choices attributed to a person against each other. */
+function judge(history: ChoiceHistory): (choice: Choice) => Why {
+  const states = subscriptions(history);
+  const lastOut = lastOptOut(history, Number.POSITIVE_INFINITY);
+  const lifting = earliest(history.proofs.filter((at) => at > lastOut));
   const ending = new Set([...states.values()].flatMap((state) => endingOf(state, lastOut)));
   const lifts = (choice: Choice): boolean =>
-    lastOut !== Number.NEGATIVE_INFINITY && choice.at === lifting && isProof(choice);
+    lastOut !== Number.NEGATIVE_INFINITY && choice.at === lifting && isProvenAct(choice);
 
   return (choice) => {
-    if (choice.act === 'opt_out') return ofOptOut(choice.at, said, ending);
+    if (choice.act === 'opt_out') return ofOptOut(choice.at, history, ending);
     if (choice.act === 'confirm') return lifts(choice) ? 'lifts' : choice.proven ? 'confirms' : 'unproven';
-    const why = ofNewsletter(choice, states.get(choice.newsletter) as Subscription, said);
+    const why = ofNewsletter(choice, states.get(choice.newsletter) as Subscription, history);
     return why !== 'decides' && lifts(choice) ? 'lifts' : why;
   };
 }
 
-/** The time of the opt-out to which a newsletter owes its state. */
+/** The time of the opt-out that a newsletter's state is due to. */
 function endingOf({ by, since }: Subscription, lastOut: Time): Time[] {
   if (by === 'opt_out') return [since];
   return by === 'unconfirmed' ? [lastOut] : [];
 }
 
-function ofOptOut(at: Time, said: Said, ending: ReadonlySet<Time>): Why {
-  const next = earliest(said.optOuts.filter((other) => other > at));
-  const lifted = !optedOutBefore(said, next);
+function ofOptOut(at: Time, history: ChoiceHistory, ending: ReadonlySet<Time>): Why {
+  const next = earliest(history.optOuts.filter((other) => other > at));
+  const lifted = !optedOutBefore(history, next);
   if (!lifted && next === Number.POSITIVE_INFINITY) return 'stands';
   if (ending.has(at)) return 'ends';
   return lifted ? 'lifted' : 'superseded';
 }
 
-function ofNewsletter(choice: Choice, { chosenAt, state, by }: Subscription, said: Said): Why {
+function ofNewsletter(choice: Choice, { chosenAt, state, by }: Subscription, history: ChoiceHistory): Why {
   if (choice.at < chosenAt) return 'superseded';
   if (isRefusal(choice)) return 'decides';
   if (by === 'opt_out') return 'ended_by_opt_out';
   if (by === 'choice' && state === 'unsubscribed') return 'refusal_wins';
-  return beginning(choice, said) === Number.POSITIVE_INFINITY ? 'unproven_while_opted_out' : 'decides';
+  return takesEffectAt(choice, history) === Number.POSITIVE_INFINITY ? 'unproven_while_opted_out' : 'decides';
 }
 
-/** By time; at one time by newsletter and origin, so that the same facts always give the same list. */
-const byTime = (a: LedgerEntry, b: LedgerEntry): number => a.at - b.at || compare(placeOf(a), placeOf(b));
-const placeOf = ({ newsletter, origin }: LedgerEntry): string =>
-  `${newsletter}\u0000${origin === null ? '' : originKey(origin)}`;
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+/** By time; at equal times by newsletter and origin, so that the same facts always give the same list. */
+const byTime = (a: LedgerEntry, b: LedgerEntry): number =>
+  a.at - b.at ||
+  compareText(a.newsletter, b.newsletter) ||
+  compareText(a.origin ? originKey(a.origin) : '', b.origin ? originKey(b.origin) : '');

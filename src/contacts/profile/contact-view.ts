@@ -1,9 +1,8 @@
 /**
- * The fold: what readers of the contact service see of one person, made of the facts alone.
+ * The contact view: a projection of the facts to what clients see of one person.
  *
- * An account's view is made of the account's own facts and of all that was learned in its periods, also at addresses that
- * it has lost since; a lone address's view, of all that was learned there. Refusals weigh more than consent at every
- * turn: at equal times, in what a deleted account leaves behind, and in what its successor inherits.
+ * An account's view combines the facts in the account with those in its periods, also at lost addresses; a lone address's
+ * view has all facts there. Refusals outweigh consent: at equal times, and when an account is deleted or succeeded.
  */
 
 import type { Time } from '../facts/event';
@@ -13,109 +12,111 @@ import {
   type Facts,
   isRefusal,
   latest,
+  originKey,
   PROFILE_FIELDS,
   type ProfileField,
 } from '../facts/facts';
 import { languageOf } from '../facts/language';
-import { addressesClaimedBy, type Person, primaryOf } from '../identity/ownership';
-import { choicesReaching, isLive, isTheirs } from './attribution';
+import { addressesClaimedBy, isLive, type Person, primaryOf } from '../identity/ownership';
+import { attributedChoices, belongsTo } from './attribution';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
-  /** Since when: the choice itself, the opt-out that ended it, or the confirmation that began it. */
+  /** The time of the choice, of the opt-out that ended the subscription, or of the confirmation that started it. */
   since: Time;
-  /** The time of the latest choice about the newsletter: the one that decides. */
+  /** The time of the latest choice about the newsletter. */
   chosenAt: Time;
-  /** What made it so: that choice, or what came of it. */
+  /** The cause of the state: that choice alone, or its later confirmation, an opt-out, a missing confirmation. */
   by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
 }
 
 export interface ContactView {
   addresses: string[];
-  /** The live account; a deleted one stays unseen. */
+  /** The live account; null for a deleted one. */
   account: string | null;
   primary: string | null;
   profile: Record<ProfileField, string | null>;
-  /** The same with the times at which it was learned; absent is what nobody ever said. */
-  learned: Partial<Record<ProfileField, Dated>>;
+  /** The same with event times, without the fields that no fact has. */
+  datedProfile: Partial<Record<ProfileField, Dated>>;
   optedOut: boolean;
   doubleOptIn: boolean;
   newsletters: Map<string, Subscription>;
 }
 
 export function contactView(facts: Facts, person: Person): ContactView {
-  const said = saidIn(choicesReaching(facts, person).keys());
-  const learned = learnedOf(facts, person);
+  const history = historyOf(attributedChoices(facts, person).keys());
+  const datedProfile = profileOf(facts, person);
   return {
     addresses: person.addresses,
     account: isLive(facts, person.uid) ? person.uid : null,
     primary: person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid),
     profile: Object.fromEntries(
-      PROFILE_FIELDS.map((field) => [field, learned[field]?.value ?? null]),
+      PROFILE_FIELDS.map((field) => [field, datedProfile[field]?.value ?? null]),
     ) as ContactView['profile'],
-    learned,
-    optedOut: optedOutBefore(said, Number.POSITIVE_INFINITY),
-    doubleOptIn: (person.uid !== null && person.addresses.length > 0) || said.proofs.length > 0,
-    newsletters: subscriptions(said),
+    datedProfile,
+    optedOut: optedOutBefore(history, Number.POSITIVE_INFINITY),
+    doubleOptIn: (person.uid !== null && person.addresses.length > 0) || history.proofs.length > 0,
+    newsletters: subscriptions(history),
   };
 }
 
-function learnedOf(facts: Facts, { uid, addresses }: Person): ContactView['learned'] {
-  const learned: ContactView['learned'] = {};
-  const learn = (field: ProfileField, value: Dated | undefined): void => {
-    const best = latest(learned[field], value);
-    if (best) learned[field] = best;
+function profileOf(facts: Facts, { uid, addresses }: Person): ContactView['datedProfile'] {
+  const profile: ContactView['datedProfile'] = {};
+  const add = (field: ProfileField, value: Dated | undefined): void => {
+    const best = latest(profile[field], value);
+    if (best) profile[field] = best;
   };
   if (isLive(facts, uid)) {
     const account = facts.accounts.get(uid);
     const lang = account?.locale && languageOf(account.locale.value);
-    if (account?.locale && lang) learn('lang', { value: lang, at: account.locale.at });
-    learn('country', account?.country);
+    if (account?.locale && lang) add('lang', { value: lang, at: account.locale.at });
+    add('country', account?.country);
   }
   for (const address of uid === null ? addresses : addressesClaimedBy(facts, uid)) {
-    const profile = facts.addresses.get(address)?.profile ?? {};
+    const known = facts.addresses.get(address)?.profile ?? {};
     for (const field of PROFILE_FIELDS) {
-      const value = profile[field];
-      if (value && isTheirs(facts, uid, address, value.at)) learn(field, value);
+      const value = known[field];
+      if (value && belongsTo(facts, uid, address, value.at)) add(field, value);
     }
   }
-  return learned;
+  return profile;
 }
 
-/** What a person said, of all that reached them: newsletters and the opt-out follow from it. */
-export interface Said {
+/** A person's choices: newsletter states and the opt-out follow from them. */
+export interface ChoiceHistory {
   choices: readonly Choice[];
-  /** When the opt-outs were made. */
+  /** The times of opt-outs. */
   optOuts: readonly Time[];
-  /** When the acts were made that can lift one. */
+  /** The times of proven acts: each lifts an earlier opt-out. */
   proofs: readonly Time[];
 }
 
-export function saidIn(reached: Iterable<Choice>): Said {
-  const choices = [...reached];
+export function historyOf(attributed: Iterable<Choice>): ChoiceHistory {
+  const choices = [...attributed];
   const timesOf = (which: (choice: Choice) => boolean): Time[] => choices.filter(which).map(({ at }) => at);
-  return { choices, optOuts: timesOf(({ act }) => act === 'opt_out'), proofs: timesOf(isProof) };
+  return { choices, optOuts: timesOf(({ act }) => act === 'opt_out'), proofs: timesOf(isProvenAct) };
 }
 
-export const isProof = (choice: Choice): boolean => choice.proven && !isRefusal(choice);
+/** A proven `subscribe` or `confirm`. */
+export const isProvenAct = (choice: Choice): boolean => choice.proven && !isRefusal(choice);
 
-/** Plus infinity when there is none. */
+/** Plus infinity for no times. */
 export const earliest = (times: readonly Time[]): Time =>
   times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
 
-/** The latest opt-out before a time; minus infinity when there is none. */
-export const lastOptOut = ({ optOuts }: Said, before: Time): Time =>
+/** The latest opt-out before a time; minus infinity if there is none. */
+export const lastOptOut = ({ optOuts }: ChoiceHistory, before: Time): Time =>
   optOuts.reduce((last, at) => (at < before && at > last ? at : last), Number.NEGATIVE_INFINITY);
 
-/** Opted out just before a time: the latest opt-out stands unless a proven act came strictly later. */
-export function optedOutBefore(said: Said, before: Time): boolean {
-  const last = lastOptOut(said, before);
-  return last !== Number.NEGATIVE_INFINITY && !said.proofs.some((at) => at > last && at < before);
+/** Whether an opt-out stands just before a time: a strictly later proven act lifts it. */
+export function optedOutBefore(history: ChoiceHistory, before: Time): boolean {
+  const last = lastOptOut(history, before);
+  return last !== Number.NEGATIVE_INFINITY && !history.proofs.some((at) => at > last && at < before);
 }
 
-export function subscriptions(said: Said): Map<string, Subscription> {
+export function subscriptions(history: ChoiceHistory): Map<string, Subscription> {
   const byNewsletter = new Map<string, Choice[]>();
-  for (const choice of said.choices) {
+  for (const choice of history.choices) {
     if (choice.newsletter === '') continue;
     const list = byNewsletter.get(choice.newsletter);
     if (!list || (list[0] as Choice).at < choice.at) byNewsletter.set(choice.newsletter, [choice]);
@@ -123,18 +124,18 @@ export function subscriptions(said: Said): Map<string, Subscription> {
   }
   const states = new Map<string, Subscription>();
   for (const name of [...byNewsletter.keys()].sort()) {
-    states.set(name, subscription(byNewsletter.get(name) as Choice[], said));
+    states.set(name, subscription(byNewsletter.get(name) as Choice[], history));
   }
   return states;
 }
 
-/** The state that the latest choices about one newsletter (all of one time) leave. */
-function subscription(last: Choice[], said: Said): Subscription {
+/** @param last the latest choices about one newsletter, all of one time */
+function subscription(last: Choice[], history: ChoiceHistory): Subscription {
   const chosenAt = (last[0] as Choice).at;
   if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'choice' };
-  const ended = said.optOuts.filter((time) => time >= chosenAt);
+  const ended = history.optOuts.filter((time) => time >= chosenAt);
   if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), chosenAt, by: 'opt_out' };
-  const since = earliest(last.map((choice) => beginning(choice, said)));
+  const since = earliest(last.map((choice) => takesEffectAt(choice, history)));
   if (since === Number.POSITIVE_INFINITY) {
     return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'unconfirmed' };
   }
@@ -142,18 +143,14 @@ function subscription(last: Choice[], said: Said): Subscription {
 }
 
 /**
- * When a subscription that no opt-out ended begins: an unproven one made while opted out only with a later `confirm` at
- * its origin. Plus infinity when it never does.
+ * When a subscription takes effect: an unproven one made while opted out, only with a later proven `confirm` at its
+ * origin. Plus infinity for never.
  */
-export function beginning(choice: Choice, said: Said): Time {
-  if (choice.proven || !optedOutBefore(said, choice.at)) return choice.at;
-  const confirmed = said.choices.filter(
+export function takesEffectAt(choice: Choice, history: ChoiceHistory): Time {
+  if (choice.proven || !optedOutBefore(history, choice.at)) return choice.at;
+  const confirmed = history.choices.filter(
     ({ act, proven, at, origin }) =>
-      act === 'confirm' &&
-      proven &&
-      at > choice.at &&
-      origin.kind === choice.origin.kind &&
-      origin.key === choice.origin.key,
+      act === 'confirm' && proven && at > choice.at && originKey(origin) === originKey(choice.origin),
   );
   return earliest(confirmed.map(({ at }) => at));
 }

@@ -1,18 +1,13 @@
 import { z } from 'zod';
-import { normaliseAddress } from '../../contacts/facts/address';
-import type { ClaimEvent, ContactEvent, Time } from '../../contacts/facts/event';
+import type { ClaimEvent, DeletionEvent, Time } from '../../contacts/facts/event';
 import { languageOf } from '../../contacts/facts/language';
-import { countryOf } from './country';
-import { type DecodeContext, type Decoded, type Invalid, ignored, invalid, misshapen } from './decoded';
+import { type Dead, type DecodeContext, type Decoded, dead, type JsonObject, shapeProblems } from './decoded';
 import { type FlatMessage, unwrap } from './envelope';
-import { traceId } from './event-id';
-import type { JsonObject } from './json';
-import { distinct, NewsletterNames, Text } from './text';
-import { fromSeconds, timeProblem } from './time';
+import { addressOf, countryOf, distinct, fromSeconds, NewsletterNames, Text, timeProblem, traceId } from './fields';
 
 const MAX_SERVICE = 200;
 
-/** Fields that every handled account event has. */
+/** The fields of every handled account event. */
 export const AccountMessage = z.object({
   uid: z
     .string()
@@ -22,7 +17,7 @@ export const AccountMessage = z.object({
   timestamp: z.number().nullish().describe('Event time, milliseconds since 1970; goes before `ts`'),
 });
 
-/** `primaryEmailChanged`, `login`, and a change of profile that tells the address: proof that the account owns it. */
+/** `primaryEmailChanged`, `login`, and a change of profile with an address: proof that the account owns it. */
 export const AddressProvenMessage = AccountMessage.extend({
   email: z.string().nullish().describe('The primary address as typed. A message without it is refused'),
   locale: z.string().nullish().describe('Raw Accept-Language; dropped when it cannot be parsed'),
@@ -30,20 +25,24 @@ export const AddressProvenMessage = AccountMessage.extend({
   service: Text.max(MAX_SERVICE).nullish().describe('What the account was used for'),
 });
 
-/** `verified`, `newsletters:update`: as above, with what its reader subscribed to in the account. */
+/** `verified`, `newsletters:update`: the same, with subscriptions made in the account. */
 export const AccountSubscriptionsMessage = AddressProvenMessage.extend({
   newsletters: NewsletterNames.nullish().describe('Add-only: absence ends no subscription'),
 });
 
 type AccountSubscriptions = z.infer<typeof AccountSubscriptionsMessage>;
 
-/**
- * What becomes of an event: a claim, with the subscriptions that it tells or without; a claim if it tells an address at
- * all; a deletion; or nothing, because no contact is concerned.
- */
-type Handling = 'subscriptions' | 'address' | 'profile' | 'deletion' | 'ignore';
+const SCHEMAS = {
+  subscriptions: AccountSubscriptionsMessage,
+  address: AddressProvenMessage,
+  /** Like `address`, if the event has one: flags such as `accountDisabled` do not concern contacts. */
+  profile: AddressProvenMessage,
+  deletion: AccountMessage,
+};
 
-/** Flat names and token types in one table: no name means two things. Names are case-sensitive. */
+type Handling = keyof typeof SCHEMAS | 'ignore';
+
+/** Flat names and token types in one table, because no name has two meanings. Names are case-sensitive. */
 const HANDLING = new Map<string, Handling>([
   ['verified', 'subscriptions'],
   ['newsletters:update', 'subscriptions'],
@@ -67,49 +66,46 @@ const HANDLING = new Map<string, Handling>([
 ]);
 
 /**
- * An account event in any of its envelopes. The type decides first: what is not handled is ignored whatever else is
- * wrong with it, and so is a change of profile that tells no address (flags such as `accountDisabled` mean nothing here).
+ * Decodes an account event in any of its envelopes. The type decides first: an event that is not handled is ignored
+ * even if it is malformed.
  */
 export function decodeFxa(message: JsonObject, context: DecodeContext): Decoded {
   const flat = unwrap(message);
   if ('kind' in flat) return flat;
 
   const handling = HANDLING.get(flat.event);
-  if (handling === undefined) return ignored('other');
-  if (handling === 'ignore' || (handling === 'profile' && isBlank(flat.fields.email))) return ignored(flat.event);
-  if (flat.contradiction !== undefined) return invalid('invalid_shape', flat.contradiction);
+  if (handling === undefined) return { kind: 'ignored', type: 'other' };
+  if (handling === 'ignore' || (handling === 'profile' && isBlank(flat.fields.email))) {
+    return { kind: 'ignored', type: flat.event };
+  }
+  if (flat.contradiction !== undefined) return dead('invalid_shape', flat.contradiction);
 
-  const event = handling === 'deletion' ? deletion(flat, context) : claim(flat, handling, context);
-  return event.kind === 'invalid' ? event : { kind: 'event', event };
+  const event = eventOf(flat, handling, context);
+  return event.kind === 'dead' ? event : { kind: 'event', event };
 }
 
-function deletion(flat: FlatMessage, context: DecodeContext): ContactEvent | Invalid {
-  const { data, error } = AccountMessage.safeParse(flat.fields);
-  if (error) return misshapen(error, flat.names);
-  const at = timeOf(data, flat, context.now);
-  if (typeof at !== 'number') return at;
+function eventOf(
+  flat: FlatMessage,
+  handling: keyof typeof SCHEMAS,
+  context: DecodeContext,
+): ClaimEvent | DeletionEvent | Dead {
+  const { names = {}, fields, ids } = flat;
+  const { data, error }: z.ZodSafeParseResult<AccountSubscriptions> = SCHEMAS[handling].safeParse(fields);
+  if (error) return dead('invalid_shape', ...shapeProblems(error, names));
 
-  const uid = uidOf(data.uid);
-  const id = traceId([...flat.ids, context.messageId], () => [flat.event, uid, at, null]);
-  return { kind: 'deletion', trigger: { source: 'fxa', event: flat.event, id }, at, uid };
-}
+  const [timeField, at] = timeOf(data);
+  const timeName = names[timeField] ?? timeField;
+  if (at === undefined) return dead('invalid_shape', `${timeName}: is missing`);
+  const address = handling === 'deletion' ? null : addressOf(data.email, 'email: is missing');
+  if (address && 'kind' in address) return address;
+  const problem = timeProblem(at, context.now);
+  if (problem !== undefined) return dead('invalid_time', `${timeName}: ${problem}`);
 
-function claim(flat: FlatMessage, handling: Handling, context: DecodeContext): ClaimEvent | Invalid {
-  const schema = handling === 'subscriptions' ? AccountSubscriptionsMessage : AddressProvenMessage;
-  const { data, error }: z.ZodSafeParseResult<AccountSubscriptions> = schema.safeParse(flat.fields);
-  if (error) return misshapen(error, flat.names);
-  const at = timeOf(data, flat, context.now);
-  if (typeof at !== 'number' && at.reason === 'invalid_shape') return at;
-
-  if (data.email === undefined || data.email === null) return invalid('invalid_address', 'email: is missing');
-  const normalised = normaliseAddress(data.email);
-  if (!normalised.ok) return invalid('invalid_address', `email: ${normalised.problem}`);
-  if (typeof at !== 'number') return at;
-
-  const { address } = normalised;
-  const uid = uidOf(data.uid);
-  const id = traceId([...flat.ids, context.messageId], () => [flat.event, uid, at, address.key]);
+  const uid = data.uid.slice(0, 32).toLowerCase();
+  const id = traceId([...ids, context.messageId], () => [flat.event, uid, at, address?.key ?? null]);
   const trigger = { source: 'fxa', event: flat.event, id } as const;
+  if (!address) return { kind: 'deletion', trigger, at, uid };
+
   const event: ClaimEvent = { kind: 'claim', trigger, at, uid, address, newsletters: distinct(data.newsletters) };
   if (data.locale && languageOf(data.locale) !== undefined) event.locale = data.locale;
   const country = data.countryCode ? countryOf(data.countryCode) : undefined;
@@ -118,17 +114,9 @@ function claim(flat: FlatMessage, handling: Handling, context: DecodeContext): C
   return event;
 }
 
-function timeOf(data: z.infer<typeof AccountMessage>, flat: FlatMessage, now: Time): Time | Invalid {
-  const name = typeof data.timestamp === 'number' ? 'timestamp' : 'ts';
-  const called = flat.names?.[name] ?? name;
-  const at = typeof data.timestamp === 'number' ? Math.round(data.timestamp) : data.ts && fromSeconds(data.ts);
-  if (at === undefined) return invalid('invalid_shape', `${called}: is missing`);
-  const problem = timeProblem(at, now);
-  return problem === undefined ? at : invalid('invalid_time', `${called}: ${problem}`);
-}
-
-function uidOf(sent: string): string {
-  return sent.slice(0, 32).toLowerCase();
+function timeOf({ ts, timestamp }: AccountSubscriptions): ['timestamp' | 'ts', Time | undefined] {
+  if (typeof timestamp === 'number') return ['timestamp', Math.round(timestamp)];
+  return ['ts', ts === undefined ? undefined : fromSeconds(ts)];
 }
 
 function isBlank(email: unknown): boolean {

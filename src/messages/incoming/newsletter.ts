@@ -1,26 +1,31 @@
 import { z } from 'zod';
-import { normaliseAddress } from '../../contacts/facts/address';
 import type { NewsletterEvent, Profile } from '../../contacts/facts/event';
 import { asLanguage } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
-import { countryOf } from './country';
-import { type DecodeContext, type Decoded, type Invalid, ignored, invalid, misshapen } from './decoded';
-import { traceId } from './event-id';
-import type { JsonObject } from './json';
-import { cut, distinct, NewsletterNames, Text } from './text';
-import { fromSeconds, timeProblem } from './time';
+import { type Dead, type DecodeContext, type Decoded, dead, type JsonObject, shapeProblems } from './decoded';
+import {
+  addressOf,
+  countryOf,
+  cut,
+  distinct,
+  fromSeconds,
+  NewsletterNames,
+  Text,
+  timeProblem,
+  traceId,
+} from './fields';
 
 const MAX_NAME = 200;
 const MAX_SOURCE_URL = 2_000;
 const MAX_REASON = 1_000;
 
-export const NEWSLETTER_TYPES = ['newsletter.subscribe', 'newsletter.unsubscribe', 'newsletter.confirm'] as const;
+const NEWSLETTER_TYPES = ['newsletter.subscribe', 'newsletter.unsubscribe', 'newsletter.confirm'] as const;
 const KNOWN = new Set<unknown>(NEWSLETTER_TYPES);
 
 /**
- * A newsletter event: unverified input. A known field of a wrong type refuses the message; unknown fields are ignored.
- * In a profile field `null` says "clear it", and an empty text says nothing. An overlong name refuses the message; an
- * overlong `source_url` or `reason` is cut, so that no refusal is lost for the length of a remark.
+ * A newsletter event: unverified input. A known field of a wrong type makes the message a dead letter; unknown fields are
+ * ignored. In a profile field `null` clears the value, and an empty text has no effect. An overlong name makes the message
+ * a dead letter; an overlong `source_url` or `reason` is cut, so that a long remark never loses a refusal.
  */
 export const NewsletterMessage = z.object({
   event: z.enum(NEWSLETTER_TYPES),
@@ -44,24 +49,24 @@ type Message = z.infer<typeof NewsletterMessage>;
 
 export function decodeNewsletter(message: JsonObject, context: DecodeContext): Decoded {
   if (typeof message.event !== 'string') {
-    return invalid('invalid_shape', message.event === undefined ? 'event: is missing' : 'event: must be a string');
+    return dead('invalid_shape', message.event === undefined ? 'event: is missing' : 'event: must be a string');
   }
-  if (!KNOWN.has(message.event)) return ignored('other');
+  if (!KNOWN.has(message.event)) return { kind: 'ignored', type: 'other' };
 
   const { data, error } = NewsletterMessage.safeParse(message);
-  if (error) return misshapen(error);
+  if (error) return dead('invalid_shape', ...shapeProblems(error));
 
   const act = actOf(data);
   if (act === 'unsubscribe' && !data.newsletters?.length) {
-    return invalid('invalid_shape', 'newsletters: an unsubscribe must name some, or say all');
+    return dead('invalid_shape', 'newsletters: an unsubscribe must name some, or say all');
   }
   const to = addresseeOf(data);
   if ('kind' in to) return to;
   const at = fromSeconds(data.ts);
   const problem = timeProblem(at, context.now);
-  if (problem !== undefined) return invalid('invalid_time', `ts: ${problem}`);
+  if (problem !== undefined) return dead('invalid_time', `ts: ${problem}`);
 
-  const said = {
+  const content = {
     at,
     to,
     act,
@@ -71,14 +76,14 @@ export function decodeNewsletter(message: JsonObject, context: DecodeContext): D
     ...(data.source_url ? { source: cut(data.source_url, MAX_SOURCE_URL) } : {}),
     ...(data.reason && data.event === 'newsletter.unsubscribe' ? { reason: cut(data.reason, MAX_REASON) } : {}),
   };
-  const id = traceId([data.id, context.messageId], () => [data.event, said]);
+  const id = traceId([data.id, context.messageId], () => [data.event, content]);
   return {
     kind: 'event',
-    event: { kind: 'newsletter', trigger: { source: 'newsletter', event: data.event, id }, ...said },
+    event: { kind: 'newsletter', trigger: { source: 'newsletter', event: data.event, id }, ...content },
   };
 }
 
-/** A sign-up that vouches for its address and names no newsletter says that the address is confirmed, nothing else. */
+/** A sign-up with `optin` and without newsletters only confirms its address. */
 function actOf(data: Message): NewsletterEvent['act'] {
   switch (data.event) {
     case 'newsletter.subscribe':
@@ -91,22 +96,21 @@ function actOf(data: Message): NewsletterEvent['act'] {
 }
 
 /**
- * A confirmation clicked in a mail proves the address that the mail went to. Through a token it proves nothing unless the
- * caller vouches: whoever holds an old mail has its token, and must not lift an opt-out with it.
+ * A confirmation clicked in a mail proves the address that the mail went to. A token alone proves nothing: anyone who has
+ * an old mail has its token, and must not be able to lift an opt-out with it.
  */
 function isProven(data: Message, act: NewsletterEvent['act'], to: NewsletterEvent['to']): boolean {
   if (act === 'unsubscribe' || act === 'opt_out') return false;
   return data.optin === true || (data.event === 'newsletter.confirm' && 'address' in to);
 }
 
-function addresseeOf({ email, token }: Message): NewsletterEvent['to'] | Invalid {
-  if (email !== undefined) {
-    const normalised = normaliseAddress(email);
-    return normalised.ok ? { address: normalised.address } : invalid('invalid_address', `email: ${normalised.problem}`);
+function addresseeOf({ email, token }: Message): NewsletterEvent['to'] | Dead {
+  if (email !== undefined || token === undefined) {
+    const address = addressOf(email, 'email: is missing, and so is token');
+    return 'kind' in address ? address : { address };
   }
-  if (token === undefined) return invalid('invalid_address', 'email: is missing, and so is token');
   const uuid = asUuid(token);
-  return uuid === undefined ? invalid('unknown_token', 'token: is no uuid') : { token: uuid };
+  return uuid === undefined ? dead('unknown_token', 'token: is no uuid') : { token: uuid };
 }
 
 function profileOf(data: Message): Profile {
@@ -130,7 +134,7 @@ function set(
   if (value !== undefined) profile[field] = value;
 }
 
-/** A name of nothing but white space is as empty as an empty one. */
+/** White space alone counts as empty. */
 function asSent(text: string): string | undefined {
   return text.trim() === '' ? undefined : text;
 }

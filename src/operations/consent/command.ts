@@ -22,7 +22,7 @@ const WHY: Record<Why, string> = {
   unproven_while_opted_out: 'made while opted out, without proof',
   unproven: 'a confirmation without proof',
   lifted: 'lifted by a later proof',
-  not_their_era: 'in an era of another account',
+  not_their_period: 'in a period of another account',
   account_deleted: 'the account was deleted',
 };
 

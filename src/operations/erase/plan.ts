@@ -17,6 +17,7 @@ import {
   choiceKey,
   Facts,
   isRefusal,
+  NO_DETAILS,
   type Origin,
   PROFILE_FIELDS,
   type UndoneMerge,
@@ -27,9 +28,10 @@ import {
   isEffective,
   type Person,
   peopleOf,
+  periodAt,
   periodsOf,
 } from '../../contacts/identity/ownership';
-import { choicesReaching } from '../../contacts/profile/attribution';
+import { attributedChoices } from '../../contacts/profile/attribution';
 
 export interface ErasurePlan {
   /** The later of now and the newest erased event: older events that arrive later are dropped. */
@@ -166,7 +168,7 @@ function pseudonymsFor(keys: Iterable<string>, newName: () => string): Map<strin
 /** Whether a fact was learned in the person's account, at their address, or in their period at another address. */
 function isOfPerson({ facts, addresses, uids }: Subject, { kind, key }: Origin, at: Time): boolean {
   if (kind === 'account') return uids.has(key);
-  const owner = periodsOf(facts, key).find((period) => period.from < at && at <= period.until)?.owner;
+  const owner = periodAt(facts, key, at)?.owner;
   return owner === undefined ? addresses.has(key) : uids.has(owner);
 }
 
@@ -264,11 +266,11 @@ function lostRefusals({ facts, addresses, uids }: Subject, left: Facts): Choice[
     const [address = ''] = other.addresses;
     if (other.uid === null ? addresses.has(address) : uids.has(other.uid)) return [];
     const origin: Origin = other.uid === null ? { kind: 'address', key: address } : { kind: 'account', key: other.uid };
-    const kept = new Set([...choicesReaching(left, other).keys()].map(contentOf));
+    const kept = new Set([...attributedChoices(left, other).keys()].map(contentOf));
     const lost = new Map<string, Choice>();
-    for (const choice of choicesReaching(facts, other).keys()) {
+    for (const choice of attributedChoices(facts, other).keys()) {
       if (!isRefusal(choice) || kept.has(contentOf(choice))) continue;
-      lost.set(contentOf(choice), { ...choice, origin, source: null, lang: null, format: null, reason: null });
+      lost.set(contentOf(choice), { ...choice, ...NO_DETAILS, origin });
     }
     return [...lost.values()];
   });

@@ -7,7 +7,8 @@ import type { DeletionEvent } from '../../contacts/facts/event';
 import type { Claim } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
 import type { Contact } from '../../contacts/identity/contact-index';
-import { type ReconcileContext, reconcileClaim, takesAddress } from '../../contacts/merge/reconcile';
+import { isLive } from '../../contacts/identity/ownership';
+import { reconcileClaim, takesAddress } from '../../contacts/merge/reconcile';
 import {
   ACCOUNT_ADDRESS_CLAIM,
   type ImportConflict,
@@ -67,22 +68,15 @@ export function planImport(
   records: readonly ImportRecord[],
   known: Pick<Known, 'ids' | 'tokens'>,
 ): ImportPlan {
-  const { facts, contactIndex, rows, fresh } = state;
+  const { facts, contactIndex } = state;
   const recorder = new ChangeRecorder(state);
   const deletions: DeletionEvent[] = [];
-  const world: ReconcileContext = {
-    facts,
-    contactIndex,
-    merges: recorder.merges,
+  const world = recorder.reconcileContext({
     tokenPolicy: 'address',
     mergeId: () => {
       throw new Error('an import merges nothing');
     },
-    candidate: (kind, key) => {
-      const id = fresh[kind].has(key) ? rows[kind].get(key) : undefined;
-      return id && !contactIndex.contacts.has(id) ? id : undefined;
-    },
-  };
+  });
   const admissions = records.map((record) => {
     const admission = placeRecord(record);
     recorder.addAddress(addressFacts(record.address, record.at, record.profile));
@@ -112,8 +106,7 @@ export function planImport(
     const account = contactIndex.accountOf(contact);
     if (claims.length === 0 || claims.some(({ event }) => event !== ACCOUNT_ADDRESS_CLAIM)) return false;
     // It must not be left with nothing.
-    const isLive = account !== null && facts.deletedAt(account) === undefined;
-    if (!isLive && contactIndex.addressesOf(contact).length === 1) return false;
+    if (!isLive(facts, account) && contactIndex.addressesOf(contact).length === 1) return false;
     for (const uid of new Set(claims.map((claim) => claim.uid))) {
       const held = facts.setClaimStatus(uid, address, 'held', ({ status }) => status === 'active');
       // Those of this batch are written with the status that they have in the end.

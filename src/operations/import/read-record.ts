@@ -9,10 +9,8 @@ import type { Choice } from '../../contacts/facts/facts';
 import { asLanguage, languageOf } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
 import { readTime } from '../../foundation/times';
-import { countryOf } from '../../messages/incoming/country';
-import { misshapen } from '../../messages/incoming/decoded';
-import { cut, MAX_NEWSLETTERS, NewsletterName, Text } from '../../messages/incoming/text';
-import { timeProblem } from '../../messages/incoming/time';
+import { shapeProblems } from '../../messages/incoming/decoded';
+import { countryOf, cut, MAX_NEWSLETTERS, NewsletterName, Text, timeProblem } from '../../messages/incoming/fields';
 import { ACCOUNT_ADDRESS_CLAIM, type ImportedAccount, type ImportRecord, OWN_ADDRESS_CLAIM } from './record';
 
 const MAX_NAME = 255; // CTMS's own limit
@@ -98,7 +96,7 @@ class Problem extends Error {
  */
 export function readRecord(json: unknown, now: Time): ImportRecord | Unreadable {
   const { data, error } = CtmsRecord.safeParse(json);
-  if (error) return { reason: 'invalid_shape', problems: misshapen(error).problems };
+  if (error) return { reason: 'invalid_shape', problems: shapeProblems(error) };
   try {
     return translate(data, now);
   } catch (error) {

@@ -1,6 +1,6 @@
 /** What the workers are given: people whose records collide, each in a way of their own. All of it is the same in every run. */
 
-import type { DeadLetterReason } from '../../../src/messages/incoming/decode';
+import type { DeadLetterReason } from '../../../src/messages/incoming/decoded';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../../src/rabbitmq/names';
 import type { Message } from '../message';
 

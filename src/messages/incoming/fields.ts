@@ -1,0 +1,101 @@
+/** Fields that both streams have, and that an import has too. */
+import { hash } from 'node:crypto';
+import { getAlpha2Codes } from 'i18n-iso-countries/index';
+import { z } from 'zod';
+import { normaliseAddress } from '../../contacts/facts/address';
+import type { Address, Time } from '../../contacts/facts/event';
+import { type Dead, dead } from './decoded';
+
+export function addressOf(email: string | null | undefined, ifMissing: string): Address | Dead {
+  if (email === undefined || email === null) return dead('invalid_address', ifMissing);
+  const normalised = normaliseAddress(email);
+  return normalised.ok ? normalised.address : dead('invalid_address', `email: ${normalised.problem}`);
+}
+
+/** FxA and the newsletters are younger; an earlier time usually means seconds instead of milliseconds. */
+const EARLIEST: Time = Date.UTC(2010, 0, 1);
+
+/** Milliseconds that a producer's clock may be ahead of ours. */
+const MAX_AHEAD = 24 * 60 * 60 * 1_000;
+
+/** Float seconds, as in `ts` and `iat`, to the nearest millisecond. */
+export function fromSeconds(seconds: number): Time {
+  return Math.round(seconds * 1_000);
+}
+
+/** Says what is wrong with a time; undefined if it is plausible. */
+export function timeProblem(at: Time, now: Time, earliest = EARLIEST): string | undefined {
+  if (at < earliest) return `is before ${new Date(earliest).getUTCFullYear()}`;
+  if (at > now + MAX_AHEAD) return 'is more than a day ahead';
+  return undefined;
+}
+
+/** ISO 3166-1 codes of two and of three letters, lower-case, to the code of two letters, lower-case. */
+const ALPHA_2 = new Map(
+  Object.entries(getAlpha2Codes()).flatMap(([two, three]) =>
+    [two, three].map((code) => [code.toLowerCase(), two.toLowerCase()]),
+  ),
+);
+
+/** The ISO 3166-1 alpha-2 code, lower-case, of a code of two or three letters; undefined if there is no such country. */
+export function countryOf(code: string): string | undefined {
+  return ALPHA_2.get(code.toLowerCase());
+}
+
+/** PostgreSQL cannot store U+0000, and UTF-8 cannot encode half of a surrogate pair. */
+const UNSTORABLE = /[\0\p{Cs}]/u;
+const CONTROL_OR_UNSTORABLE = /[\p{Cc}\p{Cs}]/u;
+
+const isStorable = (text: string): boolean => !UNSTORABLE.test(text);
+
+/** Text of any length: bound it with `.max()`, or `cut` it once it is read. */
+export const Text = z.string().refine(isStorable, 'has U+0000 or half of a surrogate pair');
+
+/** The first `max` UTF-16 code units of a text, one fewer where the cut would halve a surrogate pair. */
+export function cut(text: string, max: number): string {
+  if (text.length <= max) return text;
+  const last = text.charCodeAt(max - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max);
+}
+
+export const MAX_NEWSLETTERS = 1_000;
+const MAX_NEWSLETTER_NAME = 100;
+
+// `__proto__` is refused because assigning it to a plain object adds no key: a JSON body keyed by names would lose it.
+function isNewsletterName(name: string): boolean {
+  return name.trim() === name && name !== '__proto__' && !CONTROL_OR_UNSTORABLE.test(name);
+}
+
+export const NewsletterName = z
+  .string()
+  .min(1)
+  .max(MAX_NEWSLETTER_NAME)
+  .refine(isNewsletterName, 'must have no white space at its ends and no control characters');
+
+/** The names by which the sites know newsletters. */
+export const NewsletterNames = z.array(NewsletterName).max(MAX_NEWSLETTERS);
+
+/** Each name once, in the order of first mention. */
+export function distinct(names: readonly string[] | null | undefined): string[] {
+  return [...new Set(names)];
+}
+
+/** The most bytes of an AMQP short string. */
+const MAX_ID_LENGTH = 255;
+
+/**
+ * The event's id for tracing: the first usable candidate, else a SHA-256 (hexadecimal) over the event's content.
+ * An unusable candidate is skipped, not refused, because nothing is decided by the id.
+ *
+ * @param content read only if no candidate is usable; JSON values in a fixed order
+ */
+export function traceId(candidates: readonly unknown[], content: () => unknown[]): string {
+  return givenId(candidates) ?? hash('sha256', JSON.stringify(content()));
+}
+
+/** The first candidate that is a storable text of 1 to 255 characters. */
+export function givenId(candidates: readonly unknown[]): string | undefined {
+  return candidates.find(
+    (id): id is string => typeof id === 'string' && id !== '' && id.length <= MAX_ID_LENGTH && isStorable(id),
+  );
+}
