@@ -4,7 +4,6 @@ import { OperatorError } from '../../foundation/operator-error';
 import { addressFrom } from '../arguments';
 import type { Context } from '../context';
 import { withDatabase } from '../servers';
-
 import { type Erased, erasePerson } from './run';
 
 interface Options {
