@@ -20,16 +20,16 @@ export interface Crash<T> {
 }
 
 /**
- * Crashes some work before and after each of its statements, one by one, each time from the current state of the database.
- * Undisturbed work shows how many statements there are.
+ * Crashes some work before and after each of its statements, one by one, each time from the current state of the
+ * database. Undisturbed work shows how many statements there are.
  *
- * Checks after every crash that the database is exactly before or after, and that repeating the work ends as if nothing had
- * happened. The caller checks everything else.
+ * Checks after every crash that the database is exactly before or after, and that repeating the work ends as if nothing
+ * had happened. The caller checks everything else.
  *
  * @param work gets an open database, and its URL for connections of its own.
  * @param back see {@link CrashProxy.arm}.
- * @param atomic false for work of several transactions: a crash may leave some of them done, and a repetition may divide the
- *   work differently.
+ * @param atomic false for work of several transactions: a crash may leave some of them done, and a repetition may
+ *   divide the work differently.
  */
 export async function* crashesOf<T>(
   database: TestDatabase,

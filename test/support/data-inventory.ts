@@ -1,6 +1,6 @@
 /**
- * What a merge, an undo and an erasure do with every column of the database. A test compares it with the catalog: a new column
- * must be added here with its treatment, and its treatment implemented.
+ * What a merge, an undo and an erasure do with every column of the database. A test compares it with the catalog: a new
+ * column must be added here with its treatment, and its treatment implemented.
  */
 
 /** How a merge and an undo treat the rows of the retired or revived contact, and an erasure those of the person. */

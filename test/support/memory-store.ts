@@ -1,6 +1,6 @@
 /**
- * The database in memory, for tests of the pure domain: keeps rows, builds the working set for `decide` (of everything: no
- * locks, no look-ups), and applies change sets as the SQL does.
+ * The database in memory, for tests of the pure domain: keeps rows, builds the working set for `decide` (of everything:
+ * no locks, no look-ups), and applies change sets as the SQL does.
  */
 
 import type { ChangeSet, WorkingSet } from '../../src/contacts/change-recorder';

@@ -1,6 +1,7 @@
 /**
- * Importing contacts: (state, records) -> changes, by the same rules as events, with two exceptions. A new record keeps its id
- * and its token. Nothing is merged: a claim that would take an address from a contact is held, whatever came first.
+ * Importing contacts: (state, records) -> changes, by the same rules as events, with two exceptions. A new record keeps
+ * its id and its token. Nothing is merged: a claim that would take an address from a contact is held, whatever came
+ * first.
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from '../../contacts/change-recorder';
 import type { DeletionEvent } from '../../contacts/facts/event';
@@ -30,7 +31,9 @@ export interface ImportPlan {
   changes: ChangeSet;
   /** One for each record. */
   admissions: Admission[];
-  /** Deletions of accounts that were stored before. They are applied as events, because they may move, merge and close. */
+  /**
+   * Deletions of accounts that were stored before. They are applied as events, because they may move, merge and close.
+   */
   deletions: DeletionEvent[];
 }
 
@@ -39,8 +42,8 @@ export const isRefused = (admission: Admission): boolean =>
   admission === 'email_id_taken' || admission === 'basket_token_taken';
 
 /**
- * Finds the records of a batch that cannot be imported at all, because another contact has their id or token, before anything
- * is inserted for them. Of several records of the batch with the same id or token, the first one gets it.
+ * Finds the records of a batch that cannot be imported at all, because another contact has their id or token, before
+ * anything is inserted for them. Of several records of the batch with the same id or token, the first one gets it.
  */
 export function findConflicts(
   records: readonly ImportRecord[],
@@ -104,8 +107,8 @@ export function planImport(
   }
 
   /**
-   * Frees an address, for the record whose own it is, if a contact has it only because imported accounts claim it. These
-   * claims are held from now on, as if this record had come first.
+   * Frees an address, for the record whose own it is, if a contact has it only because imported accounts claim it.
+   * These claims are held from now on, as if this record had come first.
    */
   function separate(contact: Contact, address: string): boolean {
     const claims = facts.claimsOn(address).filter(({ status }) => status === 'active');

@@ -26,8 +26,9 @@ export const knownMigrations = (): string[] =>
     .sort();
 
 /**
- * Applies missing migrations with Prisma's own engine in its WebAssembly build (nothing to download). The engine maintains the
- * table `_prisma_migrations`, so `prisma migrate deploy` works on the same database. Several processes may do it at once.
+ * Applies missing migrations with Prisma's own engine in its WebAssembly build (nothing to download). The engine
+ * maintains the table `_prisma_migrations`, so `prisma migrate deploy` works on the same database. Several processes
+ * may do it at once.
  *
  * @returns the names of the migrations that were applied.
  * @throws OperatorError if the database belongs to something else, is half migrated, or denies the change.
@@ -51,7 +52,9 @@ export async function migrate(url: string): Promise<string[]> {
   }
 }
 
-/** Failures that an operator can fix, by the engine's codes (https://www.prisma.io/docs/orm/reference/error-reference). */
+/**
+ * Failures that an operator can fix, by the engine's codes (https://www.prisma.io/docs/orm/reference/error-reference).
+ */
 function refusalOf(error: unknown): OperatorError | null {
   switch (failureOf(error).code) {
     case 'P3005':

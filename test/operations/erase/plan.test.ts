@@ -200,9 +200,9 @@ function mergesOf(store: MemoryStore, { addresses }: Person): string[] {
 }
 
 /**
- * Other lines can become stricter, and only that, where: three accounts claimed one address in one moment, and the erased
- * one's uid stands between the others'; an inherited refusal and a choice of one's own are of one moment; or several
- * merges were undone, so that an opt-out that came from one side counts for a third.
+ * Other lines can become stricter, and only that, where: three accounts claimed one address in one moment, and the
+ * erased one's uid stands between the others'; an inherited refusal and a choice of one's own are of one moment; or
+ * several merges were undone, so that an opt-out that came from one side counts for a third.
  */
 function isExact(facts: Facts, plan: ErasurePlan): boolean {
   const isBetween = (uid: string): boolean =>
@@ -220,8 +220,8 @@ function isExact(facts: Facts, plan: ErasurePlan): boolean {
 }
 
 /**
- * What another's line is, and what it should be, where these differ. A former owner of an erased address loses the profile
- * that was left there: names, country, language, format.
+ * What another's line is, and what it should be, where these differ. A former owner of an erased address loses the
+ * profile that was left there: names, country, language, format.
  */
 function difference(facts: Facts, { addresses, left }: ErasurePlan, other: Person, exact: boolean): object[] {
   const lost = addresses.some((address) => periodsOf(facts, address).some(({ owner }) => owner === other.uid));

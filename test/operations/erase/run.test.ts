@@ -53,7 +53,9 @@ const lineAt = async (name: string) => (await lines()).find(({ addresses }) => a
 const found = (name: string) => findContact(database.db, { by: 'email', address: key(name) });
 
 describe('the erasure of a merged contact', () => {
-  /** All that can be known of one: two addresses that became one contact, with everything that leaves words somewhere. */
+  /**
+   * All that can be known of one: two addresses that became one contact, with everything that leaves words somewhere.
+   */
   async function augusta(nr: number) {
     const uid = uidOf(`augusta${nr}`);
     const [first, second] = [`Ada.L${nr}@Old-House.test`, `Countess${nr}@new-house.test`];
@@ -329,7 +331,7 @@ describe('at the same time', () => {
   it.each([
     ['a known', 'held1', true],
     ['an unknown', 'held2', false],
-  ])('of the erasure of %s address, an older sign-up waits and does not bring it back', async (_, name, known) => {
+  ])('as the erasure of %s address, an older sign-up waits and does not bring it back', async (_, name, known) => {
     if (known) await apply(signup(name, ['x'], 1));
     const open = await almostErased();
     const erased = erase(name);

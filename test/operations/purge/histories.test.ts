@@ -242,8 +242,8 @@ function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: Stored
 }
 
 /**
- * All contact views, times included. A dropped address that no later event names has none; one that is named again has a new
- * view, without the confirmation by a deleted account.
+ * All contact views, times included. A dropped address that no later event names has none; one that is named again has
+ * a new view, without the confirmation by a deleted account.
  */
 function viewsOf(facts: Facts, dropped: ReadonlySet<string>, touched: ReadonlySet<string> = new Set()): string[] {
   return peopleOf(facts)

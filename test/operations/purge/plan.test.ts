@@ -39,7 +39,7 @@ describe('a component', () => {
     ['a profile field is known, be it a cleared one', [...COMPONENT, signup('b', [], 1, { profile: { lang: null } })]],
     ['a claim is of the very time', [...COMPONENT, acct('d2', 'b', T)]],
     ['a sign-up of the very time named an address', [...COMPONENT, signup('b', [], T)]],
-  ])('not when %s', (_, events) => {
+  ])('stays if %s', (_, events) => {
     expect(purgeable(events)).toEqual([]);
   });
 

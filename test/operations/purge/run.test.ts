@@ -175,7 +175,7 @@ describe('an unproven subscription', () => {
       ['v'],
       [acct('v', 'a', 2), acct('u', 'a', 4)],
     ],
-  ])('stays when %s: the two may be two people’s', async (_, observed, claims) => {
+  ])('stays if %s: the choices may be two people’s', async (_, observed, claims) => {
     await happenedObserving(observed, acct('u', 'a', 1), acct('u', 'c', 1), acct('v', 'b', 1), ...claims);
     await happened(signup('a', ['x'], 3), unsub('a', ['x'], 5));
     expect(await purgeOld()).toEqual(NOTHING);
