@@ -30,7 +30,7 @@ export async function lockAndLoadSteps(tx: Queries, given: readonly Step[]): Pro
   const scope = scopeOf(given);
   const { component, ...locked } = await lockAndLoad(tx, scope);
   const { others, ...loaded } = await completeUndos(tx, given);
-  const contactIndex = await loadContactIndex(tx, locked, { seeds: scope.seeds, ids, others });
+  const contactIndex = await loadContactIndex(tx, locked, scope.seeds, others);
   return { state: { ...locked, contactIndex }, ...loaded };
 }
 
@@ -70,8 +70,8 @@ function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedCom
 }
 
 /**
- * A contact id for each address and account, should it be new. An account shares the id of the address that it first comes
- * with: if both are new they share the contact, and neither row has to be written again.
+ * A contact id for each address and account, should it be new. An account shares the id of the address that it first
+ * comes with: if both are new they share the contact, and neither row has to be written again.
  */
 function candidatesFor(events: readonly ContactEvent[]): Map<string, string> {
   const candidates = new Map<string, string>();

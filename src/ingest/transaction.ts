@@ -71,7 +71,9 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
   }
 }
 
-/** Events that name an erased person: the transaction that found them has inserted rows for them, and is rolled back. */
+/**
+ * Events that name an erased person: the transaction that found them has inserted rows for them, and is rolled back.
+ */
 interface ErasedFound {
   erasedEvents: readonly Step[];
 }

@@ -19,7 +19,9 @@ export interface DatabaseOptions {
 /** No statement of the service is slow by nature; one that runs longer waits for another transaction. */
 const STATEMENT_TIMEOUT_MS = 30_000;
 const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
-/** The server enforces the statement timeout. If the server itself is unreachable, the client gives up this much later. */
+/**
+ * The server enforces the statement timeout. If the server itself is unreachable, the client gives up this much later.
+ */
 const ANSWER_MS = 5_000;
 
 export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: DatabaseOptions): Database {
@@ -79,7 +81,8 @@ export interface TransactionOptions {
 }
 
 /**
- * A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation level.
+ * A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation
+ * level.
  *
  * @param work may call `rollBack` to have its transaction rolled back; its result is returned all the same.
  */

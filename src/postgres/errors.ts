@@ -5,7 +5,9 @@ import { tlsProblem } from '../foundation/tls-problem';
 export type FailureKind =
   /** The database cannot be reached or used now: wait until it can. */
   | 'down'
-  /** Another transaction holds a needed lock for longer than we wait. The message is not at fault; it may take any time. */
+  /**
+   * Another transaction holds a needed lock for longer than we wait. The message is not at fault; it may take any time.
+   */
   | 'busy'
   /** A matter of chance (deadlock, serialisation failure, lost connection): a retry may well succeed. */
   | 'transient'
@@ -19,9 +21,9 @@ export interface Failure {
 }
 
 /**
- * https://www.postgresql.org/docs/current/errcodes-appendix.html. Also down: a database that refuses our login, lacks our
- * tables, or lacks our prepared statements (a pooler that hands out another connection for each transaction, a column
- * whose type was changed). Only an operator can fix these; no message is at fault.
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html. Also down: a database that refuses our login, lacks
+ * our tables, or lacks our prepared statements (a pooler that hands out another connection for each transaction, a
+ * column whose type was changed). Only an operator can fix these; no message is at fault.
  */
 const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703|0A000|26000)$/;
 /** A lock or a statement timed out; Prisma's codes: waiting for the pool or the transaction timed out. */
@@ -84,7 +86,9 @@ export const retryTransient = <T>(work: () => Promise<T>): Promise<T> =>
     backoff: new Backoff(40, 320),
   });
 
-/** What to do about an unusable database, in one sentence. The error's own text is left out: it may contain anything. */
+/**
+ * What to do about an unusable database, in one sentence. The error's own text is left out: it may contain anything.
+ */
 export function connectionProblem(error: unknown): string {
   const problem = tlsReason(error);
   if (problem !== undefined) return tlsProblem('database', problem);

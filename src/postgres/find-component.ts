@@ -14,8 +14,8 @@ export class StaleReadError extends Error {
 }
 
 /**
- * All addresses and accounts that claims connect to the seeds. Takes no locks: lock the result, then check that it is still
- * complete.
+ * All addresses and accounts that claims connect to the seeds. Takes no locks: lock the result, then check that it is
+ * still complete.
  */
 export async function findConnectedComponent(db: Queries, seeds: Seeds): Promise<ConnectedComponent> {
   const rows = await db.$queryRaw<{ kind: 'address' | 'account'; key: string }[]>`

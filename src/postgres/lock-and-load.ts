@@ -1,9 +1,10 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import { ContactIndex, type Ids } from '../contacts/identity/contact-index';
+import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
 import { findConnectedComponent, type Seeds, StaleReadError } from './find-component';
+import { ids } from './ids';
 import { insertAccounts, lockAccounts } from './tables/account';
 import { loadClaims } from './tables/address-claim';
 import { resolveTokens } from './tables/basket-token';
@@ -27,10 +28,10 @@ export type Locked = Omit<WorkingSet, 'contactIndex'>;
 const NOTHING: ConnectedComponent = { addresses: [], uids: [] };
 
 /**
- * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one order
- * by every transaction, so that no two wait for each other: stored addresses, new addresses, stored accounts, new
- * accounts, each sorted. Inserting a row locks it: a unique index is a lock. A transaction that works on an address or an
- * account holds its lock until the commit.
+ * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
+ * order by every transaction, so that no two wait for each other: stored addresses, new addresses, stored accounts, new
+ * accounts, each sorted. Inserting a row locks it: a unique index is a lock. A transaction that works on an address or
+ * an account holds its lock until the commit.
  *
  * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
  */
@@ -105,7 +106,8 @@ async function lockRows<F, C>(
 export async function loadContactIndex(
   tx: Queries,
   { facts, rows, fresh }: Locked,
-  { seeds, ids, others = [] }: { seeds: Seeds | null; ids: Ids; others?: readonly string[] },
+  seeds: Seeds | null,
+  others: readonly string[] = [],
 ): Promise<ContactIndex> {
   const contactIndex = new ContactIndex(ids);
   const places = (['address', 'account'] as const).flatMap((kind) =>

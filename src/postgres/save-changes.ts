@@ -36,8 +36,8 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Workin
 }
 
 /**
- * Writes the choices of contacts that nothing else changes. Such a contact gets its next version only if a choice is new,
- * which the consent ledger decides.
+ * Writes the choices of contacts that nothing else changes. Such a contact gets its next version only if a choice is
+ * new, which the consent ledger decides.
  *
  * @returns the choices that are still to be written, and the ids of the contacts that got a new choice.
  */

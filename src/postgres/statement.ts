@@ -55,8 +55,8 @@ export function rowSource<Row>(rows: readonly Row[], columns: Columns<Row>): Pri
 export type Write = Prisma.Sql | null;
 
 /**
- * Runs writes as parts of one statement: one round trip for all of them. Each part sees the database as it was before all
- * of them, so no two may touch the same row.
+ * Runs writes as parts of one statement: one round trip for all of them. Each part sees the database as it was before
+ * all of them, so no two may touch the same row.
  */
 export async function inOneStatement(tx: Queries, writes: readonly Write[]): Promise<void> {
   const parts = writes.filter((write) => write !== null);

@@ -1,4 +1,4 @@
-/** Conformance cases 10, 11 and 12 on PostgreSQL. */
+/** Any order, any repetition; unique contacts and tokens: on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { canonicalExport } from '../../src/contacts/profile/canonical';
@@ -29,7 +29,7 @@ describe(`any order, any repetition, on PostgreSQL (SEED=${seed})`, () => {
   }
 
   it.each(Object.entries(scenarios))(
-    '%s: 20 random orders with repetitions, in random batches, by 1 to 4 workers, end alike',
+    '%s: 20 random orders with repetitions, in random batches, by 1 to 4 workers, end in the same export',
     async (_, events) => {
       for (let run = 0; run < 20; run++) await check(events, run);
     },

@@ -1,4 +1,4 @@
-/** Conformance cases 27 to 30 on PostgreSQL. The bad interleavings are forced: a second session holds the gate. */
+/** Concurrent workers on PostgreSQL. A second session holds locks to force the bad interleavings. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, optout, signup, uidOf, unsub } from '../support/events';
@@ -20,7 +20,7 @@ const contacts = (state: string, like: string) =>
   );
 const merges = (address: string) => database.sql('SELECT * FROM merge WHERE $1 = ANY (addresses)', [key(address)]);
 
-describe('case 28: two workers at once', () => {
+describe('two concurrent workers', () => {
   it('detect the same collision: one merges, the other finds it done; unrelated contacts are not blocked', async () => {
     await apply(database.db, acct('u', 'a', 1), signup('b', ['x'], 2));
     const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
@@ -33,10 +33,10 @@ describe('case 28: two workers at once', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('merge crosswise on 200 pairs over 16 connections, and no deadlock surfaces', async () => {
+  it('merge 200 pairs crosswise over 16 connections without a visible deadlock', async () => {
     const pairs = Array.from({ length: 200 }, (_, i) => i);
     await apply(database.db, ...pairs.flatMap((i) => [acct(`p${i}`, `p${i}-a`, 1), signup(`p${i}-b`, ['x'], 2)]));
-    // Each batch has every pair, in an order of its own, with sign-ups at both ends of it.
+    // Each batch has every pair in an order of its own, with sign-ups at both addresses.
     const batches = Array.from({ length: 16 }, (_, n) => {
       const order = n % 2 ? pairs : [...pairs].reverse();
       const turned = [...order.slice(n * 12), ...order.slice(0, n * 12)];
@@ -54,10 +54,10 @@ describe('case 28: two workers at once', () => {
   });
 });
 
-describe('case 29: a sign-up in the very moment of a merge', () => {
-  it('waits, then lands on the survivor', async () => {
+describe('a sign-up during a merge', () => {
+  it('waits, and is then applied to the survivor', async () => {
     await apply(database.db, acct('v', 'va', 1), signup('vb', ['x'], 2));
-    // The merge takes the locks on its addresses first: with the account held, it stands in the middle.
+    // The merge locks its addresses first: with the account locked here, it stops halfway.
     const open = await gate(database, 'SELECT FROM account WHERE uid = $1 FOR UPDATE', [uidOf('v')]);
     const merge = apply(database.db, acct('v', 'vb', 3));
     await waiting(database, 1);
@@ -76,8 +76,8 @@ describe('case 29: a sign-up in the very moment of a merge', () => {
   });
 });
 
-describe('case 30: somebody else was first', () => {
-  it('a unique violation between read and write ends in a no-op: the sign-up lands on the contact that is there', async () => {
+describe('a concurrent insert', () => {
+  it('of the same address is no error: the sign-up is applied to the existing contact', async () => {
     const contact = '00000000-0000-7000-8000-00000000f001';
     const open = await gate(
       database,
@@ -96,7 +96,7 @@ describe('case 30: somebody else was first', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('an account that becomes known meanwhile, with the same address, is one account with one contact', async () => {
+  it('of the same account and address leaves one account with one contact', async () => {
     const open = await gate(database, 'LOCK TABLE account IN SHARE MODE');
     const both = [
       apply(database.db, acct('w', 'wa', 1)),
@@ -112,7 +112,7 @@ describe('case 30: somebody else was first', () => {
   });
 });
 
-describe('case 27: repeated delivery', () => {
+describe('repeated delivery', () => {
   const everything = async () => {
     const tables = [
       'contact',
@@ -129,7 +129,7 @@ describe('case 27: repeated delivery', () => {
     return rows;
   };
 
-  it('changes nothing, not a single row, however late', async () => {
+  it('changes not a single row, however late', async () => {
     const events = [
       acct('r', 'ra', 1, { newsletters: ['in-account'], locale: 'de', country: 'de' }),
       signup('rb', ['x'], 2, { profile: { firstName: 'Ada', lang: null } }),

@@ -1,4 +1,4 @@
-/** Conformance cases 26 and 27: a crash at every statement, with a real database and a real broker. */
+/** A crash at every statement, with a real database and a real broker. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { handleBatch } from '../../src/ingest/batch';
@@ -15,7 +15,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, del, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../support/stored';
 
-// Seconds on an idle machine; hundreds of connections and transactions take their time on a busy one.
+// Takes seconds on an idle machine, but hundreds of connections and transactions are slow on a busy one.
 jest.setTimeout(240_000);
 
 let database: TestDatabase;
@@ -27,11 +27,11 @@ afterEach(() => database?.drop());
 const inTable = (rows: readonly Row[], table: string) =>
   rows.filter((row) => row.table === table).map(({ values }) => values);
 
-describe('case 26: a crash before and after every statement of a merge', () => {
+describe('a crash before and after every statement of a merge', () => {
   let batch: ContactEvent[];
 
   beforeEach(async () => {
-    // The contact that will be merged has had another merged into it, and its token is the one that stays.
+    // Another contact was merged into the one that will be merged, whose token is the one that is kept.
     await apply(database.db, acct('w', 'own', 1), acct('thief', 'own', 2), signup('b', ['x'], 1));
     await apply(database.db, acct('w', 'b', 3));
     await apply(database.db, del('w', 4), acct('u', 'a', 1), signup('a', ['y'], 2));
@@ -46,7 +46,7 @@ describe('case 26: a crash before and after every statement of a merge', () => {
     ];
   });
 
-  /** What must be there at the end, however often the batch was begun. */
+  /** The expected end, however often the batch was started. */
   function expectOneMerge(where: string, rows: readonly Row[]): void {
     const merges = inTable(rows, 'merge').filter(({ uid }) => uid === uidOf('u'));
     const { id, survivor_id: survivor } = merges[0] ?? {};
@@ -62,26 +62,26 @@ describe('case 26: a crash before and after every statement of a merge', () => {
     expect(inTable(rows, 'contact').filter(({ merged_into }) => merged_into === survivor)).toHaveLength(2);
   }
 
-  it('leaves the database exactly before or after; redelivery completes it, with one merge and one message id', async () => {
+  it('leaves the database exactly before or after; redelivery completes the batch, with one merge and one message id', async () => {
     const left: string[] = [];
     const exports = new Set<string>();
     for await (const { where, ...crash } of crashesOf(database, (db) => apply(db, ...batch))) {
-      // Its worker knows of nothing that was done: the message is not acknowledged, and comes again.
+      // The worker got no answer: the message stays unacknowledged and is redelivered.
       expect({ where, result: crash.result.status }).toEqual({ where, result: 'rejected' });
       expectOneMerge(where, crash.rows);
       exports.add(String(await canonicalExportOf(database.db)));
-      // What was done already is not written again.
+      // What is committed already is not written again.
       expect({ where, wrote: crash.wrote }).toEqual({ where, wrote: crash.left === 'before' });
       left.push(crash.left);
     }
-    // Until COMMIT is done nothing is, and from then on all.
+    // Before COMMIT is done nothing is stored, and after it everything.
     expect(left).toEqual([...left.slice(1).fill('before'), 'after']);
     expect(left.length).toBeGreaterThan(20);
     expect(exports.size).toBe(1);
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('is mended by the worker itself when only the connection is lost: every event is done, the merge once', async () => {
+  it('is retried by the worker itself if only the connection is lost: all events are applied, and the merge once', async () => {
     const context = {
       options: DEFAULTS,
       log: silent,
@@ -101,7 +101,7 @@ describe('case 26: a crash before and after every statement of a merge', () => {
   });
 });
 
-describe('case 27: a crash before and after every statement of the relay', () => {
+describe('a crash before and after every statement of the relay', () => {
   const broker = withBroker();
   let publisher: Publisher;
   let close: () => Promise<void>;
@@ -132,7 +132,7 @@ describe('case 27: a crash before and after every statement of the relay', () =>
     return messages;
   }
 
-  it('loses no notification; what the mailer gets twice is the same under the same message id', async () => {
+  it('loses no notification; a repeated one has the same content and message id', async () => {
     await apply(database.db, ...['p', 'q'].flatMap((u) => [acct(u, `${u}1`, 1), signup(`${u}2`, ['x'], 2)]));
     await apply(database.db, acct('p', 'p2', 3), acct('q', 'q2', 3), signup('p3', ['x'], 3));
     await apply(database.db, acct('p', 'p3', 4));
@@ -140,7 +140,7 @@ describe('case 27: a crash before and after every statement of the relay', () =>
     expect(written.length).toBeGreaterThanOrEqual(3);
     const sorted = (ids: Iterable<string>): string[] => [...ids].sort();
 
-    /** A relay's whole life: a pass, and the last one when it is stopped. */
+    /** A relay's whole life: one pass, and the last one at its stop. */
     const work = (db: Database) => new Relay({ db, publisher, metrics: makeMetrics(), log: silent }).stop();
     const twice: string[] = [];
     for await (const { where, ...crash } of crashesOf(database, work)) {
@@ -152,7 +152,7 @@ describe('case 27: a crash before and after every statement of the relay', () =>
       expect({ where, outbox: inTable(crash.rows, 'outbox') }).toEqual({ where, outbox: [] });
       if (messages.length > written.length) twice.push(where);
     }
-    // So the crash between publishing and deleting was among them.
+    // So a crash between publishing and deleting was among them.
     expect(twice).toContainEqual(expect.stringMatching(/^before .* DELETE FROM outbox/));
   });
 });

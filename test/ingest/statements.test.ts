@@ -35,7 +35,7 @@ describe('the cost of a batch', () => {
   const many = (n: number, make: (i: number) => ContactEvent[]): ContactEvent[] =>
     Array.from({ length: n }, (_, i) => make(i)).flat();
 
-  /** With the COMMIT; Prisma does not tell of the BEGIN. */
+  /** Includes COMMIT; Prisma does not report BEGIN. */
   it.each([
     ['sign-ups of new readers', 4, (run: string) => (i: number) => [signup(`${run}-${i}`, ['x', 'y'], 1)]],
     [
@@ -51,7 +51,7 @@ describe('the cost of a batch', () => {
         acct(`${run}${i}`, `lone-${run}-${i}`, 2),
       ],
     ],
-  ])('for 5 as for 500 %s is %i statements', async (_, statements, kind) => {
+  ])('is the same for 5 and for 500 %s: %i statements', async (_, statements, kind) => {
     const known = (run: string, i: number) => [
       signup(`known-${run}-${i}`, ['x'], 1),
       signup(`lone-${run}-${i}`, [], 1),

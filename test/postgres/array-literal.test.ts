@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-/** What PostgreSQL reads; it takes no NUL in a text, and no half of a character. */
+/** Strings that PostgreSQL accepts: without NUL characters and lone surrogates. */
 const text = fc.oneof(
   fc.string({ unit: 'grapheme' }).map((value) => value.replaceAll('\0', '')),
   fc.constantFrom(
@@ -33,7 +33,7 @@ const text = fc.oneof(
   ),
 );
 
-it('PostgreSQL reads from the text of an array exactly the values that went in', async () => {
+it('PostgreSQL parses an array literal into exactly the original values', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.option(text)), fc.array(fc.option(fc.double())), async (texts, numbers) => {
       const [row] = await database.db.$queryRaw<{ texts: string[]; numbers: number[] }[]>`

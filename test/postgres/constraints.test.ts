@@ -1,4 +1,4 @@
-/** Conformance case 12: what the database itself forbids, whatever the code above it does. */
+/** Enforced uniqueness: what the database itself forbids, whatever the code does. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freshDatabase, type TestDatabase } from '../support/database';
 

@@ -1,4 +1,4 @@
-/** Conformance case 37: nothing refers to a contact that the merge, the undo and the erasure do not know of. */
+/** Every table and column has a defined treatment by merge, undo and erasure. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { applyBatch } from '../../src/ingest/transaction';
@@ -15,12 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-/** Each committed before the next one comes. */
+/** Commits each event before the next one. */
 async function inTurn(...events: ContactEvent[]): Promise<void> {
   for (const event of events) await apply(database.db, event);
 }
 
-/** Every column of ours, also of tables in other schemas. */
+/** Every column of our tables, in all schemas. */
 async function columns(): Promise<string[]> {
   const rows = await database.sql<{ name: string }>(
     `SELECT format('%s.%s', c.oid::regclass, a.attname) AS name
@@ -31,7 +31,7 @@ async function columns(): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-async function census(): Promise<{ unknown: string[]; gone: string[] }> {
+async function compareWithInventory(): Promise<{ unknown: string[]; gone: string[] }> {
   const there = await columns();
   const declared = Object.entries(DATA_INVENTORY).flatMap(([table, of]) =>
     Object.keys(of).map((column) => `${table}.${column}`),
@@ -42,18 +42,18 @@ async function census(): Promise<{ unknown: string[]; gone: string[] }> {
   };
 }
 
-it('case 37: of every table and column it is said what the merge, the undo and the erasure do with it', async () => {
-  expect(await census()).toEqual({ unknown: [], gone: [] });
+it('the data inventory lists every table and column, and no others', async () => {
+  expect(await compareWithInventory()).toEqual({ unknown: [], gone: [] });
 });
 
-it('case 37: a new table or column, and one that is gone, would not pass', async () => {
+it('a new or a missing table or column is detected', async () => {
   await database.sql(`
     CREATE TABLE note (contact_id uuid REFERENCES contact, text text);
     CREATE SCHEMA aside; CREATE TABLE aside.contact (id uuid);
     ALTER TABLE contact ADD COLUMN nickname text;
     ALTER TABLE choice RENAME COLUMN reason TO why`);
   try {
-    const { unknown, gone } = await census();
+    const { unknown, gone } = await compareWithInventory();
     expect([unknown.sort(), gone]).toEqual([
       ['aside.contact.id', 'choice.why', 'contact.nickname', 'note.contact_id', 'note.text'],
       ['choice.reason'],
@@ -65,7 +65,7 @@ it('case 37: a new table or column, and one that is gone, would not pass', async
   }
 });
 
-it('case 37: once everybody is erased, who left something in every column, nothing is left but ids and hashes', async () => {
+it('after everyone with a value in any column is erased, only ids and hashes are left', async () => {
   const profile = { firstName: 'Ada', lastName: 'L', country: 'gb', lang: 'en', format: 'H' };
   await inTurn(
     ...[acct('first', 'a', 1), acct('first', 'own', 1), acct('second', 'a', 2), del('second', 3)],
@@ -95,7 +95,7 @@ it('case 37: once everybody is erased, who left something in every column, nothi
   ]);
 });
 
-/** Those in which no row has a value. */
+/** The columns in which no row has a value. */
 async function emptyColumns(): Promise<string[]> {
   const all = await columns();
   const counts = all.map((column) => `SELECT '${column}' AS name, count(${column}) FROM ${column.split('.')[0]}`);

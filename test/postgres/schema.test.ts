@@ -19,7 +19,7 @@ describe('the schema', () => {
     await derived?.drop();
   });
 
-  it('is migrated once by several processes that start at once, and says what is missing before', async () => {
+  it('is migrated once by several concurrent processes, and reports missing migrations before', async () => {
     expect(await schemaState(migrated.db)).toEqual({ is: 'behind', missing: knownMigrations() });
     const applied = await Promise.all([migrate(migrated.url), migrate(migrated.url), migrate(migrated.url)]);
     expect(applied.flat()).toEqual(knownMigrations());
@@ -31,7 +31,7 @@ describe('the schema', () => {
     await migrated.sql(`DELETE FROM _prisma_migrations WHERE id = 'x'`);
   });
 
-  it('is put into no database that has tables of others, and the refusal says what to do', async () => {
+  it('is not created in a database with foreign tables, and the refusal says what to do', async () => {
     const foreign = await freshDatabase({ migrated: false });
     try {
       await foreign.sql('CREATE TABLE theirs (id int)');
@@ -41,7 +41,7 @@ describe('the schema', () => {
     }
   });
 
-  it('is in the migrations what schema.prisma says, but for what Prisma has no words for', async () => {
+  it('is the same in the migrations and in schema.prisma, except for what Prisma cannot express', async () => {
     await derived.sql(await scriptOf(readFileSync(SCHEMA, 'utf8'), derived.url));
     expect(await shapeOf(migrated)).toEqual(await shapeOf(derived));
   });
@@ -61,7 +61,7 @@ async function scriptOf(content: string, url: string): Promise<string> {
   return result.stdout ?? '';
 }
 
-/** Columns, enums, keys, whole indexes and foreign keys. Not: collations, checks, partial indexes, deferrability. */
+/** Columns, enums, keys, full indexes and foreign keys. Not: collations, checks, partial indexes, deferrability. */
 async function shapeOf({ sql }: TestDatabase): Promise<unknown[]> {
   return sql(`
     SELECT 'column' AS what, format('%s.%s %s %s %s', table_name, column_name, udt_name, is_nullable, column_default) AS shape

@@ -7,29 +7,29 @@ import type { TestDatabase } from './database';
 export interface Crash<T> {
   /** For people: `after statement 3, INSERT …`. */
   where: string;
-  /** What the crash left: every row as it was, or all that the work does when nothing disturbs it. */
+  /** The state after the crash: every row as before the work, or as after undisturbed work. */
   left: 'before' | 'after';
-  /** What became of the work. */
+  /** The result of the work. */
   result: PromiseSettledResult<T>;
-  /** What the same work answered when it was done again, with connections that hold. */
+  /** The result of the same work when it is repeated with intact connections. */
   again: T;
-  /** The rows at the very end. */
+  /** The rows at the end. */
   rows: readonly Row[];
-  /** Whether doing it again wrote anything. */
+  /** Whether the repetition wrote anything. */
   wrote: boolean;
 }
 
 /**
- * A crash before and after every statement of some work, one by one, each from the same beginning: what the database
- * holds now. How many statements there are is found out by doing it once undisturbed.
+ * Crashes some work before and after each of its statements, one by one, each time from the current state of the
+ * database. Undisturbed work shows how many statements there are.
  *
- * Of every crash this makes sure that the database is exactly before or after, and that the same work, done again, ends
- * as if nothing had happened. What else must hold, the caller expects of each.
+ * Checks after every crash that the database is exactly before or after, and that repeating the work ends as if nothing
+ * had happened. The caller checks everything else.
  *
- * @param work gets an open database and its URL, for what opens its own.
+ * @param work gets an open database, and its URL for connections of its own.
  * @param back see {@link CrashProxy.arm}.
- * @param atomic false for work of several transactions: then a crash may leave some of them done, and done again they may
- *   be cut otherwise.
+ * @param atomic false for work of several transactions: a crash may leave some of them done, and a repetition may
+ *   divide the work differently.
  */
 export async function* crashesOf<T>(
   database: TestDatabase,
@@ -74,7 +74,7 @@ export async function* crashesOf<T>(
   }
 }
 
-/** Without what tells in how many transactions, and in which order of them, the work was done. */
+/** Rows without columns that depend on the number and order of transactions. */
 const withoutBatches = (rows: readonly Row[]): Row[] =>
   JSON.parse(JSON.stringify(rows), (key, value) => (key === 'version' || key === 'seq' ? undefined : value));
 

@@ -1,28 +1,28 @@
 /**
- * What the merge, the undo and the erasure do with every column of the database. A test reads the catalog and fails for a
- * column that is not in here, and for one that is gone: whoever adds one says what becomes of it, and sees to it.
+ * What a merge, an undo and an erasure do with every column of the database. A test compares it with the catalog: a new
+ * column must be added here with its treatment, and its treatment implemented.
  */
 
-/** Of a merge and an undo: what becomes of the row of a contact that is retired, or lives again. */
+/** How a merge and an undo treat the rows of the retired or revived contact, and an erasure those of the person. */
 export interface Fate {
   merge: 'stays' | 'moves' | 'ends' | 'written';
   undo: 'stays' | 'moves back' | 'lives again' | 'written';
-  /** `renamed`: deleted, but written again without a name where something of others hangs on it. */
+  /** `renamed`: deleted, but written again under a pseudonym where other people's data refer to it. */
   erasure: 'deleted' | 'renamed' | 'blanked' | 'stays' | 'written';
 }
 
-/** A fact: it is found by the claims, and never moves. */
+/** Facts never move: claims lead to them. */
 const fact: Fate = { merge: 'stays', undo: 'stays', erasure: 'deleted' };
-/** Which contact something hangs on. */
+/** The contact of an address, account or token. */
 const place: Fate = { merge: 'moves', undo: 'moves back', erasure: 'deleted' };
-/** What others' periods are made of, and others' choices at an address that was theirs. */
+/** Facts that delimit other people's periods, and other people's choices at a former address of theirs. */
 const shared: Fate = { merge: 'stays', undo: 'stays', erasure: 'renamed' };
-/** Written by the merge. Of merges of others it loses what names the erased. */
+/** Written by the merge. The merges of other people lose the names of the erased person. */
 const ledger: Fate = { merge: 'written', undo: 'stays', erasure: 'renamed' };
 const block: Fate = { merge: 'stays', undo: 'written', erasure: 'deleted' };
 const message: Fate = { merge: 'written', undo: 'written', erasure: 'deleted' };
-/** Of no person. */
-const aside: Fate = { merge: 'stays', undo: 'stays', erasure: 'stays' };
+/** Not about a person. */
+const impersonal: Fate = { merge: 'stays', undo: 'stays', erasure: 'stays' };
 const hash: Fate = { merge: 'stays', undo: 'stays', erasure: 'written' };
 
 export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fate>>>> = {
@@ -123,5 +123,5 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     traceparent: message,
     tracestate: message,
   },
-  import_progress: { source: aside, lines: aside, written_at: aside },
+  import_progress: { source: impersonal, lines: impersonal, written_at: impersonal },
 };

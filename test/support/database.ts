@@ -7,12 +7,12 @@ import { migrate } from '../../src/postgres/migrations/migrate';
 export interface TestDatabase {
   url: string;
   db: Database;
-  /** Plain SQL, for what a test looks at behind the store's back. */
+  /** Plain SQL, to check the database independently of the code under test. */
   sql<T extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<T[]>;
   drop(): Promise<void>;
 }
 
-/** A number of our own: whoever makes the template holds it. */
+/** An arbitrary lock number, held while the template is made. */
 const TEMPLATE_LOCK = 7_261_009;
 
 export async function freshDatabase(options: { migrated?: boolean; max?: number } = {}): Promise<TestDatabase> {
@@ -47,7 +47,7 @@ function baseUrl(): string {
 
 const templateName = (): string => `onecontact_template_${process.env.ONECONTACT_TEST_RUN ?? 'adhoc'}`;
 
-/** Made once a test run, by whoever comes first. */
+/** Made once per test run, by the first test file that needs it. */
 async function ensureTemplate(base: string): Promise<string> {
   const template = templateName();
   await admin(base, async (client) => {

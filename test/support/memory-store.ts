@@ -1,6 +1,6 @@
 /**
- * The store's part played in memory, for tests of the pure domain: it keeps rows, builds the state that `decide` is
- * given (all of it: no locks, no look-ups), and applies the changes as the SQL does.
+ * The database in memory, for tests of the pure domain: keeps rows, builds the working set for `decide` (of everything:
+ * no locks, no look-ups), and applies change sets as the SQL does.
  */
 
 import type { ChangeSet, WorkingSet } from '../../src/contacts/change-recorder';
@@ -36,7 +36,7 @@ export class MemoryStore {
   readonly contacts = new Map<string, ContactRow>();
   readonly tokens = new Map<string, TokenRow>();
   readonly merges: MergePlan[] = [];
-  /** Ids of merges that were undone. */
+  /** Ids of undone merges. */
   readonly undone = new Set<string>();
   readonly addressRows = new Map<string, string>();
   readonly accountRows = new Map<string, string | null>();
@@ -44,7 +44,7 @@ export class MemoryStore {
   contactIndex = new ContactIndex({ contact: () => this.#id('contact'), token: () => this.#id('token') });
   #serial = 0;
   readonly #policy: TokenPolicy;
-  /** What this store has lost or made up; see `problems`. */
+  /** What this store has lost or invented; see `problems`. */
   readonly #losses: string[] = [];
 
   /** @param observes accounts whose claims are held, by their uid */
@@ -71,7 +71,7 @@ export class MemoryStore {
     return changes;
   }
 
-  /** Records that are moved in, as one batch; then deletions of accounts that were known, as events. */
+  /** Imports records as one batch, then applies deletions of stored accounts as events. */
   import(records: readonly ImportRecord[]): (Admission | null)[] {
     const root = (id: string): string | null => {
       const contact = this.contacts.get(id);
@@ -113,7 +113,7 @@ export class MemoryStore {
     return verdicts.map((verdict) => verdict ?? (left.shift() as Admission));
   }
 
-  /** Why an undo would be refused; null when it would not. Changes nothing. */
+  /** Why an undo would be refused, or null. Changes nothing. */
   look(command: UndoCommand): UndoRefusal | null {
     const copy = new MemoryStore(this.#policy);
     copy.#restore(this);
@@ -135,7 +135,7 @@ export class MemoryStore {
     for (const [uid, id] of other.accountRows) this.accountRows.set(uid, id);
   }
 
-  /** The command that undoes a merge, with what the store has to look up for it. */
+  /** The command that undoes a merge, with what the database has to look up for it. */
   undoOf(plan: MergePlan, at: number): UndoCommand {
     const later = this.merges.slice(this.merges.indexOf(plan) + 1).filter(({ id }) => !this.undone.has(id));
     const into = (id: string): string[] =>
@@ -215,7 +215,7 @@ export class MemoryStore {
     for (const { merge } of changes.undone) this.undone.add(merge.id);
   }
 
-  /** Whatever was committed stays known; each contact that ends is in the ledger once, and told of if it was known. */
+  /** Committed contacts stay known; each merged contact is in the ledger once, and announced if it was known. */
   #compare(
     before: { contacts: Map<string, ContactRow>; tokens: Map<string, TokenRow> },
     { merges, undone }: ChangeSet,
@@ -250,7 +250,7 @@ export class MemoryStore {
     return [...this.tokens].find(([, row]) => row.contactId === contactId && row.state === 'live')?.[0];
   }
 
-  /** What the stored contacts fail of their promises; empty when all is well. */
+  /** Violated invariants of the stored contacts; empty if there are none. */
   problems(): string[] {
     const problems = [...this.#losses];
     const live = [...this.contacts.values()].filter((contact) => contact.state === 'live');
@@ -284,7 +284,7 @@ export class MemoryStore {
   }
 }
 
-/** The facts that some events leave, whatever their order. */
+/** The facts of some events, in any order. */
 export function factsOf(events: readonly ContactEvent[]): Facts {
   const store = new MemoryStore();
   store.apply(events);

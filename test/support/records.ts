@@ -1,4 +1,4 @@
-/** Records as CTMS exports them, in few words; and what they say, as the facts that events would leave. */
+/** Short notation for records as CTMS exports them, and their content as facts. */
 import { Facts } from '../../src/contacts/facts/facts';
 import { addressFacts } from '../../src/contacts/facts/record';
 import { isUnreadable, readRecord } from '../../src/operations/import/read-record';
@@ -23,7 +23,7 @@ export interface Said {
   made?: number;
   written?: number;
   email?: Record<string, unknown>;
-  /** Account, its address over there, and whether it is deleted. */
+  /** The account, its address in CTMS, and whether it is deleted. */
   u?: string;
   p?: string;
   deleted?: boolean;
@@ -74,7 +74,7 @@ export function recordOf(said: Said): ImportRecord {
   return read;
 }
 
-/** What records say, as if it had come as events and nothing were held. */
+/** The facts of records, as if they had come as events and no claims were held. */
 export function addRecords(facts: Facts, records: readonly ImportRecord[]): Facts {
   for (const { address, at: written, profile, account, choices } of records) {
     facts.addAddress(addressFacts(address, written, profile));

@@ -1,4 +1,4 @@
-/** What tests look at in the database, and feed it with. */
+/** Applies events to a test database, and reads it back. */
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { canonicalLine } from '../../src/contacts/profile/canonical';
@@ -20,7 +20,7 @@ export const DEFAULTS: ApplyOptions = { tokenPolicy: 'address', observes: () => 
 
 export const apply = (db: Database, ...steps: Step[]) => applyBatch(db, steps, DEFAULTS);
 
-/** Several workers take the batches, as they come. */
+/** Several workers apply the batches concurrently. */
 export async function applyConcurrently(db: Database, batches: ContactEvent[][], workers: number): Promise<void> {
   const queue = batches.filter((batch) => batch.length > 0);
   const work = async (): Promise<void> => {
@@ -29,7 +29,7 @@ export async function applyConcurrently(db: Database, batches: ContactEvent[][],
   await Promise.all(Array.from({ length: workers }, work));
 }
 
-/** Broken promises of conformance case 12, as the database itself can tell; empty when all is well. */
+/** Violated invariants of stored contacts, tokens and merges, found by SQL; empty if there are none. */
 export async function brokenPromises({ sql }: Pick<TestDatabase, 'sql'>): Promise<string[]> {
   const rows = await sql<{ problem: string }>(`
     SELECT 'no live token: ' || c.id AS problem FROM contact c

@@ -5,7 +5,6 @@ import { addressFrom } from '../arguments';
 import type { Context } from '../context';
 import { count } from '../render';
 import { withDatabase } from '../servers';
-
 import { type Erased, erasePerson } from './run';
 
 interface Options {

@@ -1,11 +1,11 @@
 /**
  * Which facts of an erased person are deleted, and what replaces them so that nobody else's view changes.
  *
- * Other people may have owned the person's addresses before, and may own former addresses of the person now. Their facts at
- * these addresses stay. The person's claims delimit their ownership periods: without these claims, the periods of two other
- * people would become one, or one would inherit the other's. Such claims stay under pseudonyms: of an address that cannot
- * exist, of a deleted account without a contact. A refusal of the person that counts for another contact becomes that
- * contact's own.
+ * Other people may have owned the person's addresses before, and may own former addresses of the person now. Their
+ * facts at these addresses stay. The person's claims delimit their ownership periods: without these claims, the periods
+ * of two other people would become one, or one would inherit the other's. Such claims stay under pseudonyms: of an
+ * address that cannot exist, of a deleted account without a contact. A refusal of the person that counts for another
+ * contact becomes that contact's own.
  */
 
 import type { Time } from '../../contacts/facts/event';
@@ -124,8 +124,8 @@ export function planErasure(facts: Facts, person: Person, { now, newName, merges
 }
 
 /**
- * The account and its predecessors: deleted accounts that own no address any more and have no other successors. Also the
- * pseudonyms of earlier erasures that nothing needs after this one.
+ * The account and its predecessors: deleted accounts that own no address any more and have no other successors. Also
+ * the pseudonyms of earlier erasures that nothing needs after this one.
  */
 function accountsOf(facts: Facts, { uid, addresses }: Person): Set<string> {
   const uids = new Set(uid === null ? [] : [uid]);
@@ -192,7 +192,9 @@ const latestOf = (times: readonly Time[]): Time => times.reduce((a, b) => Math.m
 const timesOf = ({ deletedAt, locale, country, service }: Partial<AccountFacts> = {}): Time[] =>
   [deletedAt, locale?.at, country?.at, service?.at].filter((at) => at !== undefined);
 
-/** Under pseudonyms: claims that delimit other people's periods, and other people's choices at the person's addresses. */
+/**
+ * Under pseudonyms: claims that delimit other people's periods, and other people's choices at the person's addresses.
+ */
 function replacementsFor(subject: Subject, deleted: Deleted): ErasurePlan['replacements'] {
   const { facts, addresses, uids, pseudonyms } = subject;
   const kept = deleted.claims.filter(
@@ -223,8 +225,8 @@ const othersClaimsOn = ({ facts, uids }: Subject, address: string): Claim[] =>
   facts.claimsOn(address).filter((claim) => !uids.has(claim.uid) && isEffective(facts, claim));
 
 /**
- * A claim with pseudonyms for the person's account and address. Of claims at the same time, that of the greater uid is the
- * later one: a pseudonym with `!` sorts before all uids, one with `~` after them, as the person's uid does.
+ * A claim with pseudonyms for the person's account and address. Of claims at the same time, that of the greater uid is
+ * the later one: a pseudonym with `!` sorts before all uids, one with `~` after them, as the person's uid does.
  */
 function pseudonymise(subject: Subject, claim: Claim): Claim {
   const { address, account } = subject.pseudonyms;

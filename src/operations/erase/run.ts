@@ -32,8 +32,8 @@ export interface EraseOptions {
 }
 
 /**
- * Erases the person who has an address, with all their addresses, accounts and contacts, in one transaction under the same
- * locks as events. Other people's facts stay, but do not name the erased person any more (see `planErasure`).
+ * Erases the person who has an address, with all their addresses, accounts and contacts, in one transaction under the
+ * same locks as events. Other people's facts stay, but do not name the erased person any more (see `planErasure`).
  *
  * @throws OperatorError for another key than that of earlier erasures, or of a running service.
  */

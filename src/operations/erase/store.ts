@@ -175,8 +175,8 @@ export interface ErasedNames {
  * @returns how many were deleted
  */
 export async function eraseNotifications(tx: Queries, erased: ErasedNames): Promise<number> {
-  // Notifications have addresses as typed. Only the local part is certain to be the same, except for its case: it selects
-  // candidates, whose bodies are then read.
+  // Notifications have addresses as typed. Only the local part is certain to be the same, except for its case: it
+  // selects candidates, whose bodies are then read.
   const locals = erased.addresses.map((address) =>
     JSON.stringify(address.slice(0, address.indexOf('@') + 1)).slice(0, -1),
   );

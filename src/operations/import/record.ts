@@ -1,62 +1,62 @@
-/** A contact of another contact service, as it is moved in: its id and token, and what it says, as facts. */
+/** A contact of another contact service, as it is imported: its id, its token, and its facts. */
 import type { Address, Profile, Time } from '../../contacts/facts/event';
 import type { Choice } from '../../contacts/facts/facts';
 
 export interface ImportRecord {
-  /** The contact's id there, kept. */
+  /** The contact's id in the other service, which it keeps. */
   id: string;
-  /** The basket token there, kept; null where it had none. */
+  /** The basket token, which it keeps; null if it has none. */
   token: string | null;
   createdAt: Time;
-  /** When it was last written there: no fact of it is later, but for what says its own time. */
+  /** When the record was last written: the time of all facts without a time of their own. No fact is later. */
   at: Time;
-  /** The address that is this contact's alone over there (CTMS: `email.primary_email`). */
+  /** The address that only this contact has in the other service (CTMS: `email.primary_email`). */
   address: Address;
-  /** Learned at the address, at `at`. Absent says nothing. */
+  /** Learned at the address, at `at`. */
   profile: Profile;
   account: ImportedAccount | null;
-  /** Made at the address. */
+  /** Choices at the address. */
   choices: Choice[];
 }
 
 export interface ImportedAccount {
   /** 32 lower-case hexadecimal digits. */
   uid: string;
-  /** When it was made. */
+  /** When it was created. */
   at: Time;
-  /** Accept-Language as the account service had it, and the first service used: both of the time of its making. */
+  /** Accept-Language, and the first service used: both when the account was created. */
   locale?: string;
   service?: string;
-  /** The address of the record at the account's making, and the account's own address at the last write. */
+  /** On the record's address when the account was created, and on the account's own address at the last write. */
   claims: ImportedClaim[];
-  /** Set when the account is gone. Not before its claims: they count. */
+  /** Set if the account is deleted. Not before its claims: they are effective. */
   deletedAt?: Time;
 }
 
 export interface ImportedClaim {
   address: Address;
   at: Time;
-  /** One of the two below: what the ledger and `collisions list` show. */
+  /** One of the two below; the ledger and `collisions list` show it. */
   event: string;
 }
 
 /** An account's claim on the address of its own record. */
 export const OWN_ADDRESS_CLAIM = 'import.primary_email';
-/** An account's claim on what the record says is the account's address: perhaps another record's. */
+/** An account's claim on its own address according to the record, which may be another record's address. */
 export const ACCOUNT_ADDRESS_CLAIM = 'import.fxa.primary_email';
 
-/** Why a record cannot be taken as a contact of its own. */
+/** Why a record cannot become a contact of its own. */
 export type ImportConflict =
-  /** The id is another contact's, or its contact has another address now, or is gone: nothing of the record is taken. */
+  /** The id is another contact's, or its contact has another address now or none: nothing of the record is imported. */
   | 'email_id_taken'
-  /** The token is another contact's: nothing of the record is taken. */
+  /** The token is another contact's: nothing of the record is imported. */
   | 'basket_token_taken'
-  /** The address is on another contact: what the record says is taken, its id and its token are not. */
+  /** The address is on another contact: the record's facts are imported, its id and token are not. */
   | 'address_taken'
-  /** The contact is here with another token: what the record says is taken, the token is not. */
+  /** The contact has another token: the record's facts are imported, its token is not. */
   | 'token_changed';
 
-/** What of a record is later than a time (its person was erased then); null when it was not written since. */
+/** The part of a record that is later than an erasure of its person; null if the record was not written since. */
 export function since(record: ImportRecord, time: Time): ImportRecord | null {
   if (record.at <= time) return null;
   const { account, choices } = record;

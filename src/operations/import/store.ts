@@ -6,7 +6,6 @@ import { arrayLiteral } from '../../postgres/array-literal';
 import { type Database, inTransaction, type Queries, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { StaleReadError } from '../../postgres/find-component';
-import { ids } from '../../postgres/ids';
 import { type Locked, loadContactIndex, lockAndLoad } from '../../postgres/lock-and-load';
 import { saveChanges } from '../../postgres/save-changes';
 import { erasureTimes, type Hashed } from '../../postgres/tables/erasure';
@@ -30,8 +29,8 @@ export interface ImportedBatch {
 }
 
 /**
- * Imports records as facts and contacts, in one transaction with a fixed number of statements. Nothing is announced: readers
- * have these contacts already.
+ * Imports records as facts and contacts, in one transaction with a fixed number of statements. Nothing is announced:
+ * readers have these contacts already.
  */
 export const importRecords = (
   db: Database,
@@ -131,7 +130,7 @@ async function lockAndLoadRecords(
   const seeds = addresses.length + uids.length === 0 ? null : { addresses, uids, tokens: [] };
   const { component, ...locked } = await lockAndLoad(tx, { incoming, candidates: candidatesFor(records), seeds });
   requireUnchanged(locked, records, known, incoming);
-  return { ...locked, contactIndex: await loadContactIndex(tx, locked, { seeds, ids }) };
+  return { ...locked, contactIndex: await loadContactIndex(tx, locked, seeds) };
 }
 
 /** Under the locks everything must be as it was looked up: which names are stored, and the contacts of the records. */
@@ -148,7 +147,9 @@ function requireUnchanged(
   if (isChanged) throw new StaleReadError();
 }
 
-/** The rows to insert for new addresses and accounts. A new account's deletion is inserted with it, before its claims. */
+/**
+ * The rows to insert for new addresses and accounts. A new account's deletion is inserted with it, before its claims.
+ */
 function incomingFacts(records: readonly ImportRecord[]): Facts {
   const incoming = new Facts();
   for (const { address, at, profile, account } of records) {

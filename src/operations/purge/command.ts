@@ -3,7 +3,6 @@ import { readDuration } from '../../foundation/times';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { withDatabase } from '../servers';
-
 import type { Purged } from './page';
 import { purge } from './run';
 
@@ -45,7 +44,7 @@ Examples:
       const before = Math.max(0, Date.now() - options.olderThan);
       const dryRun = options.dryRun ?? false;
       const purged = await run(context, before, dryRun);
-      await context.print(options.json ? asJson(purged, before, dryRun) : told(purged, before, dryRun));
+      await context.print(options.json ? body(purged, before, dryRun) : text(purged, before, dryRun));
     });
 }
 
@@ -88,10 +87,10 @@ export function parseDuration(text: string): number {
   return duration;
 }
 
-const asJson = (purged: Purged, before: number, dryRun: boolean): string =>
+const body = (purged: Purged, before: number, dryRun: boolean): string =>
   `${JSON.stringify({ before: new Date(before).toISOString(), dry_run: dryRun, ...purged })}\n`;
 
-const WHAT: { [What in keyof Purged]: string } = {
+const DESCRIPTIONS: Record<keyof Purged, string> = {
   accounts: 'deleted accounts blanked',
   addresses: 'addresses dropped, of which only claims of deleted accounts were known',
   contacts: 'contacts closed, that were left with nothing',
@@ -100,11 +99,11 @@ const WHAT: { [What in keyof Purged]: string } = {
   explanations: 'explanations of merges removed',
 };
 
-function told(purged: Purged, before: number, dryRun: boolean): string {
-  const names = Object.keys(WHAT) as (keyof Purged)[];
+function text(purged: Purged, before: number, dryRun: boolean): string {
+  const names = Object.keys(DESCRIPTIONS) as (keyof Purged)[];
   const counts = names.map((name) => purged[name].toLocaleString('en'));
   const widest = Math.max(...counts.map(({ length }) => length));
-  const lines = names.map((name, i) => `  ${counts[i]?.padStart(widest)} ${WHAT[name]}\n`);
+  const lines = names.map((name, i) => `  ${counts[i]?.padStart(widest)} ${DESCRIPTIONS[name]}\n`);
   const head = `Older than ${new Date(before).toISOString()}${dryRun ? ' (dry run: nothing was changed)' : ''}:`;
   return `${head}\n${lines.join('')}`;
 }

@@ -16,8 +16,8 @@ export const compactAddresses: PurgeStep = async (tx, page, before) => {
 };
 
 /**
- * Blanks the deleted accounts of a page, and deletes their choices except refusals, which are all that a deleted account
- * contributes to a view. Compacts the choices of the other accounts. The rows stay: a uid never returns.
+ * Blanks the deleted accounts of a page, and deletes their choices except refusals, which are all that a deleted
+ * account contributes to a view. Compacts the choices of the other accounts. The rows stay: a uid never returns.
  */
 export const compactAccounts: PurgeStep = async (tx, page, before) => {
   const uids = await lockAccounts(tx, page, before);
@@ -35,9 +35,9 @@ export const compactAccounts: PurgeStep = async (tx, page, before) => {
 };
 
 /**
- * Deletes the explanations of old merges of a page whose survivor's account is deleted: explanations contain names. Also
- * those of a merge that was completed by a deletion: they show the deleted account as it was. Skips locked merges, which the
- * next run finds: the locks of their people come before those of the ledger, and are not held here.
+ * Deletes the explanations of old merges of a page whose survivor's account is deleted: explanations contain names.
+ * Also those of a merge that was completed by a deletion: they show the deleted account as it was. Skips locked merges,
+ * which the next run finds: the locks of their people come before those of the ledger, and are not held here.
  */
 export const deleteExplanations: PurgeStep = async (tx, { after, last }, before) => ({
   explanations: await tx.$executeRaw`
@@ -54,8 +54,8 @@ export const deleteExplanations: PurgeStep = async (tx, { after, last }, before)
 });
 
 /**
- * Locks the addresses of a page that have something to compact, in the same order as `lockAndLoad`. Every transaction that
- * works on an address's claims or choices holds its lock; what to delete is looked up again under it.
+ * Locks the addresses of a page that have something to compact, in the same order as `lockAndLoad`. Every transaction
+ * that works on an address's claims or choices holds its lock; what to delete is looked up again under it.
  */
 async function lockAddresses(tx: Queries, page: Page, before: Time): Promise<string[]> {
   const isInPage = within('address', page);
@@ -94,9 +94,9 @@ const isUselessChoice = (before: Time): Prisma.Sql => Prisma.sql`
   AND choice.at < to_timestamp(${before}::float8 / 1000)`;
 
 /**
- * A row source of unproven subscriptions (origin, newsletter, at, next_at) that a later choice about the same newsletter at
- * the same origin supersedes, both older than a time. Everything else in the consent ledger is needed: a refusal counts for
- * the successors of a deleted account, a proven act lifts opt-outs.
+ * A row source of unproven subscriptions (origin, newsletter, at, next_at) that a later choice about the same
+ * newsletter at the same origin supersedes, both older than a time. Everything else in the consent ledger is needed: a
+ * refusal counts for the successors of a deleted account, a proven act lifts opt-outs.
  *
  * @param isWanted a condition on `origin`.
  */
@@ -111,8 +111,8 @@ const supersededChoices = (kind: Origin['kind'], isWanted: Prisma.Sql, before: T
   )`;
 
 /**
- * Deletes the superseded subscriptions of some locked origins. If any account claimed the address between the two choices,
- * effectively or not, they may turn out to be different people's: then both stay.
+ * Deletes the superseded subscriptions of some locked origins. If any account claimed the address between the two
+ * choices, effectively or not, they may turn out to be different people's: then both stay.
  *
  * @returns how many were deleted
  */
@@ -131,9 +131,9 @@ async function deleteSupersededChoices(
 }
 
 /**
- * A row source of claims (address, uid, at) between two of the same account, without another account's claim from the first
- * to the last, all older than a time and all effective. The first claim of such a run is where a period begins; the last
- * decides which address is primary.
+ * A row source of claims (address, uid, at) between two of the same account, without another account's claim from the
+ * first to the last, all older than a time and all effective. The first claim of such a run is where a period begins;
+ * the last decides which address is primary.
  *
  * @param isWanted a condition on `address`.
  */
@@ -154,8 +154,8 @@ const claimsBetween = (isWanted: Prisma.Sql, before: Time): Prisma.Sql => Prisma
   )`;
 
 /**
- * Deletes such claims on some locked addresses, except on those of a merge that was completed by a deletion: if that merge is
- * undone, any claim since the deletion can end the time for which opt-outs of one side count for the other.
+ * Deletes such claims on some locked addresses, except on those of a merge that was completed by a deletion: if that
+ * merge is undone, any claim since the deletion can end the time for which opt-outs of one side count for the other.
  *
  * @returns how many were deleted
  */

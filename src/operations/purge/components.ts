@@ -7,8 +7,8 @@ import type { Page, Purged, PurgeStep } from './page';
 import { purgeableComponents } from './plan';
 
 /**
- * Drops the purgeable components whose first account is in the page. They are locked like the scope of any batch, and checked
- * under the locks: a concurrent event waits, or is seen.
+ * Drops the purgeable components whose first account is in the page. They are locked like the scope of any batch, and
+ * checked under the locks: a concurrent event waits, or is seen.
  */
 export const dropComponents: PurgeStep = async (tx, page, before) => {
   const candidates = await findCandidates(tx, page, before);
@@ -27,8 +27,8 @@ export const dropComponents: PurgeStep = async (tx, page, before) => {
 };
 
 /**
- * The accounts of a page that are deleted, have claims, and claimed only addresses without profiles, choices, and claims of
- * live accounts: a first selection, so that few other rows are locked.
+ * The accounts of a page that are deleted, have claims, and claimed only addresses without profiles, choices, and
+ * claims of live accounts: a first selection, so that few other rows are locked.
  */
 async function findCandidates(db: Queries, { after, last }: Page, before: Time): Promise<string[]> {
   const rows = await db.$queryRaw<{ uid: string }[]>`
@@ -48,8 +48,8 @@ async function findCandidates(db: Queries, { after, last }: Page, before: Time):
 }
 
 /**
- * Deletes addresses with their claims, and closes the contacts that are left with nothing: their ids and tokens answer like
- * unknown ones. Their merges stay in the ledger, without the addresses.
+ * Deletes addresses with their claims, and closes the contacts that are left with nothing: their ids and tokens answer
+ * like unknown ones. Their merges stay in the ledger, without the addresses.
  */
 async function drop(
   tx: Queries,

@@ -1,6 +1,6 @@
 /**
- * Purgeable components: addresses and accounts, connected by claims, of which nothing is known but claims of deleted accounts.
- * No contact outside such a component has a predecessor in it, now or ever.
+ * Purgeable components: addresses and accounts, connected by claims, of which nothing is known but claims of deleted
+ * accounts. No contact outside such a component has a predecessor in it, now or ever.
  */
 import type { Time } from '../../contacts/facts/event';
 import { type Facts, isRefusal } from '../../contacts/facts/facts';

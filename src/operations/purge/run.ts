@@ -26,9 +26,9 @@ const PASSES: readonly { table: PagedTable; steps: readonly PurgeStep[] }[] = [
 const PAGE_SIZE = 1_000;
 
 /**
- * Purges the database beside running workers: page by page, each step of a page in a short transaction under the workers'
- * own locks. It can be stopped at any moment, and the next run continues. Rejects with the error of a page that failed; the
- * pages before it are done.
+ * Purges the database beside running workers: page by page, each step of a page in a short transaction under the
+ * workers' own locks. It can be stopped at any moment, and the next run continues. Rejects with the error of a page
+ * that failed; the pages before it are done.
  */
 export async function purge(
   db: Database,

@@ -15,10 +15,10 @@ const MIGRATIONS = join(PRISMA_FOLDER, 'migrations');
 /** No external tables: everything in the schema is ours. */
 const FILTERS = { externalTables: [], externalEnums: [] };
 
-/** Any number of our own: who migrates holds it, so that several processes may start at once. */
+/** An arbitrary number of ours: the lock of a migrating process, so that several may start at once. */
 const MIGRATION_LOCK = 7_261_000;
 
-/** The names of all migrations that this version has, in order. */
+/** The names of all migrations of this version, in order. */
 export const knownMigrations = (): string[] =>
   readdirSync(MIGRATIONS, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -26,10 +26,12 @@ export const knownMigrations = (): string[] =>
     .sort();
 
 /**
- * Applies the migrations that are missing, by Prisma's own engine in its WebAssembly build (nothing to download), and
- * keeps its table `_prisma_migrations`: `prisma migrate deploy` agrees before and after. Safe when several do it at once.
+ * Applies missing migrations with Prisma's own engine in its WebAssembly build (nothing to download). The engine
+ * maintains the table `_prisma_migrations`, so `prisma migrate deploy` works on the same database. Several processes
+ * may do it at once.
  *
- * @returns the names of those that were applied now.
+ * @returns the names of the migrations that were applied.
+ * @throws OperatorError if the database belongs to something else, is half migrated, or denies the change.
  */
 export async function migrate(url: string): Promise<string[]> {
   const lock = openDatabase({ url, name: 'onecontact migrate', max: 1, statementTimeoutMs: 0 });
@@ -50,7 +52,9 @@ export async function migrate(url: string): Promise<string[]> {
   }
 }
 
-/** What only an operator can mend, by the engine's codes (https://www.prisma.io/docs/orm/reference/error-reference). */
+/**
+ * Failures that an operator can fix, by the engine's codes (https://www.prisma.io/docs/orm/reference/error-reference).
+ */
 function refusalOf(error: unknown): OperatorError | null {
   switch (failureOf(error).code) {
     case 'P3005':
@@ -63,7 +67,7 @@ function refusalOf(error: unknown): OperatorError | null {
         'A migration failed here before (its log is in the table _prisma_migrations): mend the cause, run `prisma migrate resolve --rolled-back NAME`, then migrate again.',
         { cause: error },
       );
-    case 'SchemaConnectorError': // it has no code, and says no more
+    case 'SchemaConnectorError': // has neither a code nor details
       return new OperatorError(
         'The schema cannot be changed: check that the user of DATABASE_URL owns the database, or may create in its schema public (the log of the database says why).',
         { cause: error },
@@ -75,12 +79,12 @@ function refusalOf(error: unknown): OperatorError | null {
 
 export type SchemaState = { is: 'current' } | { is: 'behind'; missing: string[] } | { is: 'ahead'; unknown: string[] };
 
-/** Whether a database has the schema that this version of the service is written for. */
+/** Whether a database has the schema of this version. */
 export async function schemaState(db: Database): Promise<SchemaState> {
   const [table] = await db.$queryRaw<
-    { there: boolean }[]
-  >`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS there`;
-  const rows = table?.there
+    { exists: boolean }[]
+  >`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`;
+  const rows = table?.exists
     ? await db.$queryRaw<{ name: string }[]>`
         SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
     : [];
@@ -94,7 +98,7 @@ export async function schemaState(db: Database): Promise<SchemaState> {
 
 const schemaText = (): string => readFileSync(join(PRISMA_FOLDER, 'schema.prisma'), 'utf8');
 
-/** Runs the engine on connections of its own, which end with the work: nothing of it keeps the process alive. */
+/** Runs the engine on connections of its own, which end with the work, so that they do not keep the process alive. */
 export async function withEngine<T>(url: string, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   const pool = new Pool({ connectionString: url, max: 2, application_name: 'onecontact migrate' });
   try {

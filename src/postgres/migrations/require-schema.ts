@@ -3,7 +3,7 @@ import type { Database } from '../database';
 import { connectionProblem } from '../errors';
 import { schemaState } from './migrate';
 
-/** Refuses to go on with a database that does not have exactly the schema of this version. */
+/** @throws OperatorError unless the database has exactly the schema of this version. */
 export async function requireSchema(db: Database): Promise<void> {
   const state = await schemaState(db).catch((error: unknown) => {
     throw new OperatorError(connectionProblem(error));

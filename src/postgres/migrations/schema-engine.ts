@@ -5,7 +5,7 @@ import type { SchemaEngine } from '@prisma/schema-engine-wasm/schema_engine_bg';
 
 export type { SchemaEngine };
 
-/** Of the standard's WebAssembly what is used here: the types for Node do not have it, the browser's would bring all of the DOM. */
+/** The part of WebAssembly that is used here: Node's types lack it, and the browser's would bring the whole DOM. */
 declare const WebAssembly: {
   instantiate(code: Uint8Array, imports: object): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>;
 };
@@ -20,7 +20,7 @@ interface EngineFactory {
   ) => Promise<SchemaEngine>;
 }
 
-/** Once a process: the JavaScript around the engine knows a single instance. */
+/** Loaded once per process: the JavaScript around the engine supports a single instance. */
 let loaded: Promise<EngineFactory> | undefined;
 
 /** Prisma's schema engine in its WebAssembly build, which needs no native binary, on a driver adapter. */
@@ -32,7 +32,7 @@ export async function startSchemaEngine(
   return (await loaded).new({ datamodels }, () => undefined, adapter);
 }
 
-/** The package's own entry imports the .wasm file as a module, which Node does not do: the same steps by hand. */
+/** The package's own entry imports the .wasm file as a module, which Node does not support: the same steps by hand. */
 async function load(): Promise<EngineFactory> {
   const glue = (await import('@prisma/schema-engine-wasm/schema_engine_bg')) as unknown as Glue;
   const folder = dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
@@ -47,6 +47,6 @@ async function load(): Promise<EngineFactory> {
   return glue.SchemaEngine as EngineFactory;
 }
 
-/** The engine sets a timer of 10 s for its lock and never clears it: it must not keep the process alive. */
+/** The engine never clears the 10 s timer of its lock, which would keep the process alive. */
 const unref = (setTimer: unknown) => (run: () => void, ms: number) =>
   (setTimer as (run: () => void, ms: number) => NodeJS.Timeout)(run, ms).unref();

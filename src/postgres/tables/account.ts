@@ -74,8 +74,8 @@ export function insertAccounts(tx: Queries, rows: readonly StoredAccount[]): Pro
 }
 
 /**
- * Takes all deleted accounts off their contacts, before {@link updateAccounts}: an account that was created again may get
- * its predecessor's contact, while the predecessor gets another.
+ * Takes all deleted accounts off their contacts, before {@link updateAccounts}: an account that was created again may
+ * get its predecessor's contact, while the predecessor gets another.
  */
 export const detachDeletedAccounts = (rows: readonly StoredAccount[]): Write =>
   update(rows.filter(({ facts }) => facts.deletedAt !== undefined).map(({ facts }) => ({ facts, contactId: null })));

@@ -28,9 +28,9 @@ export async function loadChoices(db: Queries, { addresses, uids }: ConnectedCom
 }
 
 /**
- * Adds choices to the consent ledger. For one with a stored key `mergeChoices` decides: the refusal wins (the greater act),
- * the same act twice is proven if either is, the greater detail is kept. Returns the origins (`kind`, `key`) of the choices
- * that changed the ledger.
+ * Adds choices to the consent ledger. For one with a stored key `mergeChoices` decides: the refusal wins (the greater
+ * act), the same act twice is proven if either is, the greater detail is kept. Returns the origins (`kind`, `key`) of
+ * the choices that changed the ledger.
  */
 export function insertChoices(choices: readonly Choice[]): Write {
   if (choices.length === 0) return null;

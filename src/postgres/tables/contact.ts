@@ -14,7 +14,7 @@ export interface ContactRow {
   token: string | null;
 }
 
-/** What changes of a contact; null is left as it is stored. */
+/** A new state; with a null state, the contact keeps the stored one. */
 interface StateChange {
   id: string;
   state: ContactState | null;

@@ -72,7 +72,8 @@ export async function erasureTimes(
 }
 
 /**
- * Refuses a missing key, or another key than that of the stored hashes: with it, late events would bring the erased back.
+ * Refuses a missing key, or another key than that of the stored hashes: with it, late events would bring the erased
+ * back.
  *
  * @throws OperatorError
  */

@@ -19,7 +19,7 @@ describe('onecontact erase', () => {
   });
   afterAll(() => data?.drop());
 
-  it('says first, with --dry-run, what it would delete, and changes nothing', async () => {
+  it('prints what it would delete with --dry-run, and changes nothing', async () => {
     const { code, out } = await onecontact(['erase', ' Ada@Mail.test', '--dry-run'], env);
     expect([code, out]).toEqual([
       0,
@@ -31,7 +31,7 @@ describe('onecontact erase', () => {
     );
   });
 
-  it('erases, and says so in numbers, without a word of the person', async () => {
+  it('erases, and prints numbers without any personal data', async () => {
     const { code, out, err } = await onecontact(['erase', 'ada2@mail.test'], env);
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(
@@ -42,7 +42,7 @@ describe('onecontact erase', () => {
     expect((await onecontact(['show', 'ada@mail.test'], env)).code).toBe(1);
   });
 
-  it('answers machines with the numbers', async () => {
+  it('prints the numbers as JSON with --json', async () => {
     const { code, out } = await onecontact(['erase', 'eve@mail.test', '--json'], env);
     expect([code, JSON.parse(out)]).toEqual([
       0,
@@ -55,7 +55,7 @@ describe('onecontact erase', () => {
     ]);
   });
 
-  it('remembers an unknown address, too, and says that it was unknown', async () => {
+  it('remembers an unknown address, and says that it was unknown', async () => {
     const { code, out } = await onecontact(['erase', 'nobody@mail.test'], env);
     expect(code).toBe(0);
     expect(out).toMatch(
@@ -67,7 +67,7 @@ describe('onecontact erase', () => {
   });
 
   it.each(['', 'nonsense', 'a@b@c.test', 'null@mail.test'])(
-    'answers a malformed address with 2: "%s"',
+    'exits with 2 for a malformed address: "%s"',
     async (address) => {
       const { code, out, err } = await onecontact(['erase', address], env);
       expect([code, out]).toEqual([2, '']);
@@ -75,7 +75,7 @@ describe('onecontact erase', () => {
     },
   );
 
-  it('refuses without a key, with a short one, and with another one than before, and says what to do', async () => {
+  it('refuses a missing, a short or a changed key, and says what to do', async () => {
     const withKey = (key: string | undefined) => onecontact(['erase', 'joe@mail.test'], { ...env, ERASURE_KEY: key });
     for (const none of [undefined, '']) {
       expect(await withKey(none)).toEqual({
@@ -88,7 +88,7 @@ describe('onecontact erase', () => {
     expect((await onecontact(['show', 'joe@mail.test'], env)).code).toBe(0);
   });
 
-  it('on a terminal, wants to hear --yes', async () => {
+  it('requires --yes on a terminal', async () => {
     const atTerminal = (...args: string[]) => onecontact(['erase', 'joe@mail.test', ...args], env, { isTTY: true });
     expect(await atTerminal()).toEqual({
       ...{ code: 2, out: '' },
@@ -98,7 +98,7 @@ describe('onecontact erase', () => {
     expect(await atTerminal('--yes')).toMatchObject({ code: 0, out: expect.stringContaining('Deleted: 2 contacts') });
   });
 
-  it('answers without a database like every command', async () => {
+  it('reports an unreachable database like every command', async () => {
     const away = { ...env, DATABASE_URL: 'postgresql://user:top-secret@127.0.0.1:1/none' };
     const { code, out, err } = await onecontact(['erase', 'joe@mail.test'], away);
     expect([code, out]).toEqual([1, '']);

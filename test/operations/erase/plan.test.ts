@@ -28,7 +28,7 @@ const erase = (facts: Facts, person: Person, merges: readonly string[] = []): Er
 
 const isSomebody = ({ uid }: Person): boolean => !uid?.includes('name-');
 
-/** Everything that facts say, as text. */
+/** All facts as text. */
 function dump(facts: Facts): string {
   const accounts = [...facts.accounts.values()];
   const claims = accounts.flatMap(({ uid }) => facts.claimsBy(uid));
@@ -41,7 +41,7 @@ function dump(facts: Facts): string {
 }
 
 describe('planErasure', () => {
-  it('takes the deleted accounts that the person was before, but for those that somebody else succeeded, too', () => {
+  it('includes deleted predecessors of the account, except those with another successor', () => {
     const events = [
       ...[acct('u1', 'a', 1), del('u1', 2), acct('u2', 'a', 3), del('u2', 4), acct('u3', 'a', 5)],
       ...[acct('w', 'b', 1), acct('w', 'c', 1), del('w', 2), acct('u3', 'b', 5), acct('v', 'c', 5)],
@@ -54,7 +54,7 @@ describe('planErasure', () => {
     );
   });
 
-  it('leaves nothing at all of somebody who never met anybody', () => {
+  it('leaves no facts of a person without connections to others', () => {
     const account = [acct('u', 'a', 1, { newsletters: ['x'] }), signup('b', ['x'], 2), acct('u', 'b', 3)];
     for (const events of [account, [signup('b', ['x'], 2), optout('b', 3)]]) {
       const facts = factsOf(events);
@@ -64,7 +64,7 @@ describe('planErasure', () => {
     }
   });
 
-  it('has the time of the newest event erased, when it is later than now', () => {
+  it('has the time of the newest erased event if that is later than now', () => {
     const ahead = [acct('u', 'a', 1), signup('a', ['x'], 1), acct('u', 'a', 1, { locale: 'de' }), del('u', 1)];
     for (const [n, event] of ahead.entries()) {
       const events = [acct('u', 'a', 1), ...ahead.map((it) => (it === event ? { ...it, at: at(200) } : it))];
@@ -73,7 +73,7 @@ describe('planErasure', () => {
     }
   });
 
-  it('keeps apart what the person’s period kept apart', () => {
+  it('keeps other people’s periods separate where the person’s period was between them', () => {
     const facts = factsOf([
       ...[acct('one', 'x', 1), acct('one', 'y', 1), signup('x', ['of-one'], 2), optout('x', 2)],
       ...[acct('middle', 'x', 3), acct('middle', 'm', 3), acct('three', 'x', 6), del('one', 5)],
@@ -88,7 +88,7 @@ describe('planErasure', () => {
     ]);
   });
 
-  it('leaves a former owner what was said in that period, with its proofs where they were made', () => {
+  it('leaves a former owner the facts of their period, with proven acts at their addresses', () => {
     const facts = factsOf([
       ...[acct('old', 'a', 1), acct('old', 'b', 1), optout('b', 2), signup('a', ['x', 'y'], 3), unsub('a', ['y'], 4)],
       ...[confirm('b', 5), acct('new', 'a', 6), signup('a', ['z'], 7)],
@@ -101,7 +101,7 @@ describe('planErasure', () => {
     expect(replacements.choices.map(({ newsletter }) => newsletter).sort()).toEqual(['x', 'y', 'y']);
   });
 
-  it('makes a refusal that somebody inherited that one’s own, without source, language, format and reason', () => {
+  it('turns an inherited refusal into the successor’s own, without source, language, format and reason', () => {
     const told = { source: 'https://site.test/?a', reason: 'I am Ada' };
     const facts = factsOf([
       ...[acct('u1', 'a', 1), acct('u1', 'b', 1), { ...optout('b', 2), ...told }, del('u1', 3), acct('u2', 'a', 4)],
@@ -113,7 +113,7 @@ describe('planErasure', () => {
     ]);
   });
 
-  it('forgets the names that earlier erasures left, once nobody needs them', () => {
+  it('deletes the pseudonyms of earlier erasures that are no longer needed', () => {
     let facts = factsOf([
       acct('u', 'a', 1),
       acct('u', 'b', 1),
@@ -174,7 +174,7 @@ describe(`generated histories (SEED=${seed})`, () => {
   );
 });
 
-/** Merges that are undone, by their place in the ledger, each at a time after the events. */
+/** Merges to undo, by their index in the ledger, each at a time after the events. */
 const undos = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 8, max: 20 })), { maxLength: 2 });
 
 function received(events: readonly ContactEvent[], undone: readonly [number, number][]): MemoryStore {
@@ -200,9 +200,9 @@ function mergesOf(store: MemoryStore, { addresses }: Person): string[] {
 }
 
 /**
- * Other lines can become stricter, and only that, where: three accounts claimed one address in one moment, and the erased
- * one's uid stands between the others'; an inherited refusal and a choice of one's own are of one moment; or several
- * merges were undone, so that an opt-out that came from one side counts for a third.
+ * Other lines can become stricter, and only that, where: three accounts claimed one address in one moment, and the
+ * erased one's uid stands between the others'; an inherited refusal and a choice of one's own are of one moment; or
+ * several merges were undone, so that an opt-out that came from one side counts for a third.
  */
 function isExact(facts: Facts, plan: ErasurePlan): boolean {
   const isBetween = (uid: string): boolean =>
@@ -220,8 +220,8 @@ function isExact(facts: Facts, plan: ErasurePlan): boolean {
 }
 
 /**
- * What another's line is, and what it should be, where these differ. A former owner of an erased address loses the profile
- * that was left there: names, country, language, format.
+ * What another's line is, and what it should be, where these differ. A former owner of an erased address loses the
+ * profile that was left there: names, country, language, format.
  */
 function difference(facts: Facts, { addresses, left }: ErasurePlan, other: Person, exact: boolean): object[] {
   const lost = addresses.some((address) => periodsOf(facts, address).some(({ owner }) => owner === other.uid));

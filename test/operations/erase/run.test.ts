@@ -1,4 +1,4 @@
-/** Conformance case 25 on PostgreSQL: erasure, and what comes before, after and in its very moment. */
+/** Erasure on PostgreSQL, with events before, after and during it. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { readConfig, SERVICE_NEEDS } from '../../../src/config';
@@ -51,8 +51,10 @@ const lines = async () => (await canonicalExportOf(database.db)).map((line) => J
 const lineAt = async (name: string) => (await lines()).find(({ addresses }) => addresses.includes(key(name)));
 const found = (name: string) => findContact(database.db, { by: 'email', address: key(name) });
 
-describe('case 25: a merged contact is erased', () => {
-  /** All that can be known of one: two addresses that became one contact, with everything that leaves words somewhere. */
+describe('the erasure of a merged contact', () => {
+  /**
+   * All that can be known of one: two addresses that became one contact, with everything that leaves words somewhere.
+   */
   async function augusta(nr: number) {
     const uid = uidOf(`augusta${nr}`);
     const [first, second] = [`Ada.L${nr}@Old-House.test`, `Countess${nr}@new-house.test`];
@@ -109,7 +111,7 @@ describe('case 25: a merged contact is erased', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('an older late event does not bring it back, a later sign-up makes a fresh contact', async () => {
+  it('survives an older late event; a later sign-up creates a new contact', async () => {
     const { first, second, tokens, words } = await augusta(3);
     const { at: erasedAt } = await erase(first);
     expect(erasedAt).toBeGreaterThan(at(4));
@@ -138,7 +140,7 @@ describe('case 25: a merged contact is erased', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('the account that it was before goes with it', async () => {
+  it('includes the predecessor of its account', async () => {
     await apply(
       acct('before', 'anew', 1, { newsletters: ['x'] }),
       signup('anew', [], 2, { profile: { firstName: 'Old' } }),
@@ -151,7 +153,7 @@ describe('case 25: a merged contact is erased', () => {
 });
 
 describe('other people', () => {
-  it('who had the address before keep what they said there, and nobody is told the address any more', async () => {
+  it('keep their facts at an address that they owned before, and no notification names it', async () => {
     await apply(acct('former', 'former-own', 1), acct('former', 'handed-on', 2));
     await apply(signup('handed-on', ['theirs'], 3), unsub('handed-on', ['no'], 4), optout('handed-on', 4));
     await apply(confirm('handed-on', 5), signup('handed-on', ['again'], 6));
@@ -168,7 +170,7 @@ describe('other people', () => {
     expect(await tracesOf(database, [key('handed-on'), 'nextine', uidOf('next')])).toEqual([]);
   });
 
-  it('who have an address now that was the person’s once learn nothing by that, also when its events come again', async () => {
+  it('get no facts of the person at an address that they took over, even if events are redelivered', async () => {
     const events = [
       acct('gone', 'x', 1, { newsletters: ['account'] }),
       ...[signup('x', ['hers'], 2, { profile: { firstName: 'Goneril' } }), optout('x', 3)],
@@ -186,7 +188,7 @@ describe('other people', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('whose periods were kept apart by the person’s do not inherit each other', async () => {
+  it('do not inherit each other’s periods where the person’s period was between them', async () => {
     await apply(
       acct('one', 'between', 1),
       signup('between', ['of-one'], 2),
@@ -198,13 +200,13 @@ describe('other people', () => {
     expect(before[1]).toMatchObject({ newsletters: {}, opted_out: false });
     await erase('b2');
     expect([await lineAt('b1'), await lineAt('between')]).toEqual(before);
-    // What happens there later does not bring the person back either: the address falls to nobody's account.
+    // Later events there do not bring the person back either: the address gets no owner.
     await apply(del('three', 4));
     expect(await lineAt('between')).toMatchObject({ account: null, newsletters: {}, opted_out: false });
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('keep every "no" that they inherited from the person', async () => {
+  it('keep every refusal that they inherited from the person', async () => {
     await apply(
       acct('old', 'left', 1),
       acct('old', 'passed', 1),
@@ -220,7 +222,7 @@ describe('other people', () => {
     expect(await tracesOf(database, [key('left'), uidOf('old')])).toEqual([]);
   });
 
-  it('who were merged with the person, until that was undone, keep what either side opted out of meanwhile, and their token', async () => {
+  it('keep their token, and opt-outs of either side while they were merged with the person, after an undo', async () => {
     await inTurn(acct('undo', 'u1', 1), signup('u2', ['x'], 2), acct('undo', 'u2', 3), signup('u1', ['x'], 3));
     const [merge] = await listMerges(database.db, { limit: 1, uid: uidOf('undo') });
     await inTurn(optout('u2', 4));
@@ -235,7 +237,7 @@ describe('other people', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('who had the address before are erased in their turn, with what was kept for them', async () => {
+  it('can be erased later, with the facts that were kept for them', async () => {
     await inTurn(acct('first', 'f1', 1), acct('first', 'shared', 2), signup('shared', ['kept-for-first'], 3));
     await inTurn(acct('second', 'shared', 4), acct('second', 's1', 4));
     await erase('s1');
@@ -263,7 +265,7 @@ describe('other people', () => {
     expect(await tracesOf(database, [key('k2')])).toEqual([]);
   });
 
-  it('are told what waits to be told of them, unless it names the person, however that was typed', async () => {
+  it('get their pending notifications, except those that name the person, in any spelling', async () => {
     const mill = { address: { key: 'm2@xn--mhle-0ra.test', typed: 'M2@MÜHLE.test' } };
     await inTurn(acct('mia', 'm1', 1), acct('mia', 'ignored', 2, mill), acct('mia', 'm1', 3));
     await inTurn(acct('leo', 'ignored', 4, mill), acct('mia', 'm2@other.test', 5));
@@ -284,15 +286,15 @@ describe('other people', () => {
   });
 });
 
-describe('an address that nobody knows', () => {
-  it('is remembered as erased: an older event does not make it known', async () => {
+describe('an unknown address', () => {
+  it('is remembered as erased: an older event is dropped', async () => {
     const { known, deleted } = await erase('nobody');
     expect([known, new Set(Object.values(deleted))]).toEqual([false, new Set([0])]);
     expect((await apply(signup('nobody', ['x'], 1))).erased).toEqual([0]);
     expect(await tracesOf(database, ['nobody@'])).toEqual([]);
   });
 
-  it('is what an erased one is: erased again, nothing is deleted, and the later time counts', async () => {
+  it('and an erased one are the same: a second erasure deletes nothing, and its later time counts', async () => {
     await apply(signup('twice', ['x'], 1));
     const first = await erase('twice');
     const second = await erase('twice');
@@ -303,7 +305,7 @@ describe('an address that nobody knows', () => {
   });
 });
 
-it('the time that counts is that of the newest event erased, when it is later than now', async () => {
+it('an erasure has the time of the newest erased event if that is later than now', async () => {
   const ahead = later() + 3_600;
   await apply(signup('ahead', ['x'], ahead));
   const newest = Math.round(at(ahead));
@@ -312,7 +314,7 @@ it('the time that counts is that of the newest event erased, when it is later th
   expect((await apply({ ...signup('ahead', ['x'], 1), at: newest })).erased).toEqual([0]);
 });
 
-it('a dry run says what would be deleted, and changes nothing', async () => {
+it('a dry run counts what would be deleted, and changes nothing', async () => {
   await inTurn(acct('dry', 'dry1', 1), signup('dry2', ['x'], 2), acct('dry', 'dry2', 3));
   const before = [await lineAt('dry1'), await database.sql('SELECT count(*) FROM erasure')];
   const { deleted } = await erasePerson(database.db, addressOf('dry2'), { erasureKey: KEY, dryRun: true });
@@ -321,14 +323,14 @@ it('a dry run says what would be deleted, and changes nothing', async () => {
   expect((await apply(acct('dry', 'dry1', 1))).erased).toEqual([]);
 });
 
-describe('in the very moment', () => {
-  /** An erasure that has all its locks, and has deleted everything: it waits to write its hashes. */
+describe('at the same time', () => {
+  /** An erasure with all its locks that has deleted everything, and waits to write its hashes. */
   const almostErased = () => gate(database, 'LOCK TABLE erasure IN SHARE MODE');
 
   it.each([
     ['a known', 'held1', true],
     ['an unknown', 'held2', false],
-  ])('of the erasure of %s address, an older sign-up waits and does not bring it back', async (_, name, known) => {
+  ])('as the erasure of %s address, an older sign-up waits and does not bring it back', async (_, name, known) => {
     if (known) await apply(signup(name, ['x'], 1));
     const open = await almostErased();
     const erased = erase(name);
@@ -342,7 +344,7 @@ describe('in the very moment', () => {
     expect(await found(`${name}-other`)).not.toBeNull();
   });
 
-  it('of an erasure, a claim of the account on a new address waits and does not bring it back; a later one counts', async () => {
+  it('as an erasure, a claim of the account on a new address waits and does not bring it back; a later one is applied', async () => {
     await apply(acct('mover', 'mv1', 1));
     const open = await almostErased();
     const erased = erase('mv1');
@@ -356,7 +358,7 @@ describe('in the very moment', () => {
     expect(await tracesOf(database, [key('mv1'), key('mv2')])).toEqual([]);
   });
 
-  it('of a sign-up, the erasure waits, and erases that too', async () => {
+  it('as a sign-up, an erasure waits, and erases that too', async () => {
     await apply(signup('early', ['x'], 1));
     const open = await gate(database, 'LOCK TABLE choice IN SHARE MODE');
     const early = apply(signup('early', ['in-flight'], 2));
@@ -369,7 +371,7 @@ describe('in the very moment', () => {
     expect(await tracesOf(database, [key('early'), 'in-flight'])).toEqual([]);
   });
 
-  it('of a merge, the erasure of the side that goes waits, and erases the contact that both are then', async () => {
+  it('as a merge, an erasure of the retired side waits, and erases the survivor', async () => {
     await apply(acct('whole', 'w1', 1), signup('w2', ['x'], 2));
     const open = await gate(database, 'LOCK TABLE merge IN SHARE MODE');
     const merge = apply(acct('whole', 'w2', 3));
@@ -382,7 +384,7 @@ describe('in the very moment', () => {
     expect(await tracesOf(database, [key('w1'), key('w2'), uidOf('whole')])).toEqual([]);
   });
 
-  it('of another erasure of the same person, the second finds an unknown address', async () => {
+  it('as another erasure of the same person, an erasure waits, and finds an unknown address', async () => {
     await inTurn(acct('both', 'both1', 1), signup('both2', ['x'], 2), acct('both', 'both2', 3));
     const open = await almostErased();
     const erasures = [erase('both1'), erase('both2'), erase('both1')];
@@ -393,7 +395,7 @@ describe('in the very moment', () => {
     expect(await tracesOf(database, ['both1@', 'both2@', uidOf('both')])).toEqual([]);
   });
 
-  it('of a relay’s pass, the erasure waits: what is published is not deleted under it', async () => {
+  it('as a relay’s pass, an erasure waits: messages being published are not deleted', async () => {
     await inTurn(acct('relayed', 'r1', 1), signup('r2', ['x'], 2), acct('relayed', 'r2', 3));
     let erased: Promise<Erased> | undefined;
     await inTransaction(database.db, async (tx) => {
@@ -413,12 +415,12 @@ const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(proc
 const histories = Number(process.env.STORED_HISTORIES ?? 15);
 
 it(
-  `in ${histories} generated histories (SEED=${seed}), one person is erased: others are as the pure domain says, also when all comes again, and the database keeps its promises whatever comes later`,
+  `in ${histories} generated histories (SEED=${seed}), an erasure leaves other people as the pure domain says, even after redelivery, and the database keeps its invariants`,
   async () => {
     const stored = await freshDatabase({ max: 8 });
     const putBack = await keepRows(stored);
     const options = { ...DEFAULTS, erasureKey: KEY };
-    // The message of an announced merge may have been deleted: it named the person.
+    // The message of an announced merge may have been deleted, because it named the person.
     const broken = async () => (await brokenPromises(stored)).filter((problem) => !problem.startsWith('announced'));
     try {
       for (let run = 0; run < histories; run++) {
@@ -458,11 +460,11 @@ it(
   60_000 + 5_000 * histories,
 );
 
-/** Names and the like that a former owner left at the erased address are lost. They come back with the events that told them. */
+/** A former owner's profile at the erased address is lost. It returns when its events are redelivered. */
 const NO_PROFILE = { first_name: null, last_name: null, country: null, lang: null, format: null };
 
-describe('the key', () => {
-  it('must be the same for every erasure, for the service, and for services that are running', async () => {
+describe('the erasure key', () => {
+  it('must be the same for every erasure and for every service, starting or running', async () => {
     await erase('keyed');
     await expect(erasePerson(database.db, addressOf('x'), { erasureKey: OTHER_KEY })).rejects.toThrow(/not the key/);
     const config = { AMQP_URL: 'amqp://127.0.0.1:1', DATABASE_URL: database.url, HTTP_PORT: '0' };
@@ -473,7 +475,7 @@ describe('the key', () => {
     await requireErasureKey(database.db, KEY);
   });
 
-  it('is of no matter while nobody was erased, but for a service that runs without it, or with another one', async () => {
+  it('is not checked before the first erasure, except against running services without it or with another key', async () => {
     const fresh = await freshDatabase();
     try {
       for (const key of [null, KEY, OTHER_KEY]) await requireErasureKey(fresh.db, key);

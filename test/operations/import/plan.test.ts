@@ -1,4 +1,4 @@
-/** Moving contacts in, pure: what becomes of records, whatever their order, and of events on what was moved in. */
+/** The pure import: records in any order, and events on imported contacts. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { canonicalExport } from '../../../src/contacts/profile/canonical';
@@ -32,7 +32,7 @@ const COLLIDING: Said[] = [
   { a: 'b', made: 5, newsletters: [newsletter('x', true, 5)] },
 ];
 
-describe('a record that is moved in', () => {
+describe('an imported record', () => {
   it('keeps its id and its token', () => {
     const { store } = imported([{ a: 'a' }, { a: 'b', u: 'u' }]);
     expect([contactAt(store, 'a'), contactAt(store, 'b')]).toEqual([idOf('a'), idOf('b')]);
@@ -40,7 +40,7 @@ describe('a record that is moved in', () => {
     expect(store.accountRows.get(uidOf('u'))).toBe(idOf('b'));
   });
 
-  it('gets a token when it had none', () => {
+  it('gets a token if it has none', () => {
     const { store } = imported([{ a: 'a', token: null }]);
     expect(store.liveToken(idOf('a'))).toBeDefined();
     expect(store.import([recordOf({ a: 'a', token: null })])).toEqual(['known']);
@@ -62,14 +62,14 @@ describe('a record that is moved in', () => {
     expect(store.liveToken(idOf('a'))).toBe(tokenOf('b')); // mail at the primary address carries it
   });
 
-  it('brings an address that is nobody’s along: it is the account’s, and its primary one', () => {
+  it('gives its account another unclaimed address, as the primary one', () => {
     const { store } = imported([{ a: 'a', u: 'u', p: 'New' }]);
     expect(store.export().map((line) => JSON.parse(line))).toMatchObject([
       { addresses: ['a@mail.test', 'new@mail.test'], primary: 'new@mail.test' },
     ]);
   });
 
-  it('is not torn from a contact to which a live event had brought its address: that is known, its token is not taken', () => {
+  it('does not take its address from a contact that got it by a live event: the contact is known, and the record’s token dropped', () => {
     const store = new MemoryStore();
     store.apply([acct('u', 'own', 1)]);
     store.apply([acct('u', 'b', 2)]);
@@ -85,14 +85,14 @@ describe('a record that is moved in', () => {
     ['the address of another', [{ a: 'a' }], { a: 'A', id: 'b', token: 'b' }, 'address_taken'],
     ['another token than before', [{ a: 'a' }], { a: 'a', token: 'new' }, 'token_changed'],
   ] as [string, Said[], Said, string][])(
-    'with %s is not another contact: in one batch as in two',
+    'with %s is not another contact, in one batch or in two',
     (_, first, second, conflict) => {
       expect(imported(first, [second]).admissions[1]).toEqual([conflict]);
       expect(imported([...first, second]).admissions[0]?.at(-1)).toBe(conflict);
     },
   );
 
-  it('twice changes nothing; also once its contact has been merged into another', () => {
+  it('changes nothing the second time, even if its contact has been merged into another', () => {
     const { store } = imported(COLLIDING);
     release(store);
     const before = [store.export(), [...store.tokens], store.merges.length];
@@ -100,13 +100,13 @@ describe('a record that is moved in', () => {
     expect([store.export(), [...store.tokens], store.merges.length]).toEqual(before);
   });
 
-  it('of a deleted account that claims another’s address leaves that account no contact of its own', () => {
+  it('of a deleted account that claims another record’s address leaves the account without a contact', () => {
     const { store } = imported([{ a: 'b', made: 5 }], [{ a: 'a', u: 'u', p: 'b', deleted: true, made: 1, written: 9 }]);
     expect(heldIn(store)).toHaveLength(1);
     expect(store.facts.deletedAt(uidOf('u'))).toBe(at(9));
   });
 
-  it('of an account that is known applies its deletion by the rules of events', () => {
+  it('of a stored account applies its deletion by the rules of events', () => {
     const store = new MemoryStore();
     store.apply([acct('u', 'own', 1), signup('a', ['x'], 1)]);
     store.import([recordOf({ a: 'c', u: 'u', deleted: true, made: 2, written: 3 })]);
@@ -115,12 +115,12 @@ describe('a record that is moved in', () => {
   });
 });
 
-describe('a person who was erased', () => {
+describe('an erased person', () => {
   const record = recordOf({ a: 'a', u: 'u', p: 'b', made: 1, written: 9, newsletters: [newsletter('x', true, 3)] });
-  it('does not come back with a record that was not written since', () => {
+  it('does not return with a record that was not written after the erasure', () => {
     expect(since(record, at(9))).toBeNull();
   });
-  it('comes back with what a later one says, and nothing older', () => {
+  it('returns with a record that was written later, without its older facts', () => {
     const left = since(record, at(4));
     expect([left?.choices, left?.account?.claims]).toMatchObject([[], [{ address: addressOf('b') }]]);
     expect(since(record, at(0))).toBe(record);
@@ -167,7 +167,7 @@ describe('generated records', () => {
     return batches;
   };
 
-  it('in any order and any batches keep every id and token, merge nothing, and end, once all is released, as if they had come as events', () => {
+  it('keep every id and token and merge nothing, in any order and batches; after a release of all claims they end like events', () => {
     fc.assert(
       fc.property(
         ownAccounts.chain((records) => fc.tuple(fc.constant(records), inBatches(records))),
@@ -191,7 +191,7 @@ describe('generated records', () => {
     );
   });
 
-  it('among live events, before and after, converge as events do', () => {
+  it('converge with live events before and after them, as events do', () => {
     fc.assert(
       fc.property(
         uniqueRecords,

@@ -17,7 +17,7 @@ describe('onecontact purge', () => {
     env = { DATABASE_URL: data.url };
     await apply(data.db, acct('d', 'a', 1, { country: 'at' }), del('d', 2));
     await apply(data.db, signup('b', ['x'], 1), unsub('b', ['x'], 2));
-    // Of a moment ago: a day is the least that can be asked for.
+    // Made a moment ago: `--older-than` is at least a day.
     const now = Date.now() - 1_000;
     await apply(data.db, { ...acct('e', 'c', 1), at: now }, { ...del('e', 1), at: now });
   });
@@ -25,7 +25,7 @@ describe('onecontact purge', () => {
 
   const counts = { claims: 0, choices: 1, accounts: 1, addresses: 1, contacts: 1, explanations: 0 };
 
-  it('says what would go, in a dry run, and changes nothing', async () => {
+  it('prints what would be purged in a dry run, and changes nothing', async () => {
     const before = await canonicalExportOf(data.db);
     const { code, out, err } = await onecontact(['purge', '--older-than', '1d', '--dry-run'], env);
     expect([code, err]).toEqual([0, '']);
@@ -38,7 +38,7 @@ describe('onecontact purge', () => {
     expect(JSON.parse(json)).toEqual({ before: expect.any(String), dry_run: true, ...counts });
   });
 
-  it('purges what is older, and says how much, for machines; then there is nothing left to do', async () => {
+  it('purges older data and prints the numbers with --json; a second run purges nothing', async () => {
     const started = Date.now();
     const { code, out, err } = await onecontact(['purge', '--json', '--older-than', '36h'], env);
     expect([code, err]).toEqual([0, '']);
@@ -53,7 +53,7 @@ describe('onecontact purge', () => {
     expect(again.out).toMatch(/^Older than [^\n]+Z:\n( {2}0 [^\n]+\n){6}$/);
   });
 
-  it('shows on a terminal how far it is', async () => {
+  it('shows its progress on a terminal', async () => {
     const terminal = () =>
       Object.assign(new EventEmitter(), { isTTY: true, write: (text: string) => shown.push(text) > 0 });
     const shown: string[] = [];
@@ -72,7 +72,7 @@ describe('onecontact purge', () => {
     expect(parseDuration(text)).toBe(milliseconds);
   });
 
-  it('goes back no further than to 1970', async () => {
+  it('accepts an age that reaches back beyond 1970', async () => {
     const { code, out } = await onecontact(['purge', '--older-than', '9999999d', '--json'], env);
     expect([code, JSON.parse(out).before]).toEqual([0, '1970-01-01T00:00:00.000Z']);
   });
@@ -98,7 +98,7 @@ describe('onecontact purge', () => {
     expect([code, err]).toEqual([2, expect.stringContaining('It is a day (1d) or more: what is purged must be older')]);
   });
 
-  it('tells without a stack when the database is away', async () => {
+  it('reports an unreachable database without a stack trace', async () => {
     const away = { DATABASE_URL: 'postgresql://user:top-secret@127.0.0.1:1/none' };
     const { code, out, err } = await onecontact(['purge', '--older-than', '30d'], away);
     expect([code, out]).toEqual([1, '']);

@@ -1,6 +1,6 @@
 /**
- * Purge on generated histories: what it removes changes nothing that anybody sees, now or after whatever comes later. Many
- * histories share one database, so that a purge of all of them costs little; what may come later is tried on their facts.
+ * Compaction changes no view, on generated histories: neither now nor after any later events. Many histories share one
+ * database, so that one purge covers them all; later events are tried on their facts in memory.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -22,12 +22,12 @@ import { brokenPromises, DEFAULTS } from '../../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 const histories = Number(process.env.STORED_HISTORIES ?? 150);
-/** Tried for each of them. */
+/** Tried for each history. */
 const FUTURES = 15;
-/** Most events are made at times up to 12. */
+/** Most events have times up to 12. */
 const BEFORE = at(13);
 
-/** What may come after a purge: an event, later than everything purged, or what a person decides. */
+/** What may follow a purge: an event later than everything purged, or an operator's decision. */
 type Later =
   | { kind: 'event'; event: ContactEvent; held: boolean }
   | { kind: 'undo' | 'release' | 'unblock'; which: number };
@@ -43,7 +43,7 @@ const later: fc.Arbitrary<Later> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom('undo' as const, 'release', 'unblock'), which: fc.nat(20) }),
   },
 );
-/** An account that is used again and again: what compacting claims is for. */
+/** An account with many logins, whose claims are compacted. */
 const claims = fc
   .tuple(
     fc.constantFrom('u1', 'u2', 'u3'),
@@ -51,14 +51,14 @@ const claims = fc
     fc.uniqueArray(fc.integer({ min: 1, max: 15 }), { maxLength: 5 }),
   )
   .map(([u, a, times]) => times.map((t) => acct(u, a, t)));
-/** Some of it is not old enough to be purged. */
+/** Part of it is not old enough to be purged. */
 const known = fc.oneof({ weight: 5, arbitrary: contactEvent }, { weight: 1, arbitrary: contactEvent.map(shifted) });
 const past = fc.tuple(
   fc.tuple(fc.array(known, { minLength: 1, maxLength: 16 }), claims).map((parts) => parts.flat()),
   fc.tuple(fc.array(known, { maxLength: 12 }), claims, claims).map((parts) => parts.flat()),
 );
 
-/** Something of each kind to purge, which random histories do not always have. */
+/** Something of each kind to purge, because random histories may lack some. */
 const EACH_KIND: [ContactEvent[], ContactEvent[]] = [
   [
     ...[acct('u1', 'a', 1, { locale: 'de' }), acct('u1', 'a', 2), acct('u1', 'a', 3), acct('u2', 'c', 1)],
@@ -67,7 +67,7 @@ const EACH_KIND: [ContactEvent[], ContactEvent[]] = [
   [acct('u1', 'b', 4), del('u1', 6), del('u2', 6)],
 ];
 
-/** Gives a history names of its own, and fewer of them than the generator has: the denser, the more meets. */
+/** Gives a history names of its own, fewer than the generator has: denser histories have more collisions. */
 function renamed<E extends ContactEvent>(event: E, history: number): E {
   const dense = (text: string): string => {
     if (history % 3 === 0) return text;
@@ -110,7 +110,7 @@ describe(`purge on ${histories} generated histories (SEED=${seed})`, () => {
 
   it('removes something of each kind, and nothing when it runs again', async () => {
     const made = [EACH_KIND, ...fc.sample(past, { numRuns: histories - 1, seed })];
-    // In batches of a few events of every history: what is made and merged within one leaves no merge to undo.
+    // In batches of a few events of every history: contacts created and merged in one batch leave no merge to undo.
     const applyHalf = async (nr: 0 | 1): Promise<void> => {
       for (let from = 0; from < 24; from += 4) {
         await apply(made.flatMap((halves, i) => halves[nr].slice(from, from + 4).map((event) => renamed(event, i))));
@@ -135,22 +135,22 @@ describe(`purge on ${histories} generated histories (SEED=${seed})`, () => {
     expect(await brokenPromises(database)).toEqual([]);
   }, 120_000);
 
-  it('changes no view, whatever comes later', () => {
+  it('changes no view, whatever events follow', () => {
     const kept = new Set(after.addresses.map(({ address }) => address));
     const dropped = new Set(before.addresses.flatMap(({ address }) => (kept.has(address) ? [] : address)));
     for (let i = 0; i < histories; i++) {
       const mine = (key: string): boolean => historyOf(key) === i;
       const [whole, purged] = [someOf(before, mine), someOf(after, mine)];
       const merges = ledger.filter(({ uid }) => mine(uid));
-      const islands = islandsOf(whole, dropped);
+      const components = droppedComponentsOf(whole, dropped);
       fc.assert(
         fc.property(fc.array(later, { maxLength: 12 }), (future) => {
           const steps = future.map((step) =>
             step.kind === 'event' ? { ...step, event: renamed(step.event, i) } : step,
           );
           const touched = touchedBy(steps);
-          // That two dropped addresses were one account's is forgotten: later, they are two readers'.
-          fc.pre(islands.every((addresses) => addresses.filter((address) => touched.has(address)).length <= 1));
+          // Two dropped addresses of one account are no longer connected: later they belong to two readers.
+          fc.pre(components.every((addresses) => addresses.filter((address) => touched.has(address)).length <= 1));
           const [facts, remaining] = [factsFrom(whole), factsFrom(purged)];
           expect(viewsOf(remaining, dropped)).toEqual(viewsOf(facts, dropped));
           for (const step of steps) learn(step, facts, remaining, merges);
@@ -161,7 +161,7 @@ describe(`purge on ${histories} generated histories (SEED=${seed})`, () => {
     }
   }, 600_000);
 
-  /** In two of three histories, the last merge that can be undone is. */
+  /** Undoes the last merge that can be undone, in two of three histories. */
   async function undoSome(): Promise<void> {
     const done = new Set<number>();
     for (const merge of (await ledgerOf(database.db)).reverse()) {
@@ -186,8 +186,8 @@ function touchedBy(steps: readonly Later[]): Set<string> {
   );
 }
 
-/** The addresses that were dropped together. */
-function islandsOf(all: AllFacts, dropped: ReadonlySet<string>): string[][] {
+/** The addresses of each dropped component. */
+function droppedComponentsOf(all: AllFacts, dropped: ReadonlySet<string>): string[][] {
   const facts = factsFrom(all);
   return all.addresses
     .filter(({ address }) => dropped.has(address))
@@ -201,7 +201,7 @@ function learn(step: Later, whole: Facts, purged: Facts, merges: readonly Stored
   }
   if (step.kind === 'undo') {
     const merge = merges[step.which % merges.length];
-    // Its contacts are closed: refused.
+    // Refused: the contacts are closed.
     if (!merge || merge.addresses.some((address) => !purged.addresses.has(address))) return;
     if (undoes(whole, merge)) undoes(purged, merge);
     return;
@@ -219,12 +219,12 @@ function learn(step: Later, whole: Facts, purged: Facts, merges: readonly Stored
   }
 }
 
-/** As `undo` does it, on facts alone: refused when a side would be left with nothing. */
+/** Like `undo`, on facts alone: refused if a side would be left with nothing. */
 function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: StoredMerge): boolean {
   if ([...facts.undone].some(({ mergeId }) => mergeId === id)) return false;
   if (addresses.some((address) => ownerOf(facts, address) !== uid)) return false;
   const blocks = addresses.map((address) => ({ uid, address, since: inheritedSince(facts, address, claimant, uid) }));
-  // A held claim that is blocked would count once the block is taken away.
+  // A blocked claim that was held would become active when it is unblocked.
   const statusChanges = addresses.flatMap((address) =>
     facts.claimsOn(address).map((claim) => [claim, claim.status] as const),
   );
@@ -242,8 +242,8 @@ function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: Stored
 }
 
 /**
- * What readers see of everybody, times included. Of a dropped address that nobody names later, nothing; where it was
- * named, its reader is a new one: without a confirmation that a deleted account had brought.
+ * All contact views, times included. A dropped address that no later event names has none; one that is named again has
+ * a new view, without the confirmation by a deleted account.
  */
 function viewsOf(facts: Facts, dropped: ReadonlySet<string>, touched: ReadonlySet<string> = new Set()): string[] {
   return peopleOf(facts)

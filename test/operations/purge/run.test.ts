@@ -11,7 +11,7 @@ import { gate, waiting } from '../../support/gate';
 import { ledgerOf, undoOf } from '../../support/ledger';
 import { brokenPromises, canonicalExportOf, DEFAULTS } from '../../support/stored';
 
-/** What is older than ten seconds after the tests' epoch goes; what is of that very moment stays. */
+/** Purges what is older than ten seconds after the tests' epoch; facts of that very moment stay. */
 const T = 10;
 const JUST_OLDER = 9.999;
 
@@ -29,11 +29,11 @@ beforeEach(async () => {
 
 const key = (name: string): string => addressOf(name).key;
 
-/** Each event in a batch of its own: what was made and merged within one batch leaves no merge. */
+/** Each event in a batch of its own: contacts created and merged in one batch leave no merge. */
 async function happened(...events: ContactEvent[]): Promise<void> {
   for (const event of events) await applyBatch(database.db, [event], DEFAULTS);
 }
-/** The same, with the claims of some accounts held. */
+/** The same in observe mode for some accounts. */
 async function happenedObserving(names: string[], ...events: Step[]): Promise<void> {
   const uids = names.map(uidOf);
   for (const event of events)
@@ -45,7 +45,7 @@ const release = (name: string, address: string) =>
 
 const purgeOld = (options: Partial<PurgeOptions> = {}) => purge(database.db, { before: at(T), ...options });
 
-/** Every row of every table, with its place and who wrote it. */
+/** Every row of every table, with its physical place and the transaction that wrote it. */
 async function everything(): Promise<Record<string, unknown>> {
   const rows: Record<string, unknown> = {};
   for (const table of TABLES.split(', ')) {
@@ -97,7 +97,7 @@ describe('a deleted account', () => {
     );
   const BLANK = { locale: null, locale_at: null, country: null, country_at: null, service: null, service_at: null };
 
-  it('is blanked when it was deleted just before the time, and not when it was deleted at it; the row stays', async () => {
+  it('is blanked if it was deleted before the time, but not at the time; the row stays', async () => {
     await happened(acct('old', 'a', 1, data), acct('new', 'b', 1, data), acct('live', 'c', 1, data));
     await happened(signup('a', ['x'], 2), del('old', JUST_OLDER), del('new', T));
     expect(await purgeOld()).toMatchObject({ accounts: 1 });
@@ -108,7 +108,7 @@ describe('a deleted account', () => {
     expect(await findContact(database.db, { by: 'account', uid: uidOf('old') })).toBeNull();
   });
 
-  it('leaves its refusals, and nothing else that was chosen in it', async () => {
+  it('keeps its refusals, but no other choices', async () => {
     await happened(acct('u', 'a', 1, { newsletters: ['in'] }), acct('other', 'b', 1, { newsletters: ['in'] }));
     const token = { token: await tokenOf('u') };
     await happened(signup(token, ['in', 'out'], 2, { optin: true }), unsub(token, ['out'], 3), optout(token, 4));
@@ -120,7 +120,7 @@ describe('a deleted account', () => {
     expect(await lineOf('a')).toMatchObject({ opted_out: true, newsletters: { out: 'unsubscribed' } });
   });
 
-  it('is taken out of the explanations of old merges, where it survived or where its deletion completed the merge', async () => {
+  it('loses the explanations of old merges that it survived, or that its deletion completed', async () => {
     const merge = (name: string) => [
       acct(name, `${name}-a`, 1),
       signup(`${name}-b`, ['x'], 2, { profile: { firstName: 'Ada' } }),
@@ -141,8 +141,8 @@ describe('a deleted account', () => {
   });
 });
 
-describe('a subscription without proof', () => {
-  it('goes when a later choice about the same newsletter at the same address superseded it, and both are old', async () => {
+describe('an unproven subscription', () => {
+  it('is purged if an old, later choice about the same newsletter at the same address supersedes it', async () => {
     await happened(signup('a', ['x', 'y'], 1), signup('a', ['x'], 2), unsub('a', ['x'], JUST_OLDER));
     await happened(signup('b', ['x'], 1), unsub('b', ['x'], T), signup('c', ['x'], 1));
     const before = await canonicalExportOf(database.db);
@@ -153,7 +153,7 @@ describe('a subscription without proof', () => {
     expect(await canonicalExportOf(database.db)).toEqual(before);
   });
 
-  it('goes in an account, too', async () => {
+  it('is purged in an account, too', async () => {
     await happened(acct('u', 'a', 1));
     const token = { token: await tokenOf('u') };
     await happened(signup(token, ['x'], 2), signup(token, ['x'], 3, { optin: true }), unsub(token, ['x'], 4));
@@ -161,7 +161,7 @@ describe('a subscription without proof', () => {
     expect(await choicesAt('u')).toEqual(['subscribe x 3', 'unsubscribe x 4']);
   });
 
-  it('is the only choice that goes: proofs, confirmations and refusals stay', async () => {
+  it('is the only choice to be purged: proven acts, confirmations and refusals stay', async () => {
     await happened(optout('a', 1), signup('a', ['x'], 2, { optin: true }), unsub('a', ['x'], 3), optout('a', 4));
     await happened(unsub('a', ['x'], 5), signup('a', ['x'], 6));
     expect(await purgeOld()).toEqual(NOTHING);
@@ -175,7 +175,7 @@ describe('a subscription without proof', () => {
       ['v'],
       [acct('v', 'a', 2), acct('u', 'a', 4)],
     ],
-  ])('stays when %s: the two may be two people’s', async (_, observed, claims) => {
+  ])('stays if %s: the choices may be two people’s', async (_, observed, claims) => {
     await happenedObserving(observed, acct('u', 'a', 1), acct('u', 'c', 1), acct('v', 'b', 1), ...claims);
     await happened(signup('a', ['x'], 3), unsub('a', ['x'], 5));
     expect(await purgeOld()).toEqual(NOTHING);
@@ -185,19 +185,19 @@ describe('a subscription without proof', () => {
     expect(states).toContainEqual({ x: 'unsubscribed' });
   });
 
-  it('goes when somebody else claimed the address at the moment of the later choice: both are of the period before', async () => {
+  it('is purged if another account claimed the address at the time of the later choice: both belong to the earlier period', async () => {
     await happened(acct('u', 'a', 1), signup('a', ['x'], 3), unsub('a', ['x'], 5), acct('v', 'a', 5));
     expect(await purgeOld()).toEqual({ ...NOTHING, choices: 1 });
   });
 
-  it('goes when the claims that came between are compacted in the same run', async () => {
+  it('is purged if the claims between the choices are compacted in the same run', async () => {
     await happened(...[1, 2, 3, 6, 7].map((t) => acct('u', 'a', t)), signup('a', ['x'], 2), unsub('a', ['x'], 5));
     expect(await purgeOld()).toEqual({ ...NOTHING, claims: 3, choices: 1 });
   });
 });
 
-describe('claims of one account in a row', () => {
-  it('are compacted to the first and the last, as far as they are old', async () => {
+describe('consecutive claims of an account', () => {
+  it('are compacted to the first and the last of the old ones', async () => {
     await happened(...[1, 2, 3, 4].map((t) => acct('u', 'a', t)));
     await happened(...[1, 2, JUST_OLDER].map((t) => acct('v', 'b', t)), ...[1, 2, T, 12].map((t) => acct('w', 'c', t)));
     const before = await canonicalExportOf(database.db);
@@ -209,27 +209,27 @@ describe('claims of one account in a row', () => {
     expect(await purgeOld()).toEqual(NOTHING);
   });
 
-  it('keep what another’s claim is between, next to, or at the same moment as', async () => {
+  it('stay where another account’s claim is between them, next to them, or at the same time', async () => {
     await happened(acct('u', 'a', 1), acct('v', 'a', 2), acct('u', 'a', 3), acct('u', 'a', 4), acct('v', 'a', 4));
     await happened(acct('u', 'a', 5), acct('u', 'a', 6));
     expect(await purgeOld()).toEqual(NOTHING);
     expect(await claimsOn('a')).toEqual([1, 2, 3, 4, 4, 5, 6]);
   });
 
-  it('keep those that wait for a decision, and their neighbours', async () => {
+  it('stay if they are held or next to a held claim', async () => {
     await happenedObserving(['v'], acct('v', 'b', 1), acct('u', 'a', 1), acct('u', 'a', 2), acct('v', 'a', 3));
     await happenedObserving(['v'], acct('v', 'a', 4), acct('v', 'a', 5), acct('u', 'a', 6), acct('u', 'a', 7));
     expect(await purgeOld()).toEqual(NOTHING);
   });
 
-  it('keep those that an undone merge blocks', async () => {
+  it('stay if an undone merge blocks them', async () => {
     await happened(acct('u', 'a', 1), signup('b', ['x'], 2), ...[3, 4, 5].map((t) => acct('u', 'b', t)));
     await applyBatch(database.db, [undoOf(await lastMerge(), at(6))], DEFAULTS);
     expect(await purgeOld()).toEqual(NOTHING);
     expect(await claimsOn('b')).toEqual([3, 4, 5]);
   });
 
-  it('keep the last one before their account’s deletion', async () => {
+  it('keep the last one before the deletion of their account', async () => {
     await happened(acct('u', 'a', 1), acct('u', 'b', 4), signup('a', ['x'], 1));
     await happened(acct('u', 'a', 2), acct('u', 'a', 5), acct('u', 'a', 6), acct('u', 'a', 7), del('u', 5));
     const before = await canonicalExportOf(database.db);
@@ -238,7 +238,7 @@ describe('claims of one account in a row', () => {
     expect(await canonicalExportOf(database.db)).toEqual(before);
   });
 
-  it('keep those of an address in a merge that a deletion completed: they bound what an undo means for consent', async () => {
+  it('stay at an address of a merge that a deletion completed: an undo needs them for consent', async () => {
     await happened(acct('d1', 'd', 1), acct('d2', 'e', 1), acct('d2', 'd', 5), del('d1', 3));
     await happened(...[6, 7, 8].map((t) => acct('w', 'd', t)), ...[6, 7, 8].map((t) => acct('w', 'e', t)));
     expect(await purgeOld()).toMatchObject({ claims: 1 });
@@ -248,13 +248,13 @@ describe('claims of one account in a row', () => {
 
 const lastMerge = async (): Promise<StoredMerge> => (await ledgerOf(database.db)).at(-1) as StoredMerge;
 
-describe('addresses of which nothing is known but the claims of deleted accounts', () => {
-  /** d1 had a; d2, the same person anew, has it now, and b. Made in single steps, so that a merge is in the ledger. */
-  const island = () =>
+describe('addresses with nothing but claims of deleted accounts', () => {
+  /** d1 owned a; d2, the same person again, owns it now, and b. In single steps, so that a merge is in the ledger. */
+  const component = () =>
     happened(acct('d2', 'b', 1), acct('d1', 'a', 1), del('d1', 2), acct('d2', 'a', 3), del('d2', JUST_OLDER));
 
-  it('are dropped, and the contact that is left with nothing is closed: its keys answer like unknown ones', async () => {
-    await island();
+  it('are dropped, and the contact that is left with nothing is closed: its id and token answer like unknown ones', async () => {
+    await component();
     await happened(acct('live', 'z', 1));
     const [contact] = await database.sql<{ id: string; token: string; version: number }>(
       `SELECT c.id, t.token, c.version FROM account u JOIN contact c ON c.id = u.contact_id
@@ -291,15 +291,15 @@ describe('addresses of which nothing is known but the claims of deleted accounts
     expect(await purgeOld()).toEqual(NOTHING);
   });
 
-  it('are dropped whatever page their accounts are in, once', async () => {
-    await island();
+  it('are dropped once, whatever pages their accounts are in', async () => {
+    await component();
     await happened(acct('x', 'x', 1), del('x', 2));
     const dry = await purgeOld({ dryRun: true, pageSize: 1 });
     expect(await purgeOld({ pageSize: 1 })).toEqual(dry);
     expect(dry).toMatchObject({ addresses: 3, contacts: 2 });
   });
 
-  it('are new afterwards: a sign-up makes a fresh contact, a message to the old token comes to nothing', async () => {
+  it('are unknown afterwards: a sign-up creates a new contact, an event with the old token has no effect', async () => {
     await happened(acct('d', 'a', 1));
     const token = { token: await tokenOf('d') };
     await happened(del('d', 2));
@@ -312,8 +312,8 @@ describe('addresses of which nothing is known but the claims of deleted accounts
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  it('come back with an event that is older than the time and arrives later, and go again', async () => {
-    await island();
+  it('return with a late event that is older than the time, and are dropped again', async () => {
+    await component();
     await purgeOld();
     await happened(acct('d2', 'a', 3), del('d2', 8), acct('d1', 'c', 1));
     expect(await brokenPromises(database)).toEqual([]);
@@ -344,7 +344,7 @@ describe('addresses of which nothing is known but the claims of deleted accounts
     expect(await everything()).toEqual(before);
   });
 
-  it('stay with a refusal in the deleted account: whoever claims the address next inherits it', async () => {
+  it('stay if the deleted account has a refusal: the next account inherits it', async () => {
     await happened(acct('d', 'a', 1));
     await happened(unsub({ token: await tokenOf('d') }, ['x'], 2), del('d', 5));
     expect(await purgeOld()).toEqual(NOTHING);
@@ -352,20 +352,20 @@ describe('addresses of which nothing is known but the claims of deleted accounts
     expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed', y: 'subscribed' } });
   });
 
-  it('stay with a claim that waits for a decision', async () => {
+  it('stay if a claim is held', async () => {
     await happenedObserving(['e'], acct('d', 'a', 1), acct('e', 'b', 1), acct('e', 'a', 2), del('e', 4), del('d', 5));
     expect(await purgeOld()).toEqual(NOTHING);
   });
 
-  it('stay with a merge that was undone: an opt-out made meanwhile counts for both sides', async () => {
+  it('stay if a merge was undone: an opt-out from the meantime counts for both sides', async () => {
     await happened(acct('d', 'b', 1), acct('e', 'a', 1), del('e', 2), acct('d', 'a', 3));
     await applyBatch(database.db, [undoOf(await lastMerge(), at(4))], DEFAULTS);
     await happened(del('d', 5));
     expect(await purgeOld()).toMatchObject({ addresses: 0, contacts: 0 });
   });
 
-  it('stay while they lead from a live account to an address where a refusal may still come', async () => {
-    // live succeeded d2 at y, and d2 succeeded d1 at a: what is refused at z, in d1's period, counts for live.
+  it('stay while they connect a live account with an address where a refusal may still arrive', async () => {
+    // live inherited y from d2, and d2 inherited a from d1: a refusal at z, in d1's period, counts for live.
     await happened(acct('d1', 'z', 1), signup('z', ['x'], 1), acct('d1', 'a', 1), del('d1', 2), acct('d2', 'a', 3));
     await happened(acct('d2', 'y', 3), del('d2', 4), acct('live', 'y', 5));
     expect(await purgeOld()).toMatchObject({ addresses: 0 });
@@ -377,9 +377,9 @@ describe('addresses of which nothing is known but the claims of deleted accounts
 describe('a purge beside running workers', () => {
   const lock = 'SELECT FROM account WHERE uid = $1 FOR UPDATE';
 
-  it('loses no sign-up that comes in the very moment its address is dropped', async () => {
+  it('loses no sign-up that arrives while its address is being dropped', async () => {
     await happened(acct('d', 'a', 1), del('d', 2));
-    // It takes the lock on the address first: with the account held, it stands in the middle.
+    // The purge locks the address first: with the account locked here, it stops halfway.
     const open = await gate(database, lock, [uidOf('d')]);
     const purging = purgeOld();
     await waiting(database, 1);
@@ -395,7 +395,7 @@ describe('a purge beside running workers', () => {
     expect(await brokenPromises(database)).toEqual([]);
   });
 
-  /** Purges beside a batch that has the lock on what an event at a names, and waits for b. */
+  /** Purges beside a batch that has locked the address of an event at a, and waits for b. */
   async function purgedBeside(event: ContactEvent) {
     const open = await gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key('b')]);
     const batch = applyBatch(database.db, [signup('b', ['y'], 3), event], DEFAULTS);
@@ -407,19 +407,19 @@ describe('a purge beside running workers', () => {
     return purging;
   }
 
-  it('drops no address that a worker is about to write a choice for', async () => {
+  it('does not drop an address for which a worker is about to write a choice', async () => {
     await happened(acct('d', 'a', 1), del('d', 2), signup('b', ['x'], 1));
     expect(await purgedBeside(unsub('a', ['x'], 3))).toEqual(NOTHING);
     expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed' } });
   });
 
-  it('compacts no claims that a worker is about to write another’s between', async () => {
+  it('does not compact claims between which a worker is about to write another account’s claim', async () => {
     await happened(...[1, 2, 3, 5].map((t) => acct('u', 'a', t)), signup('b', ['x'], 1));
     expect(await purgedBeside(acct('v', 'a', 2.5))).toEqual(NOTHING);
     expect(await claimsOn('a')).toEqual([1, 2, 2.5, 3, 5]);
   });
 
-  it('holds nobody up who works on other addresses', async () => {
+  it('does not block workers on other addresses', async () => {
     await happened(acct('d', 'a', 1), del('d', 2));
     const open = await gate(database, lock, [uidOf('d')]);
     const purging = purgeOld();
@@ -429,7 +429,7 @@ describe('a purge beside running workers', () => {
     await purging;
   });
 
-  it('leaves a merge that somebody works on for the next run', async () => {
+  it('leaves a locked merge for the next run', async () => {
     await happened(acct('d', 'a', 1), signup('b', ['x'], 1), acct('d', 'b', 2), del('d', 3));
     const open = await gate(database, 'UPDATE merge SET undone_at = NULL');
     expect(await purgeOld()).toEqual(NOTHING);
@@ -437,8 +437,8 @@ describe('a purge beside running workers', () => {
     expect(await purgeOld()).toEqual({ ...NOTHING, explanations: 1 });
   });
 
-  it('deadlocks with nobody, and leaves what was promised', async () => {
-    // In each group a deleted account with two addresses: readers sign up at one, a live account claims the other.
+  it('does not deadlock with workers, and keeps the invariants', async () => {
+    // Each group has a deleted account with two addresses: readers sign up at one, a live account claims the other.
     const groups = Array.from({ length: 60 }, (_, i) => i);
     const all = (make: (i: number) => ContactEvent[]) => applyBatch(database.db, groups.flatMap(make), DEFAULTS);
     await all((i) => [acct(`d${i}`, `a${i}`, 1), acct(`d${i}`, `b${i}`, 2), del(`d${i}`, 3)]);
@@ -482,7 +482,7 @@ describe('a purge', () => {
     );
   const ALL = { claims: 2, choices: 2, accounts: 1, addresses: 1, contacts: 1, explanations: 1 };
 
-  it('changes nothing in a dry run, and counts what would go', async () => {
+  it('changes nothing in a dry run, and counts what would be purged', async () => {
     await history();
     const before = await everything();
     expect(await purgeOld({ dryRun: true })).toEqual(ALL);
@@ -490,7 +490,7 @@ describe('a purge', () => {
     expect(await purgeOld()).toEqual(ALL);
   });
 
-  it('is whole after each page: one that was stopped goes on in the next run', async () => {
+  it('commits each page: the next run continues after a stop', async () => {
     await history();
     const lines = (await canonicalExportOf(database.db)).filter((line) => !line.includes(key('c')));
     for (let stops = 0; ; stops++) {
@@ -508,7 +508,7 @@ describe('a purge', () => {
     expect(await purgeOld()).toEqual(NOTHING);
   });
 
-  it('tells of each page that is done', async () => {
+  it('reports each page', async () => {
     await history();
     const pages: string[] = [];
     await purgeOld({ pageSize: 2, onPage: (table, rows) => pages.push(`${table} ${rows}`) });
