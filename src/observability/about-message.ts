@@ -1,12 +1,12 @@
 import type { Trace } from '../contacts/facts/event';
 import { traceIdOf } from '../messages/trace';
 
-/** A uuid, a hash or a number: what cannot be somebody's name or address. */
-const TELLS_NOBODY = /^[0-9a-f-]{16,64}$/i;
+/** A uuid, a hash or a number, which cannot be a person's name or address. */
+const IMPERSONAL = /^[0-9a-f-]{16,64}$/i;
 
 /**
- * What a log line says of one message, so that it can be followed from its producer to the mailer: the event's id and the
- * id of its trace. Producers choose ids as they like, so one that may be somebody's name or address is left out.
+ * Log fields that let a message be followed from its producer to the mailer: the event's id and its trace's id. Producers
+ * choose the event ids, so an id that could be a person's name or address is left out.
  */
 export function aboutMessage(
   eventId: string | undefined,
@@ -14,7 +14,7 @@ export function aboutMessage(
 ): { eventId?: string; traceId?: string } {
   const traceId = traceIdOf(trace);
   return {
-    ...(eventId !== undefined && TELLS_NOBODY.test(eventId) && { eventId }),
+    ...(eventId !== undefined && IMPERSONAL.test(eventId) && { eventId }),
     ...(traceId !== undefined && { traceId }),
   };
 }

@@ -40,13 +40,8 @@ const STABLE_MS = 60_000;
 
 export type ConsumerState = 'opening' | 'consuming' | 'paused' | 'stopped';
 
-/** Consumes a queue until `stop()`. While the queue does not exist, attempts go on. */
-export function consume(options: ConsumerOptions): Consumer {
-  return new Consumer(options);
-}
-
 /**
- * Consumes one queue over one channel after another.
+ * Consumes one queue until `stop()`, over one channel after another. While the queue does not exist, attempts go on.
  *
  * States: *opening* -> *consuming* -> *opening* … ; `pause()` leads from each of them to *paused*, `resume()` back;
  * `stop()`, or the end of the connection, leads to *stopped*, which is final.
@@ -72,7 +67,6 @@ export class Consumer {
   #ledger: ChannelLedger | undefined;
   #wake = (): void => undefined;
 
-  /** Use {@link consume}. */
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.#log = options.log.child({ queue: options.queue });

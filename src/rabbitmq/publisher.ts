@@ -7,8 +7,6 @@ import { describe } from './errors';
 import { fitHeaders } from './headers';
 import { failed, type OutgoingMessage, type PublishResult } from './outgoing';
 
-export type { OutgoingMessage, PublishResult } from './outgoing';
-
 export interface PublisherOptions {
   /** For publishing only: an alarm stops everything on a connection that publishes. */
   readonly connection: BrokerConnection;

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type BatchContext, handleBatch } from '../../src/ingest/batch';
+import type { Outcome } from '../../src/ingest/outcome';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';
@@ -43,7 +44,8 @@ describe('a batch', () => {
   /** Handles them, and says how often the database was found away, and back. */
   async function handle(events: ContactEvent[], on: Partial<BatchContext> = {}) {
     const times = { away: 0, applied: 0 };
-    const outcomes = await handleBatch(events, {
+    const items = events.map((event) => ({ event, outcome: null as Outcome | null }));
+    const complete = await handleBatch(items, {
       db: database.db,
       options: DEFAULTS,
       log: silent,
@@ -58,7 +60,7 @@ describe('a batch', () => {
       onBack: () => undefined,
       ...on,
     });
-    return { outcomes, times };
+    return { outcomes: complete ? items.map(({ outcome }) => outcome as Outcome) : null, times };
   }
 
   it.each([0, 250, 499])(

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { type Consumer, consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
@@ -29,7 +29,7 @@ describe('the consumer', () => {
     };
     const prefetch = options.prefetch ?? 100;
     const firstWindow = options.firstWindow ?? prefetch; // all at once, but where the window is what is looked at
-    const consumer = consume({ connection, queue: QUEUE, prefetch, firstWindow, onMessage, log: silent });
+    const consumer = new Consumer({ connection, queue: QUEUE, prefetch, firstWindow, onMessage, log: silent });
     return { proxy, connection, consumer, got };
   }
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { DeliveryBuffer } from '../../src/rabbitmq/delivery-buffer';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
@@ -19,7 +19,13 @@ describe('the delivery buffer', () => {
     proxy = await TcpProxy.to(broker().url);
     connection = await openConnection({ url: proxy.through(broker().url), name: 'test', log: silent });
     const deliveryBuffer = new DeliveryBuffer();
-    const consumer = consume({ connection, queue: QUEUE, prefetch: 100, onMessage: deliveryBuffer.push, log: silent });
+    const consumer = new Consumer({
+      connection,
+      queue: QUEUE,
+      prefetch: 100,
+      onMessage: deliveryBuffer.push,
+      log: silent,
+    });
     return { deliveryBuffer, consumer, proxy };
   }
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { DeliveryBuffer } from '../../src/rabbitmq/delivery-buffer';
 import { toDeadLetters, toRetry } from '../../src/rabbitmq/forward';
 import { cutText, fitHeaders } from '../../src/rabbitmq/headers';
@@ -22,7 +22,7 @@ describe('a message that is sent on', () => {
     );
     connections.push(consuming!, publishing!);
     const deliveryBuffer = new DeliveryBuffer();
-    const consumer = consume({
+    const consumer = new Consumer({
       connection: consuming!,
       queue: FXA_QUEUE,
       prefetch: 10,
@@ -110,7 +110,7 @@ describe('a message that is sent on', () => {
     await until(async () => {
       if ((await broker().ready(DEAD_LETTERS)) > 0) return true;
       const deliveryBuffer = new DeliveryBuffer();
-      const again = consume({
+      const again = new Consumer({
         connection: connections[0]!,
         queue: 'test.poison',
         prefetch: 1,

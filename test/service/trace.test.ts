@@ -81,7 +81,7 @@ describe('the trace of a message', () => {
     await send(signup('poison', ['x'], 1), { traceparent: parent(4), tracestate: STATE });
     const { properties } = await broker().next(retryQueue(RETRY_DELAYS[0]));
     expect(properties.headers).toMatchObject({ traceparent: parent(4), tracestate: STATE, attempts: 1 });
-    expect(await logged('messages failed, and are tried again', traceId(4))).toMatchObject({
+    expect(await logged('messages failed, retrying later', traceId(4))).toMatchObject({
       level: 'warn',
       eventId: EVENT_ID,
       queue: 'contacts.newsletter',
@@ -106,6 +106,6 @@ describe('the trace of a message', () => {
     const { properties } = await broker().next(DEAD_LETTERS);
     expect(properties.headers).toMatchObject({ traceparent: parent(n), reason });
     const eventId = n === 5 ? EVENT_ID : EVENT_ID.replace('0', '1');
-    expect(await logged('messages are set aside', traceId(n))).toMatchObject({ level: 'warn', eventId, reason });
+    expect(await logged('messages dead-lettered', traceId(n))).toMatchObject({ level: 'warn', eventId, reason });
   });
 });
