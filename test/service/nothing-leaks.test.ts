@@ -209,7 +209,7 @@ async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
   await untilLogged('broker connection lost', () => rabbit.cut());
   await broker().deleteQueue(DEAD_LETTERS);
   const channel = await broker().channel();
-  await untilLogged('messages could not be set aside', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
+  await untilLogged('messages could not be forwarded', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
   await declareAll(channel);
   await take(DEAD_LETTERS);
   await channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
@@ -291,7 +291,7 @@ describe('case 36: no address, name or token', () => {
       'batch failed',
       'a request failed',
       'broker connection lost',
-      'messages could not be set aside',
+      'messages could not be forwarded',
       'messages dead-lettered',
       'messages failed, retrying later',
       'notifications could not be published',
