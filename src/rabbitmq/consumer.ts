@@ -155,8 +155,8 @@ export class Consumer {
     let consumerTag: string | undefined;
     let framesAtCancel = 0;
     let window = Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
-    let settledBefore = 0;
-    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.settled - settledBefore >= window;
+    let ackedBefore = 0;
+    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.acked - ackedBefore >= window;
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
     channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
@@ -180,7 +180,7 @@ export class Consumer {
         if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
           await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
-          settledBefore = ledger.settled;
+          ackedBefore = ledger.acked;
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
         } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {

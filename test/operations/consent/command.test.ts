@@ -37,7 +37,7 @@ describe('the consent command', () => {
       addresses: ['ada@mail.test'],
       account: uidOf('u1'),
       opted_out: false,
-      newsletters: { incoming: { state: 'unsubscribed', since: iso(6) } },
+      newsletters: { news: { state: 'unsubscribed', since: iso(6) } },
       choices: [
         {
           event_time: iso(2),
