@@ -1,3 +1,5 @@
+import { groupBy } from '../foundation/group-by';
+
 /** With every further delivery without an ack, this many times fewer messages are handled together. */
 const DIVISOR = 4;
 /** One delivery without an ack proves nothing: a worker was stopped, or a connection lost. */
@@ -23,7 +25,7 @@ export function batchesOf<T extends Delivered>(
   batchSize: number,
   random: () => number = Math.random,
 ): T[][] {
-  return [...byCount(deliveries)]
+  return [...groupBy(deliveries, ({ deliveryCount }) => deliveryCount)]
     .sort(([a], [b]) => a - b)
     .flatMap(([count, group]) => {
       const size = Math.max(1, Math.floor(batchSize / DIVISOR ** Math.max(0, count - HARMLESS)));
@@ -31,16 +33,6 @@ export function batchesOf<T extends Delivered>(
       for (let from = 0; from < group.length; from += size) batches.push(group.slice(from, from + size));
       return count > HARMLESS ? shuffled(batches, random) : batches;
     });
-}
-
-function byCount<T extends Delivered>(deliveries: readonly T[]): Map<number, T[]> {
-  const groups = new Map<number, T[]>();
-  for (const delivery of deliveries) {
-    const group = groups.get(delivery.deliveryCount);
-    if (group) group.push(delivery);
-    else groups.set(delivery.deliveryCount, [delivery]);
-  }
-  return groups;
 }
 
 function shuffled<T>(list: T[], random: () => number): T[] {

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { groupBy } from '../foundation/group-by';
 import { codeLabel, type PauseReason } from '../observability/metrics';
 import { observeApplied, observeLag } from '../observability/observe-batch';
 import { Stopwatch } from '../observability/stopwatch';
@@ -172,15 +173,10 @@ export class EventWorker {
   /** Counts each kind of message once per batch, because a counter costs more than most of a message's way. */
   #acknowledge(items: readonly DecidedItem[]): void {
     const { queue, metrics } = this.#options;
-    const groups = new Map<string, { type: string; outcome: string; count: number }>();
-    for (const { outcome } of items) {
-      const type = typeOf(outcome);
-      const key = `${outcome.kind} ${type}`;
-      const group = groups.get(key);
-      if (group) group.count += 1;
-      else groups.set(key, { type, outcome: outcome.kind, count: 1 });
+    for (const group of groupBy(items, ({ outcome }) => `${outcome.kind} ${typeOf(outcome)}`).values()) {
+      const { outcome } = group[0]!;
+      metrics.messages.inc({ queue, type: typeOf(outcome), outcome: outcome.kind }, group.length);
     }
-    for (const { count, ...labels } of groups.values()) metrics.messages.inc({ queue, ...labels }, count);
     ackAll(items.map(({ delivery }) => delivery));
   }
 }

@@ -212,10 +212,10 @@ function socketOf(model: ChannelModel): Socket | undefined {
  * Closes a channel and waits until it is closed. Never rejects, and unlike amqplib's own `close()` never hangs on a lost
  * connection.
  */
-export async function closeChannel(channel: Channel, limitMs = CLOSE_MS): Promise<void> {
+export async function closeChannel(channel: Channel): Promise<void> {
   const over = new AbortController();
   const closed = once(channel, 'close', { signal: over.signal }).catch(() => undefined);
   channel.close().catch(() => over.abort()); // was closed already
-  await within(limitMs, closed, undefined);
+  await within(CLOSE_MS, closed, undefined);
   over.abort();
 }

@@ -1,4 +1,5 @@
 import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
+import { groupBy } from '../foundation/group-by';
 import { HEADERS } from './names';
 
 /** Acknowledgements of one consumer. */
@@ -175,13 +176,9 @@ export class Delivery {
 
   /** See {@link ackAll}. */
   static ackAll(deliveries: readonly Delivery[]): void {
-    const groups = new Map<ChannelLedger, number[]>();
-    for (const delivery of deliveries) {
-      const tags = groups.get(delivery.#ledger);
-      if (tags === undefined) groups.set(delivery.#ledger, [delivery.#tag]);
-      else tags.push(delivery.#tag);
+    for (const [ledger, group] of groupBy(deliveries, (delivery) => delivery.#ledger)) {
+      ledger.ack(group.map((delivery) => delivery.#tag));
     }
-    for (const [ledger, tags] of groups) ledger.ack(tags);
   }
 }
 
