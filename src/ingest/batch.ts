@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ContactEvent } from '../contacts/facts/event';
 import { Backoff, pause } from '../foundation/retry';
-import { aboutMessage } from '../observability/about-message';
 import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf } from '../postgres/errors';
+import { aboutMessage } from './about-message';
 import type { Outcome } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
 

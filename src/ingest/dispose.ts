@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import { traceOf } from '../messages/trace';
-import { aboutMessage } from '../observability/about-message';
 import type { Metrics } from '../observability/metrics';
 import { count, type Delivery } from '../rabbitmq/delivery';
 import { describe } from '../rabbitmq/errors';
@@ -9,6 +8,7 @@ import { toDeadLetters, toRetry } from '../rabbitmq/forward';
 import { HEADERS, RETRY_DELAYS, type RetryDelay } from '../rabbitmq/names';
 import type { OutgoingMessage } from '../rabbitmq/outgoing';
 import type { Publisher } from '../rabbitmq/publisher';
+import { aboutMessage } from './about-message';
 import { BatchLog } from './batch-log';
 import type { DecidedItem } from './item';
 import type { Forwarded } from './outcome';

@@ -314,16 +314,16 @@ describe('no address, name or token', () => {
   });
 
   it('is in the reason or the error of any forwarded message', () => {
-    const told = new Set(reasons.map((reason) => reason.split(':')[0]));
-    expect([...told].sort()).toEqual([...DEAD_LETTER_REASONS, 'failed', 'tried again'].sort());
+    const kinds = new Set(reasons.map((reason) => reason.split(':')[0]));
+    expect([...kinds].sort()).toEqual([...DEAD_LETTER_REASONS, 'failed', 'tried again'].sort());
     expect(reasons.filter((reason) => holdsPersonal(reason, tokens))).toEqual([]);
   });
 
   it('is in the headers of any HTTP answer, or in a body other than a contact', () => {
     const statuses = new Set(answers.map(({ status }) => status));
     expect([...statuses].sort()).toEqual([200, 401, 404, 500, 503]);
-    const told = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
-    expect(told.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
+    const visible = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
+    expect(visible.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
   });
 });
 

@@ -102,22 +102,22 @@ describe('the two workflows of CTMS issue 1017', () => {
     expect(after.body).toMatchObject({ id: one.body.id, basket_token: one.body.basket_token });
     expect(await database.sql('SELECT FROM merge WHERE uid = $1', [uidOf('w2')])).toEqual([]);
     // The change of the primary address is announced if the two events came in different batches.
-    const told = await broker().ready(MAILER_QUEUE);
-    for (let i = 0; i < told; i++) {
+    const announced = await broker().ready(MAILER_QUEUE);
+    for (let i = 0; i < announced; i++) {
       expect((await broker().next(MAILER_QUEUE)).properties.type).toBe('contact.email_changed');
     }
   });
 
   it('an account created again with the same address gets the contact, its token and its subscriptions', async () => {
-    await publish(broker(), acct('old', 'anew', 1), signup('anew', ['x'], 2));
+    await publish(broker(), acct('old', 'again', 1), signup('again', ['x'], 2));
     const before = await eventually(
-      byEmail('anew'),
+      byEmail('again'),
       ({ body }) => body.account === uidOf('old') && JSON.stringify(body.newsletters) !== '{}',
     );
     await publish(broker(), del('old', 3));
-    await eventually(byEmail('anew'), has('account', null));
-    await publish(broker(), acct('new', 'anew', 4));
-    const after = await eventually(byEmail('anew'), has('account', uidOf('new')));
+    await eventually(byEmail('again'), has('account', null));
+    await publish(broker(), acct('new', 'again', 4));
+    const after = await eventually(byEmail('again'), has('account', uidOf('new')));
     expect(after.body).toMatchObject({
       id: before.body.id,
       basket_token: before.body.basket_token,

@@ -99,7 +99,7 @@ export class TestBroker {
   }
 }
 
-/** False when somebody else has it. */
+/** @returns false if another test file holds the lock */
 async function lock(model: ChannelModel): Promise<boolean> {
   const channel = await model.createChannel();
   channel.on('error', () => undefined); // 405 RESOURCE_LOCKED closes the channel
