@@ -98,13 +98,14 @@ export class EventWorker {
     const batches = batchesOf(deliveries, this.#options.batchSize);
     for (const [place, batch] of batches.entries()) {
       if (this.#stopping.signal.aborted) return; // the rest returns to the queue
-      const { deliveryCount } = batch[0] as Delivery;
-      if (!isSuspect({ deliveryCount })) {
+      const [suspect] = batch as [Delivery];
+      if (!isSuspect(suspect)) {
         await this.#handle(batch);
         continue;
       }
-      const batchesLeft = batches.slice(place).filter(([first]) => first?.deliveryCount === deliveryCount).length;
-      await this.#poisonScheduler.run({ deliveryCount, batches: batchesLeft }, async () => {
+      const { deliveryCount } = suspect;
+      const left = batches.slice(place).filter(([first]) => first?.deliveryCount === deliveryCount);
+      await this.#poisonScheduler.run({ deliveryCount, batches: left.length }, async () => {
         if (this.#stopping.signal.aborted) return;
         // Earlier acks must be written before this batch can kill the process, or their messages become suspects too.
         await delay(ACKS_WRITTEN_MS);

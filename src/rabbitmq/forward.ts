@@ -37,24 +37,17 @@ export function toQueue(queue: string, delivery: Delivery, headers: Headers): Ou
 function copyOf(delivery: Delivery, own: Headers): Omit<OutgoingMessage, 'exchange' | 'routingKey'> {
   const { contentType, contentEncoding, correlationId, type, timestamp, appId } = delivery.properties;
   const foreign = Object.entries(delivery.headers).filter(([key]) => !LEFT_BEHIND.test(key));
+  const texts = { messageId: delivery.messageId, contentType, contentEncoding, correlationId, type, appId };
   return {
     content: delivery.content,
     headers: { ...Object.fromEntries(foreign), ...own },
-    ...text('messageId', delivery.messageId),
-    ...text('contentType', contentType),
-    ...text('contentEncoding', contentEncoding),
-    ...text('correlationId', correlationId),
-    ...text('type', type),
-    ...text('appId', appId),
+    ...Object.fromEntries(Object.entries(texts).filter(([, text]) => isShortString(text))),
     ...(Number.isSafeInteger(timestamp) && { timestamp: Number(timestamp) }),
   };
 }
 
-const MAX_SHORT_TEXT = 255;
+const MAX_SHORT_STRING = 255;
 
 /** AMQP short strings have at most 255 bytes; invalid UTF-8 may exceed that once decoded. */
-function text<K extends string>(key: K, value: unknown): { [P in K]?: string } {
-  return typeof value === 'string' && Buffer.byteLength(value) <= MAX_SHORT_TEXT
-    ? ({ [key]: value } as { [P in K]?: string })
-    : {};
-}
+const isShortString = (value: unknown): boolean =>
+  typeof value === 'string' && Buffer.byteLength(value) <= MAX_SHORT_STRING;
