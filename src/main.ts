@@ -1,8 +1,9 @@
-/** The running service, wired: nothing else happens here. */
+/** Wires the running service; contains no logic of its own. */
 import type { Logger } from 'pino';
 import { isLoopback, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
 import { OperatorError } from './foundation/operator-error';
+import { within } from './foundation/timeout';
 import { makeServer } from './http/server';
 import { readVersion } from './http/version';
 import { PoisonScheduler } from './ingest/poison-scheduler';
@@ -13,7 +14,8 @@ import { openDatabase } from './postgres/database';
 import { findContact } from './postgres/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
 import { requireErasureKey, serviceSession } from './postgres/tables/erasure';
-import { openConnection } from './rabbitmq/connection';
+import { outboxState } from './postgres/tables/outbox';
+import { type BrokerConnection, openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';
 import { declareTopology } from './rabbitmq/topology';
@@ -23,65 +25,63 @@ export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Service {
-  /** Where HTTP listens, when it does. */
+  /** The address of the HTTP server; null if it does not run. */
   url: string | null;
   /**
-   * Takes no more, finishes what is in flight, acknowledges it, makes a last relay pass, closes everything.
+   * Receives nothing more, finishes and acknowledges what is in flight, makes a last relay pass, and closes everything.
    *
-   * @returns false when the deadline (`SHUTDOWN_TIMEOUT_MS`) passed first.
+   * @returns false if the deadline (`SHUTDOWN_TIMEOUT_MS`) passed first
    */
   stop(): Promise<boolean>;
 }
 
-/** For the relay and the heartbeat, beside the slots of both queues. */
+/** Database connections for the relay and the heartbeat, in addition to those of the workers. */
 const SPARE_CONNECTIONS = 2;
-/** Look-ups have connections of their own: however many come, the workers go on. */
+/** Look-ups have a pool of their own, so that no number of them can hold up the workers. */
 const LOOK_UP_CONNECTIONS = 4;
 
-const NOBODY = '00000000-0000-0000-0000-000000000000';
+const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
 /** @throws OperatorError or BrokerRefusal, whose messages say what to do. */
 export async function startService(
   config: ServiceConfig,
   { only = PARTS, log }: { only?: readonly Part[]; log: Logger },
 ): Promise<Service> {
-  const runs = (part: Part): boolean => only.includes(part);
-  const db = openDatabase({
-    url: config.databaseUrl,
-    name: serviceSession(config.erasureKey),
-    max: 2 * config.concurrency + SPARE_CONNECTIONS,
-  });
-  const closing: (() => Promise<unknown>)[] = [() => db.$disconnect()];
-  const close = async (): Promise<void> => {
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<true> => {
     for (const end of closing.splice(0).reverse()) await end();
+    return true;
   };
   try {
+    const db = openDatabase({
+      url: config.databaseUrl,
+      name: serviceSession(config.erasureKey),
+      max: 2 * config.concurrency + SPARE_CONNECTIONS,
+    });
+    closing.push(() => db.$disconnect());
     await requireSchema(db);
     await requireErasureKey(db, config.erasureKey);
     await declareTopology({ url: config.amqpUrl, log });
+
     const metrics = makeMetrics();
     const version = readVersion();
     observeProcess(metrics, version);
-    observeOutbox(metrics, db);
-    const publishing = await openConnection({ url: config.amqpUrl, name: 'onecontact publisher', log });
-    closing.push(() => publishing.close());
-    await publishing.ready();
-    observeConnection(metrics, 'publisher', publishing);
+    observeOutbox(metrics, () => outboxState(db));
+
+    const connect = async (name: string): Promise<BrokerConnection> => {
+      const connection = await openConnection({ url: config.amqpUrl, name: `onecontact ${name}`, log });
+      closing.push(() => connection.close());
+      await connection.ready();
+      observeConnection(metrics, name, connection);
+      return connection;
+    };
+    const publishing = await connect('publisher');
     const publisher = new Publisher({ connection: publishing, log });
     closing.push(() => publisher.close());
-    const consuming = await openConnection({ url: config.amqpUrl, name: 'onecontact consumer', log });
-    closing.push(() => consuming.close());
-    await consuming.ready();
-    observeConnection(metrics, 'consumer', consuming);
-    const broker = async (): Promise<void> => {
-      if (!consuming.connected || !publishing.connected)
-        throw Object.assign(new Error('not connected'), { code: 'not_connected' });
-    };
-    const database = async (): Promise<void> => {
-      await db.$queryRaw`SELECT 1`;
-    };
+    const consuming = await connect('consumer');
+
     let url: string | null = null;
-    if (runs('http')) {
+    if (only.includes('http')) {
       const { apiKey, httpHost: host, httpPort: port } = config;
       if (apiKey === null && !isLoopback(host)) {
         throw new OperatorError(
@@ -90,54 +90,46 @@ export async function startService(
       }
       const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
-      // A client's first statements take some 200 ms (its query compiler is loaded): no reader is to wait for that.
-      await findContact(lookUps, { by: 'id', id: NOBODY }).catch(() => undefined);
-      const health = { database, broker };
-      const server = makeServer({
-        db: lookUps,
-        log,
-        apiKey,
-        health,
-        version,
-        metrics: metrics.registry,
-      });
+      // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
+      await findContact(lookUps, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
+      const health = {
+        database: async () => void (await db.$queryRaw`SELECT 1`),
+        broker: async () => {
+          if (!consuming.connected || !publishing.connected)
+            throw Object.assign(new Error('not connected'), { code: 'not_connected' });
+        },
+      };
+      const server = makeServer({ db: lookUps, log, apiKey, health, version, metrics: metrics.registry });
       closing.push(() => server.close());
       url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
         throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);
       });
     }
 
-    // Last, and at once: whoever is told to stop before has nothing in flight.
-    const relay = runs('relay') ? new Relay({ db, publisher, metrics, log }) : null;
+    // Last, without an await between them: a stop before this point finds nothing in flight.
+    const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log }) : null;
     if (relay) closing.push(() => relay.stop());
-    const workers = [
-      { source: 'fxa' as const, queue: FXA_QUEUE },
-      { source: 'newsletter' as const, queue: NEWSLETTER_QUEUE },
-    ].filter(({ source }) => runs(source));
-    const poisonScheduler = new PoisonScheduler();
-    const running = workers.map(
-      ({ source, queue }) =>
-        new EventWorker({
-          source,
-          queue,
-          connection: consuming,
-          publisher,
-          db,
-          apply: { tokenPolicy: config.tokenPolicy, observes: observer(config), erasureKey: config.erasureKey },
-          batchSize: config.batchSize,
-          prefetch: config.prefetch,
-          concurrency: config.concurrency,
-          metrics,
-          log,
-          poisonScheduler,
-          onNotifications: () => relay?.nudge(),
-        }),
-    );
-    closing.push(() => Promise.all(running.map((worker) => worker.stop())));
+    const { batchSize, prefetch, concurrency, tokenPolicy, erasureKey } = config;
+    const shared = {
+      connection: consuming,
+      publisher,
+      db,
+      metrics,
+      log,
+      batchSize,
+      prefetch,
+      concurrency,
+      apply: { tokenPolicy, observes: observer(config), erasureKey },
+      poisonScheduler: new PoisonScheduler(),
+      onNotifications: () => relay?.nudge(),
+    };
+    const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
+    const workers = sources.map((source) => new EventWorker({ ...shared, source, queue: QUEUES[source] }));
+    closing.push(() => Promise.all(workers.map((worker) => worker.stop())));
 
     let stopping: Promise<boolean> | undefined;
     const stop = (): Promise<boolean> => {
-      stopping ??= within(config.shutdownTimeoutMs, close());
+      stopping ??= within(config.shutdownTimeoutMs, close(), false);
       return stopping;
     };
     return { url, stop };
@@ -145,12 +137,4 @@ export async function startService(
     await close();
     throw error;
   }
-}
-
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  return Promise.race([work.then(() => true), deadline]).finally(() => clearTimeout(timer));
 }

@@ -4,6 +4,7 @@ import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
 import { PARTS, type Part, startService } from '../main';
 import { makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
+import { failureOf } from '../postgres/errors';
 import { migrate } from '../postgres/migrations/migrate';
 import { stopRequested } from './stop-signal';
 
@@ -34,7 +35,8 @@ Examples:
       const only = options.only ?? PARTS;
       const needs = only.includes('http') ? ([...SERVICE_NEEDS, 'lookUps'] as const) : SERVICE_NEEDS;
       const config: ServiceConfig = readConfig(context.env, needs);
-      const code = await start(config, only, options, makeLog(config.logLevel));
+      const log = makeLog(config.logLevel, undefined, (error) => failureOf(error).code);
+      const code = await start(config, only, options, log);
       // Work that did not stop in time must not keep the process alive.
       process.exit(code);
     });

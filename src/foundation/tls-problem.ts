@@ -8,9 +8,9 @@ const SERVERS = {
 } as const;
 
 /**
- * What to do about a TLS handshake that failed, in one sentence.
+ * One sentence that says what to do about a failed TLS handshake.
  *
- * @param problem Node's code, or its text where a library keeps only that; none of it is shown
+ * @param problem Node's error code, or its text where a library keeps only that; it is not shown
  */
 export function tlsProblem(server: keyof typeof SERVERS, problem: string): string {
   const { variable, port, ca } = SERVERS[server];

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
+import { within } from '../foundation/timeout';
 import { failureOf } from '../postgres/errors';
 import { readVersion, type Version } from './version';
 
@@ -61,13 +62,9 @@ const detail = (name: string, problem: string) => ({
 
 /** Null when the check passes, otherwise a code: the message might reveal a host or a user name. */
 async function problemOf(check: Promise<void>): Promise<string | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`no answer within ${CHECK_MS} ms`), CHECK_MS);
-  });
   const done = check.then(
     () => null,
     (error: unknown) => failureOf(error).code,
   );
-  return Promise.race([done, late]).finally(() => clearTimeout(timer));
+  return within(CHECK_MS, done, `no answer within ${CHECK_MS} ms`);
 }

@@ -9,32 +9,32 @@ interface Line {
 }
 
 /**
- * What the log says of the messages of one batch: one line for all that are alike, with the ids of the first. A flood of
- * rubbish must not be a flood in the log; what there is to know of each message travels in its headers.
+ * The log lines of one batch: one line for all messages with the same text and shared fields, with the ids of the first.
+ * A flood of bad messages must not flood the log; the details of each message travel in its headers.
  */
 export class BatchLog {
   readonly #lines = new Map<string, Line>();
-  readonly #said = new Set<string>();
+  readonly #written = new Set<string>();
 
   /**
    * Counts a message, for {@link write}.
    *
-   * @param log names the message.
-   * @param alike what those of one line have in common.
-   * @param first what is told of the first of them only.
+   * @param log a child logger that names the message
+   * @param shared fields that all messages on one line have in common
+   * @param first fields of the first message on the line only
    */
-  add(log: Logger, level: Line['level'], text: string, alike: object, first: object = {}): void {
-    const key = keyOf(text, alike);
+  add(log: Logger, level: Line['level'], text: string, shared: object, first: object = {}): void {
+    const key = keyOf(text, shared);
     const line = this.#lines.get(key);
     if (line) line.messages += 1;
-    else this.#lines.set(key, { log, level, text, fields: { ...alike, ...first }, messages: 1 });
+    else this.#lines.set(key, { log, level, text, fields: { ...shared, ...first }, messages: 1 });
   }
 
-  /** Says it at once, of the first message that is alike, and of no other. */
-  once(log: Logger, level: Line['level'], text: string, alike: object): void {
-    const key = keyOf(text, alike);
-    if (!this.#said.has(key)) log[level](alike, text);
-    this.#said.add(key);
+  /** Writes at once, for the first message with this text and these fields only. */
+  once(log: Logger, level: Line['level'], text: string, shared: object): void {
+    const key = keyOf(text, shared);
+    if (!this.#written.has(key)) log[level](shared, text);
+    this.#written.add(key);
   }
 
   write(): void {
@@ -44,4 +44,4 @@ export class BatchLog {
   }
 }
 
-const keyOf = (text: string, alike: object): string => JSON.stringify([text, alike]);
+const keyOf = (text: string, shared: object): string => JSON.stringify([text, shared]);

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ContactEvent } from '../contacts/facts/event';
 import { Backoff, pause } from '../foundation/retry';
-import { aboutMessage } from '../observability/about-message';
 import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf } from '../postgres/errors';
+import { aboutMessage } from './about-message';
 import type { Outcome } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
 
@@ -13,99 +13,125 @@ export interface BatchContext {
   db: Database;
   options: ApplyOptions;
   log: Logger;
-  /** Ends the waiting for a database that is away; the batch then stays unacknowledged, and comes again. */
+  /** Ends the wait for an unavailable database; messages without an outcome then stay unacknowledged. */
   stopping: AbortSignal;
   onApplied(applied: Applied): void;
-  /** A transaction failed; what is done about it follows. */
+  /** Called for each failed transaction, before it is handled. */
   onFailure(failure: Failure): void;
-  /** The database cannot be used; said again with each attempt. */
+  /** Nothing can be applied at present; called for each attempt. */
   onAway(reason: PauseReason): void;
-  /** It can be used: a batch went through, or failed for a reason of its own. */
+  /** The database works: a transaction was committed, or failed for a reason of its own. */
   onBack(): void;
 }
 
-/** So often is a batch tried again after a failure that was a matter of chance. */
+/** Attempts at one batch while it fails by chance. */
 const ATTEMPTS = 5;
 
 /**
- * When a batch has waited in vain for a row that somebody holds (a forgotten transaction, a long command), its parts wait
- * for this long only: to find the events that need it must not take as long again for each part.
+ * Lock timeout of the parts of a batch once the whole has waited in vain for a locked row (a forgotten transaction, a long
+ * command): otherwise the search for the events that need the row would wait the full time for every part.
  */
 const SHORT_LOCK_TIMEOUT_MS = 250;
-/** After so many parts that found something held, it may be everything that is: then it waits, as for a database away. */
+/** After this many parts that found locked rows, a whole table may be locked: pause, as for an unavailable database. */
 const BUSY_PARTS = 40;
 
-/** What the parts of one batch share. */
+/** The search for the events that need locked rows, shared by all parts of one batch. */
 interface Search {
-  /** Something was held: parts do not wait long. */
-  hurried: boolean;
+  lockTimeoutMs?: number;
   busyPartsLeft: number;
 }
 
+interface Undecided {
+  readonly event: ContactEvent;
+  outcome: Outcome | null;
+}
+
 /**
- * Applies events and says what became of each. A failure of chance (deadlock, lost connection) is tried again; with the
- * database away it waits, for as long as it takes; any other failure splits the batch, until the event that fails
- * stands alone, and the others are done. An event that needs what somebody else holds is to wait elsewhere: here it would
- * hold up the others.
+ * Applies the events of a batch and gives each item its outcome. A chance failure (deadlock, lost connection) is retried,
+ * and an unavailable database waited for, for as long as it takes. After any other failure the batch is split until the
+ * failing event stands alone and the others are done. An event that needs locked rows is deferred: waiting for them here
+ * would hold up the others.
  *
- * @returns an outcome for each event, in their order; null when it was stopped while waiting.
+ * @returns false if it was stopped while waiting; some items then have no outcome
  */
 export async function handleBatch(
-  events: readonly ContactEvent[],
+  items: readonly Undecided[],
   context: BatchContext,
-  search: Search = { hurried: false, busyPartsLeft: BUSY_PARTS },
-): Promise<Outcome[] | null> {
-  const { db, options, log, stopping, onApplied, onFailure, onAway, onBack } = context;
-  const away = new Backoff(200, 5_000);
+  search: Search = { busyPartsLeft: BUSY_PARTS },
+): Promise<boolean> {
+  const { db, stopping, onAway, onBack } = context;
+  const backoff = new Backoff(200, 5_000);
   for (let attempt = 1; ; ) {
-    try {
-      const limit = search.hurried ? { lockTimeoutMs: SHORT_LOCK_TIMEOUT_MS } : {};
-      const applied = await applyBatch(db, events, { ...options, ...limit });
-      onBack();
-      onApplied(applied);
-      const [unknown, erased] = [new Set(applied.unknownTokens), new Set(applied.erased)];
-      return events.map((event, index): Outcome => {
-        if (unknown.has(index)) return { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };
-        return { kind: erased.has(index) ? 'erased' : 'ok', type: event.trigger.event };
-      });
-    } catch (error) {
-      const failure = failureOf(error);
-      onFailure(failure);
-      const { id, trace } = events[0]?.trigger ?? {};
-      const about = events.length === 1 ? aboutMessage(id, trace) : {};
-      log.warn({ failure, events: events.length, attempt, ...about }, 'batch failed');
-      if (stopping.aborted) return null;
-      // Asked before anything is taken for a fault of the messages: an outage must not drain the queue into retries.
-      if (failure.kind === 'down' || !(await answers(db))) {
-        onAway('database_down');
-        await pause(away.next(), stopping);
-        if (stopping.aborted) return null;
-        continue;
-      }
-      if (failure.kind === 'busy' && events.length > 1) {
-        search.hurried = true;
-        search.busyPartsLeft -= 1;
-        if (search.busyPartsLeft <= 0) {
-          onAway('rows_held');
-          await pause(away.next(), stopping);
-          if (stopping.aborted) return null;
-          search.busyPartsLeft = BUSY_PARTS;
-          continue;
-        }
-      }
-      onBack();
-      if (failure.kind === 'transient' && attempt < ATTEMPTS) {
-        await delay(Math.random() * 20 * 2 ** attempt);
-        attempt += 1;
-        continue;
-      }
-      if (events.length === 1) return [{ kind: failure.kind === 'busy' ? 'deferred' : 'retry', error: failure.code }];
-      const middle = Math.ceil(events.length / 2);
-      const first = await handleBatch(events.slice(0, middle), context, search);
-      const second = first && (await handleBatch(events.slice(middle), context, search));
-      return second && [...first, ...second];
+    const failure = await applyOnce(items, context, search, attempt);
+    if (failure === null) return true;
+    if (stopping.aborted) return false;
+    const pauseReason = await pauseReasonOf(failure, items, db, search);
+    if (pauseReason) {
+      onAway(pauseReason);
+      await pause(backoff.next(), stopping);
+      if (stopping.aborted) return false;
+      continue;
     }
+    onBack();
+    if (failure.kind === 'transient' && attempt < ATTEMPTS) {
+      await delay(Math.random() * 20 * 2 ** attempt);
+      attempt += 1;
+      continue;
+    }
+    if (items.length === 1) {
+      items[0]!.outcome = { kind: failure.kind === 'busy' ? 'deferred' : 'retry', error: failure.code };
+      return true;
+    }
+    const middle = Math.ceil(items.length / 2);
+    const done = await handleBatch(items.slice(0, middle), context, search);
+    return done && handleBatch(items.slice(middle), context, search);
   }
+}
+
+/** One transaction. @returns why it failed, or null if it was committed and all items have their outcomes */
+async function applyOnce(
+  items: readonly Undecided[],
+  { db, options, log, onApplied, onFailure, onBack }: BatchContext,
+  { lockTimeoutMs }: Search,
+  attempt: number,
+): Promise<Failure | null> {
+  try {
+    const events = items.map(({ event }) => event);
+    const applied = await applyBatch(db, events, { ...options, ...(lockTimeoutMs !== undefined && { lockTimeoutMs }) });
+    onBack();
+    onApplied(applied);
+    for (const item of items) item.outcome = { kind: 'ok', type: item.event.trigger.event };
+    for (const index of applied.erased) items[index]!.outcome = { kind: 'erased', type: events[index]!.trigger.event };
+    for (const index of applied.unknownTokens)
+      items[index]!.outcome = { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };
+    return null;
+  } catch (error) {
+    const failure = failureOf(error);
+    onFailure(failure);
+    const { id, trace } = items[0]?.event.trigger ?? {};
+    const about = items.length === 1 ? aboutMessage(id, trace) : {};
+    log.warn({ failure, events: items.length, attempt, ...about }, 'batch failed');
+    return failure;
+  }
+}
+
+/**
+ * Why consumption must pause, or null. Asked before a failure is blamed on a message: an outage must not drain the queue
+ * into the retry queues.
+ */
+async function pauseReasonOf(
+  failure: Failure,
+  { length }: readonly Undecided[],
+  db: Database,
+  search: Search,
+): Promise<PauseReason | null> {
+  if (failure.kind === 'down' || !(await answers(db))) return 'database_down';
+  if (failure.kind !== 'busy' || length === 1) return null;
+  search.lockTimeoutMs = SHORT_LOCK_TIMEOUT_MS;
+  search.busyPartsLeft -= 1;
+  if (search.busyPartsLeft > 0) return null;
+  search.busyPartsLeft = BUSY_PARTS;
+  return 'rows_held';
 }
 
 const answers = (db: Database): Promise<boolean> =>

@@ -1,16 +1,27 @@
 import type { DeadLetterReason } from '../messages/incoming/decoded';
 
-/** What becomes of one message. */
-export type Outcome =
+/** The message is done here and can be acknowledged. */
+export type Done =
   /** Its facts are committed. */
   | { kind: 'ok'; type: string }
-  /** Nothing of it concerns a contact. */
+  /** Nothing in it concerns a contact. */
   | { kind: 'ignored'; type: string }
-  /** It names somebody who was erased since: dropped. */
-  | { kind: 'erased'; type: string }
-  /** It will never be of use: to the dead letters, with a reason and the list of problems. */
+  /** It names a person who was erased since: dropped. */
+  | { kind: 'erased'; type: string };
+
+/** The message goes to another queue, and is acknowledged once the broker has confirmed it there. */
+export type Forwarded =
+  /** It can never succeed: to the dead letters, with a reason and the list of problems. */
   | { kind: 'dead'; reason: DeadLetterReason | 'failed'; problems: string[] }
-  /** What it needs is held by somebody: it comes again, as often as it takes, and no attempt is counted. */
+  /** Another transaction holds rows that it needs: retried later, as often as it takes; no attempt is counted. */
   | { kind: 'deferred'; error: string }
-  /** It failed alone, for a reason that may pass: up the retry delays. */
+  /** It failed alone, for a reason that may pass: through the retry delays, then to the dead letters. */
   | { kind: 'retry'; error: string };
+
+export type Outcome = Done | Forwarded;
+
+export const isForwarded = (outcome: Outcome): outcome is Forwarded => 'reason' in outcome || 'error' in outcome;
+
+/** The label `type` of the messages metric: the event type, the dead letter's reason, or the error code. */
+export const typeOf = (outcome: Outcome): string =>
+  'type' in outcome ? outcome.type : 'reason' in outcome ? outcome.reason : outcome.error;

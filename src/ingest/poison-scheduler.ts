@@ -1,105 +1,98 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { within } from '../foundation/timeout';
 
-/** So long after all queues are being consumed, what the broker pushes at first has arrived. */
+/** Once all queues are consumed, the broker's first push has arrived within this. */
 const GATHER_MS = 500;
-/** Nobody waits longer than this for another's suspects: they may be waiting for the broker to take a dead letter. */
+/** The longest wait for another slot's suspects, which may be waiting for the broker to take a dead letter. */
 const LONGEST_MS = 10_000;
 
-interface Waiting {
-  /** How often its messages came before. */
-  count: number;
-  /** Batches that came as often and wait behind it in its slot, itself included. */
-  alike: number;
-  go(): void;
+interface Suspects {
+  /** Deliveries of these messages before this one. */
+  deliveryCount: number;
+  /** Batches with this count that the slot still has, this one included: the weight of the slot. */
+  batches: number;
 }
 
 /**
- * Whose suspects are next, in one process: all slots of all its queues ask here, and one goes at a time. A message that
- * kills the process ends what the others have in hand too. Did each slot go on by itself, then innocent messages of the
- * other queue would be delivered and lost with it every time, until they had come too often and went to the dead letters.
+ * Runs the suspects of one process, those of all slots of all queues, one batch at a time.
  *
- * Those that came least often are first, and of those that came as often every one has the same chance: so with each
- * life of the process about half of the innocent ones get done before the one that ends it.
+ * A message that kills the process also interrupts the batches of the other slots. If slots ran independently, each crash
+ * would also redeliver the other queue's healthy messages until they reach the delivery limit.
  *
- * Nobody goes before all queues are being consumed: a process that is slow to start would else be killed each time before
+ * The lowest delivery count runs first. Among batches of one count the choice is random, so in each life of the process
+ * about half of the healthy batches are done before the one that kills it.
+ *
+ * Nothing runs before all queues are consumed: otherwise a process that is slow to start would be killed each time before
  * the other queue's messages had a chance.
  *
- * States: *new* -> *gathering* (from the first suspect on, until all have come) -> *free* <-> *taken*.
+ * States: *new* -> *gathering* (from the first suspect until all queues have delivered) -> *free* <-> *running*.
  */
 export class PoisonScheduler {
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: (Suspects & { start(): void })[] = [];
   #gathered: Promise<void> | undefined;
   #isFree = false;
-  #starting = 0;
-  #allStarted = (): void => undefined;
+  #expectedQueues = 0;
+  #allConsuming = (): void => undefined;
 
   constructor(
     private readonly random: () => number = Math.random,
     private readonly gatherMs = GATHER_MS,
   ) {}
 
-  /** A queue is going to be consumed. @returns to be called when it is */
-  join(): () => void {
-    this.#starting += 1;
-    let isStarted = false;
+  /** Announces a queue that is going to be consumed. @returns what to call when it is */
+  expectQueue(): () => void {
+    this.#expectedQueues += 1;
+    let isConsuming = false;
     return () => {
-      if (isStarted) return;
-      isStarted = true;
-      this.#starting -= 1;
-      if (this.#starting === 0) this.#allStarted();
+      if (isConsuming) return;
+      isConsuming = true;
+      this.#expectedQueues -= 1;
+      if (this.#expectedQueues === 0) this.#allConsuming();
     };
   }
 
-  /** Runs the work when it is its turn. */
-  async take({ count, alike }: Omit<Waiting, 'go'>, work: () => Promise<void>): Promise<void> {
+  /** Runs the work when its suspects are chosen. */
+  async run(suspects: Suspects, work: () => Promise<void>): Promise<void> {
     this.#gathered ??= this.#gather();
-    await new Promise<void>((go) => {
-      this.#waiting.push({ count, alike, go });
-      this.#next();
+    await new Promise<void>((start) => {
+      this.#waiting.push({ ...suspects, start });
+      this.#startNext();
     });
-    let isOver = false;
-    const over = (): void => {
-      if (isOver) return;
-      isOver = true;
-      this.#isFree = true;
-      // Not at once: whoever had this turn may want the next one too.
-      setImmediate(() => this.#next());
-    };
-    const limit = setTimeout(over, LONGEST_MS);
+    const working = work();
     try {
-      await work();
+      await within(LONGEST_MS, working, undefined);
     } finally {
-      clearTimeout(limit);
-      over();
+      this.#isFree = true;
+      // Not at once: the same slot may want to run its next batch.
+      setImmediate(() => this.#startNext());
     }
+    await working;
   }
 
   async #gather(): Promise<void> {
-    if (this.#starting > 0) {
-      const limit = new AbortController();
-      const started = new Promise<void>((resolve) => {
-        this.#allStarted = resolve;
+    if (this.#expectedQueues > 0) {
+      const allConsuming = new Promise<void>((resolve) => {
+        this.#allConsuming = resolve;
       });
-      await Promise.race([started, delay(LONGEST_MS, undefined, { signal: limit.signal }).catch(() => undefined)]);
-      limit.abort();
+      await within(LONGEST_MS, allConsuming, undefined);
     }
     await delay(this.gatherMs);
     this.#isFree = true;
-    this.#next();
+    this.#startNext();
   }
 
-  #next(): void {
+  #startNext(): void {
     if (!this.#isFree || this.#waiting.length === 0) return;
-    const least = Math.min(...this.#waiting.map(({ count }) => count));
-    const all = this.#waiting.filter(({ count }) => count === least);
-    let place = this.random() * all.reduce((sum, { alike }) => sum + alike, 0);
-    const chosen = all.find(({ alike }) => {
-      place -= alike;
+    const least = Math.min(...this.#waiting.map(({ deliveryCount }) => deliveryCount));
+    const candidates = this.#waiting.filter(({ deliveryCount }) => deliveryCount === least);
+    let place = this.random() * candidates.reduce((sum, { batches }) => sum + batches, 0);
+    const chosen = candidates.find(({ batches }) => {
+      place -= batches;
       return place < 0;
     });
-    const next = chosen ?? (all[0] as Waiting);
+    const next = chosen ?? candidates[0]!;
     this.#waiting.splice(this.#waiting.indexOf(next), 1);
     this.#isFree = false;
-    next.go();
+    next.start();
   }
 }

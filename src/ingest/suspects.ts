@@ -1,30 +1,31 @@
-/** With every further delivery without an ack, so many times fewer messages are handled together. */
+import { groupBy } from '../foundation/group-by';
+
+/** With every further delivery without an ack, this many times fewer messages are handled together. */
 const DIVISOR = 4;
-/** The first one says nothing: a worker was stopped, a connection lost. */
+/** One delivery without an ack proves nothing: a worker was stopped, or a connection lost. */
 const HARMLESS = 1;
 
 interface Delivered {
   readonly deliveryCount: number;
 }
 
-/** Whether it may be what ended its worker. */
+/** Whether a message may be what killed its worker. */
 export const isSuspect = ({ deliveryCount }: Delivered): boolean => deliveryCount > HARMLESS;
 
 /**
- * What is handled together, none of it empty. A message that came before without an ack may be what killed its worker:
- * the more often it came, the fewer are handled with it, until it stands alone. In steps, because each lost connection
- * raises the counts of all that was prefetched, thousands of messages that nothing is wrong with: one by one they would
- * take minutes.
+ * Splits deliveries into batches, none of them empty, by delivery count, the lowest first. The higher the count, the
+ * smaller the batches, until each message stands alone. They shrink in steps because a lost connection raises the counts of
+ * thousands of healthy messages: handled one by one, those would take minutes.
  *
- * Those that came least often are first. Batches of suspects have no order: behind a message that kills its worker each
- * time, always the same ones would wait, until all of them had come too often and went to the dead letters with it.
+ * Batches of suspects come in random order. In a fixed order, the same healthy messages would always wait behind the one
+ * that kills its worker, until all of them reach the delivery limit with it.
  */
 export function batchesOf<T extends Delivered>(
   deliveries: readonly T[],
   batchSize: number,
   random: () => number = Math.random,
 ): T[][] {
-  return [...byCount(deliveries)]
+  return [...groupBy(deliveries, ({ deliveryCount }) => deliveryCount)]
     .sort(([a], [b]) => a - b)
     .flatMap(([count, group]) => {
       const size = Math.max(1, Math.floor(batchSize / DIVISOR ** Math.max(0, count - HARMLESS)));
@@ -32,16 +33,6 @@ export function batchesOf<T extends Delivered>(
       for (let from = 0; from < group.length; from += size) batches.push(group.slice(from, from + size));
       return count > HARMLESS ? shuffled(batches, random) : batches;
     });
-}
-
-function byCount<T extends Delivered>(deliveries: readonly T[]): Map<number, T[]> {
-  const groups = new Map<number, T[]>();
-  for (const delivery of deliveries) {
-    const group = groups.get(delivery.deliveryCount);
-    if (group) group.push(delivery);
-    else groups.set(delivery.deliveryCount, [delivery]);
-  }
-  return groups;
 }
 
 function shuffled<T>(list: T[], random: () => number): T[] {

@@ -1,33 +1,36 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
-import { failureOf } from '../postgres/errors';
-
-/** An error in a log line: its kind and code. Never its text, which may hold an address or a statement's values. */
-function errorInLog(error: unknown) {
-  if (!(error instanceof Error)) return { type: typeof error };
-  return { type: error.name, code: failureOf(error).code, stack: framesOf(error) };
-}
 
 /** Where an error came from, without its message. */
 export function framesOf({ stack = '', message }: Error): string[] {
-  // A message of several lines may hold one that looks like a frame.
+  // A message of several lines may contain one that looks like a frame.
   const start = stack.indexOf(message);
   const frames = start < 0 ? '' : stack.slice(start + message.length);
   return frames.split('\n').flatMap((line) => /^\s+at (.+)/.exec(line)?.[1] ?? []);
 }
 
-/** The log of the running service: one JSON object a line on stdout, written before the call returns. */
+const ownCode = (error: Error): string => ('code' in error ? String(error.code) : error.name);
+
+/**
+ * The log of the running service: one JSON object a line, written before the call returns. An error is logged by type,
+ * code and stack frames, never by its text, which may contain an address or the values of a statement.
+ *
+ * @param codeOf finds the most telling code in an error, whatever wraps it
+ */
 export function makeLog(
   level: string,
   destination: DestinationStream = pino.destination({ fd: 1, sync: true }),
+  codeOf: (error: Error) => string = ownCode,
 ): Logger {
+  const serialize = (error: unknown) =>
+    error instanceof Error ? { type: error.name, code: codeOf(error), stack: framesOf(error) } : { type: typeof error };
   return pino(
     {
       level,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: errorInLog, error: errorInLog },
+      serializers: { err: serialize, error: serialize },
       hooks: {
-        // An error alone would give the line its message.
+        // Given an error alone, pino would use its text as the message.
         logMethod([first, ...rest], method) {
           if (first instanceof Error && rest.length === 0) method.apply(this, [{ err: first }, 'error']);
           else method.apply(this, [first, ...rest] as Parameters<typeof method>);

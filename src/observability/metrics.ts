@@ -1,14 +1,14 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /**
- * The stages of a batch, in their order. `begin` is the wait for a connection and the start of the transaction, `load`
- * the locks and all reading, `save` all writing, `settle` the acks and the confirms of what is sent elsewhere. The
- * stages of a transaction that failed are not observed from the failure on.
+ * The stages of a batch, in order. `begin` is the wait for a connection and the start of the transaction, `load` the locks
+ * and all reading, `save` all writing, `settle` the acks and the confirms of forwarded messages. When a transaction fails,
+ * its remaining stages are not observed.
  */
 export const STAGES = ['decode', 'begin', 'load', 'decide', 'save', 'commit', 'settle'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** Why nothing is taken from a queue: the database cannot be used, or somebody holds everything that is needed. */
+/** Why consumption is paused: the database is unavailable, or another transaction holds all rows that are needed. */
 export type PauseReason = 'database_down' | 'rows_held';
 
 const STAGE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -16,8 +16,8 @@ const LAG_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800, 7_200,
 const SIZE_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000];
 
 /**
- * What the service counts. Every label has few values, known beforehand or cut to codes, and nothing personal. All but
- * `messages` is observed once a batch, or when something fails: a message must not cost more for being watched.
+ * The service's metrics. Every label has few values, known beforehand or reduced to codes, and none is personal. Metrics
+ * are observed once per batch or on a failure, so that messages do not get slower by being observed.
  */
 export function makeMetrics() {
   const registry = new Registry();
@@ -95,5 +95,5 @@ export function makeMetrics() {
 
 export type Metrics = ReturnType<typeof makeMetrics>;
 
-/** A label for an error: codes and names pass, anything else (there is none that we know of) would have no bound. */
+/** The label of an error code. Anything that does not look like a code becomes `other`, to bound the label's values. */
 export const codeLabel = (code: string): string => (/^[A-Za-z0-9_]{1,40}$/.test(code) ? code : 'other');

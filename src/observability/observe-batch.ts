@@ -1,10 +1,14 @@
-import type { ContactEvent } from '../contacts/facts/event';
-import type { Applied } from '../ingest/transaction';
-import type { Delivery } from '../rabbitmq/delivery';
+import type { ChangeSet } from '../contacts/change-recorder';
+import type { Explanation } from '../contacts/merge/explain';
+import type { MergePlan } from '../contacts/merge/merge';
 import type { Metrics } from './metrics';
 
-/** What a committed batch decided. */
-export function observeApplied(metrics: Metrics, applied: Applied): void {
+type Decided = Pick<ChangeSet, 'inactiveClaims' | 'contacts' | 'reviews' | 'choices'> & {
+  merges: readonly (Pick<MergePlan, 'reason' | 'token'> & { explanation: Explanation })[];
+};
+
+/** Counts the decisions of a committed batch. */
+export function observeApplied(metrics: Metrics, applied: Decided): void {
   const { merges, inactiveClaims, contacts, reviews, choices } = applied;
   for (const { reason, token, explanation } of merges) {
     metrics.merges.inc({ reason });
@@ -23,25 +27,14 @@ export function observeApplied(metrics: Metrics, applied: Applied): void {
   for (const [act, count] of acts) metrics.choices.inc({ act }, count);
 }
 
-/** How far a batch was behind, by its oldest message: one observation, however many messages it has. */
-export function observeLag(
-  metrics: Metrics,
-  queue: string,
-  deliveries: readonly Delivery[],
-  events: readonly ContactEvent[],
-): void {
+/**
+ * Observes how far a batch was behind, once, however many messages it has.
+ *
+ * @param oldest the batch's oldest event and publish, in milliseconds since 1970; Infinity if unknown
+ */
+export function observeLag(metrics: Metrics, queue: string, oldest: { event: number; publish: number }): void {
   const now = Date.now();
   const behind = (since: number): number => Math.max(0, now - since) / 1_000;
-  const event = events.reduce((oldest, { at }) => Math.min(oldest, at), Number.POSITIVE_INFINITY);
-  if (event < Number.POSITIVE_INFINITY) metrics.eventLag.observe({ queue }, behind(event));
-  const publish = deliveries.reduce((oldest, it) => Math.min(oldest, publishedAt(it)), Number.POSITIVE_INFINITY);
-  if (publish < Number.POSITIVE_INFINITY) metrics.publishLag.observe({ queue }, behind(publish));
-}
-
-/** RabbitMQ's interceptor `set_header_timestamp` writes this header; producers, if any, the property, in seconds. */
-function publishedAt({ headers, properties }: Delivery): number {
-  const { timestamp_in_ms: exact } = headers;
-  if (typeof exact === 'number' && exact > 0) return exact;
-  const { timestamp } = properties as { timestamp?: unknown };
-  return typeof timestamp === 'number' && timestamp > 0 ? timestamp * 1_000 : Number.POSITIVE_INFINITY;
+  if (Number.isFinite(oldest.event)) metrics.eventLag.observe({ queue }, behind(oldest.event));
+  if (Number.isFinite(oldest.publish)) metrics.publishLag.observe({ queue }, behind(oldest.publish));
 }

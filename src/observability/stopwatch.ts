@@ -1,22 +1,19 @@
 import type { Stage } from './metrics';
 
-/** Tells how long each stage of a batch took: the time since the one before it. */
+/** Reports how long each stage of a batch took: the time since the previous lap. */
 export class Stopwatch {
-  readonly #observe: (stage: Stage, seconds: number) => void;
   #since = performance.now();
 
-  constructor(observe: (stage: Stage, seconds: number) => void) {
-    this.#observe = observe;
-  }
+  constructor(private readonly observe: (stage: Stage, seconds: number) => void) {}
 
-  /** What was before belongs to no stage: a wait, or an attempt that failed. */
+  /** Drops the time since the last lap: a wait, or a failed attempt. */
   restart(): void {
     this.#since = performance.now();
   }
 
   lap(stage: Stage): void {
     const now = performance.now();
-    this.#observe(stage, (now - this.#since) / 1_000);
+    this.observe(stage, (now - this.#since) / 1_000);
     this.#since = now;
   }
 }

@@ -9,7 +9,7 @@ import {
   type ServerProperties,
 } from 'amqplib';
 import type { Logger } from 'pino';
-import { pause } from '../foundation/retry';
+import { within } from '../foundation/timeout';
 import { type BrokerRefusal, describe, refusalOf } from './errors';
 import { parseAmqpUrl } from './url';
 
@@ -27,31 +27,31 @@ export interface ConnectionOptions {
 interface ConnectionEvents {
   /** Connected, for the first time or again. */
   up: [];
-  /** The connection is lost; attempts to get it back have begun. */
+  /** The connection is lost; attempts to reconnect have begun. */
   down: [Error];
   /** Final: closed by us, or refused for good before it was ever up. */
   closed: [];
 }
 
-/** A handshake that hangs (a broker that is paused, a proxy without a broker behind it) counts as failed after this. */
+/** A handshake that hangs (a paused broker, a proxy without a broker behind it) counts as failed after this. */
 const HANDSHAKE_MS = 10_000;
-/** So often in a row must the broker refuse before we believe that it always will: it may be starting itself. */
+/** Refusals in a row before the broker is believed: it may still be starting. */
 const REFUSALS = 3;
-/** A broker that does not answer a close within this is left without its answer. */
+/** How long a close waits for the broker's answer. */
 const CLOSE_MS = 3_000;
 
 /**
- * One connection to the broker that comes back by itself.
+ * One connection to the broker that reconnects by itself.
  *
  * States: *connecting* -> *up* <-> *down*, and from each of them -> *closed*, which is final.
  *
  * - connecting: no connection yet. Attempts go on with growing, jittered pauses for as long as it takes, unless the
- *   broker refuses for a reason that waiting does not cure: then it is closed, and {@link ready} rejects.
+ *   broker refuses for a reason that waiting does not cure: then the connection is closed, and {@link ready} rejects.
  * - up: channels can be opened.
- * - down: it was up before; attempts go on without end, whatever the reason (a password may be being rotated).
- * - closed: nothing is tried any more, and opening a channel rejects.
+ * - down: it was up before. Attempts go on without end, whatever the reason (a password may be rotated just now).
+ * - closed: no further attempts; opening a channel rejects.
  *
- * Channels do not survive a loss: whoever opened one opens another (see consumer and publisher).
+ * Channels do not survive a loss: their owners (consumer and publisher) open new ones.
  */
 export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   readonly #model: RecoveringChannelModel;
@@ -71,8 +71,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     this.setMaxListeners(0);
     this.#model = model;
     this.#log = options.log.child({ connection: options.name });
-    this.#ready = this.#watch(options);
-    this.#ready.catch(() => undefined); // nobody has to wait for it
+    this.#ready = this.#subscribe(options);
+    this.#ready.catch(() => undefined); // callers need not wait for it
   }
 
   get connected(): boolean {
@@ -83,22 +83,22 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     return this.#closing !== undefined;
   }
 
-  /** Why the broker takes no publishes from this connection at present (an alarm on its memory or disk), if so. */
+  /** Why the broker currently blocks publishing on this connection (an alarm on its memory or disk), if it does. */
   get blocked(): string | undefined {
     return this.#blocked;
   }
 
-  /** What the broker says about itself; of the last connection while down. */
+  /** The broker's own properties, such as its version; while down, those of the last connection. */
   get serverProperties(): ServerProperties | undefined {
     return this.#server;
   }
 
-  /** Resolves when it is up for the first time. Rejects when it is closed before, or with a {@link BrokerRefusal}. */
+  /** Resolves when the connection is up for the first time. Rejects if it is closed first, or with a {@link BrokerRefusal}. */
   ready(): Promise<void> {
     return this.#ready;
   }
 
-  /** Waits while disconnected. Rejects when the connection is lost while opening, or is closed. */
+  /** Waits while disconnected. Rejects if the connection is closed, or lost while the channel opens. */
   createChannel(): Promise<Channel> {
     return this.#model.createChannel();
   }
@@ -109,8 +109,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   }
 
   /**
-   * Final, and never rejects: no attempt follows, all channels are closed, also when the broker does not answer. An
-   * attempt that is under way at this moment comes to nothing, but may take its 10 s to notification.
+   * Final, and never rejects: no attempt follows, and all channels are closed even if the broker does not answer. An
+   * attempt that is under way comes to nothing, but may take its 10 s to end.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -119,19 +119,17 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
 
   async #close(): Promise<void> {
     const answered = this.#model.close().catch(() => undefined);
-    const limit = new AbortController();
     const gone = this.#socket === undefined ? answered : once(this.#socket, 'close').catch(() => undefined);
-    await Promise.race([answered, gone, pause(CLOSE_MS, limit.signal)]);
-    limit.abort();
-    // For a peer that did not answer. amqplib then also ends its heartbeat timers and closes the channels.
+    await within(CLOSE_MS, Promise.race([answered, gone]), undefined);
+    // Ends a connection whose peer did not answer; amqplib then also stops its heartbeats and closes the channels.
     this.#socket?.destroy(new Error('the broker did not answer the close'));
     this.#connected = false;
     this.emit('closed');
   }
 
-  #watch(options: ConnectionOptions): Promise<void> {
+  #subscribe(options: ConnectionOptions): Promise<void> {
     const model = this.#model;
-    model.on('error', () => undefined); // 'disconnect' follows and says the same; without a listener it would throw
+    model.on('error', () => undefined); // 'disconnect' follows with the same error; without a listener it would throw
     model.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a broker listener threw'));
     model.on('blocked', (reason: string) => {
       this.#blocked = reason;
@@ -147,14 +145,14 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       this.#connected = true;
       this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');
-      this.#tell('up');
-      // Closed right behind the handshake: amqplib listens for that too late, and would keep a dead connection for good.
+      this.#announce('up');
+      // A socket closed right after the handshake: amqplib listens too late, and would keep a dead connection for good.
       if (this.#socket?.writable === false) established.emit('close', new Error('closed while connecting'));
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
       this.#log.warn(describe(error), 'broker connection lost');
-      this.#tell('down', error);
+      this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
       if (this.closed) return;
@@ -175,13 +173,10 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     );
   }
 
-  /** A listener that throws must not get into amqplib, which would take it for a failed connection. */
-  #tell(event: 'up'): void;
-  #tell(event: 'down', error: Error): void;
-  #tell(event: 'up' | 'down', error?: Error): void {
+  /** Listener errors must not reach amqplib, which would take them for a failed connection. */
+  #announce<E extends 'up' | 'down'>(event: E, ...args: ConnectionEvents[E]): void {
     try {
-      if (event === 'up') this.emit('up');
-      else if (error !== undefined) this.emit('down', error);
+      (this as EventEmitter).emit(event, ...args);
     } catch (thrown) {
       this.#log.error(describe(thrown), 'a listener of the broker connection threw');
     }
@@ -189,8 +184,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
 }
 
 /**
- * Begins to connect and returns at once: the service starts also when the broker is not up yet. Wait for `ready()`
- * where a broker is needed. Throws a {@link BrokerRefusal} for a URL that is none.
+ * Begins to connect and returns at once, also when the broker is not up yet. Wait for `ready()` where a broker is
+ * needed. Rejects with a {@link BrokerRefusal} for an invalid URL.
  */
 export async function openConnection(options: ConnectionOptions): Promise<BrokerConnection> {
   const model = await connect(parseAmqpUrl(options.url), {
@@ -202,25 +197,25 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
       initialDelay: 200,
       maxDelay: options.maxDelayMs ?? 15_000,
       jitter: 0.5,
-      waitForConnect: false, // listeners first; and no `setup` callback: a loss inside it is never recovered from
+      waitForConnect: false, // listeners first; and no `setup` callback: amqplib never recovers from a loss inside it
     },
   });
   return new BrokerConnection(model, options);
 }
 
-/** amqplib has no way to end a connection whose peer is silent: its `close()` waits for an answer for good. */
+/** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */
 function socketOf(model: ChannelModel): Socket | undefined {
   return (model.connection as { stream?: Socket }).stream;
 }
 
 /**
- * Closes a channel and waits until it is closed. Never rejects and never hangs on a lost connection, as amqplib's own
- * `close()` does: that one waits for an answer only.
+ * Closes a channel and waits until it is closed. Never rejects, and unlike amqplib's own `close()` never hangs on a lost
+ * connection.
  */
-export async function closeChannel(channel: Channel, limitMs = CLOSE_MS): Promise<void> {
-  const limit = new AbortController();
-  const closed = once(channel, 'close', { signal: limit.signal }).catch(() => undefined);
-  channel.close().catch(() => limit.abort()); // was closed already
-  await Promise.race([closed, pause(limitMs, limit.signal)]);
-  limit.abort();
+export async function closeChannel(channel: Channel): Promise<void> {
+  const over = new AbortController();
+  const closed = once(channel, 'close', { signal: over.signal }).catch(() => undefined);
+  channel.close().catch(() => over.abort()); // was closed already
+  await within(CLOSE_MS, closed, undefined);
+  over.abort();
 }

@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
+import { untilAborted, within } from '../foundation/timeout';
 import { type BrokerConnection, closeChannel } from './connection';
 import { type AckCounts, ChannelLedger, Delivery } from './delivery';
 import { describe } from './errors';
@@ -9,52 +10,47 @@ export interface ConsumerOptions {
   /** For consuming only: under an alarm the broker stops reading from a connection that publishes, acks included. */
   readonly connection: BrokerConnection;
   readonly queue: string;
-  /** How many unacknowledged deliveries the broker may have with us, once acks have come for fewer. */
+  /** The most unacknowledged deliveries, reached as acks show that the channel is good. */
   readonly prefetch: number;
-  /** How many a new channel begins with. */
+  /** The prefetch that a new channel begins with. */
   readonly firstWindow?: number;
-  /** Called once a delivery, synchronously, in order. A throw is logged; the delivery stays unacknowledged. */
+  /** Called once for each delivery, synchronously, in order. An error is logged; the delivery stays unacknowledged. */
   readonly onMessage: (delivery: Delivery) => void;
-  /** Called each time that the broker has begun to push. */
+  /** Called each time the broker begins to push. */
   readonly onConsuming?: () => void;
   readonly log: Logger;
 }
 
 /**
- * RabbitMQ's quorum queue client, inside of the channel, passes on 32 acks at once and keeps the rest back, and throws
- * them away when the channel closes (seen on 3.10, 4.0 and 4.3). A cancel goes through the queue, so it pushes them on.
+ * RabbitMQ's quorum queue client, inside the channel, passes on 32 acks at once, keeps the rest back, and drops them
+ * when the channel closes (seen on 3.10, 4.0 and 4.3). A cancel goes through the queue and so flushes them.
  */
 const ACKS_ON_THEIR_WAY = 32;
-/** A broker that does not answer for so long gets no more time when the consumer stops. */
+/** How long a stopping consumer waits for that cancel. */
 const FLUSH_MS = 3_000;
 /**
- * A new channel takes no more than this ahead of its acks, and more only as these come. Each channel that is lost raises
- * the delivery count of all that was pushed over it, and after the limit a message goes to the dead letters: so what a
- * connection that is lost again and again can do harm to, is about what it has handled.
+ * The first prefetch of a channel; it grows with the acks. A lost channel raises the delivery count of everything pushed
+ * over it, and at the limit a message is dead-lettered, so a flapping connection penalises only about as many messages
+ * as it has processed.
  */
 const FIRST_WINDOW = 50;
 const WINDOW_GROWTH = 4;
-/** A channel that lived this long was a good one, also when nothing came over it. */
+/** A channel that lived this long counts as good, even if nothing was delivered on it. */
 const STABLE_MS = 60_000;
 
 export type ConsumerState = 'opening' | 'consuming' | 'paused' | 'stopped';
 
-/** Starts to consume a queue and goes on until `stop()`. The queue must exist; while it does not, attempts go on. */
-export function consume(options: ConsumerOptions): Consumer {
-  return new Consumer(options);
-}
-
 /**
- * Consumes one queue over as many channels as it takes, one at a time.
+ * Consumes one queue until `stop()`, over one channel after another. While the queue does not exist, attempts go on.
  *
  * States: *opening* -> *consuming* -> *opening* … ; `pause()` leads from each of them to *paused*, `resume()` back;
  * `stop()`, or the end of the connection, leads to *stopped*, which is final.
  *
  * - opening: no channel, or one that is being set up. Waits for the connection, pauses with jitter between attempts.
- * - consuming: the broker pushes deliveries. A closed channel or a cancel by the broker (queue deleted, its leader
- *   gone) leads back to opening, with a new channel; what was delivered on the old one comes again.
+ * - consuming: the broker pushes deliveries. A closed channel or a cancel by the broker (queue deleted, leader lost)
+ *   leads back to opening, with a new channel; unacknowledged deliveries of the old one come again.
  * - paused: nothing is taken. The channel stays open, so that deliveries already pushed can still be acknowledged.
- *   When it is lost meanwhile, none is opened before `resume()`.
+ *   If it is lost meanwhile, the next one is opened on `resume()`.
  * - stopped: the channel is closed, so everything unacknowledged has gone back to the queue.
  *
  * Deliveries are at least once. Every channel that closes with unacknowledged deliveries raises their delivery count.
@@ -71,7 +67,6 @@ export class Consumer {
   #ledger: ChannelLedger | undefined;
   #wake = (): void => undefined;
 
-  /** Use {@link consume}. */
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.#log = options.log.child({ queue: options.queue });
@@ -83,14 +78,14 @@ export class Consumer {
     return this.#state;
   }
 
-  /** Deliveries of the present channel that are not acknowledged yet. */
+  /** Unacknowledged deliveries of the current channel. */
   get outstanding(): number {
     return this.#ledger?.open ?? 0;
   }
 
   /**
-   * Takes nothing more. Deliveries already pushed stay with whoever has them, and can be acknowledged. A few that were
-   * on their way may still be pushed, until the broker has answered.
+   * Takes nothing more. Deliveries already pushed can still be acknowledged. A few more may be pushed until the broker
+   * has answered.
    */
   pause(): void {
     this.#paused = true;
@@ -98,8 +93,8 @@ export class Consumer {
   }
 
   /**
-   * Takes again. When many of the earlier deliveries are still unacknowledged it waits for half of them to go, since a
-   * prefetch counts for each consumer anew: so never more than 1.5 times the prefetch are outstanding.
+   * Takes messages again. The broker counts a prefetch for each consumer separately, so this waits until at most half a
+   * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are.
    */
   resume(): void {
     this.#paused = false;
@@ -107,8 +102,8 @@ export class Consumer {
   }
 
   /**
-   * Ends it for good and gives everything unacknowledged back to the queue. So acknowledge what is finished before:
-   * `pause()`, finish, ack, `stop()`. Never rejects.
+   * Final: gives everything unacknowledged back to the queue. To lose no work: `pause()`, finish, ack, then `stop()`.
+   * Never rejects.
    */
   stop(): Promise<void> {
     this.#stopping.abort();
@@ -130,7 +125,7 @@ export class Consumer {
       }
       this.#state = 'opening';
       try {
-        // A stop must not wait for a broker that is away; a channel that opens after all is closed by its own.
+        // A stop must not wait for a broker that is away; a channel that opens later is closed at once.
         const opening = connection.createChannel();
         const channel = await untilAborted(opening, stopping);
         if (channel === undefined) {
@@ -148,11 +143,11 @@ export class Consumer {
     this.#state = 'stopped';
   }
 
-  /** The life of one channel. Returns when it is over, and closed; rejects when it did not come into being. */
+  /** Consumes over one channel. Returns when it is closed; rejects if consuming cannot begin. */
   async #serve(channel: Channel): Promise<void> {
     const since = performance.now();
     const ledger = new ChannelLedger(channel, this.counts, () => {
-      this.#backoff.reset(); // real progress; that a channel opened is none, it may be closed at once every time
+      this.#backoff.reset(); // an open channel proves nothing: it may be closed at once every time
       if (this.#state === 'paused' || mayGrow()) this.#wake();
     });
     this.#ledger = ledger;
@@ -160,8 +155,8 @@ export class Consumer {
     let consumerTag: string | undefined;
     let framesAtCancel = 0;
     let window = Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
-    let settledBefore = 0;
-    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.settled - settledBefore >= window;
+    let ackedBefore = 0;
+    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.acked - ackedBefore >= window;
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
     channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
@@ -183,23 +178,18 @@ export class Consumer {
     try {
       while (!over && !this.#stopping.signal.aborted) {
         if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
-          await channel.prefetch(window); // for the consumers that are made from now on
+          await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
-          settledBefore = ledger.settled;
+          ackedBefore = ledger.acked;
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
-        } else if (consumerTag !== undefined && !this.#paused && mayGrow()) {
-          const tag = consumerTag;
-          if ((await untilAborted(channel.cancel(tag), this.#stopping.signal)) === undefined) break;
+        } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {
+          const pausing = this.#paused;
+          if ((await untilAborted(channel.cancel(consumerTag), this.#stopping.signal)) === undefined) break;
           consumerTag = undefined;
           framesAtCancel = ledger.frames;
-          window = Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
-        } else if (consumerTag !== undefined && this.#paused) {
-          const tag = consumerTag;
-          if ((await untilAborted(channel.cancel(tag), this.#stopping.signal)) === undefined) break;
-          consumerTag = undefined;
-          framesAtCancel = ledger.frames;
-          this.#log.info({ outstanding: ledger.open }, 'consumer paused');
+          if (pausing) this.#log.info({ outstanding: ledger.open }, 'consumer paused');
+          else window = Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
         } else {
           await this.#idle(consumerTag === undefined ? 'paused' : 'consuming');
         }
@@ -215,8 +205,8 @@ export class Consumer {
   }
 
   /**
-   * Before a channel is closed with acks on it: see {@link ACKS_ON_THEIR_WAY}. A consumer that was cancelled before the
-   * acks is made anew for it; the one message that this may take goes back, last in the order of all consumers.
+   * Flushes the acks that {@link ACKS_ON_THEIR_WAY} describes, before the channel is closed. If the consumer was already
+   * cancelled, another one is made for this; it has the lowest priority, and the message it may get goes back.
    */
   async #flushAcks(channel: Channel, consumerTag: string | undefined): Promise<void> {
     const flushed = (async () => {
@@ -225,9 +215,11 @@ export class Consumer {
       const again = await channel.consume(this.#options.queue, () => undefined, { priority: -100 });
       await channel.cancel(again.consumerTag);
     })();
-    const limit = new AbortController();
-    await Promise.race([flushed.catch(() => undefined), pause(FLUSH_MS, limit.signal)]);
-    limit.abort();
+    await within(
+      FLUSH_MS,
+      flushed.catch(() => undefined),
+      undefined,
+    );
   }
 
   #deliver(ledger: ChannelLedger, message: ConsumeMessage): void {
@@ -239,7 +231,7 @@ export class Consumer {
     }
   }
 
-  /** Waits for whatever may change the state: pause, resume, stop, an ack, a cancel, the end of the channel. */
+  /** Waits for anything that may change the state: pause, resume, stop, an ack, a cancel, a closed channel. */
   async #idle(state: ConsumerState): Promise<void> {
     this.#state = state;
     await new Promise<void>((resolve) => {
@@ -247,14 +239,4 @@ export class Consumer {
       if (this.#stopping.signal.aborted) resolve();
     });
   }
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  if (signal.aborted) return undefined;
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<undefined>((resolve) => {
-    onAbort = () => resolve(undefined);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
 }

@@ -5,35 +5,35 @@ import { cutText } from './headers';
 import { DEAD_LETTERS, FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE } from './names';
 import type { OutgoingMessage } from './outgoing';
 
-/** One time that a message became a dead letter. Texts are as found: shown to people only once they are made harmless. */
+/** One time that a message was dead-lettered. Texts are as received: sanitise them before showing them. */
 export interface Death {
   reason: string | null;
   error: string | null;
-  /** How often handling it had failed, since it was new or last replayed. */
+  /** Failed attempts since the message was new or last replayed. */
   attempts: number;
-  /** ISO 8601; when it came to the dead letters. */
+  /** When it was dead-lettered, ISO 8601. */
   lastSeen: string | null;
 }
 
-/** What the dead letters say about a message. */
+/** A message in the dead letters, as its headers describe it. */
 export interface DeadLetter extends Death {
   /** See {@link idOf}. */
   id: string;
   origin: string | null;
   firstSeen: string | null;
   replays: number;
-  /** Attempts over all replays. */
+  /** Attempts, those before replays included. */
   totalAttempts: number;
   earlier: Death[];
 }
 
-/** Where a replay may send to: whatever a header says, nothing else is fed from here. */
+/** The only queues that a replay may send to, whatever a header says. */
 const ORIGINS: readonly string[] = [FXA_QUEUE, NEWSLETTER_QUEUE];
 const MAX_EARLIER = 10;
-/** In bytes, of each text of an earlier death: the list of them must never be what makes the headers too large. */
+/** In bytes, for each text of an earlier death, so that their list never makes the headers too large. */
 const MAX_EARLIER_TEXT = 300;
 
-/** Reads the headers that a worker gave it, or those of the broker, which sets aside a message that killed its workers. */
+/** Reads the headers of a worker, or those of the broker, which dead-letters a message that killed its workers. */
 export function readDeadLetter(delivery: Delivery): DeadLetter {
   const { headers, content } = delivery;
   const broker = brokerDeath(headers);
@@ -52,26 +52,24 @@ export function readDeadLetter(delivery: Delivery): DeadLetter {
 }
 
 /**
- * The id of a dead letter: a hash of the message's content and of what is said about its death. The same in every
- * listing; that of a replayed message which fails again is another one. Not the message id: producers need not set one
- * (then publishing makes one up, each time), and may send one message twice. Dead letters alike in all of this, to the
- * millisecond, have one id, and are treated alike.
+ * The id of a dead letter: a hash of its content and the fields of its death. It is the same in every listing, and another
+ * one once a replayed message fails again. The message id would not do: producers need not set one, and may send a message
+ * twice. Dead letters that are equal in all of this share an id and are handled together.
  */
-function idOf(content: Buffer, said: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(said)).update(content).digest('hex').slice(0, 16);
+function idOf(content: Buffer, fields: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(fields)).update(content).digest('hex').slice(0, 16);
 }
 
 /**
- * The message goes back to where it came from, to be handled at once and with the whole retry delays before it. Its
- * history travels in headers that the workers pass on, so that it is there when it fails again. Nothing when its origin
- * is unknown.
+ * The message for the queue it came from, to be handled at once and with all its attempts; undefined if that queue is
+ * unknown. Its history travels in headers that the workers pass on.
  */
 export function toReplay(delivery: Delivery, letter: DeadLetter): OutgoingMessage | undefined {
   if (letter.origin === null || !ORIGINS.includes(letter.origin)) return undefined;
   const { reason, error, attempts, lastSeen } = letter;
   const earlier = [...letter.earlier, { reason, error, attempts, lastSeen }].slice(-MAX_EARLIER);
   return toQueue(letter.origin, delivery, {
-    // What is of this death alone. An undefined header is left out.
+    // These belong to this death alone. Undefined headers are left out.
     [HEADERS.reason]: undefined,
     [HEADERS.error]: undefined,
     [HEADERS.attempts]: undefined,
@@ -92,11 +90,11 @@ export function toReplay(delivery: Delivery, letter: DeadLetter): OutgoingMessag
   });
 }
 
-/** The same dead letter again, at the end of the queue: with the same id, and with no delivery counted. */
+/** The same dead letter for the end of the queue: with the same id, and no deliveries counted. */
 export function toTail(delivery: Delivery): OutgoingMessage {
   const { reason, error, attempts, lastSeen, firstSeen, origin } = readDeadLetter(delivery);
   return toQueue(DEAD_LETTERS, delivery, {
-    // The broker's own history does not travel (see forward.ts): what it says is kept in our headers.
+    // The broker's own history does not travel (see forward.ts), so our headers keep it.
     [HEADERS.reason]: reason ?? undefined,
     [HEADERS.error]: error ?? undefined,
     [HEADERS.attempts]: attempts,
@@ -106,7 +104,7 @@ export function toTail(delivery: Delivery): OutgoingMessage {
   });
 }
 
-/** Of the latest death, where the broker itself made it one. What our workers publish never has `x-death`. */
+/** The latest death, if the broker dead-lettered the message. Messages that our workers publish have no `x-death`. */
 function brokerDeath(headers: Delivery['headers']): { reason: string; queue: string; at: string | null } | undefined {
   const deaths = headers['x-death'];
   const latest: unknown = Array.isArray(deaths) ? deaths[0] : undefined;
@@ -118,7 +116,7 @@ function brokerDeath(headers: Delivery['headers']): { reason: string; queue: str
   return { reason, queue, at: known ? new Date(seconds * 1_000).toISOString() : null };
 }
 
-/** The last second that a JavaScript date has. */
+/** The last second that a JavaScript date can represent. */
 const MAX_SECONDS = 8_640_000_000_000;
 
 function earlierDeaths(headers: Delivery['headers']): Death[] {

@@ -1,42 +1,40 @@
 import type { Delivery } from './delivery';
 
-/** Nobody waits longer than this for others to come. */
+/** How long a taker waits for more deliveries than there are. */
 const PATIENCE_MS = 50;
 
 /**
- * Where deliveries wait between the consumer, which pushes them, and the batch worker, which takes them.
+ * Buffers deliveries between the consumer, which pushes them, and the worker, which takes them.
  *
- * States: *open* -> *closed*. It holds at most what the consumer may have outstanding (its prefetch), because nothing
- * here is acknowledged. Deliveries whose channel has closed are dropped unseen: the broker delivers them again, and
- * handling them now would be work whose ack nobody hears.
+ * States: *open* -> *closed*. Nothing in it is acknowledged, so the consumer's prefetch bounds its size. Deliveries whose
+ * channel has closed are dropped: the broker delivers them again, and an ack of these would have no effect.
  */
 export class DeliveryBuffer {
   #waiting: Delivery[] = [];
   #takers: (() => void)[] = [];
   #closed = false;
 
-  /** Deliveries that can be taken at this moment. */
+  /** Deliveries that can be taken now. */
   get size(): number {
     this.#dropDead();
     return this.#waiting.length;
   }
 
-  /** The consumer's `onMessage`. After {@link close} nothing is kept: the message stays unacknowledged. */
+  /** The consumer's `onMessage`. After {@link close} the message is not kept and stays unacknowledged. */
   readonly push = (delivery: Delivery): void => {
     if (this.#closed) return;
-    // The first one of a new channel: the old channel's are dead now, and must not pile up over many losses.
+    // The first delivery of a new channel: those of the old one are dead, and must not pile up over many losses.
     if (this.#waiting.length > 0 && !this.#waiting[0]!.alive) this.#dropDead();
     this.#waiting.push(delivery);
     this.#takers.shift()?.();
   };
 
   /**
-   * Resolves with what has been pushed so far: at least one, at most `max`, in order. It never waits to fill up. All
-   * that arrived in the same read from the socket comes together. Resolves with nothing only once closed, also when
-   * something is left. May be called by several takers at once; each delivery goes to one of them.
+   * Resolves with the deliveries pushed so far: at least one, at most `max`, in order; it never waits to fill a batch.
+   * Deliveries read from the socket together stay together. Resolves with none only once closed. Several takers may wait
+   * at once; each delivery goes to one of them.
    *
-   * @param worth how many are worth taking now, from 1; fewer are left for another taker, but not for longer than
-   *   {@link PATIENCE_MS}
+   * @param worth how many are worth taking now, from 1; fewer are left for another taker, for up to {@link PATIENCE_MS}
    */
   async take(max: number, worth: () => number = () => 1): Promise<Delivery[]> {
     let wake = (): void => undefined;
@@ -63,7 +61,7 @@ export class DeliveryBuffer {
     }
   }
 
-  /** Ends every take, now and later. What is left inside is not acknowledged, so closing the channel gives it back. */
+  /** Ends every take, now and later. Unacknowledged deliveries return to the queue when their channel closes. */
   close(): void {
     this.#closed = true;
     this.#waiting = [];

@@ -1,56 +1,55 @@
 import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
+import { groupBy } from '../foundation/group-by';
 import { HEADERS } from './names';
 
-/** What became of acknowledgements, counted for the life of a consumer. */
+/** Acknowledgements of one consumer. */
 export interface AckCounts {
-  /** Deliveries acknowledged on their own, living channel. */
+  /** Deliveries acknowledged while their channel was open. */
   acked: number;
-  /** Acks that came after the channel had gone. They did nothing: the broker delivers those messages again. */
+  /** Acks after the channel had closed, without effect: the broker delivers those messages again. */
   late: number;
-  /** Acks of what was acknowledged before. They did nothing: a second ack would close the channel. */
+  /** Repeated acks, which are not sent: a second ack would close the channel. */
   repeated: number;
 }
 
 /**
- * The bookkeeping of one channel: which deliveries on it are still open (delivered, not yet acknowledged).
+ * The open deliveries of one channel: delivered, not yet acknowledged.
  *
- * States: *alive* -> *dead*, when the channel closes for whatever reason. Tags mean something on their own channel only,
- * so a dead ledger acknowledges nothing ever again.
+ * States: *alive* -> *dead*, when the channel closes for whatever reason. Tags are valid on their own channel only, so a
+ * dead ledger acknowledges nothing.
  *
- * Why the cumulative ack is right: RabbitMQ numbers the deliveries of a channel 1, 2, 3, … in the order in which it
- * sends them, and `ack(t, allUpTo)` settles every delivery of the channel up to `t` that is not settled yet. The ledger
- * sees *every* delivery of its channel before anybody can acknowledge it, also those of a cancelled consumer. So to
- * acknowledge a group:
+ * Several batches may be in flight and end in any order, yet most acks are cumulative. Why this is correct: RabbitMQ numbers
+ * the deliveries of a channel 1, 2, 3, … in the order in which it sends them, and `ack(t, allUpTo)` acknowledges every open
+ * delivery up to `t`. The ledger sees *every* delivery of its channel before it can be acknowledged, also those of a
+ * cancelled consumer. To acknowledge a group:
  *
- * 1. take the group out of the open set (what was not in it is a repetition, and is left out);
- * 2. let `first` be the lowest tag still open, which is somebody else's unfinished work (infinity if there is none);
- * 3. everything open below `first` was in the group. So one `ack(highest of the group below first, allUpTo)` settles
- *    exactly the group's members below `first`: nothing open that is not the group's is at or below that tag, and what
- *    the broker has sent but we have not seen yet is above it;
- * 4. the group's members above `first` are acknowledged one by one.
+ * 1. Remove the group from the open set. Members that were not in it are repetitions, and are skipped.
+ * 2. Let `first` be the lowest tag still open: unfinished work of another batch (infinity if there is none).
+ * 3. Everything that was open below `first` is in the group, and unseen deliveries have higher tags. So one
+ *    `ack(highest member below first, allUpTo)` acknowledges exactly the members below `first`.
+ * 4. Acknowledge the members above `first` one by one.
  *
- * So several batches may be in flight and end in any order; nothing unfinished is acknowledged. Typically the oldest
- * batch ends first and costs one frame.
+ * Typically the oldest batch ends first and costs one frame.
  */
 export class ChannelLedger {
-  readonly #open = new Set<number>(); // a Set keeps the order of insertion: the first member is the lowest tag
+  readonly #open = new Set<number>(); // in insertion order: the first member is the lowest tag
   #alive = true;
   /** Ack frames sent so far. */
   frames = 0;
   /** Deliveries acknowledged so far. */
-  settled = 0;
+  acked = 0;
 
   constructor(
     private readonly channel: Channel,
     private readonly counts: AckCounts,
-    private readonly onSettled: () => void = () => undefined,
+    private readonly onAck: () => void = () => undefined,
   ) {}
 
   get alive(): boolean {
     return this.#alive;
   }
 
-  /** Deliveries that are not acknowledged yet. */
+  /** Number of unacknowledged deliveries. */
   get open(): number {
     return this.#open.size;
   }
@@ -59,14 +58,14 @@ export class ChannelLedger {
     this.#open.add(tag);
   }
 
-  /** The channel is gone. */
+  /** To be called when the channel has closed. */
   die(): void {
     this.#alive = false;
     this.#open.clear();
   }
 
-  /** Acknowledges these deliveries and no other ones. Never throws. */
-  settle(tags: readonly number[]): void {
+  /** Acknowledges exactly these deliveries. Never throws. */
+  ack(tags: readonly number[]): void {
     if (!this.#alive) {
       this.counts.late += tags.length;
       return;
@@ -80,69 +79,65 @@ export class ChannelLedger {
     try {
       if (below > 0) {
         const upTo = group.reduce((highest, tag) => (tag < first && tag > highest ? tag : highest), 0);
-        ack(this.channel, upTo, below > 1);
+        this.channel.ack(withTag(upTo), below > 1);
         this.frames += 1;
         sent += below;
       }
       for (const tag of above) {
-        ack(this.channel, tag, false);
+        this.channel.ack(withTag(tag), false);
         this.frames += 1;
         sent += 1;
       }
     } catch {
-      // The channel is closing: amqplib refuses to send on it. What was not sent is delivered again.
+      // amqplib does not send on a closing channel. The rest is delivered again.
       this.counts.late += group.length - sent;
     }
     this.counts.acked += sent;
-    this.settled += sent;
-    this.onSettled();
+    this.acked += sent;
+    this.onAck();
   }
 
-  /** Refuses one delivery, which is not to come back. Never throws. */
+  /** Rejects one delivery without requeueing it. Never throws. */
   reject(tag: number): void {
     if (!this.#alive || !this.#open.delete(tag)) return;
     try {
       this.channel.reject(withTag(tag), false);
       this.frames += 1;
     } catch {
-      // The channel is closing: the delivery comes again.
+      // The channel is closing: the message is delivered again.
     }
-    this.onSettled();
+    this.onAck();
   }
 }
 
-function ack(channel: Channel, deliveryTag: number, allUpTo: boolean): void {
-  channel.ack(withTag(deliveryTag), allUpTo);
-}
+const NO_CONTENT = Buffer.alloc(0);
 
-/** amqplib reads nothing of a message but its tag. */
+/** amqplib reads only the tag of a message. */
 const withTag = (deliveryTag: number) => ({
-  content: Buffer.alloc(0),
+  content: NO_CONTENT,
   fields: { deliveryTag, redelivered: false, exchange: '', routingKey: '' },
-  properties: NO_PROPERTIES,
+  properties: {} as MessageProperties,
 });
 
-const NO_PROPERTIES = {} as MessageProperties;
-
 /**
- * One message as it was delivered, bound to the channel that delivered it. It is open until {@link ack}; when its
- * channel closes first, the broker delivers the message anew, as another `Delivery`, and this one's ack does nothing.
+ * One message as delivered, bound to its channel. It is open until {@link ack}. If the channel closes first, the broker
+ * delivers the message again, as another `Delivery`, and an ack of this one has no effect.
  */
 export class Delivery {
   readonly #ledger: ChannelLedger;
   readonly #tag: number;
   readonly content: Buffer;
-  /** The queue it came from: where a retry brings it back to. */
+  /** The queue that it came from, and that a retry returns it to. */
   readonly queue: string;
   readonly messageId: string | undefined;
   readonly routingKey: string;
-  /** As received, from producers and the broker: not to be trusted. */
+  /** As received from producers and the broker: untrusted. */
   readonly headers: Readonly<Record<string, unknown>>;
   readonly properties: MessageProperties;
   readonly redelivered: boolean;
-  /** How often the broker has delivered it before without getting an ack (`x-delivery-count`). */
+  /** Earlier deliveries without an ack (`x-delivery-count`). */
   readonly deliveryCount: number;
-  /** How often handling it has failed before, by our own header; 0 on the first way through. */
+  /** Earlier failed attempts, by our own header; 0 at first. */
   readonly attempts: number;
 
   constructor(ledger: ChannelLedger, queue: string, message: ConsumeMessage) {
@@ -156,7 +151,7 @@ export class Delivery {
     this.headers = properties.headers ?? {};
     this.properties = properties;
     this.redelivered = fields.redelivered;
-    // On a first delivery the broker sets no count, and one that is there comes from a producer.
+    // On a first delivery the broker sets no count, so a count there comes from a producer.
     this.deliveryCount = fields.redelivered ? count(this.headers['x-delivery-count']) : 0;
     this.attempts = count(this.headers[HEADERS.attempts]);
   }
@@ -166,14 +161,14 @@ export class Delivery {
     return this.#ledger.alive;
   }
 
-  /** Acknowledges this delivery alone. At most once, and without effect when the channel has gone. Never throws. */
+  /** Acknowledges this delivery alone, at most once; without effect after its channel has closed. Never throws. */
   ack(): void {
-    this.#ledger.settle([this.#tag]);
+    this.#ledger.ack([this.#tag]);
   }
 
   /**
-   * Refuses this delivery for good: the broker itself moves it to where its queue sends dead letters, and drops it where
-   * there is no such place. Like an ack it counts once, on a living channel only. Never throws.
+   * Rejects this delivery for good: the broker itself dead-letters it, or drops it if its queue has no dead-letter
+   * exchange. Like an ack, it has an effect once, and only while the channel is open. Never throws.
    */
   reject(): void {
     this.#ledger.reject(this.#tag);
@@ -181,25 +176,21 @@ export class Delivery {
 
   /** See {@link ackAll}. */
   static ackAll(deliveries: readonly Delivery[]): void {
-    const groups = new Map<ChannelLedger, number[]>();
-    for (const delivery of deliveries) {
-      const tags = groups.get(delivery.#ledger);
-      if (tags === undefined) groups.set(delivery.#ledger, [delivery.#tag]);
-      else tags.push(delivery.#tag);
+    for (const [ledger, group] of groupBy(deliveries, (delivery) => delivery.#ledger)) {
+      ledger.ack(group.map((delivery) => delivery.#tag));
     }
-    for (const [ledger, tags] of groups) ledger.settle(tags);
   }
 }
 
 /**
- * Acknowledges a set of deliveries, of any channels and in any order, with as few frames as is safe: see
- * {@link ChannelLedger} for why nothing else is ever acknowledged with them. Never throws.
+ * Acknowledges deliveries of any channels, in any order, with as few frames as is safe: {@link ChannelLedger} explains why
+ * no other delivery is acknowledged with them. Never throws.
  */
 export function ackAll(deliveries: readonly Delivery[]): void {
   Delivery.ackAll(deliveries);
 }
 
-/** A count in a header; 0 for whatever is none. */
+/** A count in a header; 0 if the value is not a count. */
 export function count(value: unknown): number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }

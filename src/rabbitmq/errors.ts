@@ -1,9 +1,8 @@
 import { tlsProblem } from '../foundation/tls-problem';
 
 /**
- * A refusal by the broker that waiting does not cure: wrong credentials, no such vhost, a URL that is none, an existing
- * queue with other arguments. The message is one sentence for an operator and says what to do. It never holds a
- * password or a URL.
+ * A refusal by the broker that waiting does not cure: wrong credentials, a missing vhost, an invalid URL, an existing
+ * queue with other arguments. The message is one sentence that tells an operator what to do, without password or URL.
  */
 export class BrokerRefusal extends Error {
   override readonly name = 'BrokerRefusal';
@@ -16,20 +15,20 @@ export function codeOf(error: unknown): number | string | undefined {
   return typeof code === 'number' || typeof code === 'string' ? code : undefined;
 }
 
-/** What goes into a log line about a broker error: never the error object itself, which may carry what was sent. */
+/** The fields that a log line shows of a broker error; the error object itself may carry message content. */
 export function describe(error: unknown): { reason: string; code?: number | string } {
   const reason = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
   return code === undefined ? { reason } : { reason, code };
 }
 
-/** A handshake that failed for a certificate, or because nobody there speaks TLS: only a changed configuration helps. */
+/** The certificate was refused, or the port does not use TLS: only another configuration helps. */
 const TLS_CODES =
   /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET)|HOSTNAME_MISMATCH)/;
 
 /**
- * A clear refusal when the handshake failed in a way that trying again cannot cure, else nothing. amqplib gives
- * handshake failures as text only, so this is the one place that reads it.
+ * The refusal behind a failed handshake if another attempt cannot succeed, else undefined. amqplib reports handshake
+ * failures as text only; nothing else reads that text.
  */
 export function refusalOf(error: unknown): BrokerRefusal | undefined {
   const { reason, code } = describe(error);
@@ -38,7 +37,7 @@ export function refusalOf(error: unknown): BrokerRefusal | undefined {
       cause: error,
     });
   }
-  // amqplib does not pass on what the broker says here: no such vhost, no access to it, or too many connections to it.
+  // amqplib hides the broker's reason: a missing vhost, no access to it, or too many connections to it.
   if (/Expected ConnectionOpenOk; got <ConnectionClose/.test(reason)) {
     return new BrokerRefusal(
       'The broker does not open the vhost of AMQP_URL: create it, or give the user access to it (the log of the broker says which).',
@@ -50,3 +49,30 @@ export function refusalOf(error: unknown): BrokerRefusal | undefined {
   }
   return undefined;
 }
+
+/**
+ * Settles like `work`, but turns an error that an operator can solve into a {@link BrokerRefusal}.
+ *
+ * @param sentenceFor what to tell the operator; undefined for errors to pass through
+ */
+export async function explained<T>(
+  work: PromiseLike<T>,
+  sentenceFor: (error: unknown) => string | undefined,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const sentence = sentenceFor(error);
+    throw sentence === undefined ? error : new BrokerRefusal(sentence, { cause: error });
+  }
+}
+
+/** For {@link explained}: what an operator has to do about a queue that cannot be used. */
+export const queueProblem =
+  (queue: string) =>
+  (error: unknown): string | undefined =>
+    ({
+      403: `The broker user may not do this with the queue ${queue}: grant it configure, write and read on it.`,
+      404: `The broker has no queue ${queue}: check the vhost in AMQP_URL; \`onecontact start\` declares it.`,
+      405: `Another command is working on the queue ${queue}: try again when it has ended.`,
+    })[String(codeOf(error))];

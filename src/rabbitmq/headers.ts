@@ -1,18 +1,16 @@
 /** Headers of a message to publish. `undefined` values are left out. */
 export type Headers = Readonly<Record<string, unknown>>;
 
-/** Longest text in a header, in bytes: an error text with its stack may have any length. */
+/** The longest text in a header, in bytes: an error text may have any length. */
 const MAX_TEXT = 4_096;
-/** AMQP's limit for a key, in bytes. One that came with invalid UTF-8 may have more once decoded. */
+/** AMQP's limit for a key, in bytes. Invalid UTF-8 may exceed it once decoded. */
 const MAX_KEY = 255;
-/** Most that all headers may take together, in bytes. amqplib throws above 64 KiB. */
+/** The limit for all headers together, in bytes. amqplib throws above 64 KiB. */
 const MAX_TOTAL = 48 * 1_024;
 
 /**
- * Headers that surely can be published: the one place where texts are cut and sizes are kept.
- *
- * Texts over 4 KiB are cut, values that AMQP has no type for are left out, and if all of it is still too large, the
- * largest headers are left out until it fits. Ours are small, so what goes is foreign. Never throws.
+ * Reduces headers to what can be published. Texts over 4 KiB are cut and values without an AMQP type left out. If the
+ * rest is too large, the largest headers are left out until it fits; ours are small, so those are foreign. Never throws.
  */
 export function fitHeaders(headers: Headers): Record<string, unknown> {
   const entries: { key: string; value: unknown; size: number }[] = [];
@@ -31,7 +29,7 @@ export function fitHeaders(headers: Headers): Record<string, unknown> {
   return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
 }
 
-/** The text, cut at a character's boundary to `maxBytes` of UTF-8 with an ellipsis, when it is longer. */
+/** Cuts a longer text at a character boundary to `maxBytes` of UTF-8, an ellipsis included. */
 export function cutText(text: string, maxBytes = MAX_TEXT): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   let end = maxBytes - 3; // the ellipsis
@@ -40,13 +38,13 @@ export function cutText(text: string, maxBytes = MAX_TEXT): string {
   return `${bytes.toString('utf8', 0, end)}…`;
 }
 
-/** The value as amqplib can write it, or `undefined`. What was received must go out again: see its codec's types. */
+/** The value as amqplib can write it, or `undefined`. Every type that amqplib can receive must be writable again. */
 function encodable(value: unknown): unknown {
   if (typeof value === 'string') return cutText(value);
   if (typeof value === 'boolean' || value === null || Buffer.isBuffer(value)) return value;
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) return undefined; // RabbitMQ closes the connection: Erlang has no such numbers
-    // amqplib takes a number for an integer when it sees no fraction, and fails on those that no integer type holds.
+    if (!Number.isFinite(value)) return undefined; // RabbitMQ would close the connection: Erlang has no such numbers
+    // amqplib writes a number without a fraction as an integer, and fails if no integer type holds it.
     return Number.isSafeInteger(value) ? value : { '!': 'double', value };
   }
   if (Array.isArray(value)) return value.map(encodable).filter((item) => item !== undefined);
@@ -60,7 +58,7 @@ function encodable(value: unknown): unknown {
   );
 }
 
-/** amqplib's notation for types that JavaScript has not; these two are what it makes of received ones. */
+/** amqplib's notation for types that JavaScript lacks. It produces only these two from received headers. */
 function isTyped(value: { '!'?: unknown; value?: unknown }): boolean {
   const inner = value.value;
   if (value['!'] === 'timestamp') return typeof inner === 'number' && Number.isSafeInteger(inner) && inner >= 0;
@@ -69,7 +67,7 @@ function isTyped(value: { '!'?: unknown; value?: unknown }): boolean {
   );
 }
 
-/** Bytes in a field table, at most. */
+/** Upper bound of the bytes that a value takes in a field table. */
 function sizeOf(value: unknown): number {
   if (typeof value === 'string') return 5 + Buffer.byteLength(value);
   if (Buffer.isBuffer(value)) return 5 + value.length;

@@ -1,4 +1,4 @@
-/** Names on the broker: the contract that producers, the mailer and operators see. */
+/** Names on the broker: a contract with producers, the mailer and operators. */
 
 export const FXA_EVENTS = 'fxa.events';
 export const NEWSLETTER_EVENTS = 'newsletter.events';
@@ -9,10 +9,10 @@ export const NEWSLETTER_QUEUE = 'contacts.newsletter';
 export const MAILER_QUEUE = 'mailer.contact-events';
 export const DEAD_LETTERS = 'contacts.dead-letters';
 
-/** Routes a message to one delay of the ladder by its `delay` header; the routing key is the queue it goes back to. */
+/** Routes a message to a retry queue by its `delay` header; the routing key is the queue that it returns to. */
 export const RETRY_EXCHANGE = 'contacts.retry';
 
-/** The retry delays: what a message that keeps failing waits before each further attempt. */
+/** The retry delays: the waits before each further attempt at a failing message. */
 export const RETRY_DELAYS = [
   { name: '5s', ms: 5_000 },
   { name: '30s', ms: 30_000 },
@@ -33,13 +33,13 @@ export const QUEUES = [
   ...RETRY_DELAYS.map(retryQueue),
 ] as const;
 
-/** Message headers that are ours. */
+/** Our own message headers. */
 export const HEADERS = {
-  /** Which delay of the ladder: what the retry exchange routes by. */
+  /** The name of the retry delay; the retry exchange routes by it. */
   delay: 'delay',
-  /** How often handling this message was tried and failed. Our own count: RabbitMQ's `x-death` differs by version. */
+  /** Failed attempts at this message. Our own count, because RabbitMQ's `x-death` differs by version. */
   attempts: 'attempts',
-  /** How often it was set aside because somebody held what it needs, which is no failed attempt. */
+  /** How often the message was deferred because another transaction held rows that it needs. */
   waits: 'waits',
   reason: 'reason',
   error: 'error',
@@ -50,12 +50,12 @@ export const HEADERS = {
   /** W3C Trace Context. */
   traceParent: 'traceparent',
   traceState: 'tracestate',
-  /** How often an operator has sent it back from the dead letters. With it the count of attempts begins anew. */
+  /** How often an operator replayed it from the dead letters; each replay restarts the count of attempts. */
   replays: 'replays',
-  /** The attempts before that, all rounds together. */
+  /** The attempts before the last replay, in total. */
   earlierAttempts: 'earlier-attempts',
-  /** Why it was a dead letter before: the latest few times, oldest first. */
+  /** The latest few times that it was dead-lettered before, oldest first. */
   earlierDeaths: 'earlier-deaths',
-  /** Which walk published it anew at the end of its queue: see walk.ts. */
+  /** Which run of `browseQueue` moved it to the end of its queue. */
   round: 'round',
 } as const;

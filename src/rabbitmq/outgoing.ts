@@ -1,31 +1,31 @@
 import type { Headers } from './headers';
 
 export interface OutgoingMessage {
-  /** '' is the default exchange: the routing key is then the name of a queue. */
+  /** '' is the default exchange; the routing key is then the name of a queue. */
   readonly exchange: string;
   readonly routingKey: string;
   readonly content: Buffer;
-  /** Made up when absent. Two messages with one id are never under way together: the second waits for the first. */
+  /** Generated if absent. Messages in flight may share an id. */
   readonly messageId?: string;
   readonly type?: string;
   readonly contentType?: string;
   readonly contentEncoding?: string;
   readonly correlationId?: string;
   readonly appId?: string;
-  /** Seconds since 1970, as AMQP has it. */
+  /** Seconds since 1970, as in AMQP. */
   readonly timestamp?: number;
-  /** Cut to what can be published: see `fitHeaders`. */
+  /** Reduced to what can be published: see `fitHeaders`. */
   readonly headers?: Headers;
 }
 
 export type PublishResult =
-  /** The broker has it, on disk and on a majority, in every queue that it was routed to. */
+  /** The message is on disk, on a majority of nodes, in every queue that it was routed to. */
   | { readonly outcome: 'confirmed' }
-  /** No queue wanted it (missing exchange bindings or queue): the broker has thrown it away. */
+  /** Unroutable (a missing binding or queue): the broker has dropped it. */
   | { readonly outcome: 'returned'; readonly reason: string }
-  /** A queue refused it: full, or without a majority. */
+  /** A queue refused it: the queue is full or has no majority. */
   | { readonly outcome: 'nacked' }
-  /** Unknown: it may have arrived. `retryable` is false when this message can never be published as it is. */
+  /** Unknown: it may have arrived. `retryable` is false if this message can never be published as it is. */
   | { readonly outcome: 'failed'; readonly error: Error; readonly retryable: boolean };
 
 /** See {@link PublishResult}. */

@@ -7,17 +7,15 @@ import { describe } from './errors';
 import { fitHeaders } from './headers';
 import { failed, type OutgoingMessage, type PublishResult } from './outgoing';
 
-export type { OutgoingMessage, PublishResult } from './outgoing';
-
 export interface PublisherOptions {
   /** For publishing only: an alarm stops everything on a connection that publishes. */
   readonly connection: BrokerConnection;
   readonly log: Logger;
-  /** How long a message may wait for a channel, and then again for its confirm. */
+  /** How long a message may wait for a channel, and again for its confirm. */
   readonly confirmTimeoutMs?: number;
-  /** How many may wait for their confirms at once; more wait here. */
+  /** How many messages may await their confirms at once; further messages are queued here. */
   readonly maxInFlight?: number;
-  /** The largest content, in bytes, that is tried; lower where the broker is known to take less. */
+  /** The largest content to try, in bytes; it is lowered when the broker reports a smaller limit. */
   readonly maxContentBytes?: number;
 }
 
@@ -29,30 +27,29 @@ interface Request {
   returned: string | undefined;
 }
 
-/** RabbitMQ 4 closes the channel for a larger one, which would fail every other message in flight as well. */
+/** For a larger content RabbitMQ 4 closes the channel, which would fail all other messages in flight as well. */
 const MAX_CONTENT_BYTES = 16 * 1_024 * 1_024;
-/** What it says then, where it is set to take less: from then on we know. */
+/** How a broker with a smaller limit reports it. */
 const TOO_LARGE = /message size \d+ (?:is )?larger than (?:configured )?max size (\d+)/;
 const CONFIRMED: PublishResult = { outcome: 'confirmed' };
 const NACKED: PublishResult = { outcome: 'nacked' };
 
 /**
- * Publishes persistent, mandatory messages over one confirm channel at a time, many at once, and says of each what
- * became of it. It never rejects, never tries again by itself, and every call settles: after at most two time limits.
+ * Publishes persistent, mandatory messages over one confirm channel at a time, many at once, and reports each one's
+ * outcome. It never rejects and never retries, and every call settles within two time limits.
  *
  * States: *opening* <-> *open* (<-> *stalled*), and from each of them *closed*, which is final.
  *
- * - opening: no channel. Requests wait, up to the time limit, and then fail.
- * - open: requests are written in the order of their calls, while fewer than `maxInFlight` wait for a confirm.
+ * - opening: no channel. Requests wait up to the time limit, then fail.
+ * - open: requests are written in order, while fewer than `maxInFlight` await a confirm.
  * - stalled: the channel's write buffer is full. Requests wait for it to drain.
- * - When the channel closes, or a confirm does not come in time, everything in flight has *failed* (it may have arrived;
+ * - If the channel closes, or a confirm does not come in time, everything in flight has *failed* (it may have arrived;
  *   publish it again with the same id), and another channel is opened.
- * - closed: everything fails at once.
+ * - closed: every request fails at once.
  *
- * A message that no queue wants is returned *and* confirmed, the return first. A return says nothing of which message of
- * the channel it is, and ids are not ours: a producer may give all of its messages the same one. It is matched by id and
- * content. Where two in flight are alike in both, taking one for the other does no harm: the one that is published again
- * is the same.
+ * An unroutable message is returned *and* confirmed, the return first. A return does not tell which publish it belongs to,
+ * and producers may give all their messages one id, so it is matched by id, route and content. Confusing two messages that
+ * are equal in all of these does no harm.
  */
 export class Publisher {
   readonly #connection: BrokerConnection;
@@ -62,11 +59,11 @@ export class Publisher {
   #maxContentBytes: number;
   readonly #backoff = new Backoff(100, 15_000);
   readonly #stopping = new AbortController();
-  readonly #queued = new Set<Request>(); // both in the order of their deadlines: a Set keeps insertion order
+  readonly #queued = new Set<Request>(); // both are in the order of their deadlines
   readonly #inFlight = new Set<Request>();
   #channel: ConfirmChannel | undefined;
   #stalled = false;
-  /** Ends the life of the present channel: one that was closed before its listeners were on says nothing. */
+  /** Gives up the current channel: a channel that closed before its listeners were added emits nothing. */
   #over = (): void => undefined;
   #timer: NodeJS.Timeout | undefined;
   #drained = (): void => undefined;
@@ -83,22 +80,21 @@ export class Publisher {
     void this.#run();
   }
 
-  /** Whether a message could be written now; for health. */
+  /** Whether there is a channel. */
   get open(): boolean {
     return this.#channel !== undefined;
   }
 
-  /** Messages that are written and wait for their confirm. */
+  /** Written messages that await their confirm. */
   get inFlight(): number {
     return this.#inFlight.size;
   }
 
-  /** Messages that are not settled yet. */
+  /** All messages without an outcome. */
   get pending(): number {
     return this.#queued.size + this.#inFlight.size;
   }
 
-  /** See the class. */
   publish(message: OutgoingMessage): Promise<PublishResult> {
     const closed = this.#closing !== undefined || this.#stopping.signal.aborted;
     if (closed) return Promise.resolve(failed('publisher closed'));
@@ -109,11 +105,11 @@ export class Publisher {
       const deadline = performance.now() + this.#timeoutMs;
       this.#queued.add({ id: message.messageId ?? randomUUID(), message, settle, deadline, returned: undefined });
       this.#pump();
-      this.#watchDeadlines();
+      this.#scheduleExpiry();
     });
   }
 
-  /** Takes no more, waits until everything pending has settled (the time limits bound that), and ends for good. */
+  /** Final: accepts no more, and waits for all pending messages, which the time limits bound. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -134,7 +130,6 @@ export class Publisher {
     for (const request of this.#queued) this.#settle(request, failed('connection closed'));
   };
 
-  /** Opens one channel after the other. */
   async #run(): Promise<void> {
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
@@ -149,7 +144,7 @@ export class Publisher {
     }
   }
 
-  /** Returns when the channel is lost, or given up. */
+  /** Resolves when the channel is lost or given up. */
   #serve(channel: ConfirmChannel): Promise<void> {
     return new Promise((over) => {
       channel.on('error', (error: Error) => {
@@ -164,7 +159,7 @@ export class Publisher {
         this.#stalled = false;
         this.#pump();
       });
-      // First of all listeners: amqplib's own one calls every confirm callback as if it were a negative confirm.
+      // Before amqplib's own listener, which calls every confirm callback as if nacked.
       channel.prependListener('close', () => {
         this.#lose(channel, 'channel closed');
         over();
@@ -178,7 +173,7 @@ export class Publisher {
 
   #onReturn(channel: ConfirmChannel, { fields, properties, content }: Message): void {
     if (channel !== this.#channel) return;
-    const { replyText } = fields as { replyText?: unknown }; // a return has it; amqplib's types do not say so
+    const { replyText } = fields as { replyText?: unknown }; // missing in amqplib's types
     for (const request of this.#inFlight) {
       const { exchange, routingKey } = request.message;
       if (request.returned !== undefined || request.id !== (properties.messageId ?? '')) continue;
@@ -210,7 +205,7 @@ export class Publisher {
     };
     try {
       const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
-        if (!this.#inFlight.has(request)) return; // its channel was given up before
+        if (!this.#inFlight.has(request)) return; // its channel was given up
         this.#backoff.reset();
         const { returned } = request;
         if (error) this.#settle(request, NACKED);
@@ -219,7 +214,7 @@ export class Publisher {
       });
       if (!room) this.#stalled = true;
     } catch (error) {
-      // Nothing was written. Either the channel is closing, or amqplib cannot encode this (an id over 255 bytes).
+      // Nothing was written: the channel is closing, or amqplib cannot encode this (an id over 255 bytes).
       const closing = error instanceof Error && error.name === 'IllegalOperationError';
       this.#settle(request, failed(describe(error).reason, closing));
       if (closing) {
@@ -240,15 +235,15 @@ export class Publisher {
     }
   }
 
-  /** The channel is of no use any more: nobody will learn what became of what is in flight on it. */
+  /** Gives up the channel. What is in flight on it fails, because its confirms can no longer arrive. */
   #lose(channel: ConfirmChannel | undefined, reason: string): void {
     if (channel !== this.#channel) return;
     this.#channel = undefined;
     for (const request of this.#inFlight) this.#settle(request, failed(reason));
   }
 
-  /** One timer for the oldest request, not one for each. */
-  #watchDeadlines(): void {
+  /** One timer for the oldest request instead of one for each. */
+  #scheduleExpiry(): void {
     if (this.#timer !== undefined || this.pending === 0) return;
     const [queued] = this.#queued;
     const [inFlight] = this.#inFlight;
@@ -257,7 +252,7 @@ export class Publisher {
       () => {
         this.#timer = undefined;
         this.#expire(performance.now());
-        this.#watchDeadlines();
+        this.#scheduleExpiry();
       },
       Math.max(1, next - performance.now()),
     );

@@ -2,7 +2,7 @@ import type { Channel, Options } from 'amqplib';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import { type BrokerConnection, closeChannel, openConnection } from './connection';
-import { BrokerRefusal, codeOf, describe } from './errors';
+import { BrokerRefusal, describe, explained } from './errors';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
@@ -27,14 +27,14 @@ export interface QueueSpec {
   readonly binding?: { readonly exchange: string; readonly pattern: string; readonly arguments?: Arguments };
 }
 
-/** How often a message may be delivered without an ack before it goes to the dead letters: it may kill the process. */
+/** Deliveries without an ack after which a message is dead-lettered: it may be what kills the process. */
 export const DELIVERY_LIMIT = 20;
 
 const QUORUM: Arguments = { 'x-queue-type': 'quorum' };
 
 /**
- * Dead-lettering that loses nothing: a message leaves its queue only when the next one has confirmed it. RabbitMQ falls
- * back to at-most-once, silently, when one of these three is missing: exchange, overflow, strategy.
+ * Lossless dead-lettering: a message leaves its queue only after the next queue has confirmed it. Without any one of
+ * exchange, overflow and strategy, RabbitMQ silently falls back to at-most-once.
  */
 const AT_LEAST_ONCE: Arguments = {
   ...QUORUM,
@@ -50,8 +50,9 @@ const workQueue = (name: string, exchange: string): QueueSpec => ({
 });
 
 /**
- * One delay: what expires here goes through the default exchange by its own routing key, which is the name of the queue
- * it came from; so there is no dead-letter routing key. One queue a delay, because only the head of a queue expires.
+ * The queue of one retry delay. Expired messages return through the default exchange: their routing key is the queue
+ * they came from, so there is no dead-letter routing key. Each delay has its own queue because only the head of a queue
+ * expires.
  */
 export const delayQueue = (name: string, header: string, ms: number): QueueSpec => ({
   name,
@@ -61,9 +62,9 @@ export const delayQueue = (name: string, header: string, ms: number): QueueSpec 
 
 const TOPIC_EXCHANGES = [FXA_EVENTS, NEWSLETTER_EVENTS, CONTACT_EVENTS];
 
-/** In an order in which nothing refers to what is not there yet. */
+/** Ordered so that no queue refers to a later one. */
 export const QUEUE_SPECS: readonly QueueSpec[] = [
-  { name: DEAD_LETTERS, arguments: QUORUM }, // nothing else on these two, so that others can declare them alike
+  { name: DEAD_LETTERS, arguments: QUORUM }, // no other arguments on these two, so that other systems can declare them identically
   { name: MAILER_QUEUE, arguments: QUORUM, binding: { exchange: CONTACT_EVENTS, pattern: 'contact.#' } },
   ...RETRY_DELAYS.map((step) => delayQueue(retryQueue(step), step.name, step.ms)),
   workQueue(FXA_QUEUE, FXA_EVENTS),
@@ -73,16 +74,16 @@ export const QUEUE_SPECS: readonly QueueSpec[] = [
 export interface TopologyOptions {
   readonly url: string;
   readonly log: Logger;
-  /** Ends the wait for a broker that is not there; the promise then rejects. */
+  /** Ends the wait for an unreachable broker; the promise then rejects. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Makes everything of ours on the broker, or finds it there as it must be; changes nothing that exists. On a connection
- * of its own, because a refused declaration may take the connection down. Waits while the broker is not there.
+ * Declares our exchanges, queues and bindings; changes none that exist. Uses a connection of its own, because a refused
+ * declaration may take the connection down. Waits while the broker is unreachable.
  *
- * Rejects with a {@link BrokerRefusal} that says what to do when the broker cannot hold it (not RabbitMQ, or before
- * 3.10), has something else under one of the names, or does not permit it.
+ * Rejects with a {@link BrokerRefusal} that says what to do if the broker is not RabbitMQ 3.10 or later, has something
+ * else under one of the names, or does not permit it.
  */
 export async function declareTopology({ url, log, signal }: TopologyOptions): Promise<void> {
   const connection = await openConnection({ url, log, name: 'onecontact topology' });
@@ -91,19 +92,19 @@ export async function declareTopology({ url, log, signal }: TopologyOptions): Pr
   try {
     signal?.throwIfAborted();
     await connection.ready();
-    await declareOver(connection, log, signal ?? new AbortController().signal);
+    await declareUntilDone(connection, log, signal ?? new AbortController().signal);
   } finally {
     signal?.removeEventListener('abort', close);
     await connection.close();
   }
 }
 
-async function declareOver(connection: BrokerConnection, log: Logger, signal: AbortSignal): Promise<void> {
+async function declareUntilDone(connection: BrokerConnection, log: Logger, signal: AbortSignal): Promise<void> {
   const backoff = new Backoff();
   for (;;) {
     try {
       const channel = await connection.createChannel();
-      channel.on('error', () => undefined); // the failed request says the same
+      channel.on('error', () => undefined); // the failed request rejects with the same error
       requireVersion(connection.serverProperties ?? {});
       await declareAll(channel);
       await closeChannel(channel);
@@ -117,68 +118,56 @@ async function declareOver(connection: BrokerConnection, log: Logger, signal: Ab
   }
 }
 
-/** Declares on an open channel; that one is closed by the broker when it rejects. Tests use the parts as well. */
+/** Declares everything on an open channel, which the broker closes if it refuses. Tests use the parts as well. */
 export async function declareAll(channel: Channel): Promise<void> {
   for (const name of TOPIC_EXCHANGES) await declareExchange(channel, name, 'topic');
   await declareExchange(channel, RETRY_EXCHANGE, 'headers');
   for (const spec of QUEUE_SPECS) await declareQueue(channel, spec);
 }
 
-/** Deletes all of it, with every message in it, and such exchanges as are not to be spared. For the demo and the tests. */
+/** Deletes all queues with their messages, and all exchanges except the spared ones. For the demo and the tests. */
 export async function deleteAll(channel: Channel, spared: readonly string[] = []): Promise<void> {
   for (const queue of QUEUES) await channel.deleteQueue(queue);
   for (const exchange of EXCHANGES) if (!spared.includes(exchange)) await channel.deleteExchange(exchange);
 }
 
 async function declareExchange(channel: Channel, name: string, type: 'topic' | 'headers'): Promise<void> {
-  await explained(`exchange ${name}`, () => channel.assertExchange(name, type, { durable: true }));
+  await explained(channel.assertExchange(name, type, { durable: true }), sentenceFor(`exchange ${name}`));
 }
 
-/** One queue with its binding. */
+/** Declares one queue with its binding. */
 export async function declareQueue(channel: Channel, spec: QueueSpec): Promise<void> {
   const options: Options.AssertQueue = { durable: true, arguments: spec.arguments };
-  await explained(`queue ${spec.name}`, () => channel.assertQueue(spec.name, options));
+  await explained(channel.assertQueue(spec.name, options), sentenceFor(`queue ${spec.name}`));
   const { binding } = spec;
   if (binding === undefined) return;
-  await explained(`binding of queue ${spec.name} to exchange ${binding.exchange}`, () =>
+  await explained(
     channel.bindQueue(spec.name, binding.exchange, binding.pattern, binding.arguments ?? {}),
+    sentenceFor(`binding of queue ${spec.name} to exchange ${binding.exchange}`),
   );
 }
 
-/** Turns the refusals that an operator has to solve into sentences; everything else passes as it is. */
-async function explained(what: string, declare: () => Promise<unknown>): Promise<void> {
-  try {
-    await declare();
-  } catch (error) {
-    const { reason } = describe(error);
+/** What an operator has to do about a refused declaration. */
+const sentenceFor =
+  (what: string) =>
+  (error: unknown): string | undefined => {
+    const { reason, code } = describe(error);
     const argument = /inequivalent arg '([^']+)'/.exec(reason)?.[1];
     if (argument !== undefined) {
       const first = what.startsWith('queue') ? 'save its messages if it has any' : 'note its bindings';
-      throw new BrokerRefusal(
-        `The ${what} exists on the broker with other arguments (${argument}): ${first}, delete it, and start again.`,
-        { cause: error },
-      );
+      return `The ${what} exists on the broker with other arguments (${argument}): ${first}, delete it, and start again.`;
     }
-    if (codeOf(error) === 406) {
+    if (code === 406) {
       const words = /PRECONDITION_FAILED - ([^"]+)/.exec(reason)?.[1] ?? reason;
-      throw new BrokerRefusal(
-        `The broker does not take the ${what} (${words}): mend that on the broker, and start again.`,
-        {
-          cause: error,
-        },
-      );
+      return `The broker does not take the ${what} (${words}): mend that on the broker, and start again.`;
     }
-    if (codeOf(error) === 403) {
-      throw new BrokerRefusal(
-        `The broker user may not declare the ${what}: grant it configure, write and read on our names (and write on amq.default), or declare it as an administrator.`,
-        { cause: error },
-      );
+    if (code === 403) {
+      return `The broker user may not declare the ${what}: grant it configure, write and read on our names (and write on amq.default), or declare it as an administrator.`;
     }
-    throw error;
-  }
-}
+    return undefined;
+  };
 
-/** Before it, unknown arguments would be ignored without a word, and messages lost or never delayed. */
+/** Earlier versions silently ignore our arguments: messages would be lost, or never delayed. */
 export function requireVersion(server: { product?: string | undefined; version?: string | undefined }): void {
   const [major = 0, minor = 0] = (server.version ?? '').split('.').map((part) => Number.parseInt(part, 10) || 0);
   if (server.product === 'RabbitMQ' && (major > 3 || (major === 3 && minor >= 10))) return;

@@ -1,12 +1,12 @@
 import type { Options } from 'amqplib';
 import { BrokerRefusal } from './errors';
 
-/** Detects a silent broker after 30 to 45 s; the server's own default of 60 s would take up to three minutes. */
+/** Detects a silent broker after 30 to 45 s; the server's default of 60 s would take up to three minutes. */
 const HEARTBEAT_SECONDS = 15;
 
 /**
- * Takes an AMQP URL apart for amqplib. Two reasons to do it here: amqplib's own parser reads percent-encoded passwords
- * as Latin-1, and its error for a bad URL as well as Node's holds the URL. Throws {@link BrokerRefusal} without it.
+ * Parses an AMQP URL for amqplib, whose own parser reads percent-encoded passwords as Latin-1. Throws a
+ * {@link BrokerRefusal} that does not contain the URL, unlike the errors of amqplib and Node.
  */
 export function parseAmqpUrl(text: string): Options.Connect {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -27,7 +27,7 @@ export function parseAmqpUrl(text: string): Options.Connect {
       username: decode(url.username),
       password: decode(url.password),
     }),
-    vhost: url.pathname.slice(1), // amqplib decodes this one itself
+    vhost: url.pathname.slice(1), // amqplib decodes it itself
     heartbeat: number('heartbeat') ?? HEARTBEAT_SECONDS,
     ...(frameMax !== undefined && { frameMax }),
     ...(channelMax !== undefined && { channelMax }),
@@ -38,6 +38,6 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    return part; // a bare % is taken as it stands
+    return part; // a bare % is literal
   }
 }

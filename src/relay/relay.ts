@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { groupBy } from '../foundation/group-by';
 import { Backoff, pause } from '../foundation/retry';
 import { SCHEMA_VERSION } from '../messages/outgoing/schemas';
 import { codeLabel, type Metrics } from '../observability/metrics';
@@ -15,17 +16,17 @@ export interface RelayOptions {
   log: Logger;
 }
 
-/** Messages of one pass, at most: they wait for their confirms together. */
+/** The most messages in one pass; their confirms are awaited together. */
 const PAGE = 200;
-/** How often an idle relay looks. A worker of the same process tells it at once (`nudge`). */
+/** How often an idle relay reads the outbox. A worker of the same process calls `nudge` instead. */
 const IDLE_MS = 1_000;
 
 /**
- * Publishes what is in the outbox: oldest first, each contact's messages in their order. A row is deleted when the
- * broker has confirmed its message; one that was returned, refused or not confirmed stays, and is published again under
- * the same id. Any number of processes may run one: a lock in the database lets one of them work at a time.
+ * Publishes the outbox: oldest first, each contact's messages in order. A row is deleted when the broker has confirmed its
+ * message; a message that was returned, refused or not confirmed stays and is published again under the same id. Any
+ * number of processes may run a relay: a lock in the database lets one of them work at a time.
  *
- * States: *idle* -> *passing* -> *idle*; a failed pass leads to a pause that grows; `stop()` makes one last pass.
+ * States: *idle* -> *passing* -> *idle*; each failed pass is followed by a longer pause; `stop()` makes one last pass.
  */
 export class Relay {
   readonly #options: RelayOptions;
@@ -39,7 +40,7 @@ export class Relay {
     this.#running = this.#run();
   }
 
-  /** There may be something in the outbox. */
+  /** Starts a pass soon: the outbox may have new messages. */
   nudge(): void {
     this.#nudged = true;
     this.#wake();
@@ -49,7 +50,7 @@ export class Relay {
     this.#stopping.abort();
     this.#wake();
     await this.#running;
-    await this.#pass().catch(() => undefined); // what it leaves, the next process publishes
+    await this.#pass().catch(() => undefined); // the next process publishes the rest
   }
 
   async #run(): Promise<void> {
@@ -76,18 +77,15 @@ export class Relay {
   #pass(): Promise<{ taken: number; left: number }> {
     return inTransaction(this.#options.db, async (tx) => {
       const messages = await takeFromOutbox(tx, PAGE);
-      const published = (
-        await Promise.all([...byContact(messages).values()].map((list) => this.#publishInOrder(list)))
-      ).flat();
-      await deleteFromOutbox(
-        tx,
-        published.map(({ seq }) => seq),
-      );
+      const ofContacts = [...groupBy(messages, ({ contactId }) => contactId).values()];
+      const published = (await Promise.all(ofContacts.map((list) => this.#publishInOrder(list)))).flat();
+      const seqs = published.map(({ seq }) => seq);
+      await deleteFromOutbox(tx, seqs);
       return { taken: messages.length, left: messages.length - published.length };
     });
   }
 
-  /** One after the other; after a failure none of the rest. @returns those that the broker has. */
+  /** Publishes one after the other, up to the first failure. @returns the confirmed messages */
   async #publishInOrder(messages: PendingMessage[]): Promise<PendingMessage[]> {
     const { publisher, metrics } = this.#options;
     for (const [index, { messageId, type, body, createdAt, trace }] of messages.entries()) {
@@ -112,15 +110,9 @@ export class Relay {
   }
 
   async #idle(): Promise<void> {
-    const waiting = new AbortController();
-    this.#wake = () => waiting.abort();
+    const nudged = new AbortController();
+    this.#wake = () => nudged.abort();
     if (this.#stopping.signal.aborted || this.#nudged) return;
-    await pause(IDLE_MS, waiting.signal);
+    await pause(IDLE_MS, nudged.signal);
   }
-}
-
-function byContact(messages: PendingMessage[]): Map<string, PendingMessage[]> {
-  const groups = new Map<string, PendingMessage[]>();
-  for (const message of messages) groups.set(message.contactId, [...(groups.get(message.contactId) ?? []), message]);
-  return groups;
 }

@@ -1,7 +1,8 @@
-/** What becomes of a batch that fails: conformance case 32, and the failure table of the design, by real errors of PostgreSQL. */
+/** The rule "a failing batch isolates its bad message", and the failure table of the design, with real PostgreSQL errors. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type BatchContext, handleBatch } from '../../src/ingest/batch';
+import type { Outcome } from '../../src/ingest/outcome';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';
@@ -11,7 +12,7 @@ describe('a batch', () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await freshDatabase();
-    // Counts tries, whatever becomes of their transactions, and fails those that a row of "refusal" tells it to.
+    // Counts tries, also those of failed transactions, and fails the inserts that a row of "refusal" matches.
     await database.sql(`
       CREATE SEQUENCE tries;
       CREATE TABLE refusal (pattern text, code text, times int);
@@ -40,10 +41,11 @@ describe('a batch', () => {
   const signups = (count: number): ContactEvent[] =>
     Array.from({ length: count }, (_, nr) => signup(`n${String(nr).padStart(3, '0')}`, ['x'], 1));
 
-  /** Handles them, and says how often the database was found away, and back. */
+  /** Handles the events. @returns their outcomes, and how often the database was away and a transaction committed */
   async function handle(events: ContactEvent[], on: Partial<BatchContext> = {}) {
     const times = { away: 0, applied: 0 };
-    const outcomes = await handleBatch(events, {
+    const items = events.map((event) => ({ event, outcome: null as Outcome | null }));
+    const complete = await handleBatch(items, {
       db: database.db,
       options: DEFAULTS,
       log: silent,
@@ -58,11 +60,11 @@ describe('a batch', () => {
       onBack: () => undefined,
       ...on,
     });
-    return { outcomes, times };
+    return { outcomes: complete ? items.map(({ outcome }) => outcome as Outcome) : null, times };
   }
 
   it.each([0, 250, 499])(
-    'case 32: of 500, the one at %i that the database refuses fails alone, and 499 are done',
+    'of 500 events, the one at %i that the database refuses fails alone, and 499 are done',
     async (bad) => {
       const name = `n${String(bad).padStart(3, '0')}@mail.test`;
       await refuse(name, 'P0001');
@@ -76,7 +78,7 @@ describe('a batch', () => {
     },
   );
 
-  it('ten bad ones, apart, fail alone', async () => {
+  it('ten bad events in different places each fail alone', async () => {
     await refuse('n__5@mail.test', '23514');
     const { outcomes } = await handle(signups(100));
     const failed = (outcomes ?? []).flatMap((outcome, nr) => (outcome.kind === 'retry' ? [nr] : []));
@@ -89,14 +91,14 @@ describe('a batch', () => {
     ['a serialisation failure', '40001'],
     ['a lost connection', '08006'],
     ['a unique violation between read and write', '23505'],
-  ])('%s (%s) is tried again as it is, and goes through', async (_, code) => {
+  ])('after %s (%s) the whole batch is retried and succeeds', async (_, code) => {
     await refuse('n000%', code, 2);
     const { outcomes, times } = await handle(signups(20));
     expect(outcomes?.map(({ kind }) => kind)).toEqual(Array(20).fill('ok'));
-    expect(times).toEqual({ away: 0, applied: 1 }); // whole: it was not split
+    expect(times).toEqual({ away: 0, applied: 1 }); // it was not split
   });
 
-  it('a deadlock that comes each time is tried a few times, then split, and its event goes up the retry delays', async () => {
+  it('after repeated deadlocks the batch is split, and the failing event is retried later', async () => {
     await refuse('n001%', '40P01');
     const { outcomes } = await handle(signups(3));
     expect(outcomes).toEqual([
@@ -105,7 +107,7 @@ describe('a batch', () => {
       { kind: 'ok', type: expect.any(String) },
     ]);
     const [{ tries = 0 } = {}] = await database.sql<{ tries: number }>('SELECT last_value::int AS tries FROM tries');
-    expect(tries).toBe(15); // five times each: with the two others, with one, alone
+    expect(tries).toBe(15); // five each: with the two others, with one, alone
   });
 
   it.each([
@@ -114,14 +116,17 @@ describe('a batch', () => {
     ['too many connections', '53300'],
     ['a read-only server', '25006'],
     ['a missing right', '42501'],
-  ])('%s (%s) is the database that is away: it is paused, nothing is split, nothing is retried', async (_, code) => {
-    await refuse('n000%', code, 2);
-    const { outcomes, times } = await handle(signups(20));
-    expect(outcomes?.map(({ kind }) => kind)).toEqual(Array(20).fill('ok'));
-    expect(times).toEqual({ away: 2, applied: 1 });
-  });
+  ])(
+    '%s (%s) counts as an unavailable database: consumption pauses, no batch is split, no event is retried later',
+    async (_, code) => {
+      await refuse('n000%', code, 2);
+      const { outcomes, times } = await handle(signups(20));
+      expect(outcomes?.map(({ kind }) => kind)).toEqual(Array(20).fill('ok'));
+      expect(times).toEqual({ away: 2, applied: 1 });
+    },
+  );
 
-  it('when it is stopped while the database is away, nothing is said of its events: they come again', async () => {
+  it('stopped while the database is away, it leaves its events without an outcome, so that they are delivered again', async () => {
     await refuse('%', '57P03');
     const stopping = new AbortController();
     const { outcomes } = await handle(signups(5), { stopping: stopping.signal, onAway: () => stopping.abort() });
@@ -129,7 +134,7 @@ describe('a batch', () => {
     expect(await stored()).toEqual([]);
   });
 
-  it('an event that needs what somebody holds is to wait; the others are done', async () => {
+  it('an event that needs a locked row is deferred; the others are done', async () => {
     await refuse('n002%', '55P03');
     const { outcomes } = await handle(signups(5));
     expect(outcomes?.map(({ kind }) => kind)).toEqual(['ok', 'ok', 'deferred', 'ok', 'ok']);

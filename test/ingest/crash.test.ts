@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { handleBatch } from '../../src/ingest/batch';
+import type { Outcome } from '../../src/ingest/outcome';
 import { makeMetrics } from '../../src/observability/metrics';
 import type { Database } from '../../src/postgres/database';
 import { openConnection } from '../../src/rabbitmq/connection';
@@ -91,7 +92,10 @@ describe('a crash before and after every statement of a merge', () => {
       onAway: () => undefined,
       onBack: () => undefined,
     };
-    const work = (db: Database) => handleBatch(batch, { ...context, db });
+    const work = async (db: Database) => {
+      const items = batch.map((event) => ({ event, outcome: null as Outcome | null }));
+      return (await handleBatch(items, { ...context, db })) ? items.map(({ outcome }) => outcome as Outcome) : null;
+    };
     for await (const { where, ...crash } of crashesOf(database, work, { back: true })) {
       const outcomes = crash.result.status === 'fulfilled' ? crash.result.value?.map(({ kind }) => kind) : crash.result;
       expect({ where, outcomes }).toEqual({ where, outcomes: batch.map(() => 'ok') });

@@ -1,79 +1,80 @@
 import { describe, expect, test } from '@jest/globals';
 import { PoisonScheduler } from '../../src/ingest/poison-scheduler';
 
-/** Lanes of so many batches each, one batch after the other, as a worker's. @returns in which order they came */
-async function order(
-  poisonScheduler: PoisonScheduler,
-  slots: Record<string, { count: number; batches: number }>,
-): Promise<string[]> {
-  const came: string[] = [];
-  let atWork = 0;
-  const run = async ([name, { count, batches }]: [string, { count: number; batches: number }]): Promise<void> => {
+interface Slot {
+  deliveryCount: number;
+  batches: number;
+}
+
+/** Runs all batches of some slots, each slot one batch after the other, as a worker does. @returns the slots' order */
+async function order(poisonScheduler: PoisonScheduler, slots: Record<string, Slot>): Promise<string[]> {
+  const ran: string[] = [];
+  let running = 0;
+  const runSlot = async ([name, { deliveryCount, batches }]: [string, Slot]): Promise<void> => {
     for (let left = batches; left > 0; left--) {
-      await poisonScheduler.take({ count, alike: left }, async () => {
-        atWork += 1;
-        expect(atWork).toBe(1);
-        came.push(name);
+      await poisonScheduler.run({ deliveryCount, batches: left }, async () => {
+        running += 1;
+        expect(running).toBe(1);
+        ran.push(name);
         await new Promise((resolve) => setImmediate(resolve));
-        atWork -= 1;
+        running -= 1;
       });
     }
   };
-  await Promise.all(Object.entries(slots).map(run));
-  return came;
+  await Promise.all(Object.entries(slots).map(runSlot));
+  return ran;
 }
 
-describe('whose suspects are next', () => {
-  test('one goes at a time, and all get their turn', async () => {
-    const came = await order(new PoisonScheduler(Math.random, 1), {
-      a: { count: 5, batches: 20 },
-      b: { count: 5, batches: 7 },
+describe('the poison scheduler', () => {
+  test('runs one batch at a time, and each of them once', async () => {
+    const ran = await order(new PoisonScheduler(Math.random, 1), {
+      a: { deliveryCount: 5, batches: 20 },
+      b: { deliveryCount: 5, batches: 7 },
     });
-    expect(came.filter((name) => name === 'a')).toHaveLength(20);
-    expect(came.filter((name) => name === 'b')).toHaveLength(7);
+    expect(ran.filter((name) => name === 'a')).toHaveLength(20);
+    expect(ran.filter((name) => name === 'b')).toHaveLength(7);
   });
 
-  test('those that came least often are first, whichever slot they are in', async () => {
-    const came = await order(new PoisonScheduler(Math.random, 1), {
-      poison: { count: 9, batches: 1 },
-      innocent: { count: 3, batches: 10 },
+  test('runs the batches with the lowest delivery count first, whichever slot they are in', async () => {
+    const ran = await order(new PoisonScheduler(Math.random, 1), {
+      poison: { deliveryCount: 9, batches: 1 },
+      innocent: { deliveryCount: 3, batches: 10 },
     });
-    expect(came.at(-1)).toBe('poison');
+    expect(ran.at(-1)).toBe('poison');
   });
 
-  test('of those that came as often each has the same chance: one that kills has about half of the others before it', async () => {
+  test('chooses at random among equal delivery counts, so about half of the others run before the one that kills', async () => {
     let before = 0;
     for (let life = 0; life < 100; life++) {
-      const came = await order(new PoisonScheduler(Math.random, 0), {
-        poison: { count: 9, batches: 1 },
-        innocent: { count: 9, batches: 20 },
+      const ran = await order(new PoisonScheduler(Math.random, 0), {
+        poison: { deliveryCount: 9, batches: 1 },
+        innocent: { deliveryCount: 9, batches: 20 },
       });
-      before += came.indexOf('poison');
+      before += ran.indexOf('poison');
     }
-    // Of 20 each time, 10 on average; the bounds are more than six standard deviations away.
+    // 10 of 20 on average; the bounds are more than six standard deviations away.
     expect(before / 100).toBeGreaterThan(6);
     expect(before / 100).toBeLessThan(14);
   });
 
-  test('nobody goes before all queues are being consumed', async () => {
+  test('runs nothing before all queues are consumed', async () => {
     const poisonScheduler = new PoisonScheduler(Math.random, 0);
-    const started = [poisonScheduler.join(), poisonScheduler.join()];
-    const came: string[] = [];
-    const poison = poisonScheduler.take({ count: 9, alike: 1 }, async () => void came.push('poison'));
-    started[0]?.();
-    await new Promise((resolve) => setTimeout(resolve, 20)); // it would have gone by now
-    const innocent = poisonScheduler.take({ count: 5, alike: 1 }, async () => void came.push('innocent'));
-    expect(came).toEqual([]);
-    started[1]?.();
+    const consuming = [poisonScheduler.expectQueue(), poisonScheduler.expectQueue()];
+    const ran: string[] = [];
+    const poison = poisonScheduler.run({ deliveryCount: 9, batches: 1 }, async () => void ran.push('poison'));
+    consuming[0]?.();
+    await new Promise((resolve) => setTimeout(resolve, 20)); // enough for it to have run
+    const innocent = poisonScheduler.run({ deliveryCount: 5, batches: 1 }, async () => void ran.push('innocent'));
+    expect(ran).toEqual([]);
+    consuming[1]?.();
     await Promise.all([poison, innocent]);
-    expect(came).toEqual(['innocent', 'poison']);
+    expect(ran).toEqual(['innocent', 'poison']);
   });
 
-  test('one that fails gives its turn on', async () => {
+  test('goes on after a batch that fails', async () => {
     const poisonScheduler = new PoisonScheduler(Math.random, 0);
-    await expect(poisonScheduler.take({ count: 2, alike: 1 }, () => Promise.reject(new Error('no')))).rejects.toThrow(
-      'no',
-    );
-    expect(await order(poisonScheduler, { next: { count: 2, batches: 1 } })).toEqual(['next']);
+    const failing = poisonScheduler.run({ deliveryCount: 2, batches: 1 }, () => Promise.reject(new Error('no')));
+    await expect(failing).rejects.toThrow('no');
+    expect(await order(poisonScheduler, { next: { deliveryCount: 2, batches: 1 } })).toEqual(['next']);
   });
 });

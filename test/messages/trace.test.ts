@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { aboutMessage } from '../../src/ingest/about-message';
 import { traceIdOf, traceOf } from '../../src/messages/trace';
-import { aboutMessage } from '../../src/observability/about-message';
 import { eventOf, flat, form, fxa, newsletter } from './examples';
 
 const ID = '4bf92f3577b34da6a3ce929d0e0e4736';

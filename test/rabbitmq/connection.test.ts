@@ -25,7 +25,7 @@ describe('the connection', () => {
     await proxy?.close();
   });
 
-  it('is there before the broker is, and comes up with it', async () => {
+  it('can be opened before the broker is up, and connects once it is', async () => {
     const { proxy, open, failures } = await start();
     proxy.down();
     connection = await open();
@@ -37,7 +37,7 @@ describe('the connection', () => {
     expect(connection.serverProperties?.product).toBe('RabbitMQ');
   });
 
-  it('tells of every loss and every return, and lets a channel wait for the return', async () => {
+  it('emits every loss and every reconnect, and lets a channel wait for the reconnect', async () => {
     const { proxy, open } = await start();
     const seen: string[] = [];
     connection = await open();
@@ -65,7 +65,7 @@ describe('the connection', () => {
     expect(connection.connected).toBe(true);
   });
 
-  it('is closed for good: while up, while down, and before it was ever up', async () => {
+  it('closes for good while up, while down, and before it was ever up', async () => {
     const { proxy, open } = await start();
     for (const state of ['up', 'down', 'never up']) {
       if (state === 'never up') proxy.down();
@@ -78,11 +78,11 @@ describe('the connection', () => {
       proxy.restore();
       expect(connection.connected).toBe(false);
       await expect(connection.createChannel()).rejects.toThrow();
-      expect(proxy.accepted - accepted).toBeLessThanOrEqual(1); // an attempt that was under way already
+      expect(proxy.accepted - accepted).toBeLessThanOrEqual(1); // an attempt may already have been under way
     }
   });
 
-  it('closes also when the broker does not answer, and takes its channels along', async () => {
+  it('closes itself and its channels even if the broker does not answer', async () => {
     const { proxy, open } = await start();
     connection = await open();
     await connection.ready();
@@ -96,7 +96,7 @@ describe('the connection', () => {
     await until(() => channelClosed);
   });
 
-  it('writes no user, password or host to the log', async () => {
+  it('logs no user, password or host', async () => {
     const lines: string[] = [];
     const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
     connection = await openConnection({ url: 'amqp://ada:s3cret@127.0.0.1:1/vh', name: 'test', log });
@@ -107,7 +107,7 @@ describe('the connection', () => {
     expect(lines.join('')).not.toMatch(/s3cret|ada:|amqp:\/\//);
   });
 
-  it('reads URLs like everybody, and refuses others without showing them', () => {
+  it('parses valid URLs, and refuses others without showing them', () => {
     expect(parseAmqpUrl('amqp://ada:p%C3%A4ss%2F@[::1]:5673/a%2Fb?heartbeat=7')).toEqual({
       protocol: 'amqp',
       hostname: '::1',

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { type Consumer, consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
@@ -13,7 +13,7 @@ const numbers = (count: number): string[] => Array.from({ length: count }, (_, i
 describe('the consumer', () => {
   const open: { connections: BrokerConnection[]; proxy?: TcpProxy } = { connections: [] };
 
-  /** Consumes QUEUE through a proxy into an array; an empty queue of its own to begin with. */
+  /** Consumes a fresh QUEUE through a proxy into an array. */
   async function start(
     options: { prefetch?: number; firstWindow?: number; onMessage?: (delivery: Delivery) => void } = {},
   ) {
@@ -28,12 +28,12 @@ describe('the consumer', () => {
       options.onMessage?.(delivery);
     };
     const prefetch = options.prefetch ?? 100;
-    const firstWindow = options.firstWindow ?? prefetch; // all at once, but where the window is what is looked at
-    const consumer = consume({ connection, queue: QUEUE, prefetch, firstWindow, onMessage, log: silent });
+    const firstWindow = options.firstWindow ?? prefetch; // all at once, except in tests of the window
+    const consumer = new Consumer({ connection, queue: QUEUE, prefetch, firstWindow, onMessage, log: silent });
     return { proxy, connection, consumer, got };
   }
 
-  /** Stops the consumer, which gives back what it did not acknowledge: that, and nothing else, must be in the queue. */
+  /** Stops the consumer, and expects exactly its unacknowledged messages in the queue. */
   async function expectLeft(consumer: Consumer, expected: readonly string[]): Promise<void> {
     await consumer.stop();
     const bodies: string[] = [];
@@ -42,7 +42,7 @@ describe('the consumer', () => {
       return bodies.length >= expected.length;
     });
     expect(bodies.sort((a, b) => Number(a) - Number(b))).toEqual(expected);
-    // All acks have reached the queue with the consumer's own cancel, so nothing can come any more.
+    // The consumer's own cancel has flushed all acks, so nothing more can arrive.
     expect(await broker().ready(QUEUE)).toBe(0);
   }
 
@@ -51,7 +51,7 @@ describe('the consumer', () => {
     await open.proxy?.close();
   });
 
-  it('delivers a message with all that a worker needs to know of it', async () => {
+  it('delivers a message with everything that a worker needs', async () => {
     const { consumer, got } = await start();
     const headers = { attempts: 2, 'x-delivery-count': 7, other: 'kept' };
     await broker().send('', QUEUE, ['one'], { messageId: 'id-1', headers });
@@ -63,13 +63,13 @@ describe('the consumer', () => {
       attempts: 2,
       redelivered: false,
     });
-    expect(got[0]!.deliveryCount).toBe(0); // the broker has delivered it once; what a producer says does not count
+    expect(got[0]!.deliveryCount).toBe(0); // this is its first delivery; a producer's header does not count
     expect(got[0]!.headers).toMatchObject({ other: 'kept' });
     got[0]!.ack();
     await expectLeft(consumer, []);
   });
 
-  it('goes on after a lost connection, and gets again what was not acknowledged, with its count', async () => {
+  it('goes on after a lost connection, and gets unacknowledged messages again, with their delivery count', async () => {
     const { proxy, consumer, got } = await start();
     await broker().send('', QUEUE, ['1', '2']);
     await until(() => got.length === 2);
@@ -84,7 +84,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, []);
   });
 
-  it('ignores acks of a lost channel: they neither fail nor acknowledge what has the same number on the new one', async () => {
+  it('ignores acks of a lost channel: they do not fail, and acknowledge no delivery with the same tag on the new one', async () => {
     const { proxy, consumer, got } = await start();
     await broker().send('', QUEUE, ['1', '2', '3']);
     await until(() => got.length === 3);
@@ -102,7 +102,7 @@ describe('the consumer', () => {
     );
   });
 
-  it('goes on when its queue is deleted and made again', async () => {
+  it('goes on when its queue is deleted and declared again', async () => {
     const { consumer, got } = await start();
     await until(() => consumer.state === 'consuming');
     await broker().deleteQueue(QUEUE);
@@ -114,7 +114,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, []);
   });
 
-  it('acknowledges no delivery twice, which would cost the channel', async () => {
+  it('never acknowledges a delivery twice, because the broker would close the channel', async () => {
     const { connection, consumer, got } = await start();
     await broker().send('', QUEUE, ['1', '2', '3']);
     await until(() => got.length === 3);
@@ -122,12 +122,12 @@ describe('the consumer', () => {
     got[1]!.ack();
     ackAll([got[0]!, got[1]!, got[0]!]);
     expect(consumer.counts).toEqual({ acked: 2, late: 0, repeated: 3 });
-    await (await connection.createChannel()).close(); // a round trip: an error of the broker would be here by now
+    await (await connection.createChannel()).close(); // a round trip: a broker error would have arrived
     expect(got[2]!.alive).toBe(true);
     await expectLeft(consumer, ['3']);
   });
 
-  it('keeps its channel when the handler throws, and the message stays unacknowledged', async () => {
+  it('keeps its channel when the handler throws, and leaves the message unacknowledged', async () => {
     const { consumer, got } = await start({
       onMessage: (delivery) => {
         if (text(delivery) === '1') throw new Error('from the handler');
@@ -140,7 +140,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, ['1']);
   });
 
-  it('acknowledges exactly the finished ones of two batches in flight, whichever ends first', async () => {
+  it('acknowledges only the finished one of two batches in flight, even if the later one ends first', async () => {
     const { consumer, got } = await start();
     await broker().send('', QUEUE, numbers(6));
     await until(() => got.length === 6);
@@ -148,7 +148,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, ['1', '2', '3']);
   });
 
-  it('never acknowledges an unfinished delivery, in any order of any batches', async () => {
+  it('never acknowledges an unfinished delivery, however batches end', async () => {
     let seed = 20_260_101;
     const random = (below: number): number => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
@@ -172,7 +172,7 @@ describe('the consumer', () => {
     }
   });
 
-  it('loses no ack that was given before the stop, in running and in paused state', async () => {
+  it('loses no ack given before the stop, while consuming or paused', async () => {
     for (const paused of [false, true]) {
       for (let round = 0; round < 5; round += 1) {
         const { consumer, connection, got, proxy } = await start({ prefetch: 300 });
@@ -182,7 +182,7 @@ describe('the consumer', () => {
           consumer.pause();
           await until(() => consumer.state === 'paused');
         }
-        for (const delivery of got.slice(1)) delivery.ack(); // one by one: the first of all stays open
+        for (const delivery of got.slice(1)) delivery.ack(); // one by one: the first stays open
         await expectLeft(consumer, ['1']);
         await connection.close();
         await proxy.close();
@@ -190,7 +190,7 @@ describe('the consumer', () => {
     }
   });
 
-  it('has at most its prefetch outstanding', async () => {
+  it('never has more than its prefetch outstanding', async () => {
     const { consumer, got } = await start({ prefetch: 5 });
     await broker().send('', QUEUE, numbers(20));
     await until(() => got.length === 5);
@@ -200,7 +200,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, numbers(20).slice(3));
   });
 
-  it('takes few ahead on a new channel, and more as they are acknowledged: a lost channel counts against few', async () => {
+  it('begins a channel with a small prefetch that grows with the acks, so that a lost channel raises few counts', async () => {
     const { consumer, got, proxy } = await start({ prefetch: 60, firstWindow: 4 });
     await broker().send('', QUEUE, numbers(100));
     for (const [window, all] of [
@@ -220,7 +220,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, numbers(100).slice(80));
   });
 
-  it('takes nothing while paused, lets what it has be acknowledged, and goes on when resumed', async () => {
+  it('receives nothing while paused, still acknowledges, and goes on when resumed', async () => {
     const { consumer, got } = await start();
     await broker().send('', QUEUE, ['1', '2']);
     await until(() => got.length === 2);
@@ -236,7 +236,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, ['3']);
   });
 
-  it('does not take more and more by being paused and resumed without an ack', async () => {
+  it('does not exceed its limit when paused and resumed without acks', async () => {
     const { consumer, connection, got } = await start({ prefetch: 4 });
     await broker().send('', QUEUE, numbers(50));
     await until(() => got.length === 4);
@@ -246,13 +246,13 @@ describe('the consumer', () => {
     ackAll(got.slice(0, 1)); // three are still open: more than half
     for (let trip = 0; trip < 3; trip += 1) await (await connection.createChannel()).close();
     expect(consumer.outstanding).toBe(3);
-    ackAll(got.slice(1, 2)); // two: it takes again
+    ackAll(got.slice(1, 2)); // two: it consumes again
     await until(() => got.length === 8);
     expect(consumer.outstanding).toBe(6);
     await consumer.stop();
   });
 
-  it('can be paused before it has begun, and through an outage', async () => {
+  it('can be paused before it has begun, and during an outage', async () => {
     const { proxy, consumer, got } = await start();
     consumer.pause();
     await broker().send('', QUEUE, ['1']);
@@ -269,7 +269,7 @@ describe('the consumer', () => {
     await expectLeft(consumer, ['1']);
   });
 
-  it('stops for good, also while the broker is away, and gives everything back', async () => {
+  it('stops for good while the broker is down, and returns everything', async () => {
     const { proxy, consumer, got } = await start();
     await broker().send('', QUEUE, ['1']);
     await until(() => got.length === 1);

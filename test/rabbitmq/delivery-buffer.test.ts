@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { DeliveryBuffer } from '../../src/rabbitmq/delivery-buffer';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
 
 const broker = withBroker();
-const QUEUE = 'test.inbox';
+const QUEUE = 'test.delivery-buffer';
 const texts = (batch: readonly Delivery[]): string[] => batch.map((delivery) => delivery.content.toString());
 
 describe('the delivery buffer', () => {
@@ -19,7 +19,13 @@ describe('the delivery buffer', () => {
     proxy = await TcpProxy.to(broker().url);
     connection = await openConnection({ url: proxy.through(broker().url), name: 'test', log: silent });
     const deliveryBuffer = new DeliveryBuffer();
-    const consumer = consume({ connection, queue: QUEUE, prefetch: 100, onMessage: deliveryBuffer.push, log: silent });
+    const consumer = new Consumer({
+      connection,
+      queue: QUEUE,
+      prefetch: 100,
+      onMessage: deliveryBuffer.push,
+      log: silent,
+    });
     return { deliveryBuffer, consumer, proxy };
   }
 
@@ -28,11 +34,11 @@ describe('the delivery buffer', () => {
     await proxy?.close();
   });
 
-  it('gives what has been pushed so far, at least one and at most as many as asked for, in order', async () => {
+  it('gives the deliveries pushed so far, at least one and at most the maximum, in order', async () => {
     const { deliveryBuffer } = await start();
     const first = deliveryBuffer.take(10);
     await broker().send('', QUEUE, ['1']);
-    expect(texts(await first)).toEqual(['1']); // it does not wait for nine more
+    expect(texts(await first)).toEqual(['1']); // without waiting for nine more
     await broker().send('', QUEUE, ['2', '3', '4', '5', '6']);
     await until(() => deliveryBuffer.size === 5);
     expect(texts(await deliveryBuffer.take(3))).toEqual(['2', '3', '4']);
@@ -54,7 +60,7 @@ describe('the delivery buffer', () => {
     expect(consumer.counts.acked).toBe(seen.length);
   });
 
-  it('leaves what is not worth taking to another taker, and gives it to the one that waited when nobody comes', async () => {
+  it('leaves a few deliveries to another taker, but only for a short time', async () => {
     const { deliveryBuffer } = await start();
     const patient = deliveryBuffer.take(10, () => 3);
     await broker().send('', QUEUE, ['1', '2']);
@@ -67,7 +73,7 @@ describe('the delivery buffer', () => {
     expect(texts(await alone)).toEqual(['6']);
   });
 
-  it('drops deliveries of a lost channel, and gives them when they are delivered again', async () => {
+  it('drops deliveries of a lost channel, and gives them once they are delivered again', async () => {
     const { deliveryBuffer, consumer, proxy } = await start();
     await broker().send('', QUEUE, ['1', '2', '3']);
     await until(() => deliveryBuffer.size === 3);
@@ -78,7 +84,7 @@ describe('the delivery buffer', () => {
     }
     proxy.down();
     await until(() => consumer.state === 'opening');
-    const taking = deliveryBuffer.take(100); // there are three inside, all dead
+    const taking = deliveryBuffer.take(100); // three are in it, all dead
     proxy.restore();
     const batch = await taking;
     expect(batch.every((delivery) => delivery.alive && delivery.deliveryCount === 4)).toBe(true);
@@ -88,7 +94,7 @@ describe('the delivery buffer', () => {
     expect(consumer.counts).toEqual({ acked: 3, late: 0, repeated: 0 });
   });
 
-  it('ends every take when it is closed, and what is inside goes back to the queue', async () => {
+  it('ends every take when it is closed, and its deliveries return to the queue', async () => {
     const { deliveryBuffer, consumer } = await start();
     const taking = [deliveryBuffer.take(5), deliveryBuffer.take(5)];
     deliveryBuffer.close();

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { DeliveryBuffer } from '../../src/rabbitmq/delivery-buffer';
 import { toDeadLetters, toRetry } from '../../src/rabbitmq/forward';
 import { cutText, fitHeaders } from '../../src/rabbitmq/headers';
@@ -11,7 +11,7 @@ import { silent, until, withBroker } from '../support/broker';
 
 const broker = withBroker();
 
-describe('a message that is sent on', () => {
+describe('a forwarded message', () => {
   const connections: BrokerConnection[] = [];
 
   async function start() {
@@ -22,7 +22,7 @@ describe('a message that is sent on', () => {
     );
     connections.push(consuming!, publishing!);
     const deliveryBuffer = new DeliveryBuffer();
-    const consumer = consume({
+    const consumer = new Consumer({
       connection: consuming!,
       queue: FXA_QUEUE,
       prefetch: 10,
@@ -37,7 +37,7 @@ describe('a message that is sent on', () => {
     for (const connection of connections.splice(0)) await connection.close();
   });
 
-  it('comes back from the ladder again and again, unchanged but for its count, and reaches nobody else', async () => {
+  it('returns from the retry queues again and again, unchanged except for its count, and reaches no other queue', async () => {
     const { deliveryBuffer, publisher, consumer } = await start();
     const headers = { CC: [DEAD_LETTERS], tenant: 'x', nested: { list: [1, 2.5, true, null] } };
     const properties = { messageId: 'id-1', type: 't', contentType: 'application/json', timestamp: 1_769_000_100 };
@@ -59,7 +59,7 @@ describe('a message that is sent on', () => {
     for (const queue of QUEUES) expect(await broker().ready(queue)).toBe(0);
   });
 
-  it('is returned when the ladder has no such delay', async () => {
+  it('is returned if no retry queue has its delay', async () => {
     const { deliveryBuffer, publisher } = await start();
     await broker().send('fxa.events', 'login', ['x']);
     const [delivery] = await deliveryBuffer.take(1);
@@ -67,7 +67,7 @@ describe('a message that is sent on', () => {
     expect(result.outcome).toBe('returned');
   });
 
-  it('gets to the dead letters whatever headers it came with, and however long the error is', async () => {
+  it('reaches the dead letters whatever headers it came with, and however long the error is', async () => {
     const { deliveryBuffer, publisher } = await start();
     const foreign = {
       'x-death': [{ queue: 'elsewhere', count: 3 }],
@@ -91,7 +91,7 @@ describe('a message that is sent on', () => {
     expect(Buffer.byteLength(String(headers?.error))).toBeLessThanOrEqual(4_096);
   });
 
-  it('goes to the dead letters by the broker itself when it was delivered too often', async () => {
+  it('is dead-lettered by the broker itself when it was delivered too often', async () => {
     const { consumer } = await start();
     await consumer.stop();
     await broker().queue('test.poison', {
@@ -106,11 +106,11 @@ describe('a message that is sent on', () => {
     });
     await broker().send('', 'test.poison', ['poison']);
     const counts: number[] = [];
-    // Each time the channel closes with the message on it, as it does when the process dies.
+    // Each round closes the channel with the message unacknowledged, as the death of a process does.
     await until(async () => {
       if ((await broker().ready(DEAD_LETTERS)) > 0) return true;
       const deliveryBuffer = new DeliveryBuffer();
-      const again = consume({
+      const again = new Consumer({
         connection: connections[0]!,
         queue: 'test.poison',
         prefetch: 1,
@@ -131,7 +131,7 @@ describe('a message that is sent on', () => {
 });
 
 describe('headers', () => {
-  it('fit into what can be published: texts are cut, and the largest ones go when there are too many', () => {
+  it('are reduced to what can be published: texts are cut, and the largest headers left out', () => {
     const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`foreign-${i}`, 'x'.repeat(10_000)]));
     const fitted = fitHeaders({ ...many, reason: 'kept', attempts: 3, skipped: undefined, odd: Number.NaN });
     expect(fitted).toMatchObject({ reason: 'kept', attempts: 3 });
@@ -140,7 +140,7 @@ describe('headers', () => {
     expect(JSON.stringify(fitted).length).toBeLessThan(64 * 1_024);
   });
 
-  it('are cut at the boundary of a character', () => {
+  it('are cut at a character boundary', () => {
     expect(cutText('short')).toBe('short');
     for (const text of ['é'.repeat(50), '😀'.repeat(30), 'a'.repeat(101)]) {
       const cut = cutText(text, 50);

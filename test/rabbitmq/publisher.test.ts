@@ -29,7 +29,7 @@ describe('the publisher', () => {
     await proxy?.close();
   });
 
-  it('says confirmed when the queue has the message, with all its properties, persistent', async () => {
+  it('reports confirmed once the queue has the message, persistent, with all its properties', async () => {
     const { publisher } = await start();
     const result = await publisher.publish(
       message('{}', {
@@ -52,7 +52,7 @@ describe('the publisher', () => {
     });
   });
 
-  it('keeps the order of the calls, with many more messages than may be in flight', async () => {
+  it('keeps the order of the calls with far more messages than may be in flight', async () => {
     const { publisher } = await start({ maxInFlight: 50 });
     const bodies = Array.from({ length: 3_000 }, (_, i) => String(i));
     const results = await Promise.all(bodies.map((body) => publisher.publish(message(body))));
@@ -61,7 +61,7 @@ describe('the publisher', () => {
     expect(await broker().ready(QUEUE)).toBe(2_800);
   });
 
-  it('writes no more than the connection takes, whatever the limit in flight', async () => {
+  it('writes no more than the connection buffers, whatever the limit in flight', async () => {
     const { publisher, proxy } = await start({ maxInFlight: 100_000 });
     await publisher.publish(message('before'));
     proxy.hold('all');
@@ -73,7 +73,7 @@ describe('the publisher', () => {
     expect((await Promise.all(results)).every(({ outcome }) => outcome === 'confirmed')).toBe(true);
   });
 
-  it('says returned of an unroutable message, and only of that one among others in flight', async () => {
+  it('reports returned for unroutable messages only, among others in flight', async () => {
     const { publisher } = await start();
     const results = await Promise.all(
       Array.from({ length: 30 }, (_, i) =>
@@ -85,7 +85,7 @@ describe('the publisher', () => {
     }
   });
 
-  it('tells two messages of one id apart, though one of them is unroutable', async () => {
+  it('tells messages with one id apart when one of them is unroutable', async () => {
     const { publisher } = await start();
     const results = await Promise.all([
       publisher.publish(message('1', { messageId: 'same' })),
@@ -95,7 +95,7 @@ describe('the publisher', () => {
     expect(results.map(({ outcome }) => outcome)).toEqual(['confirmed', 'returned', 'confirmed']);
   });
 
-  it('lets none of many messages wait for another of the same id, and counts the returned ones also where they are alike', async () => {
+  it('publishes messages with one id concurrently, and reports the returned ones even among equal messages', async () => {
     const { publisher } = await start();
     await publisher.publish(message('first'));
     const results = ['a', 'a', 'b', 'b', ''].flatMap((content) =>
@@ -109,7 +109,7 @@ describe('the publisher', () => {
     expect(await broker().ready(QUEUE)).toBe(6);
   });
 
-  it('says nacked when the queue is full, and confirmed when there is room again', async () => {
+  it('reports nacked while the queue is full, and confirmed once it has room', async () => {
     const { publisher } = await start();
     const limits = { 'x-queue-type': 'quorum', 'x-max-length': 2, 'x-overflow': 'reject-publish' };
     const full = await broker().queue('test.full', { arguments: limits });
@@ -123,12 +123,12 @@ describe('the publisher', () => {
     await until(async () => (await publisher.publish(message('x', { routingKey: full }))).outcome === 'confirmed');
   });
 
-  it('says failed of all that is in flight when the connection is cut, and works again by itself', async () => {
+  it('reports failed for everything in flight when the connection is cut, and recovers by itself', async () => {
     const { publisher, proxy } = await start();
     await publisher.publish(message('before'));
     proxy.hold('answers');
     const inFlight = ['1', '2', '3'].map((body) => publisher.publish(message(body)));
-    await until(async () => (await broker().ready(QUEUE)) === 4); // they have arrived, but we cannot know
+    await until(async () => (await broker().ready(QUEUE)) === 4); // they have arrived, but the publisher cannot know
     proxy.restore();
     proxy.cut();
     for (const result of await Promise.all(inFlight))
@@ -136,20 +136,20 @@ describe('the publisher', () => {
     expect(await publisher.publish(message('after'))).toEqual({ outcome: 'confirmed' });
   });
 
-  it('says failed when no confirm comes in time, gives the channel up, and works again', async () => {
+  it('reports failed when no confirm comes in time, gives up the channel, and recovers', async () => {
     const { publisher, proxy } = await start({ confirmTimeoutMs: 300 });
     await publisher.publish(message('before'));
     proxy.hold('answers');
     const late = await publisher.publish(message('late'));
     expect(late).toMatchObject({ outcome: 'failed', retryable: true });
-    const waiting = await publisher.publish(message('waiting')); // no channel, as the broker is still silent
+    const waiting = await publisher.publish(message('waiting')); // no channel: the broker is still silent
     expect(waiting).toMatchObject({ outcome: 'failed', error: { message: 'not written in time' } });
     proxy.restore();
     await until(async () => (await publisher.publish(message('after'))).outcome === 'confirmed');
     expect(publisher.pending).toBe(0);
   });
 
-  it('waits for a broker that is away, up to its time limit', async () => {
+  it('waits for a broker that is down, up to its time limit', async () => {
     const { publisher, proxy } = await start();
     await publisher.publish(message('before'));
     proxy.down();
@@ -159,14 +159,14 @@ describe('the publisher', () => {
     expect(await waiting).toEqual({ outcome: 'confirmed' });
   });
 
-  it('goes on after publishing to an exchange that is not there, which costs the channel', async () => {
+  it('recovers after publishing to a missing exchange, for which the broker closes the channel', async () => {
     const { publisher } = await start();
     const lost = await publisher.publish(message('lost', { exchange: 'test.no-exchange' }));
     expect(lost).toMatchObject({ outcome: 'failed', retryable: true });
     expect(await publisher.publish(message('after'))).toEqual({ outcome: 'confirmed' });
   });
 
-  it('refuses what can never be published, without harm to others', async () => {
+  it('refuses messages that can never be published, without harm to others', async () => {
     const { publisher } = await start();
     const results = await Promise.all([
       publisher.publish(message('fine')),
@@ -190,7 +190,7 @@ describe('the publisher', () => {
     expect((await broker().next(QUEUE)).content.equals(content)).toBe(true);
   });
 
-  it('settles everything before it has closed, and fails what comes later', async () => {
+  it('settles everything before it closes, and fails later messages', async () => {
     const { publisher } = await start();
     const pending = ['1', '2', '3'].map((body) => publisher.publish(message(body)));
     const closing = publisher.close();

@@ -15,7 +15,7 @@ describe('the topology', () => {
     proxy = undefined;
   });
 
-  it('is declared from nothing, and again without a change', async () => {
+  it('is declared on an empty broker, and again without a change', async () => {
     for (const queue of QUEUES) await broker().deleteQueue(queue);
     await declareTopology({ url: url(), log: silent });
     await broker().send(FXA_EVENTS, 'login', ['kept']);
@@ -23,7 +23,7 @@ describe('the topology', () => {
     expect((await broker().next(FXA_QUEUE)).content.toString()).toBe('kept');
   });
 
-  it('lets others declare the mailer queue and the dead letters with nothing but their type', async () => {
+  it('lets other systems declare the mailer queue and the dead letters by their type alone', async () => {
     const channel = await broker().channel();
     for (const queue of [MAILER_QUEUE, DEAD_LETTERS]) {
       await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
@@ -31,7 +31,7 @@ describe('the topology', () => {
     await channel.close();
   });
 
-  it('dead-letters without loss wherever it does: RabbitMQ wants all three arguments for that, and says nothing', () => {
+  it('gives every dead-lettering queue the three arguments without which RabbitMQ silently loses messages', () => {
     const deadLettering = QUEUE_SPECS.filter((spec) => 'x-dead-letter-exchange' in spec.arguments);
     expect(deadLettering).toHaveLength(6);
     for (const spec of deadLettering) {
@@ -60,7 +60,7 @@ describe('the topology', () => {
     await broker().freshTopology();
   });
 
-  it('says in the broker’s words why it does not take a queue, when it is not one that exists', async () => {
+  it('quotes the broker when it refuses a new queue', async () => {
     const channel = await broker().channel();
     const declared = declareQueue(channel, { name: 'contacts.none', arguments: { 'x-queue-type': 'nonsense' } });
     await expect(declared).rejects.toThrow(
@@ -68,7 +68,7 @@ describe('the topology', () => {
     );
   });
 
-  it('refuses wrong credentials and an unknown vhost, without a word of the password', async () => {
+  it('refuses wrong credentials and an unknown vhost without showing the password', async () => {
     const wrong = new URL(url());
     wrong.password = 'top-secret';
     const unknown = new URL(url());
@@ -81,7 +81,7 @@ describe('the topology', () => {
     await expect(declareTopology({ url: 'http://x:top-secret@y', log: silent })).rejects.toThrow(/AMQP_URL is not/);
   });
 
-  it('waits for a broker that is not there yet', async () => {
+  it('waits for a broker that is not up yet', async () => {
     proxy = await TcpProxy.to(url());
     proxy.down();
     const declared = declareTopology({ url: proxy.through(url()), log: silent });
@@ -90,7 +90,7 @@ describe('the topology', () => {
     await declared;
   });
 
-  it('stops waiting when told to', async () => {
+  it('stops waiting when aborted', async () => {
     proxy = await TcpProxy.to(url());
     proxy.down();
     const stop = new AbortController();
@@ -99,7 +99,7 @@ describe('the topology', () => {
     await expect(declared).rejects.toThrow();
   });
 
-  it('is refused on anything but RabbitMQ 3.10 or later', () => {
+  it('is refused on anything other than RabbitMQ 3.10 or later', () => {
     for (const version of ['3.10.0', '3.13.7', '4.0.5', '4.3.6']) {
       expect(() => requireVersion({ product: 'RabbitMQ', version })).not.toThrow();
     }
@@ -109,7 +109,7 @@ describe('the topology', () => {
     expect(() => requireVersion({ product: 'LavinMQ', version: '4.0.0' })).toThrow(BrokerRefusal);
   });
 
-  it('brings a message back from the ladder to the queue it came from, and only there', async () => {
+  it('returns a message from a retry queue to the queue it came from, and only there', async () => {
     await broker().queue('test.delay', delayQueue('test.delay', 'test', 50));
     await broker().send(RETRY_EXCHANGE, FXA_QUEUE, ['again'], { headers: { delay: 'test' }, persistent: true });
     const message = await broker().next(FXA_QUEUE);

@@ -9,7 +9,7 @@ import { config, eventually, get, publish } from '../support/service';
 
 const broker = withBroker();
 
-describe('with the database away', () => {
+describe('while the database is away', () => {
   let database: TestDatabase;
   let proxy: TcpProxy;
   let service: Service;
@@ -30,13 +30,13 @@ describe('with the database away', () => {
     (await database.sql<{ n: number }>('SELECT count(*)::int AS n FROM email_address'))[0]?.n ?? 0;
   const heartbeat = async () => (await get(service, '/__heartbeat__')).status;
 
-  it('nothing is drained into retries: what came waits, and is done once the database is back', async () => {
+  it('no message is retried or dead-lettered: all wait, and are done once the database is back', async () => {
     await publish(broker(), signup('before', ['x'], 1));
     await eventually(readers, (n) => n === 1);
     proxy.down();
     await publish(broker(), ...Array.from({ length: 50 }, (_, i) => signup(`meanwhile${i}`, ['x'], 1)));
     await eventually(heartbeat, (status) => status === 500);
-    // Consumption is paused: what comes from now on piles up in the queue.
+    // Consumption is paused: new messages pile up in the queue.
     let later = 0;
     const piledUp = async (): Promise<number> => {
       await publish(broker(), signup(`later${later++}`, ['x'], 1));
@@ -50,7 +50,7 @@ describe('with the database away', () => {
     for (const queue of [DEAD_LETTERS, ...RETRY_DELAYS.map(retryQueue)]) expect(await broker().ready(queue)).toBe(0);
   });
 
-  it('consumption goes on once it is back, also when all that was waiting fails then for a reason of its own', async () => {
+  it('consumption resumes once it is back, even if all waiting messages then fail for other reasons', async () => {
     await database.sql(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison%') EXECUTE FUNCTION refuse()`);

@@ -1,4 +1,4 @@
-/** What cannot be published, and what must wait: neither is lost, neither holds up the queue. */
+/** Messages that cannot be published, and messages that must wait, are not lost and do not hold up the queue. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { EventWorker } from '../../src/ingest/worker';
@@ -29,7 +29,7 @@ describe('the worker', () => {
 
   beforeAll(async () => {
     database = await freshDatabase();
-    // A worker waits for a row for as long as a statement may take. Here that is short.
+    // A worker waits for a row as long as a statement may take; short here.
     db = openDatabase({ url: database.url, name: 'onecontact test worker', max: 6, statementTimeoutMs: 700 });
   });
   afterAll(async () => {
@@ -76,7 +76,7 @@ describe('the worker', () => {
     )[0]?.n ?? 0;
   const names = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
-  /** Another session, which holds something until it is told to let go. */
+  /** Holds locks in another session. @returns what releases them */
   async function hold(statement: string): Promise<() => Promise<void>> {
     const client = new Client({ connectionString: database.url });
     await client.connect();
@@ -88,7 +88,7 @@ describe('the worker', () => {
     };
   }
 
-  it('leaves a dead letter that it cannot publish to the broker, whole, and goes on', async () => {
+  it('leaves an unpublishable dead letter to the broker, unchanged, and goes on', async () => {
     await start({ maxContentBytes: 2_000 });
     const large = `not json ${'x'.repeat(3_000)}`;
     await broker().send('', NEWSLETTER_QUEUE, [large, 'not json'], { persistent: true, messageId: 'id-1' });
@@ -108,7 +108,7 @@ describe('the worker', () => {
     expect(await broker().ready(NEWSLETTER_QUEUE)).toBe(0);
   });
 
-  it('logs a flood of rubbish as one line a batch for each reason', async () => {
+  it('logs a flood of bad messages as one line per batch and reason', async () => {
     const rubbish = Array.from({ length: 600 }, (_, n) =>
       n % 3 === 0 ? 'not json' : '{"event":"newsletter.confirm"}',
     );
@@ -124,11 +124,11 @@ describe('the worker', () => {
     expect([messages('not_json'), messages('invalid_shape')]).toEqual([200, 400]);
     const { values } = await metrics.batchMessages.get();
     const batches = values.find(({ metricName }) => metricName === 'onecontact_batch_messages_count')?.value ?? 0;
-    expect(batches).toBeLessThan(rubbish.length / 4); // else a line a batch would be no less than a line a message
+    expect(batches).toBeLessThan(rubbish.length / 4); // else a line per batch would not be fewer than a line per message
     for (const reason of ['not_json', 'invalid_shape']) expect(logged(reason).length).toBeLessThanOrEqual(batches);
   });
 
-  it('sets a message aside that needs a row which somebody holds: the others are done, no attempt is counted, and it is done once the row is free', async () => {
+  it('defers a message that needs a locked row, without counting attempts, until the row is free; the others are done', async () => {
     await apply(database.db, signup('held', ['x'], 1));
     const release = await hold(`SELECT FROM email_address WHERE address = '${addressOf('held').key}' FOR UPDATE`);
     await start();
@@ -141,7 +141,7 @@ describe('the worker', () => {
       () => stored('beside'),
       (n) => n === 99,
     );
-    // More often than the ladder has steps. Its pauses are shortened by hand; the row is held all the time.
+    // More often than there are retry delays. The test shortens the delays by hand; the row stays locked.
     for (let waits = 1; waits <= RETRY_DELAYS.length + 2; waits++) {
       const step = RETRY_DELAYS[Math.min(waits, RETRY_DELAYS.length) - 1]!;
       const { content, properties } = await broker().next(retryQueue(step));
@@ -159,11 +159,11 @@ describe('the worker', () => {
     expect(await broker().ready(DEAD_LETTERS)).toBe(0);
   });
 
-  it('waits while everything is held, and does all of it afterwards: nothing ends as a dead letter', async () => {
+  it('waits while the whole table is locked, and then handles everything: no message is dead-lettered', async () => {
     const release = await hold('LOCK TABLE email_address IN EXCLUSIVE MODE');
     await start();
     await publish(broker(), ...names('table', 60).map((name) => signup(name, ['x'], 1)));
-    // Consumption is paused: what comes from now on piles up in the queue.
+    // Consumption is paused: new messages pile up in the queue.
     let later = 0;
     const piledUp = async (): Promise<number> => {
       await publish(broker(), signup(`table-later${later++}`, ['x'], 1));

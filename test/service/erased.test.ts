@@ -22,7 +22,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-it('an older event of somebody who was erased is acknowledged, counted as `erased`, and comes to nothing', async () => {
+it('an older event of an erased person is acknowledged, counted as `erased`, and has no effect', async () => {
   const person = [acct('erased', 'erased', 1), signup('erased', ['x'], 2)];
   await publish(broker(), ...person);
   const byAccount = () => get(service, `/contacts/by-account/${uidOf('erased')}`);

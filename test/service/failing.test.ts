@@ -14,7 +14,7 @@ describe('a message that the database refuses', () => {
 
   beforeAll(async () => {
     database = await freshDatabase();
-    // The database is real, and so is its refusal: whoever writes this address gets an error of no known class.
+    // A real refusal by the database, with an error of an unknown class.
     await database.sql(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused: %', NEW.address; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison%') EXECUTE FUNCTION refuse()`);
@@ -27,7 +27,7 @@ describe('a message that the database refuses', () => {
 
   const byEmail = (name: string) => () => get(service, `/contacts/by-email/${addressOf(name).key}`);
 
-  it('waits on the retry delays alone, with its attempts counted; the others of its batch are done; it is done once the cause is mended', async () => {
+  it('waits in a retry queue while the rest of its batch is done, and is done once the cause is fixed', async () => {
     await publish(broker(), signup('before', ['x'], 1), signup('poison', ['x'], 1), signup('after', ['x'], 1));
     await eventually(byEmail('before'), ({ status }) => status === 200);
     await eventually(byEmail('after'), ({ status }) => status === 200);
@@ -41,7 +41,7 @@ describe('a message that the database refuses', () => {
     expect(await broker().ready(DEAD_LETTERS)).toBe(0);
   });
 
-  it('goes to the dead letters when it has been up the whole ladder, with error class, attempts and origin, and no address in them', async () => {
+  it('is dead-lettered after the last retry delay, with error code, attempts and origin, and without its address', async () => {
     await database.sql(
       `CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison2%') EXECUTE FUNCTION refuse()`,
     );

@@ -1,4 +1,4 @@
-/** Every metric of ours moves when it should, and all of them are as Prometheus' conventions want them. */
+/** Every metric of ours changes when it should, and follows the conventions of Prometheus. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -55,7 +55,7 @@ describe('/metrics', () => {
     expect(sampled(await read(), 'onecontact_consumption_paused', newsletter)).toBe(0);
   });
 
-  it('tells how far it is behind: from the event, and from the publish where that is known', async () => {
+  it('observes how far the service is behind the event, and behind the publish if its time is known', async () => {
     await moves('event_lag_seconds', newsletter);
     expect(sampled(await read(), 'onecontact_publish_lag_seconds')).toBeUndefined();
     const { exchange, key, body } = messageOf(signup('dated', ['x'], 1));
@@ -66,7 +66,7 @@ describe('/metrics', () => {
     expect(sum?.value).toBeLessThan(60);
   });
 
-  it('counts merges, and what they decided of tokens and opt-outs; shows what the mailer does not get', async () => {
+  it('counts merges and their decisions on tokens and opt-outs, and shows undelivered notifications', async () => {
     await broker().deleteQueue(MAILER_QUEUE);
     await publish(broker(), acct('u', 'first', 1), signup('second', ['x'], 2), optout('second', 3));
     await eventually(
@@ -93,7 +93,7 @@ describe('/metrics', () => {
     );
   });
 
-  it('counts dead letters, retries and the errors of the database', async () => {
+  it('counts dead letters, retries and database errors', async () => {
     await broker().send(NEWSLETTER_EVENTS, 'newsletter.subscribe', ['{']);
     await moves('dead_letters_total', { ...newsletter, reason: 'not_json' });
     expect(await broker().ready(DEAD_LETTERS)).toBe(1);
@@ -102,7 +102,7 @@ describe('/metrics', () => {
     await moves('database_errors_total', { code: 'P0001', kind: 'permanent' });
   });
 
-  it('counts lost connections, and pauses while the database is away; then says nothing of the outbox', async () => {
+  it('counts reconnects, and pauses while the database is away; the outbox metrics are then absent', async () => {
     const [rabbit, postgres] = proxies as [TcpProxy, TcpProxy];
     expect(sampled(await read(), 'onecontact_broker_connected', { connection: 'consumer' })).toBe(1);
     rabbit.cut();
@@ -120,7 +120,7 @@ describe('/metrics', () => {
     expect(sampled(await read(), 'onecontact_pauses_total', newsletter)).toBe(1);
   });
 
-  it('has the process itself, HTTP, and what runs', async () => {
+  it('includes metrics of the process, of HTTP and of the build', async () => {
     await moves('http_request_duration_seconds', { route: '/metrics', status: '200' });
     expect(sampled(await read(), 'onecontact_build_info')).toBe(1);
     for (const name of ['nodejs_eventloop_lag_p99_seconds', 'process_cpu_seconds_total']) {
@@ -128,7 +128,7 @@ describe('/metrics', () => {
     }
   });
 
-  it('keeps to the conventions: help, units, suffixes, labels with few and impersonal values', async () => {
+  it('follows the conventions: help, units, suffixes, labels with few and impersonal values', async () => {
     const ours = [...(await read()).values()].filter(({ name }) => name.startsWith('onecontact_'));
     expect(ours.length).toBeGreaterThanOrEqual(20);
     for (const { name, help, type, samples } of ours) {
@@ -158,7 +158,7 @@ describe('docs/operations.md and docs/scaling.md', () => {
     return (await registry.getMetricsAsJSON()).map(({ name }) => name);
   };
 
-  it('name every metric, and none that there is not', async () => {
+  it('name every metric, and no other', async () => {
     const there = await names();
     const named = docs.join('').match(/\bonecontact_[a-z_]+/g) ?? [];
     const bare = named.map((name) => (there.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, '')));
@@ -166,7 +166,7 @@ describe('docs/operations.md and docs/scaling.md', () => {
   });
 });
 
-/** Every label that we use, and what its values may be: words of our own and codes, nothing that was received. */
+/** Every label that we use, and its possible values: our own words and codes, never received text. */
 const LABELS: Record<string, RegExp> = {
   le: /^(\+Inf|[\d.]+)$/,
   queue: /^contacts\.(fxa|newsletter)$/,

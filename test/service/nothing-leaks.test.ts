@@ -1,7 +1,7 @@
 /**
- * Conformance case 36. The whole service, at its most talkative, under traffic of every kind and every failure that can
- * be forced; then all that it wrote is searched. Everything personal here holds one word, or is a token or an address
- * of a network that is made for examples.
+ * Personal data must not leak. Runs the whole service at log level trace under traffic of every kind and every failure that
+ * can be forced, then searches everything it wrote. All personal data here contains one word, or is a token or an IP address
+ * reserved for examples.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -30,7 +30,7 @@ import { at, signup } from '../support/events';
 import { config, eventually } from '../support/service';
 import { apply } from '../support/stored';
 
-/** In every address, name and remark: as text, as bytes in hexadecimal, and as a logged buffer. */
+/** Part of every address, name and remark. Searched as text, as hexadecimal bytes, and as a logged buffer. */
 const WORD = 'lovelace';
 const BYTES = Buffer.from(WORD);
 const UID = 'add1e0ad'.repeat(4);
@@ -43,7 +43,7 @@ const PERSONAL = [WORD, BYTES.toString('hex'), BYTES.join(','), 'add1e0ad', '203
 const holdsPersonal = (text: string, others: readonly string[] = []): boolean =>
   [...PERSONAL, ...others].some((mark) => text.toLowerCase().includes(mark));
 
-/** What nobody asked for, in every message: it must not get anywhere. */
+/** Superfluous fields of every message, which must not get anywhere. */
 const EXTRA = {
   ip: '203.0.113.7',
   userAgent: 'Lovelace/1.0',
@@ -66,7 +66,7 @@ const sub = (name: string, fields: object = {}, event = 'newsletter.subscribe') 
 const acct = (name: string, t: number, fields: object = {}, event = 'primaryEmailChanged') =>
   JSON.stringify({ event, uid: UID, ts: at(t) / 1000, email: address(name), ...EXTRA, ...fields });
 
-/** Rubbish for each reason of a dead letter, as others might send it. */
+/** Bad messages for each reason of a dead letter. */
 const RUBBISH: Record<(typeof DEAD_LETTER_REASONS)[number], [exchange: string, body: string][]> = {
   not_json: [
     [NEWSLETTER_EVENTS, `{"email":"${key('ada')}"`],
@@ -99,7 +99,7 @@ const RUBBISH: Record<(typeof DEAD_LETTER_REASONS)[number], [exchange: string, b
     [NEWSLETTER_EVENTS, sub('ada', { email: undefined, token: 'token-of-lovelace' })],
   ],
 };
-/** What a producer may put around a message. */
+/** Properties that a producer may set. */
 const PROPERTIES = {
   messageId: 'lovelace@lovelace.test',
   type: 'lovelace',
@@ -114,7 +114,7 @@ let service: Service;
 const proxies: TcpProxy[] = [];
 const lines: string[] = [];
 const answers: Answer[] = [];
-/** Why messages were set aside, as their headers tell. */
+/** Why messages were forwarded, by their headers. */
 const reasons: string[] = [];
 let tokens: string[] = [];
 let metrics = '';
@@ -128,14 +128,14 @@ async function look(path: string, options: AskOptions = {}): Promise<Answer> {
 const byEmail = (name: string) => () => look(`/contacts/by-email/${encodeURIComponent(address(name))}`);
 const found = ({ status }: Answer): boolean => status === 200;
 
-/** Waits until so many messages are in the queue, and takes them away. */
+/** Waits for messages in the queue, and removes them. */
 async function take(queue: string, n = 1): Promise<void> {
   for (let i = 0; i < n; i++) {
     const { reason, error } = (await broker().next(queue)).properties.headers ?? {};
     if (queue !== MAILER_QUEUE) reasons.push(queue === DEAD_LETTERS ? `${reason}: ${error}` : `tried again: ${error}`);
   }
 }
-/** Does what makes the service say something, and waits until it has. */
+/** Runs a cause, and waits until the service has logged its effect. */
 async function untilLogged(text: string, cause: () => unknown): Promise<void> {
   const before = lines.length;
   await cause();
@@ -168,7 +168,7 @@ async function rubbishComes(to: TestBroker): Promise<void> {
   await take(DEAD_LETTERS, all.length);
 }
 
-/** Errors whose text holds the address, or the whole row. */
+/** Errors whose text contains the address or the whole row. */
 async function theDatabaseRefuses(): Promise<void> {
   await database.sql(`
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION E'refused:\\n    at %', NEW.address; END $$;
@@ -186,7 +186,7 @@ async function theDatabaseRefuses(): Promise<void> {
   await take(DEAD_LETTERS);
 }
 
-/** In the middle of a batch, which another session holds up; and all at once. */
+/** Ends one session in the middle of a batch that another one blocks, then all sessions at once. */
 async function sessionsAreEnded(postgres: TcpProxy): Promise<void> {
   const gate = new Client({ connectionString: database.url });
   await gate.connect();
@@ -204,12 +204,12 @@ async function sessionsAreEnded(postgres: TcpProxy): Promise<void> {
   await eventually(byEmail('four'), found);
 }
 
-/** The connection is lost; there is no queue for dead letters, then none for the mailer. */
+/** The connection is lost; then the dead-letter queue is missing, then the mailer's binding. */
 async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
   await untilLogged('broker connection lost', () => rabbit.cut());
   await broker().deleteQueue(DEAD_LETTERS);
   const channel = await broker().channel();
-  await untilLogged('messages could not be set aside', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
+  await untilLogged('messages could not be forwarded', () => newsletter(sub('ada', { email: 'Ada Lovelace' })));
   await declareAll(channel);
   await take(DEAD_LETTERS);
   await channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
@@ -218,7 +218,7 @@ async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
   await take(MAILER_QUEUE);
 }
 
-/** Those that find something, those that do not, those that cannot; and with the database away. */
+/** Look-ups that succeed, that find nothing, that are invalid, and that find the database away. */
 async function lookUps(postgres: TcpProxy): Promise<void> {
   const { id, basket_token: token } = JSON.parse((await byEmail('two')()).body);
   const paths = [
@@ -256,14 +256,14 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
   await eventually(byEmail('five'), found);
 }
 
-describe('case 36: no address, name or token', () => {
+describe('no address, name or token', () => {
   beforeAll(async () => {
     database = await freshDatabase();
     const [rabbit, postgres] = [await TcpProxy.to(broker().url), await TcpProxy.to(database.url)];
     proxies.push(rabbit, postgres);
     const urls = { amqpUrl: rabbit.through(broker().url), databaseUrl: postgres.through(database.url) };
     const log = makeLog('trace', { write: (line) => void lines.push(line) });
-    // What a library says past the log is a line as well.
+    // Console output of libraries counts as well.
     for (const method of ['debug', 'log', 'info', 'warn', 'error'] as const) {
       jest.spyOn(console, method).mockImplementation((...said) => void lines.push(format(...said)));
     }
@@ -286,20 +286,20 @@ describe('case 36: no address, name or token', () => {
     await database?.drop();
   });
 
-  it('is in any log line, whatever came and whatever failed', () => {
+  it('is in any log line, whatever was received and whatever failed', () => {
     for (const said of [
       'batch failed',
       'a request failed',
       'broker connection lost',
-      'messages could not be set aside',
-      'messages are set aside',
-      'messages failed, and are tried again',
+      'messages could not be forwarded',
+      'messages dead-lettered',
+      'messages failed, retrying later',
       'notifications could not be published',
       '"code":"23505"',
       '"code":"23514"',
       '"code":"P0001"',
     ]) {
-      expect(lines.some((line) => line.includes(said)) ? '' : `nobody said ${said}`).toBe('');
+      expect(lines.some((line) => line.includes(said)) ? '' : `not logged: ${said}`).toBe('');
     }
     expect(tokens.length).toBeGreaterThan(5);
     expect(lines.filter((line) => holdsPersonal(line, tokens))).toEqual([]);
@@ -313,25 +313,25 @@ describe('case 36: no address, name or token', () => {
     expect(metrics.split('\n').filter((line) => holdsPersonal(line, tokens))).toEqual([]);
   });
 
-  it('is in the reason or the error of any message that was set aside', () => {
-    const told = new Set(reasons.map((reason) => reason.split(':')[0]));
-    expect([...told].sort()).toEqual([...DEAD_LETTER_REASONS, 'failed', 'tried again'].sort());
+  it('is in the reason or the error of any forwarded message', () => {
+    const kinds = new Set(reasons.map((reason) => reason.split(':')[0]));
+    expect([...kinds].sort()).toEqual([...DEAD_LETTER_REASONS, 'failed', 'tried again'].sort());
     expect(reasons.filter((reason) => holdsPersonal(reason, tokens))).toEqual([]);
   });
 
-  it('is in the headers of any answer, or in the body of one that is no contact', () => {
+  it('is in the headers of any HTTP answer, or in a body other than a contact', () => {
     const statuses = new Set(answers.map(({ status }) => status));
     expect([...statuses].sort()).toEqual([200, 401, 404, 500, 503]);
-    const told = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
-    expect(told.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
+    const visible = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
+    expect(visible.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
   });
 });
 
 describe.each([
   ['on one line', `${key('ada')} of Ada Lovelace`],
-  ['on a line that looks like one of a stack', `\n    at ${key('ada')} (Ada Lovelace)`],
-])('case 36: an error whose text holds an address %s', (_, personal) => {
-  it('does not bring it into the log, however it is logged', () => {
+  ['on a line that looks like a stack frame', `\n    at ${key('ada')} (Ada Lovelace)`],
+])('an error whose text contains an address %s', (_, personal) => {
+  it('does not reveal it in the log, however it is logged', () => {
     const error = Object.assign(new Error(personal, { cause: new Error(personal) }), { detail: personal });
     const written: string[] = [];
     const log = makeLog('trace', { write: (line) => void written.push(line) });
@@ -346,7 +346,7 @@ describe.each([
     expect(written.filter((line) => holdsPersonal(line))).toEqual([]);
   });
 
-  it.each(['P0001', '23505', '42501', '53100'])('does not bring it into what a command says: %s', async (code) => {
+  it.each(['P0001', '23505', '42501', '53100'])('does not reveal it in the output of a command: %s', async (code) => {
     const data = await freshDatabase();
     await apply(data.db, signup(address('ada'), ['x'], 1));
     await data.sql(`

@@ -1,4 +1,4 @@
-/** Conformance case 31: a message that kills its process, on real processes that are started again and again. */
+/** A message that kills its process, with real processes that are restarted again and again. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
@@ -10,7 +10,7 @@ import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, signup, unsub } from '../support/events';
 import { factsOf } from '../support/memory-store';
-import { buildProgram, type Program, Supervised } from '../support/process';
+import { buildProgram, type Program, SupervisedProcess } from '../support/process';
 import { messageOf, publish } from '../support/service';
 import { canonicalExportOf } from '../support/stored';
 
@@ -18,10 +18,10 @@ const broker = withBroker();
 const COUNT_FACTS = 'SELECT (SELECT count(*) FROM choice)::int + (SELECT count(*) FROM address_claim)::int AS n';
 const factsIn = (event: ContactEvent): number => (event.kind === 'newsletter' ? event.newsletters.length : 1);
 
-describe('case 31: a message that kills the process', () => {
+describe('a message that kills the process', () => {
   let program: Program;
   let database: TestDatabase;
-  let workers: Supervised[];
+  let workers: SupervisedProcess[];
 
   beforeAll(async () => {
     program = await buildProgram();
@@ -37,8 +37,8 @@ describe('case 31: a message that kills the process', () => {
     await database?.drop();
   });
 
-  /** Some hundred people, over both queues: accounts, sign-ups, and merges of the two. */
-  const innocents = (from: number, to: number): ContactEvent[] =>
+  /** Readers over both queues: accounts, sign-ups, and merges of the two. */
+  const healthy = (from: number, to: number): ContactEvent[] =>
     Array.from({ length: to - from }, (_, i) => from + i).flatMap((n) => [
       acct(`u${n}`, `account${n}`, 1),
       signup(`reader${n}`, ['x', 'y'], 2),
@@ -49,28 +49,28 @@ describe('case 31: a message that kills the process', () => {
 
   it.each([
     { name: 'in the newsletter queue, with one worker', count: 1, poison: signup('poison', ['x'], 2) },
-    // The long way round: `POISON=all npm test -- test/service/poison`.
+    // Takes longer: `POISON=all npm test -- test/service/poison`.
     ...(process.env.POISON === 'all'
       ? [{ name: 'in the account queue, with two workers at once', count: 2, poison: acct('u0', 'poison', 5) }]
       : []),
   ])(
-    '$name: it ends in the dead letters, and every innocent one is handled exactly',
+    '$name: it is dead-lettered, and every healthy message is handled exactly',
     async ({ count, poison }) => {
-      const before = innocents(0, 40);
-      const after = innocents(40, 80);
+      const before = healthy(0, 40);
+      const after = healthy(40, 80);
       await publish(broker(), ...before, poison, ...after);
       const env = { AMQP_URL: broker().url, DATABASE_URL: database.url };
       const preload = join(__dirname, '../support/poison.cjs');
       const args = ['--only', 'fxa,newsletter,relay'];
-      workers = Array.from({ length: count }, () => new Supervised(program, { args, env, preload }));
+      workers = Array.from({ length: count }, () => new SupervisedProcess(program, { args, env, preload }));
 
       const expected = canonicalExport(factsOf([...before, ...after]));
       await until(async () => (await broker().ready(DEAD_LETTERS)) > 0, 90_000);
-      // Looked at cheaply: the processes need the machine. What exactly is there is compared below.
+      // A cheap check, because the processes need the CPU. The exact content is compared below.
       const facts = async (): Promise<number> => (await database.sql<{ n: number }>(COUNT_FACTS))[0]?.n ?? 0;
       const all = [...before, ...after].reduce((sum, event) => sum + factsIn(event), 0);
       await until(async () => (await facts()) === all || (await broker().ready(DEAD_LETTERS)) > 1, 60_000);
-      await until(() => workers.every(({ isUp }) => isUp)); // nothing kills them any more
+      await until(() => workers.every(({ isUp }) => isUp)); // the poison is gone
       for (const worker of workers) expect(await worker.stop()).toBe(0);
 
       const origin = poison.kind === 'newsletter' ? NEWSLETTER_QUEUE : FXA_QUEUE;
@@ -86,7 +86,7 @@ describe('case 31: a message that kills the process', () => {
         expect({ queue, left: await broker().ready(queue) }).toEqual({ queue, left: 0 });
       }
 
-      // It killed whoever had it, and then only. (Fewer times than the limit allows: not every delivery gets to a life.)
+      // It killed only processes that handled it. Deliveries to a process that is already dying raise the count as well.
       const deaths = workers.flatMap((worker) => worker.deaths);
       expect(new Set(deaths)).toEqual(new Set(['SIGKILL']));
       expect(deaths.length).toBeGreaterThanOrEqual(DELIVERY_LIMIT / 2);

@@ -1,4 +1,4 @@
-/** What the service really sends is what contracts/ says. */
+/** The messages that the service sends match contracts/. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { GetMessage } from 'amqplib';
 import type { Service } from '../../src/main';
@@ -30,8 +30,8 @@ const there = (name: string) =>
     ({ status }) => status === 200,
   );
 
-/** The next messages to the mailer: what is wrong with each by its schema and that of its headers. */
-async function told(...types: string[]): Promise<void> {
+/** Expects these messages to the mailer, valid by their schemas. */
+async function expectPublished(...types: string[]): Promise<void> {
   const messages: GetMessage[] = [];
   for (const _ of types) messages.push(await broker().next(MAILER_QUEUE));
   expect(messages.map(({ fields }) => fields.routingKey).sort()).toEqual([...types].sort());
@@ -48,25 +48,25 @@ async function told(...types: string[]): Promise<void> {
   }
 }
 
-it('every notification is as its schema says: a merge, its undo, another primary address, an account left without one', async () => {
+it('every notification matches its schema: a merge, its undo, a new primary address, an account left without one', async () => {
   await publish(broker(), acct('u', 'a', 1));
   await there('a');
   await publish(broker(), signup('b', ['x'], 2));
   await there('b');
   await publish(broker(), acct('u', 'b', 3));
-  await told('contact.merged', 'contact.email_changed');
+  await expectPublished('contact.merged', 'contact.email_changed');
   for (const merge of await listMerges(database.db, { limit: 1 })) {
     await apply(database.db, { kind: 'undo', at: at(4), merge });
   }
-  await told('contact.unmerged', 'contact.email_changed');
+  await expectPublished('contact.unmerged', 'contact.email_changed');
   await publish(broker(), acct('v', 'a', 5));
-  await told('contact.review_needed');
+  await expectPublished('contact.review_needed');
 });
 
 it.each([
   [FXA_EVENTS, '{"event":"delete"}'],
   [NEWSLETTER_EVENTS, 'no JSON'],
-])('a dead letter is as its schema says: one of %s', async (exchange, body) => {
+])('a dead letter from %s matches its schema', async (exchange, body) => {
   await broker().send(exchange, 'x', [body]);
   expect(problemsOf('dead-letter.headers', (await broker().next(DEAD_LETTERS)).properties.headers)).toEqual([]);
 });

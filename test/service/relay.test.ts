@@ -52,7 +52,7 @@ describe('the relay', () => {
     return values.find(({ labels }) => labels.outcome === 'returned')?.value ?? 0;
   };
 
-  it('publishes each message once under its own id, each contact’s in their order, also with several relays at once', async () => {
+  it('publishes each message once under its own id, and each contact’s in order, even with several relays', async () => {
     await write(Array.from({ length: 500 }, (_, nr) => ({ nr, contact: 1000 + (nr % 7) })));
     for (let n = 0; n < 3; n++) start();
     const seen: { nr: number; id: unknown }[] = [];
@@ -69,13 +69,13 @@ describe('the relay', () => {
     }
   });
 
-  it('keeps what no queue takes, and publishes it under the same id once the mailer’s queue is there', async () => {
+  it('keeps an unroutable message, and publishes it under the same id once the mailer’s queue is bound', async () => {
     const channel = await broker().channel();
     await channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
     const before = await refused();
     await write([{ nr: 1, contact: 2 }]);
     start();
-    await eventually(refused, (n) => n >= before + 2); // tried again, and again in vain
+    await eventually(refused, (n) => n >= before + 2); // retried in vain
     expect(await left()).toBe(1);
     await channel.bindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
     expect((await broker().next(MAILER_QUEUE)).properties.messageId).toBe(id(1));

@@ -1,6 +1,6 @@
 /**
- * TLS to a real RabbitMQ and a real PostgreSQL of this test's own, with certificates that it makes. The service and the
- * commands are processes: Node reads NODE_EXTRA_CA_CERTS when it starts.
+ * TLS to a real RabbitMQ and PostgreSQL, with certificates that this test makes. The service and the commands run as
+ * processes, because Node reads NODE_EXTRA_CA_CERTS when it starts.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -20,13 +20,13 @@ import { messageOf } from '../support/service';
 const from = (process.env.ONECONTACT_TEST_FROM ?? 'none').split(',');
 const own = from.every((source) => source === 'local' || source === 'fetch');
 
-// Visible in the report where it cannot be: servers with certificates of ours can only be private ones.
+// Skipped visibly elsewhere: only servers that this test starts can have its certificates.
 (own ? describe : describe.skip)(`TLS (servers from ${from.join(' and ')}; needs local or fetch)`, () => {
   let folder: string;
   let program: Program;
   let services: Services;
   const file = (name: string): string => join(folder, name);
-  /** The certificate is for `localhost` alone: 127.0.0.1 is the same server under a name that it does not have. */
+  /** The certificate is for `localhost` alone; 127.0.0.1 is the same server under a wrong name. */
   const named = (url: string): string => url.replace('127.0.0.1', 'localhost');
   const amqps = (): string => services.amqpsUrl as string;
   const verified = (url: string, ca = file('ca.pem')): string => `${url}?sslmode=verify-full&sslrootcert=${ca}`;
@@ -50,7 +50,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** One command, as a process. */
+  /** Runs one command as a process. */
   const command = (args: string[], env: Record<string, string>): Promise<{ code: unknown; err: string }> =>
     new Promise((resolve) => {
       const all = { PATH: process.env.PATH, HOME: process.env.HOME, ...env };
@@ -59,7 +59,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
       });
     });
 
-  it('runs the whole service: amqps:// with NODE_EXTRA_CA_CERTS, PostgreSQL with verify-full and sslrootcert', async () => {
+  it('the whole service runs over amqps:// with NODE_EXTRA_CA_CERTS, and PostgreSQL with verify-full and sslrootcert', async () => {
     const service = new ServiceProcess(program, {
       args: ['--migrate'],
       env: { ...trusting(), AMQP_URL: named(amqps()), DATABASE_URL: verified(named(services.databaseUrl)) },
@@ -88,7 +88,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
     }
   }, 120_000);
 
-  it('takes the CA of the database from NODE_EXTRA_CA_CERTS as well', async () => {
+  it('the CA of the database can come from NODE_EXTRA_CA_CERTS as well', async () => {
     const env = { ...trusting(), DATABASE_URL: `${named(services.databaseUrl)}?sslmode=verify-full` };
     expect(await command(['migrate'], env)).toEqual({ code: 0, err: '' });
   });
@@ -108,14 +108,14 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
       'The broker cannot be reached',
       () => ({ AMQP_URL: amqps().replace('amqps:', 'amqp:') }),
     ],
-  ])('broker, %s: one clear sentence', async (_what, says, env) => {
+  ])('a failure to connect to the broker, %s, is explained in one sentence', async (_what, says, env) => {
     const { code, err } = await command(['dead-letters', 'list'], env());
     expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: The broker[^\n]+\.\n$/)]);
     expect(err).toContain(says);
     expect(err).not.toContain(new URL(amqps()).password);
   });
 
-  it('broker, wrong CA: `start` does not wait for what never comes', async () => {
+  it('`start` fails at once on a wrong CA of the broker', async () => {
     const env = { AMQP_URL: named(amqps()), DATABASE_URL: services.databaseUrl, LOG_LEVEL: 'silent' };
     const { code, err } = await command(['start', '--migrate'], env);
     expect([code, err]).toEqual([1, expect.stringContaining(CA)]);
@@ -124,9 +124,9 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
   it.each<[what: string, says: string, url: () => string]>([
     ['wrong CA', CA, () => verified(named(services.databaseUrl), file('other.pem'))],
     ['wrong host name', HOST, () => verified(services.databaseUrl)],
-    ['CA file that is not there', 'cannot be read (ENOENT)', () => verified(services.databaseUrl, file('none.pem'))],
+    ['missing CA file', 'cannot be read (ENOENT)', () => verified(services.databaseUrl, file('none.pem'))],
     ['server without TLS', 'speaks no TLS where', () => verified(process.env.TEST_DATABASE_URL as string)],
-  ])('database, %s: one clear sentence', async (_what, says, url) => {
+  ])('a failure to connect to the database, %s, is explained in one sentence', async (_what, says, url) => {
     for (const args of [['migrate'], ['export']]) {
       const { code, err } = await command(args, { DATABASE_URL: url() });
       expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: [^\n]+\.\n$/)]);

@@ -1,4 +1,4 @@
-/** A message's trace (W3C Trace Context) on its way through: to the mailer, to the dead letters, into the log. */
+/** A message's trace (W3C Trace Context) reaches the mailer, the dead letters and the log. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { GetMessage } from 'amqplib';
 import type { Service } from '../../src/main';
@@ -43,7 +43,7 @@ describe('the trace of a message', () => {
       () => byEmail(name),
       ({ status }) => status === 200,
     );
-  const told = async (): Promise<GetMessage[]> => [
+  const published = async (): Promise<GetMessage[]> => [
     await broker().next(MAILER_QUEUE),
     await broker().next(MAILER_QUEUE),
   ];
@@ -53,20 +53,20 @@ describe('the trace of a message', () => {
     return found();
   };
 
-  it('goes on with every notification that the message causes, and with no other one', async () => {
+  it('is on every notification that the message causes, and on no other', async () => {
     await send(acct('u', 'a', 1), { traceparent: parent(1) });
     await send(signup('b', ['x'], 2), { traceparent: parent(2) });
     await there('a');
     await there('b');
     await send(acct('u', 'b', 3), { traceparent: parent(3), tracestate: STATE });
-    const messages = await told();
+    const messages = await published();
     expect(messages.map(({ fields }) => fields.routingKey)).toEqual(['contact.merged', 'contact.email_changed']);
     for (const { properties } of messages) {
       expect(properties.headers).toMatchObject({ traceparent: parent(3), tracestate: STATE, 'schema-version': '1' });
     }
   });
 
-  it('is none where the header is malformed, and the message is handled all the same', async () => {
+  it('is dropped if the header is malformed, and the message is handled all the same', async () => {
     await send(acct('v', 'c', 1), {});
     await there('c');
     await send(acct('v', 'd', 2), { traceparent: `${parent(1)}0`, tracestate: STATE });
@@ -77,11 +77,11 @@ describe('the trace of a message', () => {
     ]);
   });
 
-  it('stays on a message that waits on the retry delays, and the log names event and trace', async () => {
+  it('stays on a message in a retry queue, and the log names event and trace', async () => {
     await send(signup('poison', ['x'], 1), { traceparent: parent(4), tracestate: STATE });
     const { properties } = await broker().next(retryQueue(RETRY_DELAYS[0]));
     expect(properties.headers).toMatchObject({ traceparent: parent(4), tracestate: STATE, attempts: 1 });
-    expect(await logged('messages failed, and are tried again', traceId(4))).toMatchObject({
+    expect(await logged('messages failed, retrying later', traceId(4))).toMatchObject({
       level: 'warn',
       eventId: EVENT_ID,
       queue: 'contacts.newsletter',
@@ -93,19 +93,19 @@ describe('the trace of a message', () => {
   });
 
   it.each([
-    ['that cannot be read', '{"event":', 'not_json', 5],
+    ['that is not JSON', '{"event":', 'not_json', 5],
     [
       'with an id of its own',
       `{"event":"newsletter.confirm","id":"${EVENT_ID.replace('0', '1')}"}`,
       'invalid_shape',
       6,
     ],
-  ])('stays on a dead letter, and the log names event and trace: one %s', async (_what, body, reason, n) => {
+  ])('stays on a dead letter %s, and the log names event and trace', async (_what, body, reason, n) => {
     const options = { headers: { traceparent: parent(n) }, messageId: EVENT_ID };
     await broker().send(NEWSLETTER_EVENTS, 'x', [body], options);
     const { properties } = await broker().next(DEAD_LETTERS);
     expect(properties.headers).toMatchObject({ traceparent: parent(n), reason });
     const eventId = n === 5 ? EVENT_ID : EVENT_ID.replace('0', '1');
-    expect(await logged('messages are set aside', traceId(n))).toMatchObject({ level: 'warn', eventId, reason });
+    expect(await logged('messages dead-lettered', traceId(n))).toMatchObject({ level: 'warn', eventId, reason });
   });
 });

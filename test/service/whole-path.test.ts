@@ -1,4 +1,4 @@
-/** The whole path on real parts: conformance cases 1, 9 and 32, ignored events, the notification. */
+/** The whole message path with a real broker and database: both workflows, bad and ignored messages, notifications. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Service } from '../../src/main';
 import { ContactEmailChanged, ContactMerged } from '../../src/messages/outgoing/schemas';
@@ -28,7 +28,7 @@ const has = (name: string, value: unknown) => (answer: Answer) =>
 const counted = async (line: RegExp): Promise<number> =>
   Number(line.exec((await get(service, '/metrics')).text)?.[1] ?? 0);
 
-describe('case 1: the two workflows of CTMS issue 1017', () => {
+describe('the two workflows of CTMS issue 1017', () => {
   it('sign-up first ends in one live contact and one live token; the other token and id answer 404; one contact.merged', async () => {
     await publish(broker(), acct('w1', 'w1a', 1));
     const one = await eventually(byEmail('w1a'), found);
@@ -40,7 +40,7 @@ describe('case 1: the two workflows of CTMS issue 1017', () => {
     const merged = await eventually(byEmail('w1b'), has('account', uidOf('w1')));
     expect(merged.body).toMatchObject({
       id: one.body.id,
-      basket_token: two.body.basket_token, // mail at the address that is primary now carries it
+      basket_token: two.body.basket_token, // mail to the new primary address carries it
       addresses: ['w1a@mail.test', 'w1b@mail.test'],
       primary: 'w1b@mail.test',
       newsletters: { 'privacy-weekly': { state: 'subscribed', since: new Date(at(2)).toISOString() } },
@@ -101,23 +101,23 @@ describe('case 1: the two workflows of CTMS issue 1017', () => {
     const after = await eventually(byEmail('w2b'), ({ body }) => JSON.stringify(body.newsletters) !== '{}');
     expect(after.body).toMatchObject({ id: one.body.id, basket_token: one.body.basket_token });
     expect(await database.sql('SELECT FROM merge WHERE uid = $1', [uidOf('w2')])).toEqual([]);
-    // Told of the new primary address, if the two events did not come in one batch.
-    const told = await broker().ready(MAILER_QUEUE);
-    for (let i = 0; i < told; i++) {
+    // The change of the primary address is announced if the two events came in different batches.
+    const announced = await broker().ready(MAILER_QUEUE);
+    for (let i = 0; i < announced; i++) {
       expect((await broker().next(MAILER_QUEUE)).properties.type).toBe('contact.email_changed');
     }
   });
 
-  it('an account deleted and made anew with the same address gets the contact, its token and all that was tied to it', async () => {
-    await publish(broker(), acct('old', 'anew', 1), signup('anew', ['x'], 2));
+  it('an account created again with the same address gets the contact, its token and its subscriptions', async () => {
+    await publish(broker(), acct('old', 'again', 1), signup('again', ['x'], 2));
     const before = await eventually(
-      byEmail('anew'),
+      byEmail('again'),
       ({ body }) => body.account === uidOf('old') && JSON.stringify(body.newsletters) !== '{}',
     );
     await publish(broker(), del('old', 3));
-    await eventually(byEmail('anew'), has('account', null));
-    await publish(broker(), acct('new', 'anew', 4));
-    const after = await eventually(byEmail('anew'), has('account', uidOf('new')));
+    await eventually(byEmail('again'), has('account', null));
+    await publish(broker(), acct('new', 'again', 4));
+    const after = await eventually(byEmail('again'), has('account', uidOf('new')));
     expect(after.body).toMatchObject({
       id: before.body.id,
       basket_token: before.body.basket_token,
@@ -127,8 +127,8 @@ describe('case 1: the two workflows of CTMS issue 1017', () => {
   });
 });
 
-describe('messages that are not for us, and rubbish', () => {
-  it('acknowledges and counts events that it does not handle, known types by name, others as other', async () => {
+describe('ignored and bad messages', () => {
+  it('unhandled events are acknowledged and counted, known types by name, others as other', async () => {
     const [device, other] = [
       /type="device:create",outcome="ignored"\} (\d+)/,
       /type="other",outcome="ignored"\} (\d+)/,
@@ -156,10 +156,10 @@ describe('messages that are not for us, and rubbish', () => {
       /email/,
     ],
     ['milliseconds for seconds', { event: 'delete', uid: uidOf('r'), ts: at(1) }, 'invalid_time', /ts/],
-    ['a uid that is none', { event: 'delete', uid: 'who', ts: at(1) / 1000 }, 'invalid_shape', /uid/],
+    ['an invalid uid', { event: 'delete', uid: 'who', ts: at(1) / 1000 }, 'invalid_shape', /uid/],
     ['a number as text', { event: 'delete', uid: uidOf('r'), ts: '1' }, 'invalid_shape', /ts/],
   ])(
-    'sends an account event with %s to the dead letters, with a reason that names field and problem',
+    'an account event with %s is dead-lettered, with a reason that names field and problem',
     async (_, body, reason, error) => {
       await broker().send(FXA_EVENTS, 'x', [JSON.stringify(body)]);
       const { content, properties } = await broker().next(DEAD_LETTERS);
@@ -175,20 +175,20 @@ describe('messages that are not for us, and rubbish', () => {
   );
 
   it.each([
-    ['no JSON', '{"event":', 'not_json'],
-    ['no UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'not_json'],
-    ['too large', JSON.stringify({ event: 'newsletter.subscribe', pad: 'x'.repeat(300_000) }), 'too_large'],
+    ['invalid JSON', '{"event":', 'not_json'],
+    ['invalid UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'not_json'],
+    ['too many bytes', JSON.stringify({ event: 'newsletter.subscribe', pad: 'x'.repeat(300_000) }), 'too_large'],
     [
-      'a token of nobody',
+      'an unknown token',
       '{"event":"newsletter.confirm","ts":1769000100,"token":"00000000-0000-4000-8000-000000000000"}',
       'unknown_token',
     ],
-  ])('sends a newsletter message with %s to the dead letters', async (_, body, reason) => {
+  ])('a newsletter message with %s is dead-lettered', async (_, body, reason) => {
     await broker().send(NEWSLETTER_EVENTS, 'x', [body as string]);
     expect((await broker().next(DEAD_LETTERS)).properties.headers).toMatchObject({ reason });
   });
 
-  it('case 32: one bad message in a batch of 500 is dead-lettered alone, 499 are done', async () => {
+  it('one bad message in a batch of 500 is dead-lettered alone, and 499 are done', async () => {
     const ok = Array.from({ length: 499 }, (_, i) =>
       JSON.stringify({
         event: 'newsletter.subscribe',

@@ -6,7 +6,7 @@ import { declareAll, declareQueue, deleteAll, type QueueSpec } from '../../src/r
 
 export const silent = pino({ level: 'silent' });
 
-/** The broker that the test run provides. Never `AMQP_URL`: that one may be somebody's real broker. */
+/** The broker that the test run provides. Never `AMQP_URL`, which may be a production broker. */
 export function testAmqpUrl(): string {
   const url = process.env.TEST_AMQP_URL;
   if (url === undefined) throw new Error('TEST_AMQP_URL is not set: the global setup of the test run sets it');
@@ -16,8 +16,8 @@ export function testAmqpUrl(): string {
 const LOCK = 'onecontact.test-lock';
 
 /**
- * An exclusive hold of the test broker: the names of ours are fixed, and test files run in parallel. The lock is an
- * exclusive queue on the broker itself, so it works between processes and ends with the connection, come what may.
+ * Exclusive use of the test broker, because our names are fixed and test files run in parallel. The lock is an exclusive
+ * queue on the broker itself, so it works between processes and always ends with the connection.
  */
 export class TestBroker {
   readonly #model: ChannelModel;
@@ -33,7 +33,7 @@ export class TestBroker {
     this.#channel = channel;
   }
 
-  /** Waits for its turn, then makes the topology anew. Always `release()` it. */
+  /** Waits for the lock, then declares a fresh topology. Always `release()` it. */
   static async take(url = testAmqpUrl()): Promise<TestBroker> {
     const model = await connect(url, { clientProperties: { connection_name: 'onecontact test' } });
     model.on('error', () => undefined);
@@ -43,7 +43,7 @@ export class TestBroker {
     return broker;
   }
 
-  /** Everything of ours deleted and declared again: empty queues, the right arguments. */
+  /** Deletes and redeclares everything of ours: empty queues with the right arguments. */
   async freshTopology(): Promise<void> {
     await deleteAll(this.#channel);
     await declareAll(this.#channel);
@@ -67,12 +67,12 @@ export class TestBroker {
     await this.#channel.waitForConfirms();
   }
 
-  /** How many messages are ready in a queue; those delivered and unacknowledged are not among them. */
+  /** The number of ready messages in a queue, without unacknowledged ones. */
   async ready(queue: string): Promise<number> {
     return (await this.#channel.checkQueue(queue)).messageCount;
   }
 
-  /** Waits for the next message of a queue and takes it away. */
+  /** Waits for the next message of a queue and removes it. */
   async next(queue: string, limitMs = 20_000): Promise<GetMessage> {
     let message: GetMessage | false = false;
     await until(async () => {
@@ -83,7 +83,7 @@ export class TestBroker {
     return message;
   }
 
-  /** A channel on the connection that holds the lock, for what the helpers do not offer. It has an error listener. */
+  /** A channel for anything that the helpers do not offer; it has an error listener. */
   async channel(): Promise<Channel> {
     const channel = await this.#model.createChannel();
     channel.on('error', () => undefined);
@@ -99,21 +99,21 @@ export class TestBroker {
   }
 }
 
-/** False when somebody else has it. */
+/** @returns false if another test file holds the lock */
 async function lock(model: ChannelModel): Promise<boolean> {
   const channel = await model.createChannel();
   channel.on('error', () => undefined); // 405 RESOURCE_LOCKED closes the channel
   try {
     await channel.assertQueue(LOCK, { exclusive: true, durable: false, autoDelete: false });
-    return true; // and the channel stays, though it is not needed for that
+    return true;
   } catch {
     return false;
   }
 }
 
 /**
- * For a test file: takes the broker before its first test, with a fresh topology, and releases it after the last.
- * Call it once at the top of the file; use what it returns inside of tests.
+ * Takes the broker before a file's first test, with a fresh topology, and releases it after the last.
+ * Call it once at the top of the file; call the returned function inside tests.
  */
 export function withBroker(): () => TestBroker {
   let broker: TestBroker | undefined;
@@ -124,16 +124,16 @@ export function withBroker(): () => TestBroker {
     await broker?.release();
   });
   return () => {
-    if (broker === undefined) throw new Error('the broker is there only inside of tests');
+    if (broker === undefined) throw new Error('the broker is available only inside tests');
     return broker;
   };
 }
 
-/** Waits until something is so, and fails when it is not in time. Tests never sleep for a fixed time. */
+/** Waits until a condition holds, and fails at the limit. Tests never sleep for a fixed time. */
 export async function until(condition: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
   const end = performance.now() + limitMs;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`not so within ${limitMs} ms: ${condition}`);
+    if (performance.now() > end) throw new Error(`not fulfilled within ${limitMs} ms: ${condition}`);
     await delay(10);
   }
 }

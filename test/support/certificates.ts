@@ -1,6 +1,6 @@
 /**
- * A certificate authority of the test's own, by Node's crypto alone: no `openssl` that may be missing, and no package for
- * what is a few dozen bytes around a signature (X.509 in DER, P-256).
+ * A certificate authority for tests (X.509 in DER, P-256). It uses Node's crypto alone, so tests need neither `openssl` nor
+ * another package.
  */
 import { generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
 
@@ -12,7 +12,7 @@ export interface Issued {
 
 export interface Authority {
   certificate: string;
-  /** A server's certificate for these host names (never addresses). */
+  /** Issues a server certificate for host names (not IP addresses). */
   issue(...hosts: string[]): Issued;
 }
 
@@ -61,7 +61,7 @@ function makeCertificate(
   return new X509Certificate(certificate).toString();
 }
 
-/** Tag, length, value: all that DER is. */
+/** DER: tag, length, value. */
 function tlv(tag: number, ...values: Buffer[]): Buffer {
   const value = Buffer.concat(values);
   const { length } = value;

@@ -1,9 +1,9 @@
-/** Forces an interleaving: a session of its own holds locks until the gate is opened. */
+/** Forces an interleaving: a separate session holds locks until the gate is opened. */
 import { Client } from 'pg';
 import type { TestDatabase } from './database';
 import { eventually } from './service';
 
-/** Runs a statement in a session of its own and keeps its locks until the function that it returns is called. */
+/** Runs a statement in a separate session, which keeps its locks until the returned function is called. */
 export async function gate({ url }: TestDatabase, statement: string, values: unknown[] = []) {
   const client = new Client({ connectionString: url });
   await client.connect();
@@ -15,7 +15,7 @@ export async function gate({ url }: TestDatabase, statement: string, values: unk
   };
 }
 
-/** Resolves when so many sessions of the store wait for a lock. */
+/** Resolves when this many sessions wait for a lock. */
 export const waiting = ({ sql }: TestDatabase, sessions: number) =>
   eventually(
     async () =>

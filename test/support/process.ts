@@ -1,4 +1,4 @@
-/** `onecontact start` as processes of their own, built as a package has it: that starts in a fraction of a second. */
+/** Runs `onecontact start` as processes, built as in the package, which start in a fraction of a second. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ export interface StartOptions {
   preload?: string;
 }
 
-/** One process. It is gone when this one is, in whatever way. */
+/** One process. It ends when this one ends, however that happens. */
 export class ServiceProcess {
   readonly child: ChildProcess;
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
@@ -62,7 +62,7 @@ export class ServiceProcess {
     return exitCode === null && signalCode === null && this.out.includes('service is up');
   }
 
-  /** However far it is. */
+  /** At any time. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
     await this.ended;
@@ -70,12 +70,12 @@ export class ServiceProcess {
 }
 
 /**
- * Starts a process again whenever it ends, at once, as a supervisor does.
+ * Restarts a process whenever it ends, as a supervisor does.
  *
  * States: *running* -> *stopping* -> *stopped*.
  */
-export class Supervised {
-  /** How those ended that nobody told to. */
+export class SupervisedProcess {
+  /** How processes ended without being stopped. */
   readonly deaths: string[] = [];
   #life: ServiceProcess;
   #stopping = false;
@@ -87,7 +87,7 @@ export class Supervised {
     this.#life = this.#start();
   }
 
-  /** Whether the present life has come up: before, a signal may find it without a handler. */
+  /** Whether the current process is up; before that it may not handle signals yet. */
   get isUp(): boolean {
     return this.#life.isUp;
   }
@@ -99,7 +99,7 @@ export class Supervised {
     return (await this.#life.ended).code;
   }
 
-  /** However far it is. */
+  /** At any time. */
   async kill(): Promise<void> {
     this.#stopping = true;
     await this.#life.kill();

@@ -1,4 +1,4 @@
-/** The whole service in this process, on the test's broker and a database of its own. */
+/** Runs the whole service in this process, on the test's broker and a database of its own. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../../src/config';
@@ -8,7 +8,7 @@ import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 import { silent, type TestBroker } from './broker';
 import type { TestDatabase } from './database';
 
-/** The defaults, silent, on any free port. */
+/** The default configuration, silent, on any free port. */
 export const config = (urls: { amqpUrl: string; databaseUrl: string }): ServiceConfig =>
   readConfig(
     { AMQP_URL: urls.amqpUrl, DATABASE_URL: urls.databaseUrl, HTTP_PORT: '0', LOG_LEVEL: 'silent' },
@@ -65,7 +65,7 @@ export async function get(service: Service, path: string): Promise<Answer> {
   };
 }
 
-/** Asks until the answer is as wanted; fails with the last one. */
+/** Asks until an answer is wanted; fails with the last answer. */
 export async function eventually<T>(
   ask: () => Promise<T>,
   wanted: (answer: T) => boolean,
@@ -75,7 +75,7 @@ export async function eventually<T>(
   for (;;) {
     const answer = await ask();
     if (wanted(answer)) return answer;
-    if (Date.now() > end) throw new Error(`not as wanted after ${limitMs} ms: ${JSON.stringify(answer)}`);
+    if (Date.now() > end) throw new Error(`no wanted answer within ${limitMs} ms: ${JSON.stringify(answer)}`);
     await delay(20);
   }
 }

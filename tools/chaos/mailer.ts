@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { type Consumer, consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { MAILER_QUEUE } from '../../src/rabbitmq/names';
 
@@ -49,7 +49,7 @@ export class Mailer {
       mailer?.take(delivery);
       ackAll([delivery]);
     };
-    const consumer = consume({ connection, queue: MAILER_QUEUE, prefetch: 50, log, onMessage });
+    const consumer = new Consumer({ connection, queue: MAILER_QUEUE, prefetch: 50, log, onMessage });
     mailer = new Mailer(connection, consumer);
     return mailer;
   }

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { ContactBody } from '../../src/messages/outgoing/contact-body';
 import type { Database } from '../../src/postgres/database';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { consume } from '../../src/rabbitmq/consumer';
+import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { CONTACT_EVENTS } from '../../src/rabbitmq/names';
 import { Publisher } from '../../src/rabbitmq/publisher';
@@ -50,7 +50,7 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
   const marks = new Set<string>();
   const copies = await queueOfCopies(consuming);
   const mailer = startMailer(amqpUrl);
-  const lookerOn = consume({
+  const lookerOn = new Consumer({
     connection: consuming,
     queue: copies,
     prefetch: 10,

@@ -6,7 +6,7 @@ import { problemsOf } from '../../messages/published';
 import { withBroker } from '../../support/broker';
 import { onecontact, type Ran } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { drain, setAside } from '../../support/dead-letters';
+import { addDeadLetters, drain } from '../../support/dead-letters';
 import { addressOf, signup } from '../../support/events';
 import { eventually, get, messageOf, startOn } from '../../support/service';
 
@@ -26,8 +26,8 @@ describe('onecontact dead-letters', () => {
   beforeEach(() => broker().freshTopology());
 
   it('lists dead letters as a table, oldest first, without their content and with control characters made visible', async () => {
-    await setAside(broker(), 2);
-    await setAside(broker(), 1, { reason: 'not\u001b[31m_json', error: 'message: is not JSON', attempts: 0 });
+    await addDeadLetters(broker(), 2);
+    await addDeadLetters(broker(), 1, { reason: 'not\u001b[31m_json', error: 'message: is not JSON', attempts: 0 });
     const { out, code, err } = await deadLetters('list');
     expect([code, err]).toEqual([0, '']);
     const lines = out.trimEnd().split('\n');
@@ -38,8 +38,8 @@ describe('onecontact dead-letters', () => {
   });
 
   it('lists the same ids every time, and only the dead letters that match the filters', async () => {
-    await setAside(broker(), 3);
-    await setAside(broker(), 2, {
+    await addDeadLetters(broker(), 3);
+    await addDeadLetters(broker(), 2, {
       reason: 'not_json',
       'origin-queue': FXA_QUEUE,
       'last-seen': '2026-01-25T00:00:00.000Z',
@@ -61,7 +61,7 @@ describe('onecontact dead-letters', () => {
   }, 120_000);
 
   it('shows the headers and the body of a dead letter, as text and as JSON', async () => {
-    await setAside(broker(), 3);
+    await addDeadLetters(broker(), 3);
     const id = String((await listed())[1]?.id);
     const { out } = await deadLetters('show', id);
     expect(out).toContain(`id             ${id}\nreason         failed\n`);
@@ -75,8 +75,8 @@ describe('onecontact dead-letters', () => {
   });
 
   it('drops dead letters by id, by filter or all, and prints how many; a dry run drops nothing', async () => {
-    await setAside(broker(), 4);
-    await setAside(broker(), 2, { reason: 'not_json' });
+    await addDeadLetters(broker(), 4);
+    await addDeadLetters(broker(), 2, { reason: 'not_json' });
     const first = String((await listed('--limit', '1'))[0]?.id);
     expect((await deadLetters('drop', '--all', '--dry-run')).out).toBe('Would drop 6 of 6 dead letters.\n');
     expect((await deadLetters('drop', '--reason', 'not_json')).out).toBe('Dropped 2 of 6 dead letters.\n');
@@ -92,8 +92,8 @@ describe('onecontact dead-letters', () => {
   });
 
   it('replays each dead letter to its origin queue; a dead letter of a foreign queue stays', async () => {
-    await setAside(broker(), 3);
-    await setAside(broker(), 1, { 'origin-queue': 'somebody.else' });
+    await addDeadLetters(broker(), 3);
+    await addDeadLetters(broker(), 1, { 'origin-queue': 'somebody.else' });
     expect((await deadLetters('replay', '--all', '--dry-run')).out).toBe(
       'Would replay 3 of 4 dead letters: contacts.newsletter 3.\n1 dead letter came from no queue of ours: not replayed.\n',
     );
@@ -132,7 +132,7 @@ describe('onecontact dead-letters', () => {
   }, 120_000);
 
   it('exits with 1 for an unknown id, and still drops the known ones', async () => {
-    await setAside(broker(), 1);
+    await addDeadLetters(broker(), 1);
     const unknown = '0000000000000000';
     const err = `onecontact: No dead letter has the id ${unknown}.\n`;
     expect(await deadLetters('show', unknown)).toEqual({ code: 1, out: '', err });

@@ -1,0 +1,52 @@
+import type { ContactEvent } from '../contacts/facts/event';
+import { decode, idIn } from '../messages/incoming/decode';
+import { traceOf } from '../messages/trace';
+import type { Delivery } from '../rabbitmq/delivery';
+import type { Outcome } from './outcome';
+
+/** One message on its way through a worker, from receipt to ack. */
+export interface Item {
+  readonly delivery: Delivery;
+  /** Null if the message is ignored, or cannot be understood. */
+  readonly event: ContactEvent | null;
+  /** The event's id as its producer gave it; for the log. */
+  readonly eventId: string | undefined;
+  /** Null until decided. A message without an outcome is not acknowledged, and is delivered again. */
+  outcome: Outcome | null;
+}
+
+/** An item that the database has to decide. */
+export type PendingItem = Item & { readonly event: ContactEvent };
+
+/** An item that is decided. */
+export type DecidedItem<O extends Outcome = Outcome> = Item & { outcome: O };
+
+export const isPending = (item: Item): item is PendingItem => item.event !== null;
+
+/**
+ * @param source the queue's kind of producer, which says how to read the message
+ * @param now milliseconds since 1970, UTC
+ */
+export function makeItem(source: 'fxa' | 'newsletter', delivery: Delivery, now: number): Item {
+  const { content, messageId, headers } = delivery;
+  const decoded = decode(source, content, { messageId, trace: traceOf(headers), now });
+  switch (decoded.kind) {
+    case 'event':
+      return { delivery, event: decoded.event, eventId: decoded.event.trigger.id, outcome: null };
+    case 'ignored':
+      return { delivery, event: null, eventId: undefined, outcome: decoded };
+    case 'dead':
+      return { delivery, event: null, eventId: idIn(content) ?? messageId, outcome: decoded };
+  }
+}
+
+/**
+ * When the message was published, in milliseconds since 1970; Infinity if unknown. RabbitMQ's interceptor
+ * `set_header_timestamp` writes the header; a producer may set the property, in seconds.
+ */
+export function publishedAt({ headers, properties }: Delivery): number {
+  const { timestamp_in_ms: exact } = headers;
+  if (typeof exact === 'number' && exact > 0) return exact;
+  const { timestamp } = properties as { timestamp?: unknown };
+  return typeof timestamp === 'number' && timestamp > 0 ? timestamp * 1_000 : Number.POSITIVE_INFINITY;
+}
