@@ -7,8 +7,8 @@ import { Unavailable } from './types';
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /**
- * apt-get as an ordinary user, with lists and downloads in a folder of its own: it reads the machine's sources and
- * changes nothing of the machine. It believes that no package is installed, and so names all that one needs.
+ * apt-get as an ordinary user, with lists and downloads in its own folder: it reads the machine's sources and changes
+ * nothing on the machine. It takes no package for installed, so it names all dependencies.
  */
 export class Apt {
   private constructor(
@@ -17,7 +17,7 @@ export class Apt {
     readonly release: string,
   ) {}
 
-  /** Packages of this Debian release; on a relative of Debian (which has other releases), of the machine's own. */
+  /** Packages of this Debian release, or, on a relative of Debian, of the machine's own release. */
   static async in(folder: string, suite: string): Promise<Apt> {
     const mirror = await debianMirror();
     await mkdir(join(folder, 'lists/partial'), { recursive: true });
@@ -28,7 +28,7 @@ export class Apt {
       'Dir::State::status': join(folder, 'status'),
       'Dir::Cache': join(folder, 'cache'),
       'Debug::NoLocking': '1',
-      'APT::Sandbox::User': userInfo().username, // else root's apt tries to be another user, who may not enter here
+      'APT::Sandbox::User': userInfo().username, // else root's apt becomes another user, who may not enter the folder
       'Acquire::Languages': 'none',
       'Acquire::Retries': '2',
       'Acquire::http::Timeout': '20',
@@ -36,7 +36,7 @@ export class Apt {
       ...(mirror && {
         'Dir::Etc::SourceList': join(folder, 'sources.list'),
         'Dir::Etc::SourceParts': '/nonexistent',
-        'Acquire::Check-Valid-Until': 'false', // a mirror that is frozen in time is still signed
+        'Acquire::Check-Valid-Until': 'false', // a frozen mirror is still signed
       }),
     };
     if (mirror) await writeFile(join(folder, 'sources.list'), `deb [signed-by=${KEYRING}] ${mirror} ${suite} main\n`);
@@ -51,7 +51,7 @@ export class Apt {
     await this.apt('update', '-o', 'APT::Update::Error-Mode=any');
   }
 
-  /** The packages that an installation of these would bring, with the size of each. */
+  /** The packages, dependencies included, and their sizes. */
   async wouldInstall(names: string[]): Promise<{ name: string; bytes: number }[]> {
     const lines = await this.apt('install', '--print-uris', '--no-install-recommends', ...names);
     return [...lines.matchAll(/^'[^']+' ([^_\s]+)_\S+ (\d+)/gm)].map(([, name, bytes]) => ({
@@ -60,7 +60,7 @@ export class Apt {
     }));
   }
 
-  /** Puts the packages' files into the folder. */
+  /** Saves the packages' files in the folder. */
   async download(names: string[]): Promise<void> {
     await this.apt('download', ...names);
   }
@@ -74,14 +74,12 @@ export class Apt {
   }
 }
 
-/** The mirror of Debian that this machine uses, if it can also check its signatures. */
+/** The Debian mirror that this machine uses, if it can also check the signatures. */
 async function debianMirror(): Promise<string | undefined> {
   const uris = (await run('apt-get', ['indextargets', '--format', '$(REPO_URI)'])).split('\n');
   const mirror = uris.find((uri) => /\/debian\/?$/.test(uri));
-  return (
-    mirror &&
-    (await access(KEYRING)
-      .then(() => mirror)
-      .catch(() => undefined))
+  return access(KEYRING).then(
+    () => mirror,
+    () => undefined,
   );
 }

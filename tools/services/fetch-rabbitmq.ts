@@ -1,16 +1,16 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Apt } from './apt';
 import { cached } from './cache';
 import { findProgram, pathFolders, run } from './command';
-import { relocate } from './relocate';
-import { programsOf, type RabbitPrograms } from './run-rabbitmq';
+import { type RabbitPrograms, rabbitPrograms } from './rabbitmq';
 import { type Context, Unavailable } from './types';
 
 /** Debian's release with RabbitMQ 4.0. */
 const SUITE = 'trixie';
+const ERLANG = 'usr/lib/erlang';
 
-/** What the broker itself is made of, and what its programs link to: they run with the C library of their own release. */
+/** The broker's own packages, and those that its programs link to: they run with the C library of their release. */
 const BROKER = /^(erlang-.*|rabbitmq-server)$/;
 const RUNTIME = /^(libc6|libstdc\+\+6|libgcc-s1|libtinfo6|zlib1g|libssl3(t64)?|libzstd1|libsctp1|patchelf)$/;
 
@@ -27,10 +27,10 @@ export async function fetchRabbit(context: Context): Promise<RabbitPrograms> {
     },
     context,
   );
-  return programsOf(join(home, 'usr/lib/rabbitmq/bin/rabbitmq-server'), erl(home), context.env);
+  return rabbitPrograms(join(home, 'usr/lib/rabbitmq/bin/rabbitmq-server'), erl(home), context.env);
 }
 
-const erl = (home: string): string => join(home, 'usr/lib/erlang/bin/erl');
+const erl = (home: string): string => join(home, ERLANG, 'bin/erl');
 
 async function fill(part: string, final: string, context: Context): Promise<void> {
   for (const tool of ['apt-get', 'dpkg'])
@@ -54,5 +54,51 @@ async function fill(part: string, final: string, context: Context): Promise<void
   }
   for (const folder of [work, join(part, 'usr/share'), join(runtime, 'usr/share')])
     await rm(folder, { recursive: true, force: true });
-  await relocate({ part, final, erlang: 'usr/lib/erlang', runtime: 'runtime' });
+  await relocate(part, final, await filesIn(runtime));
+}
+
+/**
+ * Makes Erlang's programs run from `final`, on a machine with another C library than theirs.
+ *
+ * They name the loader and look for libraries in the system's folders; `patchelf` (fetched with them, and run with
+ * their C library too) names ours instead. Erlang's start scripts contain a path to correct as well.
+ */
+async function relocate(part: string, final: string, libraries: readonly string[]): Promise<void> {
+  const find = (pattern: RegExp): string => {
+    const found = libraries.find((path) => pattern.test(path));
+    if (!found) throw new Error(`the fetched packages have no file like ${pattern.source}`);
+    return found;
+  };
+  const loader = find(/\/ld-linux[^/]*\.so\.\d+$/);
+  const patchelf = find(/\/bin\/patchelf$/);
+  const folders = new Set([dirname(find(/\/libstdc\+\+\.so\.6[^/]*$/)), dirname(find(/\/libc\.so\.6$/))]);
+  const searched = [...folders].join(':');
+  const inPlace = (path: string): string => path.replaceAll(part, final);
+
+  for (const file of await filesIn(join(part, ERLANG))) {
+    if (file.endsWith('/bin/erl')) {
+      const text = await readFile(file, 'utf8');
+      await writeFile(file, text.replaceAll(`ROOTDIR=/${ERLANG}`, `ROOTDIR="${join(final, ERLANG)}"`));
+    }
+    if (!(await isElf(file))) continue;
+    const interpreter = /\.so(\.\d+)*$/.test(file) ? [] : ['--set-interpreter', inPlace(loader)];
+    const changes = [...interpreter, '--force-rpath', '--set-rpath', inPlace(searched), file];
+    await run(loader, ['--library-path', searched, patchelf, ...changes]);
+  }
+}
+
+/** Regular files (no links), at any depth. */
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+async function isElf(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+    return buffer.toString('latin1') === '\x7fELF';
+  } finally {
+    await file.close();
+  }
 }
