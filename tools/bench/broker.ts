@@ -1,14 +1,17 @@
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
-import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE, QUEUES } from '../../../src/rabbitmq/names';
-import { declareAll, deleteAll } from '../../../src/rabbitmq/topology';
-import type { Message } from '../load/acts';
+import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE, QUEUES } from '../../src/rabbitmq/names';
+import { declareAll, deleteAll } from '../../src/rabbitmq/topology';
+import type { Message } from './load/acts';
 
-/** Header with the moment that a message was due, in milliseconds of the machine's own clock (`hrtime`). */
+/** Milliseconds of the machine's monotonic clock, which all processes share. */
+export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+/** The header with the moment, by `now`, at which a message was due. */
 export const DUE = 'due';
-/** Unconfirmed messages at most. */
+export const WORK_QUEUES = [FXA_QUEUE, NEWSLETTER_QUEUE] as const;
+/** The most unconfirmed messages. */
 const WINDOW = 2_000;
 
-/** The producers' side of the broker. */
+/** The producers' connection to the broker, and its queues. */
 export class Broker {
   readonly #model: ChannelModel;
   readonly #channel: ConfirmChannel;
@@ -29,7 +32,7 @@ export class Broker {
     return String(this.#model.connection.serverProperties.version);
   }
 
-  /** Resolves when the broker has confirmed all of them. */
+  /** Resolves when the broker has confirmed all messages. */
   async publish(messages: Iterable<Message>, onProgress: (done: number) => void = () => undefined): Promise<void> {
     let sent = 0;
     for (const message of messages) {
@@ -41,7 +44,7 @@ export class Broker {
     await this.#channel.waitForConfirms();
   }
 
-  /** @param due when it should have been sent: what its latency is counted from */
+  /** @param due when the message should have been sent: its latency counts from then */
   send({ exchange, routingKey, body }: Message, due?: number): void {
     const headers = due === undefined ? {} : { [DUE]: due };
     this.#channel.publish(exchange, routingKey, Buffer.from(JSON.stringify(body)), { persistent: true, headers });
@@ -56,11 +59,10 @@ export class Broker {
     return (await this.#channel.checkQueue(queue)).messageCount;
   }
 
-  /** Messages that could not be handled, or were set aside: there must be none. */
-  async astray(): Promise<string[]> {
+  /** The number of messages in each queue that must be empty after a run: all but the mailer's. */
+  async leftovers(): Promise<string[]> {
     const found: string[] = [];
-    for (const queue of QUEUES) {
-      if (queue === MAILER_QUEUE) continue;
+    for (const queue of QUEUES.filter((name) => name !== MAILER_QUEUE)) {
       const count = await this.ready(queue);
       if (count > 0) found.push(`${count} messages in ${queue}`);
     }
@@ -76,5 +78,3 @@ export class Broker {
     await this.#model.close();
   }
 }
-
-export const WORK_QUEUES = [FXA_QUEUE, NEWSLETTER_QUEUE] as const;
