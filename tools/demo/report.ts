@@ -1,7 +1,7 @@
 import type { ContactBody } from '../../src/messages/outgoing/contact-body';
 import { type Sent, shortUid } from './messages';
 
-export interface ReportOptions {
+interface ReportOptions {
   print: (line: string) => void;
   colour: boolean;
 }
@@ -9,11 +9,11 @@ export interface ReportOptions {
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, cyan: 36 };
 const HEADINGS = ['CONTACT', 'TOKEN', 'ACCOUNT', 'ADDRESSES (* primary)', 'NEWSLETTERS'];
 
-/** Ids of contacts begin with the time, so their ends tell them apart; tokens are random from the beginning. */
+/** The end of a contact's id, because ids begin with the time; tokens are random from the start. */
 const shortId = (id: string): string => `…${id.slice(-8)}`;
 export const shortToken = (token: string): string => `${token.slice(0, 8)}…`;
 
-/** What a person reads, and the count of what was checked. */
+/** Prints the demo's output and counts its checks. */
 export class Report {
   passed = 0;
   failed = 0;
@@ -28,7 +28,7 @@ export class Report {
     this.#options.print(text);
   }
 
-  /** What happens around the story. */
+  /** A remark beside the scenes. */
   note(text: string): void {
     for (const line of text.split('\n')) this.say(`  ${this.paint('dim', line)}`);
   }
@@ -48,7 +48,7 @@ export class Report {
     this.say(`   ${this.paint('cyan', '→')} ${exchange.padEnd(18)} ${routingKey.padEnd(23)} ${summary}`.trimEnd());
   }
 
-  /** Contacts under each other, one a line, however many addresses they have. */
+  /** A table of contacts, one a line. */
   contacts(when: string, contacts: readonly ContactBody[]): void {
     const rows = contacts.map((contact) => [
       shortId(contact.id),
@@ -79,7 +79,7 @@ export class Report {
     this.say('');
   }
 
-  /** @param expected said only when it is not so */
+  /** @param expected printed only if the check fails */
   check(what: string, holds: boolean, expected = 'this to be so'): void {
     if (holds) {
       this.passed += 1;
