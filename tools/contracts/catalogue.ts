@@ -1,4 +1,4 @@
-/** Every message that others send or get: the one list from which the schemas and the AsyncAPI document are made. */
+/** Every message that other systems send or receive. The schemas and the AsyncAPI document are generated from this list. */
 import { z } from 'zod';
 import * as out from '../../src/messages/outgoing/schemas';
 import * as example from './examples';
@@ -16,10 +16,10 @@ export interface MessageSpec {
   name: string;
   title: string;
   summary: string;
-  /** Null: any content at all. */
+  /** Null: any content. */
   payload: z.ZodType | null;
   headers: HeadersSpec;
-  /** The AMQP property `type`, where it is ours to say. */
+  /** The AMQP property `type`, if OneContact sets it. */
   type?: string;
   examples: readonly example.Example[];
 }
@@ -192,7 +192,7 @@ export const DEAD_LETTER_MESSAGES: readonly MessageSpec[] = [
 
 export const MESSAGES = [...ACCOUNT_MESSAGES, ...NEWSLETTER_MESSAGES, ...CONTACT_MESSAGES, ...DEAD_LETTER_MESSAGES];
 
-/** Every schema to publish, each once. */
+/** Every published schema by name. */
 export const SCHEMAS = new Map<string, { title: string; description?: string; schema: z.ZodType }>(
   MESSAGES.flatMap(({ name, title, summary: description, payload, headers }) => [
     ...(payload ? [[name, { title, description, schema: payload }] as const] : []),
@@ -203,8 +203,8 @@ export const SCHEMAS = new Map<string, { title: string; description?: string; sc
 export type JsonSchema = Record<string, unknown>;
 
 /**
- * Draft 7, which AsyncAPI's own schemas are a superset of. As input schemas, also of what goes out: fields that nobody
- * knows yet are allowed, so that adding one breaks no consumer.
+ * Draft 7, of which AsyncAPI's schemas are a superset. Outgoing messages have input schemas too: these allow unknown fields,
+ * so that adding one breaks no consumer.
  */
 export function jsonSchema(schema: z.ZodType): JsonSchema {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });

@@ -1,9 +1,9 @@
 import { Variables } from '../../src/config';
 
-/** What no variable can be: it has a control character. The refusal then says what the variable must be. */
+/** Invalid for every variable because of its control character, so that the error says what the variable must be. */
 const NO_VALUE = '\u0007';
 
-/** docs/configuration.md, from the schema that reads the environment. */
+/** docs/configuration.md, generated from the schema that reads the environment. */
 export function configurationPage(): string {
   const rows = Object.entries(Variables.shape).map(([name, schema]) => {
     const fallback = schema.safeParse(undefined);

@@ -5,7 +5,7 @@ import { configurationPage } from './configuration';
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Everything that is generated from the schemas: path in the checkout, and content. */
+/** All generated files: path in the checkout, and content. */
 export function generatedFiles(): Map<string, string> {
   const files = new Map([
     ['contracts/asyncapi.json', json(asyncApi(readVersion().version))],
