@@ -13,13 +13,10 @@ const WINDOW = 2_000;
 
 /** The producers' connection to the broker, and its queues. */
 export class Broker {
-  readonly #model: ChannelModel;
-  readonly #channel: ConfirmChannel;
-
-  private constructor(model: ChannelModel, channel: ConfirmChannel) {
-    this.#model = model;
-    this.#channel = channel;
-  }
+  private constructor(
+    private readonly model: ChannelModel,
+    private readonly channel: ConfirmChannel,
+  ) {}
 
   static async open(url: string): Promise<Broker> {
     const model = await connect(url, { noDelay: true, clientProperties: { connection_name: 'onecontact bench' } });
@@ -29,7 +26,7 @@ export class Broker {
   }
 
   get version(): string {
-    return String(this.#model.connection.serverProperties.version);
+    return String(this.model.connection.serverProperties.version);
   }
 
   /** Resolves when the broker has confirmed all messages. */
@@ -38,25 +35,25 @@ export class Broker {
     for (const message of messages) {
       this.send(message);
       if (++sent % WINDOW !== 0) continue;
-      await this.#channel.waitForConfirms();
+      await this.channel.waitForConfirms();
       onProgress(sent);
     }
-    await this.#channel.waitForConfirms();
+    await this.channel.waitForConfirms();
   }
 
   /** @param due when the message should have been sent: its latency counts from then */
   send({ exchange, routingKey, body }: Message, due?: number): void {
     const headers = due === undefined ? {} : { [DUE]: due };
-    this.#channel.publish(exchange, routingKey, Buffer.from(JSON.stringify(body)), { persistent: true, headers });
+    this.channel.publish(exchange, routingKey, Buffer.from(JSON.stringify(body)), { persistent: true, headers });
   }
 
   confirmed(): Promise<void> {
-    return this.#channel.waitForConfirms();
+    return this.channel.waitForConfirms();
   }
 
   /** Messages ready in a queue. */
   async ready(queue: string): Promise<number> {
-    return (await this.#channel.checkQueue(queue)).messageCount;
+    return (await this.channel.checkQueue(queue)).messageCount;
   }
 
   /** The number of messages in each queue that must be empty after a run: all but the mailer's. */
@@ -70,11 +67,11 @@ export class Broker {
   }
 
   async purge(): Promise<void> {
-    for (const queue of QUEUES) await this.#channel.purgeQueue(queue);
+    for (const queue of QUEUES) await this.channel.purgeQueue(queue);
   }
 
   async close(): Promise<void> {
-    await deleteAll(this.#channel);
-    await this.#model.close();
+    await deleteAll(this.channel);
+    await this.model.close();
   }
 }

@@ -18,37 +18,34 @@ export interface RunDatabase {
 const FILLED = 'filled by the benchmark';
 
 export class Databases {
-  readonly #base: string;
-  readonly #log: (line: string) => void;
-  readonly #reuse: boolean;
   readonly #made = new Set<string>();
   readonly #templates = new Set<string>();
 
   /** @param reuse use templates that are on the server already, and drop none */
-  constructor(base: string, log: (line: string) => void, reuse: boolean) {
-    this.#base = base;
-    this.#log = log;
-    this.#reuse = reuse;
-  }
+  constructor(
+    private readonly base: string,
+    private readonly log: (line: string) => void,
+    private readonly reuse: boolean,
+  ) {}
 
   /** @returns the name of a template with this many contacts */
   async template(contacts: number): Promise<string> {
     const name = `onecontact_bench_${contacts}`;
     if (this.#templates.has(name)) return name;
     this.#templates.add(name);
-    if (this.#reuse && (await this.#isFilled(name))) {
+    if (this.reuse && (await this.#isFilled(name))) {
       await migrate(this.#urlOf(name));
       return name;
     }
     const begin = performance.now();
     await this.#sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, `CREATE DATABASE ${name}`);
-    if (!this.#reuse) this.#made.add(name);
+    if (!this.reuse) this.#made.add(name);
     await migrate(this.#urlOf(name));
-    const shown = every(5_000, (done) => this.#log(`  ${done} of ${contacts.toLocaleString('en')} contacts`));
+    const shown = every(5_000, (done) => this.log(`  ${done} of ${contacts.toLocaleString('en')} contacts`));
     await this.#with(this.#urlOf(name), (client) => fill(client, contacts, shown));
     await this.#sql(`COMMENT ON DATABASE ${name} IS '${FILLED}'`);
     const seconds = ((performance.now() - begin) / 1_000).toFixed(1);
-    this.#log(`Filled a database with ${contacts.toLocaleString('en')} contacts in ${seconds} s`);
+    this.log(`Filled a database with ${contacts.toLocaleString('en')} contacts in ${seconds} s`);
     return name;
   }
 
@@ -62,7 +59,7 @@ export class Databases {
     await client.connect();
     await client.query('CREATE EXTENSION IF NOT EXISTS pg_prewarm').then(
       () => client.query(READ_ALL),
-      () => this.#log('  without pg_prewarm: a large database is read from the disk at first'),
+      () => this.log('  without pg_prewarm: a large database is read from the disk at first'),
     );
     return {
       url: this.#urlOf(name),
@@ -78,7 +75,7 @@ export class Databases {
 
   /** The server's settings by name. */
   settings(names: readonly string[]): Promise<Record<string, string>> {
-    return this.#with(this.#base, async (client) => {
+    return this.#with(this.base, async (client) => {
       const { rows } = await client.query<{ name: string; value: string }>(
         'SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name',
         [names],
@@ -93,7 +90,7 @@ export class Databases {
   }
 
   #isFilled(name: string): Promise<boolean> {
-    return this.#with(this.#base, async (client) => {
+    return this.#with(this.base, async (client) => {
       const { rowCount } = await client.query(
         "SELECT FROM pg_database WHERE datname = $1 AND shobj_description(oid, 'pg_database') = $2",
         [name, FILLED],
@@ -108,11 +105,11 @@ export class Databases {
   }
 
   #urlOf(name: string): string {
-    return Object.assign(new URL(this.#base), { pathname: `/${name}` }).href;
+    return Object.assign(new URL(this.base), { pathname: `/${name}` }).href;
   }
 
   #sql(...statements: string[]): Promise<void> {
-    return this.#with(this.#base, async (client) => {
+    return this.#with(this.base, async (client) => {
       for (const statement of statements) await client.query(statement);
     });
   }

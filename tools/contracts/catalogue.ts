@@ -24,26 +24,16 @@ export interface MessageSpec {
   examples: readonly example.Example[];
 }
 
-const INCOMING: HeadersSpec = {
-  name: 'incoming.headers',
-  title: 'Headers of messages in',
-  schema: header.IncomingHeaders,
-};
-const OUTGOING: HeadersSpec = {
-  name: 'contact.headers',
-  title: 'Headers of messages out',
-  schema: header.ContactEventHeaders,
-};
-const DEAD: HeadersSpec = {
-  name: 'dead-letter.headers',
-  title: 'Headers of dead letters',
-  schema: header.DeadLetterHeaders,
-};
-const DEAD_BY_BROKER: HeadersSpec = {
-  name: 'dead-letter.by-broker.headers',
-  title: 'Headers of dead letters that the broker set aside',
-  schema: header.BrokerDeadLetterHeaders,
-};
+const headers = (name: string, title: string, schema: z.ZodType): HeadersSpec => ({ name, title, schema });
+
+const INCOMING = headers('incoming.headers', 'Headers of messages in', header.IncomingHeaders);
+const OUTGOING = headers('contact.headers', 'Headers of messages out', header.ContactEventHeaders);
+const DEAD = headers('dead-letter.headers', 'Headers of dead letters', header.DeadLetterHeaders);
+const DEAD_BY_BROKER = headers(
+  'dead-letter.by-broker.headers',
+  'Headers of dead letters that the broker set aside',
+  header.BrokerDeadLetterHeaders,
+);
 
 const message = (
   name: string,
@@ -134,15 +124,7 @@ const contactEvent = (
   payload: z.ZodType,
   examples: readonly example.Example[],
   summary: string,
-): MessageSpec => ({
-  name,
-  title: name,
-  payload,
-  examples,
-  summary,
-  headers: OUTGOING,
-  type: name,
-});
+): MessageSpec => ({ name, title: name, payload, examples, summary, headers: OUTGOING, type: name });
 
 export const CONTACT_MESSAGES: readonly MessageSpec[] = [
   contactEvent(

@@ -68,21 +68,20 @@ export async function untilAcked(
 export class Contender {
   /** The number of each warning and error in its log. */
   readonly warnings = new Map<string, number>();
-  readonly #child: ChildProcess;
-  readonly #name: string;
   /** Rejects when the process ends by itself. */
   readonly #ended: Promise<never>;
   #stderr = '';
   #asked: Promise<unknown> = Promise.resolve();
 
-  private constructor(name: string, child: ChildProcess) {
-    this.#name = name;
-    this.#child = child;
+  private constructor(
+    private readonly name: string,
+    private readonly child: ChildProcess,
+  ) {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-4_000);
     });
     this.#ended = once(child, 'exit').then(() => {
-      throw new Error(`${this.#name} ended: ${this.#stderr}`);
+      throw new Error(`${this.name} ended: ${this.#stderr}`);
     });
     this.#ended.catch(() => undefined); // expected after stop()
   }
@@ -121,17 +120,17 @@ export class Contender {
 
   /** Stops it in its tracks, so that the backlog can be published first. */
   suspend(): void {
-    this.#child.kill('SIGSTOP');
+    this.child.kill('SIGSTOP');
   }
 
   resume(): void {
-    this.#child.kill('SIGCONT');
+    this.child.kill('SIGCONT');
   }
 
   /** Its peak memory in MB; null where the system does not report it. */
   peakMemory(): number | null {
     try {
-      const [, kb] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')) ?? [];
+      const [, kb] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8')) ?? [];
       return kb === undefined ? null : Number(kb) / 1_024;
     } catch {
       return null;
@@ -139,18 +138,18 @@ export class Contender {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exit = once(this.#child, 'exit');
-    this.#child.kill('SIGCONT');
-    this.#child.kill('SIGTERM');
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const exit = once(this.child, 'exit');
+    this.child.kill('SIGCONT');
+    this.child.kill('SIGTERM');
     await exit;
   }
 
   /** Asks one question at a time. */
   #ask(question: Question): Promise<unknown> {
     this.#asked = this.#asked.then(async () => {
-      const answer = once(this.#child, 'message');
-      this.#child.send(question);
+      const answer = once(this.child, 'message');
+      this.child.send(question);
       return (await Promise.race([answer, this.#ended]))[0];
     });
     return this.#asked;
@@ -158,7 +157,7 @@ export class Contender {
 
   async #up(): Promise<void> {
     const up = new Promise<void>((resolve) => {
-      createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      createInterface({ input: this.child.stdout! }).on('line', (line) => {
         const { level = '', msg = '', failure } = line.startsWith('{') ? (JSON.parse(line) as LogLine) : {};
         if (msg === 'service is up') resolve();
         if (!['warn', 'error', 'fatal'].includes(level)) return;
@@ -167,7 +166,7 @@ export class Contender {
       });
     });
     const limit = delay(START_MS, undefined, { ref: false }).then(() => {
-      throw new Error(`${this.#name} was not up within ${START_MS / 1_000} s: ${this.#stderr}`);
+      throw new Error(`${this.name} was not up within ${START_MS / 1_000} s: ${this.#stderr}`);
     });
     await Promise.race([up, this.#ended, limit]);
   }

@@ -11,11 +11,7 @@ import { addressOf, filledContactOf, uidOf } from '../load/people';
 import { BATCH_SIZE, CONCURRENCY } from './contender';
 
 export class DatabaseLimit {
-  readonly #clients: readonly Client[];
-
-  private constructor(clients: readonly Client[]) {
-    this.#clients = clients;
-  }
+  private constructor(private readonly clients: readonly Client[]) {}
 
   static async open(url: string): Promise<DatabaseLimit> {
     const clients = Array.from(
@@ -34,7 +30,7 @@ export class DatabaseLimit {
     }
     const begin = now();
     await Promise.all(
-      this.#clients.map(async (client) => {
+      this.clients.map(async (client) => {
         for (let batch = batches.shift(); batch; batch = batches.shift()) {
           await client.query('BEGIN');
           for (const statement of batch) await client.query(statement);
@@ -46,7 +42,7 @@ export class DatabaseLimit {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.end()));
+    await Promise.all(this.clients.map((client) => client.end()));
   }
 }
 
