@@ -1,4 +1,4 @@
-/** What every measurement works with, and everything that its figures depend on. */
+/** The parts that every measurement uses, and the configuration that its figures depend on. */
 import { rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';

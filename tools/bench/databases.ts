@@ -41,7 +41,7 @@ export class Databases {
     await this.#sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, `CREATE DATABASE ${name}`);
     if (!this.reuse) this.#made.add(name);
     await migrate(this.#urlOf(name));
-    const shown = every(5_000, (done) => this.log(`  ${done} of ${contacts.toLocaleString('en')} contacts`));
+    const shown = throttled(5_000, (done) => this.log(`  ${done} of ${contacts.toLocaleString('en')} contacts`));
     await this.#with(this.#urlOf(name), (client) => fill(client, contacts, shown));
     await this.#sql(`COMMENT ON DATABASE ${name} IS '${FILLED}'`);
     const seconds = ((performance.now() - begin) / 1_000).toFixed(1);
@@ -126,7 +126,7 @@ export class Databases {
 }
 
 /** Reports a count at most once in so many milliseconds. */
-export function every(ms: number, report: (count: string) => void): (count: number) => void {
+export function throttled(ms: number, report: (count: string) => void): (count: number) => void {
   let last = performance.now();
   return (count) => {
     if (performance.now() - last < ms) return;

@@ -1,4 +1,3 @@
-/** What the caller wants of the servers. */
 export interface Context {
   log: (line: string) => void;
   env: NodeJS.ProcessEnv;

@@ -118,7 +118,7 @@ export class Contender {
     return this.#ask('stop profile') as Promise<Profiler.Profile>;
   }
 
-  /** Stops it in its tracks, so that the backlog can be published first. */
+  /** Pauses the process, so that the backlog can be published first. */
   suspend(): void {
     this.child.kill('SIGSTOP');
   }
@@ -161,8 +161,8 @@ export class Contender {
         const { level = '', msg = '', failure } = line.startsWith('{') ? (JSON.parse(line) as LogLine) : {};
         if (msg === 'service is up') resolve();
         if (!['warn', 'error', 'fatal'].includes(level)) return;
-        const what = failure ? `${msg} (${failure.code})` : msg;
-        this.warnings.set(what, (this.warnings.get(what) ?? 0) + 1);
+        const text = failure ? `${msg} (${failure.code})` : msg;
+        this.warnings.set(text, (this.warnings.get(text) ?? 0) + 1);
       });
     });
     const limit = delay(START_MS, undefined, { ref: false }).then(() => {

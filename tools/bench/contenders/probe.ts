@@ -60,7 +60,6 @@ function countAck(tags: Map<number, number | undefined>, tag: number): void {
   if (due !== undefined) report.latencies.push(report.lastAckAt - due);
 }
 
-/** What the benchmark can ask. */
 export type Question = 'report' | 'start profile' | 'stop profile';
 
 const session = new Session();

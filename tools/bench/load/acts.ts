@@ -1,4 +1,4 @@
-/** What people do, the message that a producer sends for it, and the rows that it adds. */
+/** The acts of readers, the message that a producer sends for each, and the rows that it adds. */
 import { randomUUID } from 'node:crypto';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../../src/rabbitmq/names';
 import { addressOf, type Population, uidOf } from './people';

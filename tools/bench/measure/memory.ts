@@ -1,6 +1,6 @@
 import type { Bench } from '../bench';
 import { Contender, onecontact, untilAcked } from '../contenders/contender';
-import { every } from '../databases';
+import { throttled } from '../databases';
 import { type Message, messageOf } from '../load/acts';
 import { supplyOf } from '../load/workloads';
 import { contactsFor } from './run';
@@ -25,11 +25,11 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
   const database = await databases.clone(contacts);
   try {
     say(`  publishing ${backlog.toLocaleString('en')} messages …`);
-    const published = every(5_000, (done) => say(`  published ${done}`));
+    const published = throttled(5_000, (done) => say(`  published ${done}`));
     await broker.publish(messagesOf(contacts, options.seed, backlog), published);
     const contender = await Contender.start(onecontact(options.set), bench, database.url);
     try {
-      const handled = every(5_000, (done) => say(`  handled ${done}, ${contender.peakMemory()?.toFixed(0)} MB`));
+      const handled = throttled(5_000, (done) => say(`  handled ${done}, ${contender.peakMemory()?.toFixed(0)} MB`));
       await untilAcked([contender], events, handled);
       return { backlog, events, peak: contender.peakMemory() };
     } finally {

@@ -1,4 +1,4 @@
-/** What the servers spend: processor time of their processes, and the cost of each SQL statement. */
+/** The servers' costs: processor time of their processes, and the cost of each SQL statement. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Client } from 'pg';
 

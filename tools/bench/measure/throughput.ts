@@ -1,4 +1,4 @@
-/** Everything that is measured as events a second: in rounds, so that a slower minute of the machine hits all alike. */
+/** Everything measured as events a second, in rounds, so that a slow minute of the machine affects every contender. */
 import type { Bench } from '../bench';
 import { baseline, brokerLimit, onecontact } from '../contenders/contender';
 import { DatabaseLimit } from '../contenders/database-limit';

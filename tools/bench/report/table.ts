@@ -79,7 +79,7 @@ function targets(results: Results): string {
   return rows.length === 0 ? '' : table(['Target', 'measured', 'wanted', ''], rows);
 }
 
-/** The most expensive statements that are shown. */
+/** The number of statements shown, most expensive first. */
 const STATEMENTS = 14;
 
 export function profileText({ workload, events, elapsed, cpu, worker, statements }: Profile): string {
