@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
-import { Apt } from './apt';
 import { cached } from './cache';
 import { findProgram, pathFolders, run } from './command';
 import { type RabbitPrograms, rabbitPrograms } from './rabbitmq';
@@ -8,6 +8,7 @@ import { type Context, Unavailable } from './types';
 
 /** Debian's release with RabbitMQ 4.0. */
 const SUITE = 'trixie';
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const ERLANG = 'usr/lib/erlang';
 
 /** The broker's own packages, and those that its programs link to: they run with the C library of their release. */
@@ -38,14 +39,16 @@ async function fill(part: string, final: string, context: Context): Promise<void
       throw new Unavailable(`RabbitMQ can be fetched only on Debian and its relatives (${tool} is not there)`);
   const work = join(part, 'work');
   await mkdir(work);
-  const apt = await Apt.in(work, SUITE);
-  await apt.update();
-  const packages = (await apt.wouldInstall(['rabbitmq-server', 'libsctp1', 'patchelf'])).filter(
-    ({ name }) => BROKER.test(name) || RUNTIME.test(name),
-  );
+  const { apt, release } = await aptIn(work);
+  await apt('update', '-o', 'APT::Update::Error-Mode=any');
+  const wanted = ['rabbitmq-server', 'libsctp1', 'patchelf'];
+  const uris = await apt('install', '--print-uris', '--no-install-recommends', ...wanted);
+  const packages = [...uris.matchAll(/^'[^']+' ([^_\s]+)_\S+ (\d+)/gm)]
+    .map(([, name, bytes]) => ({ name: decodeURIComponent(name!), bytes: Number(bytes) }))
+    .filter(({ name }) => BROKER.test(name) || RUNTIME.test(name));
   const megabytes = Math.round(packages.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
-  context.log(`RabbitMQ: fetching the packages of ${apt.release} into ${dirname(final)} (${megabytes} MB, once) ...`);
-  await apt.download(packages.map(({ name }) => name));
+  context.log(`RabbitMQ: fetching the packages of ${release} into ${dirname(final)} (${megabytes} MB, once) ...`);
+  await apt('download', ...packages.map(({ name }) => name));
 
   const runtime = join(part, 'runtime');
   for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
@@ -55,6 +58,49 @@ async function fill(part: string, final: string, context: Context): Promise<void
   for (const folder of [work, join(part, 'usr/share'), join(runtime, 'usr/share')])
     await rm(folder, { recursive: true, force: true });
   await relocate(part, final, await filesIn(runtime));
+}
+
+/**
+ * apt-get as an ordinary user, with lists and downloads in its own folder: it reads the machine's sources and changes
+ * nothing on the machine. It takes no package for installed, so it names all dependencies. Its packages are those of
+ * SUITE, or, on a relative of Debian, those of the machine's own release.
+ */
+async function aptIn(folder: string) {
+  const uris = (await run('apt-get', ['indextargets', '--format', '$(REPO_URI)'])).split('\n');
+  const debian = uris.find((uri) => /\/debian\/?$/.test(uri));
+  const canVerify = await access(KEYRING).then(
+    () => true,
+    () => false,
+  );
+  const mirror = canVerify ? debian : undefined;
+  await mkdir(join(folder, 'lists/partial'), { recursive: true });
+  await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
+  await writeFile(join(folder, 'status'), '');
+  if (mirror) await writeFile(join(folder, 'sources.list'), `deb [signed-by=${KEYRING}] ${mirror} ${SUITE} main\n`);
+  const settings = {
+    'Dir::State::lists': join(folder, 'lists'),
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': join(folder, 'cache'),
+    'Debug::NoLocking': '1',
+    'APT::Sandbox::User': userInfo().username, // else root's apt becomes another user, who may not enter the folder
+    'Acquire::Languages': 'none',
+    'Acquire::Retries': '2',
+    'Acquire::http::Timeout': '20',
+    'Acquire::https::Timeout': '20',
+    ...(mirror && {
+      'Dir::Etc::SourceList': join(folder, 'sources.list'),
+      'Dir::Etc::SourceParts': '/nonexistent',
+      'Acquire::Check-Valid-Until': 'false', // a frozen mirror is still signed
+    }),
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  return {
+    release: mirror ? `Debian ${SUITE}` : "this machine's release",
+    apt: (command: string, ...args: string[]): Promise<string> =>
+      run('apt-get', [command, '-qq', '-y', ...options, ...args], { cwd: folder }).catch((error: Error) => {
+        throw new Unavailable(error.message);
+      }),
+  };
 }
 
 /**
