@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
 import { deleteAll } from '../../src/rabbitmq/topology';
-import { dropTemplate } from '../../test/support/database';
+
 import { startServices } from '../services';
 import { onTeardown } from './global-teardown';
+import { dropTemplate } from './template-database';
 
 const VARIABLES = ['TEST_AMQP_URL', 'TEST_DATABASE_URL'];
 

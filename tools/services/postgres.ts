@@ -58,7 +58,7 @@ export async function runPostgres(bin: string, { tls, settings = [], durable }: 
       ...(owner && { owner }),
       files: [{ path: join(folder, 'password'), content: password }, ...certificateFiles(folder, tls)],
       copies: copy ? [copy] : [],
-      steps: postgresSteps(programs, folder, port!, durable, [...settings, ...tlsSettings]),
+      steps: steps(programs, folder, port!, durable, [...settings, ...tlsSettings]),
     });
     return {
       url: `postgresql://${USER}:${password}@127.0.0.1:${port}/postgres`,
@@ -69,7 +69,7 @@ export async function runPostgres(bin: string, { tls, settings = [], durable }: 
 }
 
 /** Creates the data folder, then starts the server. */
-export function postgresSteps(
+export function steps(
   programs: string,
   folder: string,
   port: number,

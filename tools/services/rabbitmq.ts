@@ -55,7 +55,7 @@ export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context,
       'ssl_options.verify = verify_none', // clients show a password, not a certificate
     ];
     const env = {
-      ...rabbitEnvironment(programs.path, at),
+      ...environment(programs.path, at),
       RABBITMQ_NODENAME: `onecontact-${port}@localhost`,
       RABBITMQ_NODE_PORT: String(port),
       RABBITMQ_DIST_PORT: String(distributionPort),
@@ -73,7 +73,7 @@ export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context,
         { path: at('rabbitmq.conf'), content: [...lines, ...(tls ? tlsLines : []), ''].join('\n') },
         ...certificateFiles(folder, tls),
       ],
-      steps: rabbitSteps(programs, env),
+      steps: steps(programs, env),
     });
     return {
       url: `amqp://${USER}:${password}@127.0.0.1:${port}`,
@@ -85,7 +85,7 @@ export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context,
 }
 
 /** Moves every path that a node uses by default from the system's folders to the node's own. */
-export function rabbitEnvironment(path: string, at: (name: string) => string): NodeJS.ProcessEnv {
+export function environment(path: string, at: (name: string) => string): NodeJS.ProcessEnv {
   return {
     PATH: path,
     LANG: 'C.UTF-8',
@@ -114,7 +114,7 @@ export function rabbitEnvironment(path: string, at: (name: string) => string): N
 }
 
 /** Starts the port mapper, then the node. */
-export function rabbitSteps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] {
+export function steps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] {
   return [
     {
       command: programs.epmd,

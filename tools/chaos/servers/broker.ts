@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Target } from '../../proxy/tcp-proxy';
 import { run } from '../../services/command';
 import { type Kept, keep, type Step } from '../../services/keep';
-import { type RabbitPrograms, rabbitEnvironment, rabbitSteps } from '../../services/rabbitmq';
+import { environment, type RabbitPrograms, steps } from '../../services/rabbitmq';
 import { lastingPorts } from './ports';
 import { Restartable } from './restartable';
 
@@ -52,7 +52,7 @@ export class ChaosBroker {
     ];
     const made = places.map(({ at, name, port, distribution }): Node & { step: Step; epmd: Step } => {
       const env: NodeJS.ProcessEnv = {
-        ...rabbitEnvironment(programs.path, at),
+        ...environment(programs.path, at),
         RABBITMQ_NODENAME: name,
         RABBITMQ_NODE_PORT: String(port),
         RABBITMQ_DIST_PORT: String(distribution),
@@ -60,7 +60,7 @@ export class ChaosBroker {
         RABBITMQ_DEFAULT_PASS: password,
         ERL_EPMD_PORT: String(epmdPort),
       };
-      const [epmd, step] = rabbitSteps(programs, env) as [Step, Step];
+      const [epmd, step] = steps(programs, env) as [Step, Step];
       const url = `amqp://${USER}:${password}@127.0.0.1:${port}`;
       const server = new Restartable(at('.'), step, undefined);
       return { name, target: { host: '127.0.0.1', port }, url, env, server, step, epmd };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { type Kept, keep } from '../../services/keep';
-import { canEnter, postgresSteps, temporaryFolderFor, unprivilegedOwner } from '../../services/postgres';
+import { canEnter, steps, temporaryFolderFor, unprivilegedOwner } from '../../services/postgres';
 import { lastingPorts } from './ports';
 import { Restartable } from './restartable';
 
@@ -22,7 +22,7 @@ export class ChaosDatabase {
     const programs = copies.length > 0 ? join(folder, 'server', 'bin') : bin;
     const password = randomBytes(16).toString('hex');
     const [port] = (await lastingPorts(1)) as [number];
-    const [create, run] = postgresSteps(programs, folder, port, true);
+    const [create, run] = steps(programs, folder, port, true);
     if (!create || !run) throw new Error('PostgreSQL has other steps than expected');
     const home = await keep({
       folder,
