@@ -53,7 +53,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
   --baseline N      concurrency of the baseline (the best of 4, 8, 16, 32; with --quick 16)
   --set NAME=VALUE  environment of OneContact's worker, to try a setting; as often as needed
   --seed N          of the generated people and events (1)
-  --quick           under a minute, for CI: fails unless OneContact has at least 5 times the baseline's throughput
+  --quick           under a minute: fails unless OneContact has at least 5 times the baseline's throughput
   --keep            write docs/performance.json and docs/performance.svg too, not only tools/bench/results
   --help
 

@@ -1,4 +1,5 @@
 import type { ContactBody } from '../../src/messages/outgoing/contact-body';
+import { table } from '../../src/operations/render';
 import { type Sent, shortUid } from './messages';
 
 interface ReportOptions {
@@ -57,15 +58,10 @@ export class Report {
       contact.addresses.map((address) => (address === contact.primary ? `${address}*` : address)).join(' '),
       states(contact),
     ]);
-    const widths = HEADINGS.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(length)));
-    const line = (cells: readonly string[]): string =>
-      cells
-        .map((cell, i) => cell + ' '.repeat((widths[i] as number) - length(cell)))
-        .join('  ')
-        .trimEnd();
+    const [headings = '', ...lines] = table([HEADINGS, ...rows]);
     this.say(`\n   ${when}`);
-    this.say(`     ${this.paint('dim', line(HEADINGS))}`);
-    for (const row of rows) this.say(`     ${line(row)}`);
+    this.say(`     ${this.paint('dim', headings)}`);
+    for (const line of lines) this.say(`     ${line}`);
     this.say('');
   }
 
@@ -95,8 +91,6 @@ export class Report {
     return this.#options.colour && text !== '' ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text;
   }
 }
-
-const length = (text: string): number => [...text].length;
 
 function states({ newsletters }: ContactBody): string {
   const all = Object.entries(newsletters).map(([name, { state }]) => (state === 'subscribed' ? name : `${name} (no)`));

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
 import { deleteAll } from '../../src/rabbitmq/topology';
-
 import { startServices } from '../services';
 import { onTeardown } from './global-teardown';
 import { dropTemplate } from './template-database';

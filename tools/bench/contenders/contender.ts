@@ -106,17 +106,9 @@ export class Contender {
     return contender;
   }
 
-  report(): Promise<Report> {
-    return this.#ask('report') as Promise<Report>;
-  }
-
-  async startProfile(): Promise<void> {
-    await this.#ask('start profile');
-  }
-
-  stopProfile(): Promise<Profiler.Profile> {
-    return this.#ask('stop profile') as Promise<Profiler.Profile>;
-  }
+  report = (): Promise<Report> => this.#ask('report');
+  startProfile = (): Promise<void> => this.#ask('start profile');
+  stopProfile = (): Promise<Profiler.Profile> => this.#ask('stop profile');
 
   /** Pauses the process, so that the backlog can be published first. */
   suspend(): void {
@@ -146,13 +138,14 @@ export class Contender {
   }
 
   /** Asks one question at a time. */
-  #ask(question: Question): Promise<unknown> {
-    this.#asked = this.#asked.then(async () => {
-      const answer = once(this.child, 'message');
+  #ask<T>(question: Question): Promise<T> {
+    const answer = this.#asked.then(async (): Promise<T> => {
+      const message = once(this.child, 'message');
       this.child.send(question);
-      return (await Promise.race([answer, this.#ended]))[0];
+      return (await Promise.race([message, this.#ended]))[0];
     });
-    return this.#asked;
+    this.#asked = answer;
+    return answer;
   }
 
   async #up(): Promise<void> {
