@@ -81,6 +81,7 @@ function handle({ properties: { messageId, type }, content }) {
 }
 
 const connection = await connect(process.env.AMQP_URL ?? 'amqp://localhost');
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => connection.close());
 const channel = await connection.createChannel();
 await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
 await channel.prefetch(20);
@@ -89,5 +90,3 @@ await channel.consume(QUEUE, (message) => {
   handle(message);
   channel.ack(message); // last, so that a crash before it only repeats the message
 });
-
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => connection.close());
