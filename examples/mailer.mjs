@@ -81,10 +81,10 @@ function handle({ properties: { messageId, type }, content }) {
 }
 
 const connection = await connect(process.env.AMQP_URL ?? 'amqp://localhost');
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => connection.close());
 const channel = await connection.createChannel();
 await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
 await channel.prefetch(20);
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => connection.close());
 await channel.consume(QUEUE, (message) => {
   if (message === null) process.exit(1); // the queue was deleted: exit and be restarted
   handle(message);
