@@ -1,7 +1,7 @@
 # The service with production dependencies only, for an unprivileged user and a read-only file system.
-#   npm run image                  builds it and tries it out, on a broker and a database of its own
-#   docker compose up --build      the same, to play with: see compose.yaml
-# HTTP listens at all addresses of the container, so API_KEY is required; docs/operations.md has the rest.
+#   npm run image                  builds and tests it with its own broker and database
+#   docker compose up --build      runs it with a broker and a database: see compose.yaml
+# HTTP listens on all addresses of the container, so API_KEY is required; see docs/operations.md.
 ARG NODE_IMAGE=node:22-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
@@ -9,17 +9,18 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json prisma.config.ts ./
-COPY tools tools
+COPY tools/run.mjs tools/run.mjs
+COPY tools/bootstrap tools/bootstrap
 COPY prisma prisma
 COPY src src
 RUN npm run build
-# `peer` because Prisma's client names its command line and TypeScript as peers that one may have. Then what only other
-# databases and other module systems need: nine tenths of Prisma's client.
+# `peer` because Prisma's client has its command line and TypeScript as optional peers. The files for other databases and
+# module systems are nine tenths of Prisma's client.
 RUN npm prune --omit=dev --omit=peer --omit=optional \
  && find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name 'query_compiler_*postgresql*.js' -delete \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
  && find node_modules -type d -empty -delete
-# What /__version__ answers.
+# The answer of /__version__.
 ARG SOURCE=""
 ARG VERSION=""
 ARG COMMIT=""
@@ -35,12 +36,12 @@ COPY --from=build /app/package.json /app/version.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/prisma prisma
 COPY --from=build /app/dist dist
-# By number, so that Kubernetes can see that it is not root. It owns nothing here.
+# A number, so that Kubernetes can verify that it is not root. This user owns no files here.
 USER 1000:1000
 EXPOSE 8080
-# The process alone: a database that is away is no reason to restart it. Without HTTP (`--only`), run with --no-healthcheck.
+# Checks only the process: restarting does not help when the database is down. Without HTTP (`--only`), use --no-healthcheck.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.HTTP_PORT || 8080}/__lbheartbeat__`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# Node itself is process 1: signals reach it. It may take SHUTDOWN_TIMEOUT_MS (25 s), so stop it with more than Docker's 10 s.
+# Node is process 1, so signals reach it. A stop may take SHUTDOWN_TIMEOUT_MS (25 s), longer than Docker's default of 10 s.
 ENTRYPOINT ["node", "dist/cli/main.js"]
 CMD ["start"]

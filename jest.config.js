@@ -8,11 +8,11 @@ module.exports = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } },
     ],
   },
-  // The one package that comes as ES modules only: jest would have to be run with an experimental flag to load it.
+  // The only package without CommonJS: Jest loads ES modules only behind an experimental flag.
   transformIgnorePatterns: ['/node_modules/(?!@prisma/schema-engine-wasm/)'],
   globalSetup: '<rootDir>/tools/jest/global-setup.ts',
   globalTeardown: '<rootDir>/tools/jest/global-teardown.ts',
-  // Half of the files need no servers, and those that share the broker take turns: each processor gets its worker.
+  // Half of the files need no servers, and those that share the broker run one at a time: every processor gets a worker.
   maxWorkers: '100%',
   testTimeout: 60_000,
 };

@@ -1,10 +1,10 @@
 /**
- * A mailer, as short as one can be that never mails twice and loses nothing:
+ * A minimal mailer that never mails twice and loses no message:
  *
  *   AMQP_URL=amqp://user:password@host:5672/vhost node examples/mailer.mjs
  *
- * It consumes `mailer.contact-events`, and writes the mails that it would send. What it gets is described in
- * contracts/asyncapi.json.
+ * It consumes `mailer.contact-events` and prints the mails that it would send. contracts/asyncapi.json describes the
+ * messages.
  */
 import { connect } from 'amqplib';
 
@@ -12,9 +12,9 @@ const QUEUE = 'mailer.contact-events';
 const STAFF = 'contact-support@site.test';
 
 /**
- * Message ids of what was mailed. A message may come again (this program crashed before its ack, the broker failed over),
- * always under the same id. A real mailer keeps the ids in its database: one insert into a table with a unique key on the
- * id, in the transaction that puts the mail into its outgoing queue. After some weeks they may be deleted.
+ * Ids of handled messages. A message may be delivered again (after a crash before its ack, or a failover), always under
+ * the same id. A real mailer stores the ids in its database: one insert into a table with a unique key, in the transaction
+ * that puts the mail into its outgoing queue. They can be deleted after some weeks.
  */
 const seen = new Set();
 
@@ -22,10 +22,10 @@ const link = (token) => `https://site.test/preferences/${token}`;
 const list = (names) => names.join(', ') || 'none';
 const subscribed = (newsletters) => Object.keys(newsletters).filter((name) => newsletters[name].state === 'subscribed');
 
-/** To a reader: to nobody who has opted out of all email, and to nobody without an address. */
-const toReader = ({ primary_email: to, opted_out: no }, subject, text) => (to && !no ? [{ to, subject, text }] : []);
+/** A mail to a reader, unless the reader opted out of all email or has no address. */
+const toReader = ({ primary_email: to, opted_out }, subject, text) => (to && !opted_out ? [{ to, subject, text }] : []);
 
-/** What to mail because of each type of message: any number of mails. `contact.lang` would tell in which language. */
+/** The mails for each type of message. A real mailer picks the language by `contact.lang`. */
 const MAILS = {
   'contact.merged': ({ survivor, former_addresses, newsletters, newsletters_added }) =>
     toReader(
@@ -45,7 +45,7 @@ Your newsletters: ${list(subscribed(contact.newsletters))}.
 Your preference centre: ${link(contact.basket_token)}`,
       ),
     ),
-  // The former mailbox may be another person's by now: no link, and not where the reader is found from now on.
+  // The former mailbox may belong to another person by now: no link and no new address.
   'contact.email_changed': ({ contact, former_email }) => [
     ...toReader(
       contact,
@@ -67,14 +67,14 @@ Your preference centre: ${link(contact.basket_token)}`,
   ],
 };
 
-/** Here a real mailer would hand the mail over. Its own Message-ID tells mail servers too that a second one is the same. */
+/** A real mailer would send the mail. The stable Message-ID lets mail servers recognise a repeated one too. */
 function send({ to, subject, text }, id) {
   process.stdout.write(`To: ${to}\nSubject: ${subject}\nMessage-ID: <${id}@site.test>\n\n${text}\n\n`);
 }
 
 function handle({ properties: { messageId, type }, content }) {
   if (seen.has(messageId)) return;
-  // A type that is new since: not for us, and no reason to stop.
+  // Later versions may send new types: ignore them.
   const mails = MAILS[type]?.(JSON.parse(content.toString())) ?? [];
   for (const [nr, mail] of mails.entries()) send(mail, `${messageId}.${nr}`);
   seen.add(messageId);
@@ -84,10 +84,9 @@ const connection = await connect(process.env.AMQP_URL ?? 'amqp://localhost');
 const channel = await connection.createChannel();
 await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
 await channel.prefetch(20);
-await channel.consume(QUEUE, (message) => {
-  if (message === null) process.exit(1); // the queue was deleted: whoever runs this starts it again
-  handle(message);
-  channel.ack(message); // only now: a crash before it brings the message again, and none is lost
-});
-
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => connection.close());
+await channel.consume(QUEUE, (message) => {
+  if (message === null) process.exit(1); // the queue was deleted: exit and be restarted
+  handle(message);
+  channel.ack(message); // last, so that a crash before it only repeats the message
+});

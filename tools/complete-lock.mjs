@@ -1,9 +1,9 @@
 /**
- * Run it after a change of dependencies: `node tools/complete-lock.mjs`.
+ * Completes package-lock.json after a change of dependencies: `node tools/complete-lock.mjs`.
  *
- * Packages with native code come with one optional package a platform. npm writes only those into package-lock.json that
- * the registry at hand has, and `npm ci` refuses a lock file that lacks any. This adds the missing ones, by the names and
- * versions that their owners ask for. They have no checksum, because nobody here has seen them.
+ * Packages with native code have one optional package a platform. npm locks only those that the registry in use has, but
+ * `npm ci` refuses a lock file that lacks any. This adds the missing ones, under the names and versions that the packages
+ * ask for, and without checksums, which are not known here.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 

@@ -1,8 +1,8 @@
 /**
- * Builds the image, tries it out on a RabbitMQ and a PostgreSQL in containers, says how large it is and how fast it
- * starts, and removes all that it made but the engine's build cache: `npm run image [-- OPTION ...]`. Options go to
- * `docker build` (`--network=host`, `--build-arg NODE_IMAGE=…`); `--keep` keeps the image, as onecontact:local. Needs an
- * engine, and rabbitmq:4.0-management and postgres:17, which it has or gets.
+ * Builds the image, tests it with RabbitMQ and PostgreSQL in containers, prints its size and start time, and removes
+ * everything but the engine's build cache: `npm run image [-- OPTION ...]`. Options go to `docker build`
+ * (`--network=host`, `--build-arg NODE_IMAGE=…`); `--keep` keeps the image as onecontact:local. Needs an engine that has
+ * or can pull rabbitmq:4.0-management and postgres:17.
  *
  * Plain JavaScript without dependencies, so that a machine with only Node and an engine can run it.
  */
@@ -21,26 +21,26 @@ const password = randomBytes(12).toString('hex');
 const API_KEY = randomBytes(12).toString('hex');
 const RABBITMQ = process.env.RABBITMQ_IMAGE ?? 'rabbitmq:4.0-management';
 const POSTGRES = process.env.POSTGRES_IMAGE ?? 'postgres:17';
-/** As tight as the image must stand: the file system read-only, no capability, no way to more rights. */
-const TIGHT = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
+/** The strictest settings that the image must support. */
+const HARDENED = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'];
 
 const args = process.argv.slice(2);
 const keep = args.includes('--keep');
 const image = keep ? 'onecontact:local' : `${id}:latest`;
 const undo = [];
 
-/** @returns what it wrote, to both streams */
+/** @returns stdout and stderr */
 async function docker(...command) {
   const { stdout, stderr } = await run('docker', command, { cwd: checkout, maxBuffer: 64 * 1024 * 1024 });
   return `${stdout}${stderr}`.trim();
 }
 
-/** A command of the image that ends by itself. @returns its exit code, and what it said */
-async function once(name, env, ...command) {
+/** Runs a command of the image to its end. */
+async function runOnce(name, env, ...command) {
   try {
-    return { code: 0, said: await docker('run', '--rm', '--name', name, ...TIGHT, ...env, image, ...command) };
+    return { code: 0, output: await docker('run', '--rm', '--name', name, ...HARDENED, ...env, image, ...command) };
   } catch (error) {
-    return { code: error.code, said: `${error.stdout}${error.stderr}` };
+    return { code: error.code, output: `${error.stdout}${error.stderr}` };
   }
 }
 
@@ -72,7 +72,7 @@ async function build() {
   return { commit };
 }
 
-/** Nothing in the image that builds, migrates by itself, or tests. */
+/** The image contains no build or test tools. */
 async function contents() {
   const list = await docker('run', '--rm', '--entrypoint', 'ls', image, 'node_modules', 'node_modules/.bin');
   const names = list.split(/\s+/);
@@ -102,20 +102,20 @@ async function servers() {
 }
 
 async function commands(env) {
-  const open = await once(`${id}-open`, [...env, '-e', 'API_KEY=']);
+  const open = await runOnce(`${id}-open`, [...env, '-e', 'API_KEY=']);
   assert.equal(open.code, 1, 'without an API key it does not listen at all addresses');
-  assert.match(open.said, /API_KEY: is not set/);
-  const early = await once(`${id}-early`, env);
+  assert.match(open.output, /API_KEY: is not set/);
+  const early = await runOnce(`${id}-early`, env);
   assert.equal(early.code, 1, 'does not start without its schema');
-  assert.match(early.said, /onecontact migrate/);
-  const migrated = await once(`${id}-migrate`, env, 'migrate');
-  assert.equal(migrated.code, 0, migrated.said);
+  assert.match(early.output, /onecontact migrate/);
+  const migrated = await runOnce(`${id}-migrate`, env, 'migrate');
+  assert.equal(migrated.code, 0, migrated.output);
 }
 
 async function service(env, { commit }) {
   const name = `${id}-service`;
   undo.push(() => docker('rm', '--force', name));
-  await docker('run', '--detach', '--name', name, '--publish', '127.0.0.1::8080', ...TIGHT, ...env, image);
+  await docker('run', '--detach', '--name', name, '--publish', '127.0.0.1::8080', ...HARDENED, ...env, image);
   const isUp = async () => (await docker('logs', name)).split('\n').find((line) => line.includes('service is up'));
   const up = await until('the service is up', 60, isUp).catch(async (error) => {
     throw new Error(`${error.message}\n${await docker('logs', name)}`);
@@ -144,7 +144,7 @@ async function service(env, { commit }) {
   say(`memory ${memory.split(' ')[0]}; SIGTERM: exit 0 after ${seconds(since)}`);
 }
 
-/** From inside: a producer needs a client library, and the image has one. */
+/** Runs inside the container, because the image has the client library that a producer needs. */
 const SIGN_UP = `
   require('amqplib').connect(process.env.AMQP_URL).then(async (connection) => {
     const channel = await connection.createConfirmChannel();

@@ -1,8 +1,9 @@
 /**
- * Synthetic contacts as CTMS exports them, for trials: `node tools/run.mjs script tools/make-records.ts COUNT [SEED] [COLLIDING] > FILE`.
+ * Writes synthetic contacts in the format of CTMS exports, to try an import:
+ * `node tools/run.mjs script tools/make-records.ts COUNT [SEED] [COLLIDING] > FILE`.
  *
- * The same numbers give the same file. Nobody's data: names and addresses are counted. About half of the contacts have an
- * account; of these one in COLLIDING (40) has another contact's address (the defect), and as many one that is no contact's.
+ * The same arguments give the same file. Half of the contacts have an account; one in COLLIDING (40) accounts has another
+ * contact's address (the defect), and as many have an address that no contact has.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -12,7 +13,7 @@ const COUNTRIES = ['us', 'de', 'fr', 'es', 'br', 'pl'];
 const BEGIN = Date.UTC(2015, 0, 1);
 const SPAN = Date.UTC(2026, 0, 1) - BEGIN;
 
-/** 32 hexadecimal digits that depend on these alone. */
+/** 32 hexadecimal digits that depend only on the arguments. */
 const digits = (...parts: (string | number)[]): string =>
   createHash('sha256').update(parts.join(' ')).digest('hex').slice(0, 32);
 

@@ -1,22 +1,22 @@
 /**
- * Runs a task of this checkout, and first makes the checkout ready for it: `node tools/run.mjs TASK [ARGUMENT ...]`.
+ * Makes this checkout ready, then runs a task: `node tools/run.mjs TASK [ARGUMENT ...]`.
  *
  *   test [JEST ARGUMENT ...]          the tests
  *   onecontact COMMAND [...]          the command line, from its sources
- *   script FILE.ts [ARGUMENT ...]     any other TypeScript file (benchmarks)
- *   ready                             nothing more
+ *   script FILE.ts [ARGUMENT ...]     any other TypeScript file
+ *   ready                             no task
  *
- * So `npm test` or `npm run demo` is all that one has to type after a clone. Making ready (dependencies as the lockfile
- * has them, the generated Prisma client) costs some milliseconds when there is nothing to do, and then says nothing;
- * what it says goes to stderr. The task runs in this very process: its signals and its exit code are this process's.
+ * So `npm test` or `npm run demo` works right after a clone. Making ready (dependencies, the generated Prisma client)
+ * takes milliseconds when there is nothing to do, and writes only to stderr. The task runs in this process, so signals
+ * and the exit code need no forwarding.
  *
- * Plain JavaScript without dependencies, because it runs before there are any.
+ * Plain JavaScript without dependencies, because it runs before any are installed.
  */
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** What package.json's `engines` says. */
+/** As in package.json's `engines`. */
 const OLDEST_NODE = [20, 19];
 
 const checkout = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -24,7 +24,7 @@ const require = createRequire(import.meta.url);
 
 const tasks = {
   test: async (args) => {
-    process.chdir(checkout); // Jest takes the folder that it runs in for its project
+    process.chdir(checkout); // Jest takes the current folder for its project
     if (process.env.NODE_ENV === undefined) process.env.NODE_ENV = 'test';
     await require('jest').run(args);
   },
@@ -48,12 +48,12 @@ function checkNode() {
     throw new Error(`OneContact needs Node.js ${OLDEST_NODE.join('.')} or later; this is ${process.versions.node}`);
 }
 
-/** The task that was asked for, once this checkout is ready for it. */
+/** Resolves with the task once the checkout is ready. */
 async function prepare([name, ...args]) {
   checkNode();
   if (!Object.keys(tasks).includes(name))
     throw new Error(`usage: node tools/run.mjs ${Object.keys(tasks).join('|')} [ARGUMENT ...]`);
-  // Not a static import: an old Node must come as far as the check above.
+  // Imported late, so that an old Node reaches the check above.
   const { makeReady } = await import('./bootstrap/ready.mjs');
   await makeReady(checkout);
   return () => tasks[name](args);

@@ -18,7 +18,7 @@ async function demo(env: NodeJS.ProcessEnv): Promise<{ code: number; out: string
   return { code, out, err };
 }
 
-describe('the demo, on a broker and a database of the user', () => {
+describe('the demo, on a broker and a database named by the user', () => {
   const broker = withBroker();
   let data: TestDatabase;
   beforeAll(async () => {
@@ -27,18 +27,18 @@ describe('the demo, on a broker and a database of the user', () => {
   afterAll(() => data?.drop());
   const env = (): NodeJS.ProcessEnv => ({ TEST_AMQP_URL: broker().url, TEST_DATABASE_URL: data.url });
 
-  it('refuses a broker that has our queues already, and touches nothing', async () => {
+  it('refuses a broker that already has our queues, and changes nothing', async () => {
     const { code, err } = await demo(env());
     expect([code, err]).toEqual([1, expect.stringContaining('already has the queue')]);
     expect(await broker().ready(QUEUES[0])).toBe(0);
   });
 
-  it('shows both workflows and the account made anew, passes every check, and leaves nothing behind', async () => {
+  it('shows both workflows and the recreated account, passes every check, and leaves nothing behind', async () => {
     const channel = await broker().channel();
     for (const queue of QUEUES) await broker().deleteQueue(queue);
     for (const exchange of EXCHANGES) await channel.deleteExchange(exchange);
 
-    // Were it to look at these, it would fail.
+    // The demo would fail if it used these.
     const { code, out } = await demo({
       ...env(),
       AMQP_URL: 'amqp://127.0.0.1:1',
@@ -48,7 +48,7 @@ describe('the demo, on a broker and a database of the user', () => {
     expect([code, out.includes('✗'), out.includes('\u001b[')]).toEqual([0, false, false]);
     expect(out.match(/^\d {2}\S/gm)).toHaveLength(3); // scenes
     expect(out).toContain('"merge_id"');
-    expect(out.match(/^ +Subject: .+/gm)).toHaveLength(3); // what the example mailer wrote of the first scene
+    expect(out.match(/^ +Subject: .+/gm)).toHaveLength(3); // the mails of the first scene
 
     const left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     const types = "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace";

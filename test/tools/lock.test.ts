@@ -14,17 +14,17 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }));
 
 const neverWaits = (): void => {
-  throw new Error('there was nobody to wait for');
+  throw new Error('the lock was free');
 };
 
-test('is held while the work goes on, and gone afterwards, also when the work fails', async () => {
+test('the lock is held during the work and released afterwards, also when the work fails', async () => {
   await withLock(file, neverWaits, async () => expect(readFileSync(file, 'utf8')).toBe(String(process.pid)));
   expect(existsSync(file)).toBe(false);
   await expect(withLock(file, neverWaits, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
   expect(existsSync(file)).toBe(false);
 });
 
-test('lets one in at a time, and tells the other whom it waits for', async () => {
+test('one process holds the lock at a time, and a waiting one learns its pid', async () => {
   const steps: string[] = [];
   let release = (): void => undefined;
   const first = withLock(file, neverWaits, async () => {
@@ -42,7 +42,7 @@ test('lets one in at a time, and tells the other whom it waits for', async () =>
   expect(steps).toEqual(['waits for first', 'first', 'second']);
 });
 
-test('takes over from an owner that is dead', async () => {
+test('the lock of a dead process is taken over', async () => {
   const { pid } = spawnSync(process.execPath, ['--eval', '0']);
   writeFileSync(file, String(pid));
   await expect(withLock(file, neverWaits, async () => 'done')).resolves.toBe('done');

@@ -1,4 +1,4 @@
-/** The example mailer, with the examples that the contract publishes. */
+/** The example mailer, with the contract's published examples. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -15,22 +15,22 @@ const id = (n: number): string => `00000000-0000-7000-8000-${String(n).padStart(
 let child: ChildProcess | undefined;
 afterEach(() => void child?.kill('SIGKILL'));
 
-/** The publishing of one example, as the relay does it. */
-const tell = (type: string, payload: unknown, messageId: string) =>
+/** Publishes a message as the relay does. */
+const publish = (type: string, payload: unknown, messageId: string) =>
   broker().send(CONTACT_EVENTS, type, [JSON.stringify(payload)], { type, messageId, persistent: true });
 const payloadOf = (type: string) =>
   CONTACT_MESSAGES.find(({ name }) => name === type)?.examples[0]?.payload as Record<string, object>;
 
-it('writes each mail once, however often its message comes; none to who opted out; and stops when told to', async () => {
+it('writes each mail once, however often its message is delivered, none to opted-out readers, and exits on SIGTERM', async () => {
   for (const [n, { name, examples }] of CONTACT_MESSAGES.entries()) {
-    for (let i = 0; i < 2; i++) await tell(name, examples[0]?.payload, id(n));
+    for (let i = 0; i < 2; i++) await publish(name, examples[0]?.payload, id(n));
   }
   const changed = payloadOf('contact.email_changed');
-  await tell('contact.email_changed', { ...changed, contact: { ...changed.contact, opted_out: true } }, id(10));
+  await publish('contact.email_changed', { ...changed, contact: { ...changed.contact, opted_out: true } }, id(10));
   const gone = { ...changed, contact: { ...changed.contact, primary_email: null }, former_email: null };
-  await tell('contact.email_changed', gone, id(11));
+  await publish('contact.email_changed', gone, id(11));
   await broker().send('', MAILER_QUEUE, ['no JSON'], { type: 'contact.what_comes_next', messageId: id(12) });
-  await tell('contact.review_needed', payloadOf('contact.review_needed'), id(13));
+  await publish('contact.review_needed', payloadOf('contact.review_needed'), id(13));
 
   child = spawn(process.execPath, [PROGRAM], { env: { AMQP_URL: broker().url }, stdio: ['ignore', 'pipe', 'inherit'] });
   const all = text(child.stdout as NonNullable<ChildProcess['stdout']>);

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type Job, keep } from '../../tools/services/keep';
 
-/** Stands for a server: says that it is up, and stays. */
+/** A stand-in for a server: reports that it is up and keeps running. */
 const SERVER = "console.log('up', process.pid); setInterval(() => {}, 1000)";
 
 let home: string;
@@ -20,9 +20,7 @@ function job(script: string): Job {
   const step = { command: process.execPath, args: ['--eval', script], env: process.env };
   return {
     folder: join(home, 'kept'),
-    directories: [],
     files: [{ path: join(home, 'kept', 'file'), content: 'x' }],
-    copies: [],
     steps: [{ ...step, until: 'up', timeoutMs: 10_000, signal: 'SIGKILL' }],
   };
 }
@@ -35,7 +33,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('stop ends the server and removes its folder', async () => {
+test('stop() ends the server and removes its folder', async () => {
   const { output, stop } = await keep(job(SERVER));
   const pid = Number(/up (\d+)/.exec(output)?.[1]);
   expect(isAlive(pid)).toBe(true);
@@ -45,15 +43,15 @@ test('stop ends the server and removes its folder', async () => {
   expect(existsSync(join(home, 'kept'))).toBe(false);
 });
 
-test('a server that does not start: the error has the end of its log, and nothing stays', async () => {
+test('a failed start rejects with the end of the log and leaves nothing behind', async () => {
   await expect(keep(job("console.log('the disk is full'); process.exit(3)"))).rejects.toThrow(
     /exit code 3.*the disk is full/s,
   );
   expect(existsSync(join(home, 'kept'))).toBe(false);
 });
 
-test('nothing outlives a parent that is killed with SIGKILL', async () => {
-  // The supervisor on its own, held by a parent that is another process than this one.
+test('a server and its folder do not outlive a parent that is killed with SIGKILL', async () => {
+  // This process must not be the parent, because the parent is killed.
   const supervisor = join(__dirname, '../../tools/services/supervisor.mjs');
   const script = `
     const supervisor = require('node:child_process').spawn(process.execPath, [${JSON.stringify(supervisor)}], {
@@ -66,7 +64,7 @@ test('nothing outlives a parent that is killed with SIGKILL', async () => {
   expect(isAlive(pid)).toBe(true);
 
   parent.kill('SIGKILL');
-  await once(lines, 'close'); // the supervisor holds the other end: it has ended too
+  await once(lines, 'close'); // the supervisor, which inherited this pipe, has ended too
 
   expect(isAlive(pid)).toBe(false);
   expect(existsSync(join(home, 'kept'))).toBe(false);

@@ -2,21 +2,19 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { startServices } from '../services';
-import { type Bench, closeBench, openBench } from './bench';
+import { type Bench, closeBench, openBench, readConfiguration } from './bench';
 import { WORKLOAD_NAMES } from './load/workloads';
-import { measureGrowth } from './measure/growth';
 import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
-import { measureProcesses } from './measure/processes';
-import { measureThroughput, runBaseline, tuneBaseline } from './measure/throughput';
+import { profileAll } from './measure/profile';
+import { STATEMENT_SETTINGS } from './measure/server-costs';
+import { throughputOf } from './measure/statistics';
+import { measureGrowth, measureProcesses, measureThroughput, runBaseline, tuneBaseline } from './measure/throughput';
 import { HELP, type Options, type Part, readOptions } from './options';
-import { profileAll } from './profile/profile';
-import { STATEMENT_SETTINGS } from './profile/statements';
 import { plot } from './report/plot';
-import { type Results, throughputOf } from './report/results';
-import { tables } from './report/table';
+import type { Results } from './report/results';
+import { profileText, tables } from './report/table';
 import { quickProblems } from './report/targets';
-import { readConfiguration } from './setup/configuration';
 
 const CHECKOUT = resolve(__dirname, '../..');
 const RESULTS = join(CHECKOUT, 'tools/bench/results');
@@ -24,7 +22,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function run(options: Options): Promise<number> {
-  // What counts the statements costs a little: only for the profile.
+  // Counting statements costs a little, so only the profile does it.
   const settings = options.only.includes('profile') ? STATEMENT_SETTINGS : [];
   const services = await startServices({ log: say, durable: true, settings });
   try {
@@ -76,7 +74,7 @@ async function measure(bench: Bench): Promise<Results> {
     say('Memory …');
     results.memory = await measureMemory(bench);
   }
-  if (wants('profile')) results.profile = await profileAll(bench, RESULTS);
+  if (wants('profile')) results.profile = await profileAll(bench, RESULTS, (it) => say(`\n${profileText(it)}`));
   return results;
 }
 

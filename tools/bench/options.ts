@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
-/** What can be measured. */
-export const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'growth', 'memory', 'profile'] as const;
+const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'growth', 'memory', 'profile'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -11,19 +10,19 @@ export interface Options {
   only: readonly Part[];
   seed: number;
   quick: boolean;
-  /** Write docs/performance.json and docs/performance.svg as well. */
+  /** Also write docs/performance.json and docs/performance.svg. */
   keep: boolean;
   /** Seconds of load in each measurement of latency. */
   seconds: number;
-  /** In the database before a run, at least. */
+  /** The least number of contacts in the database before a run. */
   contacts: number;
   sizes: readonly number[];
-  /** Use filled databases that are on the server, and leave them there. */
+  /** Use filled databases that are on the server, and keep them. */
   reuse: boolean;
   backlog: number;
-  /** Concurrency of the baseline; unknown: the best is looked for. */
+  /** The baseline's concurrency; undefined: find the best one. */
   baseline: number | undefined;
-  /** Environment of OneContact's worker, beside the defaults. */
+  /** More environment variables for OneContact's worker. */
   set: Record<string, string>;
 }
 
@@ -54,68 +53,67 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
   --baseline N      concurrency of the baseline (the best of 4, 8, 16, 32; with --quick 16)
   --set NAME=VALUE  environment of OneContact's worker, to try a setting; as often as needed
   --seed N          of the generated people and events (1)
-  --quick           under a minute, for CI: fails unless OneContact has at least 5 times the baseline's throughput
-  --keep            write docs/performance.json and docs/performance.svg too, not only bench/results
+  --quick           under a minute: fails unless OneContact has at least 5 times the baseline's throughput
+  --keep            write docs/performance.json and docs/performance.svg too, not only tools/bench/results
   --help
 
 Exit: 0 measured (with --quick: and fast enough), 1 failed, 2 bad usage.`;
 
-/** @throws Error that says what is wrong */
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+
+/** @throws Error that names the wrong option */
 export function readOptions(args: string[]): Options | 'help' {
+  const numbers = {
+    rounds: text,
+    events: text,
+    seed: text,
+    baseline: text,
+    contacts: text,
+    backlog: text,
+    seconds: text,
+  };
+  const flags = { quick: flag, keep: flag, reuse: flag, help: flag };
   const { values } = parseArgs({
     args,
-    options: {
-      ...{ rounds: { type: 'string' }, events: { type: 'string' }, only: { type: 'string' }, seed: { type: 'string' } },
-      ...{
-        baseline: { type: 'string' },
-        contacts: { type: 'string' },
-        sizes: { type: 'string' },
-        backlog: { type: 'string' },
-        seconds: { type: 'string' },
-      },
-      set: { type: 'string', multiple: true },
-      ...{
-        quick: { type: 'boolean' },
-        keep: { type: 'boolean' },
-        reuse: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    },
+    options: { ...numbers, ...flags, only: text, sizes: text, set: { ...text, multiple: true } },
   });
   if (values.help) return 'help';
-  const quick = values.quick ?? false;
+  const { quick = false, keep = false, reuse = false } = values;
+  const number = (name: keyof typeof numbers, otherwise: number): number =>
+    wholeNumber(name, values[name] ?? `${otherwise}`);
   return {
     quick,
-    keep: values.keep ?? false,
-    reuse: values.reuse ?? false,
-    rounds: number('rounds', values.rounds, quick ? 1 : 3),
-    events: number('events', values.events, quick ? 5_000 : 20_000),
+    keep,
+    reuse,
+    rounds: number('rounds', quick ? 1 : 3),
+    events: number('events', quick ? 5_000 : 20_000),
     only: parts(values.only, quick ? QUICK_PARTS : DEFAULT_PARTS),
-    seed: number('seed', values.seed, 1),
-    contacts: number('contacts', values.contacts, 10_000),
-    sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => number('sizes', size, 0)),
-    backlog: number('backlog', values.backlog, 1_000_000),
-    seconds: number('seconds', values.seconds, 10),
-    baseline: values.baseline === undefined && !quick ? undefined : number('baseline', values.baseline, 16),
+    seed: number('seed', 1),
+    contacts: number('contacts', 10_000),
+    sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => wholeNumber('sizes', size)),
+    backlog: number('backlog', 1_000_000),
+    seconds: number('seconds', 10),
+    baseline: values.baseline === undefined && !quick ? undefined : number('baseline', 16),
     set: Object.fromEntries((values.set ?? []).map(assignment)),
   };
 }
 
-function number(name: string, text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
+function wholeNumber(name: string, written: string): number {
+  const value = Number(written);
   if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1`);
   return value;
 }
 
-function assignment(text: string): [string, string] {
-  const [name, ...value] = text.split('=');
+function assignment(written: string): [string, string] {
+  const [name, ...value] = written.split('=');
   if (!name || value.length === 0) throw new Error('--set is NAME=VALUE');
   return [name, value.join('=')];
 }
 
-function parts(text: string | undefined, otherwise: readonly Part[]): readonly Part[] {
-  if (text === undefined) return otherwise;
-  const names = text.split(',').map((name) => name.trim());
+function parts(written: string | undefined, otherwise: readonly Part[]): readonly Part[] {
+  if (written === undefined) return otherwise;
+  const names = written.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !PARTS.some((part) => part === name));
   if (unknown !== undefined) throw new Error(`--only knows ${PARTS.join(', ')}; not ${unknown}`);
   return PARTS.filter((part) => names.includes(part));

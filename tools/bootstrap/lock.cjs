@@ -1,32 +1,31 @@
 'use strict';
 /**
- * A lock between processes of this machine: a file that holds its owner's pid.
+ * A lock between processes on one machine: a file that contains its owner's pid.
  *
  * Plain CommonJS without dependencies, because tools/run.mjs needs it before anything is installed.
- * The file is written elsewhere and linked into place, so that nobody ever sees a lock without a pid. A lock whose
- * owner is gone (a kill -9 leaves it behind) is moved aside first and looked at again: only one of several waiters can
- * move it, and one that had already been replaced by a living owner's is put back.
+ * The file is written elsewhere and linked into place, so that a lock always contains a pid. A lock whose owner has died
+ * (kill -9 leaves it behind) is renamed and then checked again: only one of several waiters can rename it, and if it
+ * already belonged to a new, living owner, it is put back.
  */
 const fs = require('node:fs');
 const { setTimeout: pause } = require('node:timers/promises');
 
-/** Nothing tells a process that a file has gone (watchers miss it on some file systems): look this often. */
-const LOOK_AGAIN_MS = 100;
+/** Polls, because watchers miss deletions on some file systems. */
+const POLL_MS = 100;
 
-/** Runs `work` while no other process holds `file`. `onWait(pid)` is called once when another one does. */
 async function withLock(file, onWait, work) {
-  let told = false;
+  let reported = false;
   while (!take(file)) {
     const owner = ownerOf(file);
     if (owner !== undefined && !isAlive(owner)) {
       breakLock(file);
       continue;
     }
-    if (!told && owner !== undefined) {
+    if (!reported && owner !== undefined) {
       onWait(owner);
-      told = true;
+      reported = true;
     }
-    await pause(LOOK_AGAIN_MS);
+    await pause(POLL_MS);
   }
   try {
     return await work();
@@ -36,16 +35,16 @@ async function withLock(file, onWait, work) {
 }
 
 function take(file) {
-  const draft = `${file}.${process.pid}`;
-  fs.writeFileSync(draft, String(process.pid));
+  const own = `${file}.${process.pid}`;
+  fs.writeFileSync(own, String(process.pid));
   try {
-    fs.linkSync(draft, file);
+    fs.linkSync(own, file);
     return true;
   } catch (error) {
     if (error.code === 'EEXIST') return false;
     throw error;
   } finally {
-    fs.rmSync(draft, { force: true });
+    fs.rmSync(own, { force: true });
   }
 }
 
@@ -68,14 +67,14 @@ function isAlive(pid) {
 }
 
 function breakLock(file) {
-  const aside = `${file}.${process.pid}.stale`;
+  const stale = `${file}.${process.pid}.stale`;
   try {
-    fs.renameSync(file, aside);
-    if (isAlive(ownerOf(aside))) fs.linkSync(aside, file);
+    fs.renameSync(file, stale);
+    if (isAlive(ownerOf(stale))) fs.linkSync(stale, file);
   } catch (error) {
     if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error;
   } finally {
-    fs.rmSync(aside, { force: true });
+    fs.rmSync(stale, { force: true });
   }
 }
 

@@ -20,7 +20,7 @@ import {
 } from './catalogue';
 import { ContactEventProperties } from './headers';
 
-/** Of AsyncAPI's AMQP bindings. */
+/** The version of AsyncAPI's AMQP bindings. */
 const bindingVersion = '0.3.0';
 
 const ref = (path: string) => ({ $ref: `#/${path}` });
@@ -34,7 +34,7 @@ const queue = (name: string) => ({
   amqp: { is: 'queue', queue: { name, durable: true, exclusive: false, autoDelete: false }, bindingVersion },
 });
 
-/** What somebody has to give who declares the queue as well. */
+/** The arguments with which a consumer must declare the queue. */
 const queueArguments = (name: string) => QUEUE_SPECS.find((spec) => spec.name === name)?.arguments;
 
 const messagesOf = (specs: readonly MessageSpec[]) =>
@@ -67,7 +67,7 @@ const component = ({ name, title, summary, payload, headers, type, examples }: M
   examples: examples.map(({ name: summary, headers = {}, payload }) => ({ summary, headers, payload })),
 });
 
-/** What OneContact receives and sends over AMQP, as an AsyncAPI 3 document. */
+/** An AsyncAPI 3 document of everything OneContact receives and sends over AMQP. */
 export function asyncApi(version: string) {
   return {
     asyncapi: '3.0.0',

@@ -1,4 +1,4 @@
-/** Every message that others send or get: the one list from which the schemas and the AsyncAPI document are made. */
+/** Every message that other systems send or receive. The schemas and the AsyncAPI document are generated from this list. */
 import { z } from 'zod';
 import * as out from '../../src/messages/outgoing/schemas';
 import * as example from './examples';
@@ -16,34 +16,24 @@ export interface MessageSpec {
   name: string;
   title: string;
   summary: string;
-  /** Null: any content at all. */
+  /** Null: any content. */
   payload: z.ZodType | null;
   headers: HeadersSpec;
-  /** The AMQP property `type`, where it is ours to say. */
+  /** The AMQP property `type`, if OneContact sets it. */
   type?: string;
   examples: readonly example.Example[];
 }
 
-const INCOMING: HeadersSpec = {
-  name: 'incoming.headers',
-  title: 'Headers of messages in',
-  schema: header.IncomingHeaders,
-};
-const OUTGOING: HeadersSpec = {
-  name: 'contact.headers',
-  title: 'Headers of messages out',
-  schema: header.ContactEventHeaders,
-};
-const DEAD: HeadersSpec = {
-  name: 'dead-letter.headers',
-  title: 'Headers of dead letters',
-  schema: header.DeadLetterHeaders,
-};
-const DEAD_BY_BROKER: HeadersSpec = {
-  name: 'dead-letter.by-broker.headers',
-  title: 'Headers of dead letters that the broker set aside',
-  schema: header.BrokerDeadLetterHeaders,
-};
+const headers = (name: string, title: string, schema: z.ZodType): HeadersSpec => ({ name, title, schema });
+
+const INCOMING = headers('incoming.headers', 'Headers of messages in', header.IncomingHeaders);
+const OUTGOING = headers('contact.headers', 'Headers of messages out', header.ContactEventHeaders);
+const DEAD = headers('dead-letter.headers', 'Headers of dead letters', header.DeadLetterHeaders);
+const DEAD_BY_BROKER = headers(
+  'dead-letter.by-broker.headers',
+  'Headers of dead letters that the broker set aside',
+  header.BrokerDeadLetterHeaders,
+);
 
 const message = (
   name: string,
@@ -134,15 +124,7 @@ const contactEvent = (
   payload: z.ZodType,
   examples: readonly example.Example[],
   summary: string,
-): MessageSpec => ({
-  name,
-  title: name,
-  payload,
-  examples,
-  summary,
-  headers: OUTGOING,
-  type: name,
-});
+): MessageSpec => ({ name, title: name, payload, examples, summary, headers: OUTGOING, type: name });
 
 export const CONTACT_MESSAGES: readonly MessageSpec[] = [
   contactEvent(
@@ -192,7 +174,7 @@ export const DEAD_LETTER_MESSAGES: readonly MessageSpec[] = [
 
 export const MESSAGES = [...ACCOUNT_MESSAGES, ...NEWSLETTER_MESSAGES, ...CONTACT_MESSAGES, ...DEAD_LETTER_MESSAGES];
 
-/** Every schema to publish, each once. */
+/** Every published schema by name. */
 export const SCHEMAS = new Map<string, { title: string; description?: string; schema: z.ZodType }>(
   MESSAGES.flatMap(({ name, title, summary: description, payload, headers }) => [
     ...(payload ? [[name, { title, description, schema: payload }] as const] : []),
@@ -203,8 +185,8 @@ export const SCHEMAS = new Map<string, { title: string; description?: string; sc
 export type JsonSchema = Record<string, unknown>;
 
 /**
- * Draft 7, which AsyncAPI's own schemas are a superset of. As input schemas, also of what goes out: fields that nobody
- * knows yet are allowed, so that adding one breaks no consumer.
+ * Draft 7, of which AsyncAPI's schemas are a superset. Outgoing messages have input schemas too: these allow unknown fields,
+ * so that adding one breaks no consumer.
  */
 export function jsonSchema(schema: z.ZodType): JsonSchema {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });

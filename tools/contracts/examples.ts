@@ -1,4 +1,4 @@
-/** One example or more of every message. A test validates each, and sends those that come in through the decoders. */
+/** Examples of every message. A test validates each, and decodes the incoming ones. */
 import type {
   ContactEmailChanged,
   ContactMerged,

@@ -1,4 +1,4 @@
-/** The AMQP headers and properties that others see. */
+/** The AMQP headers and properties that other systems see. */
 import { z } from 'zod';
 import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
 import { SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
@@ -10,10 +10,10 @@ const trace = {
   [HEADERS.traceState]: z.string().max(MAX_TRACESTATE).optional().describe('W3C Trace Context'),
 };
 
-/** Of a message in. A trace that is malformed is ignored. */
+/** Headers of an incoming message. A malformed trace is ignored. */
 export const IncomingHeaders = z.object(trace);
 
-/** Of a message out. The trace is the one of the message that caused it. */
+/** Headers of an outgoing message. The trace is that of the message that caused it. */
 export const ContactEventHeaders = z.object({
   [HEADERS.schemaVersion]: z.literal(SCHEMA_VERSION).describe('Rises when a field goes or changes its meaning'),
   ...trace,
@@ -30,7 +30,7 @@ export const ContactEventProperties = z.object({
 const Instant = z.iso.datetime();
 const count = z.int().nonnegative();
 
-/** Of a message that a worker has set aside. All other headers are those that the message came with. */
+/** Headers of a message that a worker dead-lettered. All other headers are the message's own. */
 export const DeadLetterHeaders = z.object({
   [HEADERS.reason]: z
     .enum([...DEAD_LETTER_REASONS, 'failed', 'rejected', 'delivery_limit'])
@@ -62,7 +62,7 @@ export const DeadLetterHeaders = z.object({
     .describe('Why it was a dead letter before: the latest few times, oldest first'),
 });
 
-/** Of a message that the broker itself has set aside: it killed its workers, or was too large to be published again. */
+/** Headers of a message that the broker dead-lettered: it killed its workers, or was too large to publish again. */
 export const BrokerDeadLetterHeaders = z.object({
   'x-death': z
     .array(z.looseObject({ reason: z.string(), queue: z.string() }))

@@ -1,10 +1,10 @@
-/** What producers send, as they are asked to send it. Narrower than what the decoders take, which forgive a little more. */
+/** The messages that producers should send. The decoders accept a little more. */
 import { z } from 'zod';
 import { DataMessage, SecurityEventToken, WrappedMessage } from '../../src/messages/incoming/envelope';
 import { AccountMessage, AccountSubscriptionsMessage, AddressProvenMessage } from '../../src/messages/incoming/fxa';
 import { NewsletterMessage } from '../../src/messages/incoming/newsletter';
 
-/** A number and not null, so that "one of the two is there" can be said in JSON Schema. */
+/** Not nullable, so that JSON Schema can require one of the two times. */
 const timestamp = z.number().optional().describe('Event time, milliseconds since 1970; goes before `ts`');
 const email = z.string().describe('The primary address, as typed');
 const ONE_TIME = [{ required: ['ts'] }, { required: ['timestamp'] }];

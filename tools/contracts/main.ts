@@ -1,4 +1,4 @@
-/** `npm run contracts`: writes what is generated from the schemas, and deletes schemas of messages that are no more. */
+/** `npm run contracts`: writes the generated files, and deletes the schemas of removed messages. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { generatedFiles } from './files';

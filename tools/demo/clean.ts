@@ -1,60 +1,55 @@
-/** Leaves a user's own broker and database as they were found: only what came to be since is taken away. */
-import { connect } from 'amqplib';
+/** Leaves a broker and a database of the user's own as they were: removes only what was created since. */
+import { type ChannelModel, connect } from 'amqplib';
 import type { Database } from '../../src/postgres/database';
 import { Prisma } from '../../src/postgres/generated/prisma/client';
 import { EXCHANGES } from '../../src/rabbitmq/names';
 import { deleteAll } from '../../src/rabbitmq/topology';
+import { exists } from '../services/given';
 
-export interface Found {
+export interface Inventory {
   exchanges: string[];
   objects: string[];
 }
 
-/** What is there before the demo. (That none of our queues is, tools/services has seen to.) */
-export async function lookAround(amqpUrl: string, db: Database): Promise<Found> {
-  return { exchanges: await existingExchanges(amqpUrl), objects: (await objectsIn(db)).map(({ name }) => name) };
+/** The exchanges and database objects before the demo. Queues are not listed: a broker with any of ours is refused. */
+export async function inventory(amqpUrl: string, db: Database): Promise<Inventory> {
+  const exchanges = await onBroker(amqpUrl, existingExchanges);
+  return { exchanges, objects: (await objectsIn(db)).map(({ name }) => name) };
 }
 
-/** @returns the names of what is left behind all the same: none */
-export async function cleanUp(amqpUrl: string, db: Database, found: Found): Promise<string[]> {
-  const connection = await connect(amqpUrl);
-  connection.on('error', () => undefined);
-  try {
-    const channel = await connection.createChannel();
-    await deleteAll(channel, found.exchanges);
-  } finally {
-    await connection.close();
-  }
-  const isNew = ({ name }: { name: string }): boolean => !found.objects.includes(name);
+/** @returns the names of what could not be removed */
+export async function cleanUp(amqpUrl: string, db: Database, before: Inventory): Promise<string[]> {
+  const exchanges = await onBroker(amqpUrl, async (connection) => {
+    await deleteAll(await connection.createChannel(), before.exchanges);
+    return existingExchanges(connection);
+  });
+  const isNew = ({ name }: { name: string }): boolean => !before.objects.includes(name);
   for (const { kind, name } of (await objectsIn(db)).filter(isNew)) {
     await db.$executeRaw(Prisma.raw(`DROP ${kind} IF EXISTS ${name} CASCADE`));
   }
-  const left = (await existingExchanges(amqpUrl)).filter((name) => !found.exchanges.includes(name));
-  return [...left, ...(await objectsIn(db)).filter(isNew).map(({ name }) => name)];
+  const objects = (await objectsIn(db)).filter(isNew).map(({ name }) => name);
+  return [...exchanges.filter((name) => !before.exchanges.includes(name)), ...objects];
 }
 
-async function existingExchanges(amqpUrl: string): Promise<string[]> {
+async function onBroker<T>(amqpUrl: string, work: (connection: ChannelModel) => Promise<T>): Promise<T> {
   const connection = await connect(amqpUrl);
   connection.on('error', () => undefined);
   try {
-    const there: string[] = [];
-    for (const exchange of EXCHANGES) {
-      // A check of one that is not there closes its channel: each gets one of its own.
-      const channel = await connection.createChannel();
-      channel.on('error', () => undefined);
-      const found = await channel.checkExchange(exchange).then(
-        () => true,
-        () => false,
-      );
-      if (found) there.push(exchange);
-    }
-    return there;
+    return await work(connection);
   } finally {
     await connection.close();
   }
 }
 
-/** Tables first: their columns have the types. */
+async function existingExchanges(connection: ChannelModel): Promise<string[]> {
+  const found: string[] = [];
+  for (const exchange of EXCHANGES) {
+    if (await exists(connection, (channel) => channel.checkExchange(exchange))) found.push(exchange);
+  }
+  return found;
+}
+
+/** Tables first, because their columns use the types. */
 function objectsIn(db: Database): Promise<{ kind: 'TABLE' | 'TYPE'; name: string }[]> {
   return db.$queryRaw`
     SELECT 'TABLE' AS kind, format('%I.%I', schemaname, tablename) AS name

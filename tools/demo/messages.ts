@@ -1,4 +1,4 @@
-/** Messages as their producers send them: FxA's flat envelope, and the sites' sign-ups. */
+/** Messages as their producers send them: account events in FxA's flat envelope, and newsletter events. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 
@@ -6,11 +6,11 @@ export interface Sent {
   exchange: string;
   routingKey: string;
   body: Record<string, unknown>;
-  /** What is special about it, in a few words. */
+  /** The line shown for it. */
   summary: string;
 }
 
-/** An hour ago, and a minute later with each event: in the order in which the story is told. */
+/** Begins an hour ago and advances a minute with each event. */
 let time = Date.now() - 3_600_000;
 const next = (): number => {
   time += 60_000;
@@ -37,7 +37,7 @@ export const accountMade = (uid: string, email: string): Sent =>
 export const primaryChanged = (uid: string, email: string): Sent =>
   accountEvent('primaryEmailChanged', uid, email, { email });
 
-/** FxA tells no address here. */
+/** FxA sends no address here. */
 export const accountDeleted = (uid: string): Sent => accountEvent('delete', uid, '');
 
 function newsletterEvent(event: string, email: string, newsletters: string[]): Sent {

@@ -1,7 +1,8 @@
 import type { ContactBody } from '../../src/messages/outgoing/contact-body';
+import { table } from '../../src/operations/render';
 import { type Sent, shortUid } from './messages';
 
-export interface ReportOptions {
+interface ReportOptions {
   print: (line: string) => void;
   colour: boolean;
 }
@@ -9,11 +10,11 @@ export interface ReportOptions {
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, cyan: 36 };
 const HEADINGS = ['CONTACT', 'TOKEN', 'ACCOUNT', 'ADDRESSES (* primary)', 'NEWSLETTERS'];
 
-/** Ids of contacts begin with the time, so their ends tell them apart; tokens are random from the beginning. */
+/** The end of a contact's id, because ids begin with the time; tokens are random from the start. */
 const shortId = (id: string): string => `…${id.slice(-8)}`;
 export const shortToken = (token: string): string => `${token.slice(0, 8)}…`;
 
-/** What a person reads, and the count of what was checked. */
+/** Prints the demo's output and counts its checks. */
 export class Report {
   passed = 0;
   failed = 0;
@@ -28,7 +29,7 @@ export class Report {
     this.#options.print(text);
   }
 
-  /** What happens around the story. */
+  /** A remark beside the scenes. */
   note(text: string): void {
     for (const line of text.split('\n')) this.say(`  ${this.paint('dim', line)}`);
   }
@@ -48,7 +49,7 @@ export class Report {
     this.say(`   ${this.paint('cyan', '→')} ${exchange.padEnd(18)} ${routingKey.padEnd(23)} ${summary}`.trimEnd());
   }
 
-  /** Contacts under each other, one a line, however many addresses they have. */
+  /** A table of contacts, one a line. */
   contacts(when: string, contacts: readonly ContactBody[]): void {
     const rows = contacts.map((contact) => [
       shortId(contact.id),
@@ -57,15 +58,10 @@ export class Report {
       contact.addresses.map((address) => (address === contact.primary ? `${address}*` : address)).join(' '),
       states(contact),
     ]);
-    const widths = HEADINGS.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(length)));
-    const line = (cells: readonly string[]): string =>
-      cells
-        .map((cell, i) => cell + ' '.repeat((widths[i] as number) - length(cell)))
-        .join('  ')
-        .trimEnd();
+    const [headings = '', ...lines] = table([HEADINGS, ...rows]);
     this.say(`\n   ${when}`);
-    this.say(`     ${this.paint('dim', line(HEADINGS))}`);
-    for (const row of rows) this.say(`     ${line(row)}`);
+    this.say(`     ${this.paint('dim', headings)}`);
+    for (const line of lines) this.say(`     ${line}`);
     this.say('');
   }
 
@@ -79,7 +75,7 @@ export class Report {
     this.say('');
   }
 
-  /** @param expected said only when it is not so */
+  /** @param expected printed only if the check fails */
   check(what: string, holds: boolean, expected = 'this to be so'): void {
     if (holds) {
       this.passed += 1;
@@ -95,8 +91,6 @@ export class Report {
     return this.#options.colour && text !== '' ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text;
   }
 }
-
-const length = (text: string): number => [...text].length;
 
 function states({ newsletters }: ContactBody): string {
   const all = Object.entries(newsletters).map(([name, { state }]) => (state === 'subscribed' ? name : `${name} (no)`));

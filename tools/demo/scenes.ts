@@ -20,13 +20,13 @@ export interface Play {
   report: Report;
 }
 
-export const SCENES = [signUpFirst, changeFirst, madeAnew];
+export const SCENES = [signUpFirst, changeFirst, accountRecreated];
 
 const has = (contact: ContactBody, newsletter: string, state: string): boolean =>
   contact.newsletters[newsletter]?.state === state;
 const tokenPath = (contact: ContactBody): string => `/contacts/by-token/${contact.basket_token}`;
 
-async function tell({ stage, report }: Play, message: Sent): Promise<void> {
+async function send({ stage, report }: Play, message: Sent): Promise<void> {
   report.event(message);
   await stage.send(message);
 }
@@ -39,13 +39,13 @@ async function signUpFirst(play: Play): Promise<void> {
   ]);
   const ada = makeUid();
   const [home, work] = ['ada@home.test', 'ada@work.test'];
-  await tell(play, accountMade(ada, home));
+  await send(play, accountMade(ada, home));
   const account = await stage.contact(`/contacts/by-account/${ada}`, "a contact of Ada's account");
-  await tell(play, signUp(work, 'privacy-weekly'));
+  await send(play, signUp(work, 'privacy-weekly'));
   const reader = await stage.contact(`/contacts/by-email/${work}`, `a contact of ${work}`);
   report.contacts('before', [account, reader]);
 
-  await tell(play, primaryChanged(ada, 'Ada@Work.test'));
+  await send(play, primaryChanged(ada, 'Ada@Work.test'));
   const merged = await stage.contact(
     `/contacts/by-account/${ada}`,
     "both addresses on the contact of Ada's account",
@@ -69,7 +69,7 @@ async function signUpFirst(play: Play): Promise<void> {
   await checkAnnounced(play, { merged, account, reader });
 }
 
-/** Over HTTP, the kept token is answered and what was retired is as unknown as what never was. */
+/** HTTP answers the kept token; a retired token or id gets the same 404 as an unknown one. */
 async function checkAnswers({ stage, report }: Play, kept: ContactBody, retired: ContactBody): Promise<void> {
   const answer = await stage.get(tokenPath(kept));
   report.check(`GET ${shortPath(tokenPath(kept))}  200`, answer.status === 200, `200, not ${answer.status}`);
@@ -88,7 +88,7 @@ async function checkAnswers({ stage, report }: Play, kept: ContactBody, retired:
   );
 }
 
-/** Only the beginning of the key. */
+/** Shows only the beginning of the key. */
 const shortPath = (path: string): string => path.replace(/[^/]{36}$/, (key) => `${key.slice(0, 8)}…`);
 
 interface Merge {
@@ -98,14 +98,14 @@ interface Merge {
 }
 
 async function checkAnnounced({ stage, report }: Play, { merged, account, reader }: Merge): Promise<void> {
-  const told = await stage.told();
-  const types = told.map(({ routingKey }) => routingKey);
+  const notifications = await stage.notifications();
+  const types = notifications.map(({ routingKey }) => routingKey);
   report.check(
     'the mailer was told once of the merge, and once of the new primary address',
     String(types) === 'contact.merged,contact.email_changed',
     `contact.merged and contact.email_changed, not ${types.join(', ')}`,
   );
-  const message = told.find(isMerge);
+  const message = notifications.find(isMerge);
   if (!message) return;
   const body = bodyOf(message);
   report.check(
@@ -122,10 +122,10 @@ async function checkAnnounced({ stage, report }: Play, { merged, account, reader
     message.messageId !== undefined && message.messageId === body?.merge_id,
     `the message id ${body?.merge_id}`,
   );
-  // The database does not keep the order of keys; that of the schema reads better.
+  // The schema's order of keys reads better than the database's.
   report.json(`${message.routingKey}, as the queue mailer.contact-events received it`, body ?? String(message.content));
   report.say('\n   The mails that examples/mailer.mjs, which reads that queue, would send:\n');
-  for (const each of told) {
+  for (const each of notifications) {
     const mails = await stage.mailsFor(each);
     for (const mail of mails) report.mail(mail);
     const receivers = mails.map((mail) => /^To: (.*)/.exec(mail)?.[1]);
@@ -151,15 +151,15 @@ async function changeFirst(play: Play): Promise<void> {
   report.scene('Change the address, then sign up with it', [
     'CTMS issue 1017, workflow 2: the sign-up does not look at the addresses of accounts, and makes a second record.',
   ]);
-  const told = (await stage.told()).length;
+  const announced = (await stage.notifications()).length;
   const ben = makeUid();
   const [old, young] = ['ben@old.test', 'ben@new.test'];
-  await tell(play, accountMade(ben, old));
+  await send(play, accountMade(ben, old));
   const first = await stage.contact(`/contacts/by-account/${ben}`, "a contact of Ben's account");
-  await tell(play, primaryChanged(ben, young));
+  await send(play, primaryChanged(ben, young));
   const changed = await stage.contact(`/contacts/by-email/${young}`, `a contact of ${young}`);
   report.contacts('before', [changed]);
-  await tell(play, signUp(young, 'hacks'));
+  await send(play, signUp(young, 'hacks'));
   const after = await stage.contact(`/contacts/by-email/${young}`, 'the sign-up on the contact', (contact) =>
     has(contact, 'hacks', 'subscribed'),
   );
@@ -174,7 +174,7 @@ async function changeFirst(play: Play): Promise<void> {
     after.basket_token === first.basket_token,
     `${first.basket_token}`,
   );
-  const incoming = (await stage.told()).slice(told).map(({ routingKey }) => routingKey);
+  const incoming = (await stage.notifications()).slice(announced).map(({ routingKey }) => routingKey);
   report.check(
     'no merge to announce; the mailer was told of the new primary address',
     String(incoming) === 'contact.email_changed',
@@ -183,31 +183,31 @@ async function changeFirst(play: Play): Promise<void> {
 }
 
 /** GSA FAC decision record 33. */
-async function madeAnew(play: Play): Promise<void> {
+async function accountRecreated(play: Play): Promise<void> {
   const { stage, report } = play;
   report.scene('Delete the account, and make it anew with the same address', [
     'GSA FAC decision record 33: the old identity had claimed the address, and the new one stood there with nothing.',
   ]);
-  const announced = (await stage.told()).length;
-  const [before, anew] = [makeUid(), makeUid()];
+  const announced = (await stage.notifications()).length;
+  const [deleted, recreated] = [makeUid(), makeUid()];
   const address = 'cleo@mail.test';
   const path = `/contacts/by-email/${address}`;
-  await tell(play, accountMade(before, address));
-  await stage.contact(`/contacts/by-account/${before}`, "a contact of Cleo's account");
-  await tell(play, signUp(address, 'privacy-weekly', 'offers'));
+  await send(play, accountMade(deleted, address));
+  await stage.contact(`/contacts/by-account/${deleted}`, "a contact of Cleo's account");
+  await send(play, signUp(address, 'privacy-weekly', 'offers'));
   await stage.contact(path, 'the sign-up on the contact', (contact) => has(contact, 'offers', 'subscribed'));
-  await tell(play, unsubscribe(address, 'offers'));
+  await send(play, unsubscribe(address, 'offers'));
   const old = await stage.contact(path, 'the refusal on the contact', (it) => has(it, 'offers', 'unsubscribed'));
   report.contacts('before', [old]);
 
-  await tell(play, accountDeleted(before));
+  await send(play, accountDeleted(deleted));
   await stage.contact(path, 'the contact without its account', ({ account }) => account === null);
-  const gone = await stage.get(`/contacts/by-account/${before}`);
-  await tell(play, accountMade(anew, address));
-  const young = await stage.contact(path, 'the new account on the contact', ({ account }) => account === anew);
+  const gone = await stage.get(`/contacts/by-account/${deleted}`);
+  await send(play, accountMade(recreated, address));
+  const young = await stage.contact(path, 'the new account on the contact', ({ account }) => account === recreated);
   report.contacts('after', [young]);
   report.check(
-    `GET /contacts/by-account/${shortUid(before)}  404 once the account is deleted`,
+    `GET /contacts/by-account/${shortUid(deleted)}  404 once the account is deleted`,
     gone.status === 404,
     `404, not ${gone.status}`,
   );
@@ -221,6 +221,6 @@ async function madeAnew(play: Play): Promise<void> {
     young.id === old.id && young.basket_token === old.basket_token && (await stage.get(tokenPath(old))).status === 200,
     `the contact ${old.id} with the token ${old.basket_token}`,
   );
-  const after = await stage.told();
+  const after = await stage.notifications();
   report.check('nothing was retired, nothing announced', after.length === announced, 'no message to the mailer');
 }

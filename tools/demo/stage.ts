@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ContactBody } from '../../src/messages/outgoing/contact-body';
@@ -7,10 +10,9 @@ import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
 import { CONTACT_EVENTS } from '../../src/rabbitmq/names';
 import { Publisher } from '../../src/rabbitmq/publisher';
-import { startMailer } from './mailer';
 import type { Sent } from './messages';
 
-/** What was waited for did not come to be. */
+/** An expected state was not reached. The message completes the sentence "expected …". */
 export class ExpectationFailed extends Error {}
 
 export interface Stage {
@@ -18,12 +20,10 @@ export interface Stage {
   send(message: Sent): Promise<void>;
   get(path: string): Promise<{ status: number; body: string }>;
   /** Reads a contact over HTTP until it is as expected. Rejects with {@link ExpectationFailed}. */
-  contact(path: string, expected: string, isSo?: (contact: ContactBody) => boolean): Promise<ContactBody>;
-  /** Waits until something is so. Rejects with {@link ExpectationFailed}. */
-  until(expected: string, isSo: () => boolean | Promise<boolean>): Promise<void>;
-  /** What was told to mailers so far, once nothing is on its way any more. */
-  told(): Promise<readonly Delivery[]>;
-  /** The mails that the example mailer has written because of a message, once it has. */
+  contact(path: string, expected: string, isExpected?: (contact: ContactBody) => boolean): Promise<ContactBody>;
+  /** All notifications so far, once none is in flight. */
+  notifications(): Promise<readonly Delivery[]>;
+  /** The mails that the example mailer wrote for a notification, once it has. */
   mailsFor(message: Delivery): Promise<readonly string[]>;
   close(): Promise<void>;
 }
@@ -38,19 +38,19 @@ export interface StageOptions {
 
 const PATIENCE_MS = 20_000;
 const POLL_MS = 15;
-/** A message of the demo's own: when it arrives, so has everything before it. */
+/** A message of the demo's own: everything before it in the queue has arrived when it does. */
 const MARK = 'demo.mark';
 
-/** Everybody around the service: the producers of events, a reader of contacts, the mailer, and who looks on. */
+/** The parties around the service: producers of events, a reader of contacts, the mailer, and an observer. */
 export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptions): Promise<Stage> {
   const publishing = await openConnection({ url: amqpUrl, name: 'onecontact demo producers', log });
-  const consuming = await openConnection({ url: amqpUrl, name: 'onecontact demo looker-on', log });
+  const consuming = await openConnection({ url: amqpUrl, name: 'onecontact demo observer', log });
   const publisher = new Publisher({ connection: publishing, log });
   const received: Delivery[] = [];
   const marks = new Set<string>();
   const copies = await queueOfCopies(consuming);
   const mailer = startMailer(amqpUrl);
-  const lookerOn = new Consumer({
+  const observer = new Consumer({
     connection: consuming,
     queue: copies,
     prefetch: 10,
@@ -62,9 +62,9 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
     },
   });
 
-  const until: Stage['until'] = async (expected, isSo) => {
+  const until = async (expected: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
     const end = performance.now() + PATIENCE_MS;
-    while (!(await isSo())) {
+    while (!(await condition())) {
       signal.throwIfAborted();
       if (performance.now() > end) throw new ExpectationFailed(`${expected}, within ${PATIENCE_MS / 1_000} s`);
       await delay(POLL_MS);
@@ -81,20 +81,19 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
   };
 
   return {
-    until,
     get,
     send: ({ exchange, routingKey, body }) => publish(exchange, routingKey, JSON.stringify(body)),
-    async contact(path, expected, isSo = () => true) {
+    async contact(path, expected, isExpected = () => true) {
       let found: ContactBody | undefined;
       await until(expected, async () => {
         const { status, body } = await get(path);
         found = status === 200 ? (JSON.parse(body) as ContactBody) : undefined;
-        return found !== undefined && isSo(found);
+        return found !== undefined && isExpected(found);
       });
       return found as ContactBody;
     },
-    async told() {
-      // A row leaves the outbox when the broker has the message; the mark then comes behind it in the same queue.
+    async notifications() {
+      // A row leaves the outbox once the broker has its message, so the mark arrives behind it in the same queue.
       await until('the outbox to be empty', async () => (await db.outbox.count()) === 0);
       const mark = `${MARK} ${marks.size}`;
       await publish('', copies, mark);
@@ -112,17 +111,48 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
     },
     async close() {
       await mailer.stop();
-      await lookerOn.stop();
+      await observer.stop();
       await publisher.close();
       await Promise.all([publishing.close(), consuming.close()]);
     },
   };
 }
 
-/** A queue of the demo's own, beside the mailer's, that goes with the connection. */
+/** The demo's own copy of the mailer's queue, deleted with the connection. */
 async function queueOfCopies(connection: BrokerConnection): Promise<string> {
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, CONTACT_EVENTS, 'contact.#');
   return queue;
+}
+
+const MAILER = resolve(__dirname, '../../examples/mailer.mjs');
+
+interface Mailer {
+  /** The mails written so far, oldest first: headers, an empty line, text. */
+  mails(): readonly string[];
+  /** Its error output if it ended; undefined while it runs. */
+  failure(): string | undefined;
+  stop(): Promise<void>;
+}
+
+/** Runs the example mailer as its own process. */
+function startMailer(amqpUrl: string): Mailer {
+  const child = spawn(process.execPath, [MAILER], { env: { AMQP_URL: amqpUrl }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  let [written, complaint] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    written += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text;
+  });
+  return {
+    mails: () => written.split(/^(?=To: )/m).flatMap((mail) => mail.trim() || []),
+    failure: () => (child.exitCode === null ? undefined : complaint || `it ended with exit code ${child.exitCode}`),
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
 }

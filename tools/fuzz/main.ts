@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { migrate } from '../../src/postgres/migrations/migrate';
 import { brokenPromises } from '../../test/support/stored';
-import { bringServices } from '../demo/services';
 import { Random } from '../random';
+import { startServices } from '../services';
 import { fuzzDecoder } from './decoder';
 import type { Memory } from './memory';
 import { fuzzService, sum } from './service';
@@ -52,7 +52,7 @@ function verdict(problems: readonly string[], memory: Memory): void {
 }
 
 async function throughService(): Promise<void> {
-  const services = await bringServices(process.env, say);
+  const services = await startServices({ log: say });
   try {
     await migrate(services.databaseUrl);
     const run = await fuzzService({ ...services, random: new Random(seed), count, onProgress: progress });

@@ -1,16 +1,35 @@
 import { randomBytes } from 'node:crypto';
+import { connect } from 'amqplib';
+import { deleteAll } from '../../src/rabbitmq/topology';
 import { startServices } from '../services';
-import { remember, VARIABLES } from './started';
+import { onTeardown } from './global-teardown';
+import { dropTemplate } from './template-database';
 
-/** Starts what the tests run against, once a run, and tells the workers of it by TEST_AMQP_URL and TEST_DATABASE_URL. */
+const VARIABLES = ['TEST_AMQP_URL', 'TEST_DATABASE_URL'];
+
+/** Starts the servers once a run, and passes them to Jest's workers as TEST_AMQP_URL and TEST_DATABASE_URL. */
 export default async function globalSetup(): Promise<void> {
-  process.env.ONECONTACT_TEST_RUN = randomBytes(4).toString('hex'); // names what this run makes on its servers
-  if (process.env.ONECONTACT_SERVICES === 'none') return; // for tests that need neither
-  const services = await startServices({ log: (line) => process.stderr.write(`${line}\n`) });
-  const urls = { TEST_AMQP_URL: services.amqpUrl, TEST_DATABASE_URL: services.databaseUrl };
-  process.env.ONECONTACT_TEST_FROM = Object.values(services.from).join(); // for tests that start servers of their own
-  // In watch mode this runs again and again: what the user has not set is taken away again at the end.
+  process.env.ONECONTACT_TEST_RUN = randomBytes(4).toString('hex'); // part of the names that this run creates on its servers
+  if (process.env.ONECONTACT_SERVICES === 'none') return;
+  const { amqpUrl, databaseUrl, from, stop } = await startServices({
+    log: (line) => process.stderr.write(`${line}\n`),
+  });
+  process.env.ONECONTACT_TEST_FROM = Object.values(from).join(); // for tests that start more servers
   const ours = VARIABLES.filter((variable) => !process.env[variable]);
-  Object.assign(process.env, urls);
-  remember({ services, ours });
+  Object.assign(process.env, { TEST_AMQP_URL: amqpUrl, TEST_DATABASE_URL: databaseUrl });
+  onTeardown(async () => {
+    if (from.database === 'url') await dropTemplate();
+    if (from.broker === 'url') await clearBroker(amqpUrl);
+    for (const variable of ours) delete process.env[variable]; // watch mode sets up again
+    await stop();
+  });
+}
+
+async function clearBroker(url: string): Promise<void> {
+  const connection = await connect(url);
+  try {
+    await deleteAll(await connection.createChannel());
+  } finally {
+    await connection.close();
+  }
 }

@@ -1,24 +1,13 @@
-import { connect } from 'amqplib';
-import { deleteAll } from '../../src/rabbitmq/topology';
-import { dropTemplate } from '../../test/support/database';
-import { forget } from './started';
+/** On the global object, because Jest loads the setup and the teardown separately. */
+const KEY = Symbol.for('onecontact.teardown');
+const shared = globalThis as { [KEY]?: (() => Promise<void>) | undefined };
 
-/** Takes away what the run made on the user's servers, and stops what global-setup.ts started. */
-export default async function globalTeardown(): Promise<void> {
-  const run = forget();
-  if (!run) return;
-  const given = run.services.from;
-  if (given.database === 'url') await dropTemplate();
-  if (given.broker === 'url') await clearBroker(run.services.amqpUrl);
-  for (const variable of run.ours) delete process.env[variable];
-  await run.services.stop();
+export function onTeardown(work: () => Promise<void>): void {
+  shared[KEY] = work;
 }
 
-async function clearBroker(url: string): Promise<void> {
-  const connection = await connect(url);
-  try {
-    await deleteAll(await connection.createChannel());
-  } finally {
-    await connection.close();
-  }
+export default async function globalTeardown(): Promise<void> {
+  const work = shared[KEY];
+  shared[KEY] = undefined;
+  await work?.();
 }

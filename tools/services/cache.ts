@@ -1,22 +1,22 @@
-import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withLock } from '../bootstrap/lock.cjs';
 import type { Context } from './types';
 
-/** Says that a folder of the cache is complete, and for which path: fetched programs may have their own path in them. */
+/** Marks a folder of the cache as complete, and contains its path: fetched programs may have their own path in them. */
 const MARK = '.complete';
 
 export interface Fetch {
-  /** The folder's name: one for everything that differs (version, platform). */
+  /** The folder's name, with everything that may differ (version, platform). */
   name: string;
-  /** Fills `part`, which is then moved to `final`. */
+  /** Fills `part`, which is then renamed to `final`. */
   fill: (part: string, final: string) => Promise<void>;
-  /** Tries what has been fetched, in its final place. */
+  /** Tries the fetched programs in their final place. */
   check: (final: string) => Promise<void>;
 }
 
-/** The folder of what was fetched, now or in an earlier run. Two runs at once fetch it once. */
+/** The folder of fetched programs, from this or an earlier run. Concurrent runs fetch them once. */
 export async function cached({ name, fill, check }: Fetch, context: Context): Promise<string> {
   const folders = cacheFolders(context.env);
   for (const folder of folders) if (await isComplete(join(folder, name))) return join(folder, name);
@@ -41,7 +41,7 @@ export async function cached({ name, fill, check }: Fetch, context: Context): Pr
   return final;
 }
 
-/** In order of preference. The last one is for a user without a home that can be written. */
+/** In order of preference. The last one is for a user without a writable home. */
 function cacheFolders(env: NodeJS.ProcessEnv): string[] {
   const { ONECONTACT_CACHE: own, XDG_CACHE_HOME: xdg } = env;
   return [
@@ -53,12 +53,12 @@ function cacheFolders(env: NodeJS.ProcessEnv): string[] {
 }
 
 async function firstWritable(folders: string[]): Promise<string> {
-  for (const folder of folders) if (await isOurs(folder)) return folder;
+  for (const folder of folders) if (await isSafe(folder)) return folder;
   throw new Error(`no folder to keep fetched programs in (tried ${folders.join(', ')}); set ONECONTACT_CACHE to one`);
 }
 
-/** Ours to write, and (it may lie in the shared /tmp) nobody else's: programs are run from it. */
-async function isOurs(folder: string): Promise<boolean> {
+/** Whether only this user can write to the folder, which may lie in the shared /tmp: programs are run from it. */
+async function isSafe(folder: string): Promise<boolean> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o755 });
     const { uid, mode } = await stat(folder);
@@ -70,16 +70,10 @@ async function isOurs(folder: string): Promise<boolean> {
   }
 }
 
-async function isComplete(final: string): Promise<boolean> {
-  try {
-    return (await readFile(join(final, MARK), 'utf8')) === final;
-  } catch {
-    return false;
-  }
-}
+const isComplete = async (final: string): Promise<boolean> =>
+  (await readFile(join(final, MARK), 'utf8').catch(() => '')) === final;
 
-/** What a run that was killed left behind. Only the holder of the lock may call it. */
+/** Removes the folders of a killed run. Only the holder of the lock may call it. */
 async function removeLeftovers(cache: string, name: string): Promise<void> {
-  const left = (await readdir(cache)).filter((entry) => entry === name || entry === `${name}.part`);
-  for (const entry of left) await rm(join(cache, entry), { recursive: true, force: true });
+  for (const entry of [name, `${name}.part`]) await rm(join(cache, entry), { recursive: true, force: true });
 }

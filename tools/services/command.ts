@@ -2,10 +2,12 @@ import { type ExecFileOptions, execFile } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A download over a slow line takes minutes; more than this is a line that is down. */
+/** A download over a slow line takes minutes; a longer one has failed. */
 const LIMIT_MS = 15 * 60_000;
 
-/** Runs a program to its end and gives what it wrote. The error of one that fails shows its first lines. */
+export const HOMEBREW = ['/opt/homebrew', '/usr/local', '/home/linuxbrew/.linuxbrew'];
+
+/** Runs a program to its end. @returns its stdout @throws Error with the first lines that it wrote */
 export function run(command: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(
@@ -21,22 +23,17 @@ export function run(command: string, args: string[], options: ExecFileOptions = 
   });
 }
 
-/** The first of these folders in which there is a program of this name. */
+/** The path of the first executable of this name in these folders. */
 export async function findProgram(name: string, folders: string[]): Promise<string | undefined> {
   for (const folder of folders) {
     const path = join(folder, name);
-    if (await isExecutable(path)) return path;
+    const isExecutable = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isExecutable) return path;
   }
   return undefined;
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The folders of PATH. */

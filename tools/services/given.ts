@@ -1,14 +1,14 @@
-import { connect } from 'amqplib';
+import { type Channel, type ChannelModel, connect } from 'amqplib';
 import { Client } from 'pg';
 import { QUEUES } from '../../src/rabbitmq/names';
 import { type Context, type Service, Unavailable } from './types';
 
-/** A local server answers at once; one that does not within this time is not there. */
+/** A local server answers at once. */
 const ANSWER_MS = 10_000;
 
 const nothing = async (): Promise<void> => undefined;
 
-/** The broker that TEST_AMQP_URL names. AMQP_URL is never looked at: it may be the one that real people's data is on. */
+/** The broker that TEST_AMQP_URL names. AMQP_URL is never read: its broker may hold real people's data. */
 export async function givenBroker({ env }: Context): Promise<Service> {
   const url = given(env, 'TEST_AMQP_URL');
   const connection = await connect(url, { timeout: ANSWER_MS }).catch((error: Error) => {
@@ -18,14 +18,7 @@ export async function givenBroker({ env }: Context): Promise<Service> {
   try {
     const { version } = connection.connection.serverProperties;
     for (const queue of QUEUES) {
-      // A check of a queue that is not there closes its channel: each gets one of its own.
-      const channel = await connection.createChannel();
-      const exists = new Promise<boolean>((resolve) => channel.on('error', () => resolve(false)));
-      const found = channel.checkQueue(queue).then(
-        () => true,
-        () => exists,
-      );
-      if (await found)
+      if (await exists(connection, (channel) => channel.checkQueue(queue)))
         throw new Error(
           `TEST_AMQP_URL (${shown(url)}) names a virtual host that already has the queue ${queue}. Tests and the demo ` +
             'take only one that is empty: they would take messages from others. Make a virtual host of its own for them',
@@ -37,10 +30,23 @@ export async function givenBroker({ env }: Context): Promise<Service> {
   }
 }
 
-/** The database that TEST_DATABASE_URL names; DATABASE_URL is never looked at. */
+/** Whether the broker has what is checked. A failed check closes its channel, so each gets its own. */
+export async function exists(
+  connection: ChannelModel,
+  check: (channel: Channel) => Promise<unknown>,
+): Promise<boolean> {
+  const channel = await connection.createChannel();
+  channel.on('error', () => undefined);
+  return check(channel).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The database that TEST_DATABASE_URL names; DATABASE_URL is never read. */
 export async function givenDatabase({ env }: Context): Promise<Service> {
   const url = given(env, 'TEST_DATABASE_URL');
-  // Prisma's own parameter. Our connections do not know it: they would look at one schema, and work in another.
+  // Prisma's own parameter, unknown to plain connections: they would check one schema and Prisma work in another.
   if (new URL(url).searchParams.has('schema'))
     throw new Error('TEST_DATABASE_URL has ?schema=, which is not supported. Give a database of its own');
   const client = new Client({ connectionString: url, connectionTimeoutMillis: ANSWER_MS });

@@ -1,19 +1,19 @@
 /**
- * Keeps one server and its folder for a parent process, and removes both when that parent ends, in whatever way.
+ * Supervises one server and its folder for a parent process, and removes both when that parent ends, in whatever way.
  *
- * The parent holds the other end of our stdin. The kernel closes it when the parent exits, crashes or is killed with
- * SIGKILL, and that is the only signal to stop that cannot be lost. We run in a session of our own, so that a Ctrl-C or
- * a closed terminal reaches the parent, and us only through stdin. The folder is made here and not by the parent, so
- * that there is no moment at which it exists and nobody is there to remove it.
+ * The parent holds the other end of stdin. The kernel closes it when the parent exits, crashes or is killed with SIGKILL:
+ * this is the only stop signal that cannot be lost. The supervisor has its own session, so that Ctrl-C or a closed
+ * terminal reaches only the parent. The supervisor and not the parent creates the folder, so that at no moment it exists
+ * without a process that removes it.
  *
- * stdin: one line of JSON, the job (`Job` in keep.ts). stdout: one line of JSON, the outcome (`Outcome`).
+ * stdin: the job (`Job` in keep.ts) as one line of JSON. stdout: the outcome (`Outcome`) as one line of JSON.
  */
 import { spawn } from 'node:child_process';
 import { chown, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 
-/** How long a process may take to end by itself before it is killed. */
+/** A process that takes longer to end is killed. */
 const GRACE_MS = 10_000;
-/** How much of a server's output is kept: enough for its version at the start, or for what went wrong at the end. */
+/** Enough of a server's output for its version at the start, or for an error at the end. */
 const OUTPUT_LIMIT = 64_000;
 
 const running = [];
@@ -31,30 +31,31 @@ process.stdin.on('data', (text) => {
 });
 for (const event of ['end', 'close', 'error']) process.stdin.on(event, () => void stop());
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => void stop());
-process.stdout.on('error', () => undefined); // the parent may be gone: there is nobody to tell then
+process.stdout.on('error', () => undefined); // the parent may have ended
 
 async function start() {
   try {
     await prepare();
     let output = '';
     for (const step of job.steps) output = await runStep(step);
-    tell({ ok: true, output, pid: running.at(-1)?.child.pid });
+    report({ ok: true, output, pid: running.at(-1)?.child.pid });
   } catch (error) {
-    tell({ ok: false, error: error.message, output: error.output ?? '' });
+    report({ ok: false, error: error.message, output: error.output ?? '' });
     void stop();
   }
 }
 
-function tell(outcome) {
+function report(outcome) {
   process.stdout.write(`${JSON.stringify(outcome)}\n`);
 }
 
 async function prepare() {
   await make(job.folder, (path) => mkdir(path, { mode: 0o700 }));
-  for (const path of job.directories) await make(path, (p) => mkdir(p, { mode: 0o700 }));
-  for (const file of job.files) await make(file.path, (p) => writeFile(p, file.content, { mode: file.mode ?? 0o600 }));
-  // Copied files stay ours: the server only reads them.
-  for (const { from, to } of job.copies) await cp(from, to, { recursive: true, verbatimSymlinks: true });
+  for (const path of job.directories ?? []) await make(path, (p) => mkdir(p, { mode: 0o700 }));
+  for (const file of job.files ?? [])
+    await make(file.path, (p) => writeFile(p, file.content, { mode: file.mode ?? 0o600 }));
+  // Copies keep this process as their owner: the server only reads them.
+  for (const { from, to } of job.copies ?? []) await cp(from, to, { recursive: true, verbatimSymlinks: true });
 }
 
 async function make(path, create) {
@@ -62,7 +63,7 @@ async function make(path, create) {
   if (job.owner) await chown(path, job.owner.uid, job.owner.gid);
 }
 
-/** Resolves with the step's output once it has said `until`, or, without one, once it has ended well. */
+/** Resolves with the step's output once that contains `until`, or, without `until`, once the step exits with 0. */
 function runStep(step) {
   if (stopping) throw new Error('stopped');
   return new Promise((resolve, reject) => {
@@ -72,7 +73,7 @@ function runStep(step) {
       cwd: job.folder,
       env: step.env,
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // a process group of its own, so that all of it can be killed
+      detached: true, // its own process group, which can be killed as a whole
       ...(job.owner ?? {}),
     });
     const done = () => {
@@ -86,7 +87,7 @@ function runStep(step) {
     };
     const timer = setTimeout(() => fail(`was not ready after ${step.timeoutMs / 1000} s`), step.timeoutMs);
     const read = (text) => {
-      // Before it is ready all is of interest; afterwards it is read only because a full pipe would stop the server.
+      // Afterwards the output is read only because a full pipe would block the server.
       if (ready) return;
       output = (output + text).slice(-OUTPUT_LIMIT);
       if (step.until && output.includes(step.until)) done();
@@ -104,11 +105,11 @@ function runStep(step) {
 
 function stop() {
   stopping ??= (async () => {
-    // Twice: a step that was being set up may have started its process after the first pass.
+    // Twice: a step may start its process after the first pass.
     await endAll();
     await setUp;
     await endAll();
-    if (job?.last) await gone(spawn(job.last.command, job.last.args, { env: job.last.env, stdio: 'ignore' }));
+    if (job?.last) await exited(spawn(job.last.command, job.last.args, { env: job.last.env, stdio: 'ignore' }));
     if (job) await rm(job.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     process.exit(0);
   })();
@@ -117,19 +118,19 @@ function stop() {
 
 async function endAll() {
   for (const { child, signal } of running.splice(0).reverse()) {
-    const isOver = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
-    if (isOver) continue; // its number may be another process's by now
-    const over = gone(child);
-    // A process that is asked to end does so with its children; one that is killed cannot.
+    const hasEnded = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+    if (hasEnded) continue; // another process may have its id by now
+    const end = exited(child);
+    // SIGKILL goes to the whole group: a killed process cannot end its children.
     if (signal) kill(signal === 'SIGKILL' ? -child.pid : child.pid, signal);
     const timer = setTimeout(() => kill(-child.pid, 'SIGKILL'), GRACE_MS);
-    await over;
+    await end;
     clearTimeout(timer);
   }
 }
 
 /** Resolves when a process has ended, or could not be started. */
-function gone(child) {
+function exited(child) {
   return new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
 }
 

@@ -1,7 +1,7 @@
 /**
- * The idiomatic baseline: what a good engineer writes first with the same packages. A consumer of amqplib with a
- * prefetch, and for each message one interactive transaction of Prisma that writes the rows that OneContact writes, with
- * Prisma's own calls. It has no rules beyond: a collision is stored, and the two contacts stay two.
+ * The idiomatic baseline: what a good engineer writes first with the same packages. An amqplib consumer with a prefetch,
+ * and one interactive Prisma transaction a message that writes the same rows as OneContact with Prisma's own calls. It
+ * never merges: after a collision there are still two contacts.
  *
  *     node tools/run.mjs script tools/bench/contenders/baseline.ts CONCURRENCY
  */
@@ -10,11 +10,38 @@ import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { connect } from 'amqplib';
 import { v7 } from 'uuid';
+import { z } from 'zod';
 import { Prisma, PrismaClient } from '../../../src/postgres/generated/prisma/client';
-import { WORK_QUEUES } from '../setup/broker';
-import { AccountMessage, NewsletterMessage } from './baseline-messages';
+import { WORK_QUEUES } from '../broker';
 
-/** Messages of a queue handled at once (the prefetch), and connections of the pool. */
+const NewsletterMessage = z.object({
+  ts: z.number(),
+  email: z.string(),
+  newsletters: z.array(z.string()),
+  first_name: z.string(),
+  last_name: z.string(),
+  lang: z.string(),
+  country: z.string(),
+  format: z.string(),
+  source_url: z.string(),
+});
+type NewsletterMessage = z.infer<typeof NewsletterMessage>;
+
+const AccountMessage = z
+  .object({
+    event: z.string(),
+    uid: z.string(),
+    email: z.string(),
+    timestamp: z.number(),
+    locale: z.string().nullable().default(null),
+    countryCode: z.string().nullable().default(null),
+    service: z.string().nullable().default(null),
+    newsletters: z.array(z.string()).default([]),
+  })
+  .transform(({ countryCode, ...rest }) => ({ ...rest, country: countryCode?.toLowerCase() ?? null }));
+type AccountMessage = z.infer<typeof AccountMessage>;
+
+/** The prefetch of each queue, and the size of the connection pool. */
 const concurrency = Number(process.argv[2]);
 const prisma = new PrismaClient({
   adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL ?? '', max: concurrency, options: '-c jit=off' }),
@@ -26,7 +53,7 @@ async function start(): Promise<void> {
   await prisma.$connect();
   const model = await connect(process.env.AMQP_URL ?? '', { noDelay: true });
   const channel = await model.createChannel();
-  await channel.prefetch(concurrency); // of each consumer: quorum queues have no other
+  await channel.prefetch(concurrency); // per consumer: quorum queues support no other
   for (const queue of WORK_QUEUES) {
     await channel.consume(queue, async (message) => {
       if (!message) return;
@@ -37,7 +64,7 @@ async function start(): Promise<void> {
   process.stdout.write('{"level":"info","msg":"service is up"}\n');
 }
 
-/** Two messages that make the same row at once: the second one finds it when it tries again. */
+/** Retries when a concurrent message created the same row: the next attempt finds it. */
 async function handle(body: { event: string }): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -50,8 +77,9 @@ async function handle(body: { event: string }): Promise<void> {
       );
       return;
     } catch (error) {
-      const chance = error instanceof Prisma.PrismaClientKnownRequestError && ['P2002', 'P2034'].includes(error.code);
-      if (!chance || attempt === 5) throw error;
+      const isConflict =
+        error instanceof Prisma.PrismaClientKnownRequestError && ['P2002', 'P2034'].includes(error.code);
+      if (!isConflict || attempt === 5) throw error;
     }
   }
 }
@@ -72,10 +100,7 @@ async function signUp(tx: Transaction, message: NewsletterMessage): Promise<void
   }
   const origin = { originKind: 'address', origin: address } as const;
   const choice = { ...origin, at, act: 'subscribe', proven: false, source: message.source_url, lang, format } as const;
-  await tx.choice.createMany({
-    data: newsletters.map((newsletter) => ({ ...choice, newsletter })),
-    skipDuplicates: true,
-  });
+  await createChoices(tx, choice, newsletters);
 }
 
 async function accountEvent(tx: Transaction, message: AccountMessage): Promise<void> {
@@ -98,8 +123,16 @@ async function accountEvent(tx: Transaction, message: AccountMessage): Promise<v
     data: [{ address, uid, at, event, eventId: `${event} ${uid} ${message.timestamp}` }],
     skipDuplicates: true,
   });
-  if (newsletters.length === 0) return;
   const choice = { originKind: 'account', origin: uid, at, act: 'subscribe', proven: true, source: event } as const;
+  await createChoices(tx, choice, newsletters);
+}
+
+async function createChoices(
+  tx: Transaction,
+  choice: Omit<Prisma.ChoiceCreateManyInput, 'newsletter'>,
+  newsletters: readonly string[],
+): Promise<void> {
+  if (newsletters.length === 0) return;
   await tx.choice.createMany({
     data: newsletters.map((newsletter) => ({ ...choice, newsletter })),
     skipDuplicates: true,

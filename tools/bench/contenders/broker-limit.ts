@@ -1,7 +1,7 @@
-/** The limit of the broker: consume, parse, acknowledge (all that was read from the socket with one ack), nothing else. */
+/** The broker's limit: consume, parse, and acknowledge everything read from the socket at once with one ack. */
 import './probe';
 import { type Channel, type ConsumeMessage, connect } from 'amqplib';
-import { WORK_QUEUES } from '../setup/broker';
+import { WORK_QUEUES } from '../broker';
 
 const [prefetch] = process.argv.slice(2).map(Number);
 

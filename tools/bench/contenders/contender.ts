@@ -1,4 +1,4 @@
-/** A contender as a process of its own, held and asked by the benchmark. */
+/** The contenders that run as processes of their own, controlled by the benchmark. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -9,50 +9,88 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Question, Report } from './probe';
 
 const START_MS = 60_000;
-/** How often a contender is asked how far it is. What counts is the time of the last ack, which it notes itself. */
+/** The interval between questions. It does not blur the figures: the contender itself records the time of its last ack. */
 const ASK_MS = 25;
 
 export interface Program {
   name: string;
-  /** Among the built contenders, without its suffix. */
+  /** The compiled program in the contenders' folder, without its suffix. */
   file: string;
   args: string[];
   env?: Record<string, string>;
+  /** The rows that it writes: the baseline merges nothing, the broker's limit writes nothing. */
+  writes: 'all' | 'no merges' | 'nothing';
 }
 
-export interface Surroundings {
-  /** Where the built contenders are. */
-  folder: string;
-  amqpUrl: string;
-  databaseUrl: string;
+/** OneContact's defaults. The database's limit gets as many connections and the same batches. */
+export const BATCH_SIZE = 500;
+export const CONCURRENCY = 2;
+export const PREFETCH = 1_000;
+
+/** @param set environment variables beside the defaults */
+export const onecontact = (set: Record<string, string> = {}): Program => ({
+  name: 'OneContact',
+  file: 'onecontact',
+  args: ['start'],
+  env: { BATCH_SIZE: `${BATCH_SIZE}`, CONCURRENCY: `${CONCURRENCY}`, PREFETCH: `${PREFETCH}`, ...set },
+  writes: 'all',
+});
+
+export const baseline = (concurrency: number): Program => ({
+  name: 'baseline',
+  file: 'baseline',
+  args: [`${concurrency}`],
+  writes: 'no merges',
+});
+
+export const brokerLimit: Program = {
+  name: 'broker limit',
+  file: 'broker-limit',
+  args: [`${PREFETCH}`],
+  writes: 'nothing',
+};
+
+/** Resolves when the contenders have acknowledged this many messages since their start. @returns the time of the last */
+export async function untilAcked(
+  contenders: readonly Contender[],
+  count: number,
+  onProgress: (acked: number) => void = () => undefined,
+): Promise<number> {
+  for (;;) {
+    const reports = await Promise.all(contenders.map((contender) => contender.report()));
+    const acked = reports.reduce((sum, report) => sum + report.acked, 0);
+    if (acked >= count) return Math.max(...reports.map(({ lastAckAt }) => lastAckAt));
+    onProgress(acked);
+    await delay(ASK_MS);
+  }
 }
 
 export class Contender {
-  /** Warnings and errors in its log, each with how often it came. */
+  /** The number of each warning and error in its log. */
   readonly warnings = new Map<string, number>();
-  readonly #child: ChildProcess;
-  readonly #name: string;
-  /** Rejects when it ends by itself: it must not. */
+  /** Rejects when the process ends by itself. */
   readonly #ended: Promise<never>;
   #stderr = '';
   #asked: Promise<unknown> = Promise.resolve();
 
-  private constructor(name: string, child: ChildProcess) {
-    this.#name = name;
-    this.#child = child;
+  private constructor(
+    private readonly name: string,
+    private readonly child: ChildProcess,
+  ) {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-4_000);
     });
     this.#ended = once(child, 'exit').then(() => {
-      throw new Error(`${this.#name} ended: ${this.#stderr}`);
+      throw new Error(`${this.name} ended: ${this.#stderr}`);
     });
-    this.#ended.catch(() => undefined); // as it should when it is told to stop
+    this.#ended.catch(() => undefined); // expected after stop()
   }
 
-  /** Resolves when it consumes. */
+  /** Resolves when it consumes. @param folder the compiled contenders */
   static async start(
     { name, file, args, env = {} }: Program,
-    { folder, amqpUrl, databaseUrl }: Surroundings,
+    { folder, amqpUrl }: { folder: string; amqpUrl: string },
+    databaseUrl: string,
   ): Promise<Contender> {
     const { PATH, HOME, TMPDIR } = process.env;
     const child = spawn(process.execPath, [join(folder, `${file}.js`), ...args], {
@@ -68,41 +106,23 @@ export class Contender {
     return contender;
   }
 
-  report(): Promise<Report> {
-    return this.#ask('report') as Promise<Report>;
-  }
+  report = (): Promise<Report> => this.#ask('report');
+  startProfile = (): Promise<void> => this.#ask('start profile');
+  stopProfile = (): Promise<Profiler.Profile> => this.#ask('stop profile');
 
-  async startProfile(): Promise<void> {
-    await this.#ask('start profile');
-  }
-
-  stopProfile(): Promise<Profiler.Profile> {
-    return this.#ask('stop profile') as Promise<Profiler.Profile>;
-  }
-
-  /** Resolves when so many messages were acknowledged since the start. @returns when, by the machine's clock */
-  async untilAcked(count: number, onProgress: (acked: number) => void = () => undefined): Promise<number> {
-    for (;;) {
-      const { acked, lastAckAt } = await this.report();
-      if (acked >= count) return lastAckAt;
-      onProgress(acked);
-      await delay(ASK_MS);
-    }
-  }
-
-  /** Stands still: the backlog can be published before it goes on. */
+  /** Pauses the process, so that the backlog can be published first. */
   suspend(): void {
-    this.#child.kill('SIGSTOP');
+    this.child.kill('SIGSTOP');
   }
 
   resume(): void {
-    this.#child.kill('SIGCONT');
+    this.child.kill('SIGCONT');
   }
 
-  /** Most memory that it ever had, in MB; null where the system does not tell. */
+  /** Its peak memory in MB; null where the system does not report it. */
   peakMemory(): number | null {
     try {
-      const [, kb] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')) ?? [];
+      const [, kb] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8')) ?? [];
       return kb === undefined ? null : Number(kb) / 1_024;
     } catch {
       return null;
@@ -110,35 +130,36 @@ export class Contender {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exit = once(this.#child, 'exit');
-    this.#child.kill('SIGCONT');
-    this.#child.kill('SIGTERM');
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const exit = once(this.child, 'exit');
+    this.child.kill('SIGCONT');
+    this.child.kill('SIGTERM');
     await exit;
   }
 
-  /** One question after the other. */
-  #ask(question: Question): Promise<unknown> {
-    this.#asked = this.#asked.then(async () => {
-      const answer = once(this.#child, 'message');
-      this.#child.send(question);
-      return (await Promise.race([answer, this.#ended]))[0];
+  /** Asks one question at a time. */
+  #ask<T>(question: Question): Promise<T> {
+    const answer = this.#asked.then(async (): Promise<T> => {
+      const message = once(this.child, 'message');
+      this.child.send(question);
+      return (await Promise.race([message, this.#ended]))[0];
     });
-    return this.#asked;
+    this.#asked = answer;
+    return answer;
   }
 
   async #up(): Promise<void> {
     const up = new Promise<void>((resolve) => {
-      createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      createInterface({ input: this.child.stdout! }).on('line', (line) => {
         const { level = '', msg = '', failure } = line.startsWith('{') ? (JSON.parse(line) as LogLine) : {};
         if (msg === 'service is up') resolve();
         if (!['warn', 'error', 'fatal'].includes(level)) return;
-        const what = failure ? `${msg} (${failure.code})` : msg;
-        this.warnings.set(what, (this.warnings.get(what) ?? 0) + 1);
+        const text = failure ? `${msg} (${failure.code})` : msg;
+        this.warnings.set(text, (this.warnings.get(text) ?? 0) + 1);
       });
     });
     const limit = delay(START_MS, undefined, { ref: false }).then(() => {
-      throw new Error(`${this.#name} was not up within ${START_MS / 1_000} s: ${this.#stderr}`);
+      throw new Error(`${this.name} was not up within ${START_MS / 1_000} s: ${this.#stderr}`);
     });
     await Promise.race([up, this.#ended, limit]);
   }

@@ -1,22 +1,21 @@
 /**
- * Runs inside of every contender, the same for all: counts the acknowledgements that it gives to the broker, by a hook in
- * amqplib, and answers the benchmark's questions over IPC. Import it first.
+ * Runs inside every contender: counts its acks by a hook in amqplib, and answers the benchmark's questions over IPC.
+ * Import it first.
  */
 import { Session } from 'node:inspector/promises';
 import { dirname, join } from 'node:path';
 import type { Channel, ConsumeMessage } from 'amqplib';
-import { DUE } from '../setup/broker';
-import { now } from './clock';
+import { DUE, now } from '../broker';
 
 export interface Report {
   /** Messages acknowledged since the start. */
   acked: number;
   lastAckAt: number;
-  /** Frames that it took: an ack may be of many messages. */
+  /** Frames sent: one may acknowledge many messages. */
   ackFrames: number;
-  /** Of messages that say when they were due: milliseconds until their ack, since the report before. */
+  /** Milliseconds from due to acknowledged, for the messages with a due time since the previous report. */
   latencies: number[];
-  /** Seconds of processor time of this process since the start. */
+  /** Seconds of this process's processor time since the start. */
   cpu: number;
 }
 
@@ -25,12 +24,12 @@ interface Patched {
   handleDelivery(this: Channel, message: ConsumeMessage): unknown;
 }
 
-/** amqplib exports no class of its own; all its users in this process share this one. */
+/** Every user of amqplib in this process shares this class, which amqplib does not export. */
 const amqplib = dirname(require.resolve('amqplib'));
 const { Channel: Prototype } = require(join(amqplib, 'lib/channel_model.js')) as { Channel: { prototype: Patched } };
 const { ack, handleDelivery } = Prototype.prototype;
 
-/** Of each channel: tags that are not acknowledged yet, in the order of their delivery, with when they were due. */
+/** Each channel's unacknowledged tags in the order of delivery, with the messages' due times. */
 const open = new WeakMap<Channel, Map<number, number | undefined>>();
 const report: Report = { acked: 0, lastAckAt: 0, ackFrames: 0, latencies: [], cpu: 0 };
 
@@ -47,21 +46,20 @@ Prototype.prototype.ack = function (message, allUpTo = false) {
   const tags = open.get(this) ?? new Map<number, number | undefined>();
   report.lastAckAt = now();
   report.ackFrames += 1;
-  if (!allUpTo) return settle(tags, deliveryTag);
+  if (!allUpTo) return countAck(tags, deliveryTag);
   for (const tag of tags.keys()) {
     if (tag > deliveryTag) break;
-    settle(tags, tag);
+    countAck(tags, tag);
   }
 };
 
-function settle(tags: Map<number, number | undefined>, tag: number): void {
+function countAck(tags: Map<number, number | undefined>, tag: number): void {
   const due = tags.get(tag);
   if (!tags.delete(tag)) return;
   report.acked += 1;
   if (due !== undefined) report.latencies.push(report.lastAckAt - due);
 }
 
-/** What the benchmark may ask. */
 export type Question = 'report' | 'start profile' | 'stop profile';
 
 const session = new Session();
@@ -69,9 +67,9 @@ const session = new Session();
 async function answer(question: Question): Promise<unknown> {
   if (question === 'report') {
     const { user, system } = process.cpuUsage();
-    const told = { ...report, cpu: (user + system) / 1e6 };
+    const current = { ...report, cpu: (user + system) / 1e6 };
     report.latencies = [];
-    return told;
+    return current;
   }
   if (question === 'stop profile') return (await session.post('Profiler.stop')).profile;
   session.connect();
@@ -82,5 +80,5 @@ async function answer(question: Question): Promise<unknown> {
 }
 
 process.on('message', async (question: Question) => process.send?.(await answer(question)));
-process.on('disconnect', () => process.exit(1)); // the benchmark is gone
+process.on('disconnect', () => process.exit(1)); // the benchmark has ended
 process.channel?.unref();

@@ -1,17 +1,15 @@
-/** What people do, and the message that a producer sends for it. */
+/** The acts of readers, the message that a producer sends for each, and the rows that it adds. */
 import { randomUUID } from 'node:crypto';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../../src/rabbitmq/names';
-import { addressOf, uidOf } from './people';
-import type { Population } from './population';
+import { addressOf, type Population, uidOf } from './people';
 
-export const ACT_KINDS = ['new', 'known', 'verified', 'login', 'changed', 'collision'] as const;
-export type ActKind = (typeof ACT_KINDS)[number];
+export type ActKind = 'new' | 'known' | 'verified' | 'login' | 'changed' | 'collision';
 
 export interface Act {
   kind: ActKind;
-  /** The number of the person whose address it is. */
+  /** The number of the person who has the address. */
   reader: number;
-  /** That of the account's owner, in account events. */
+  /** The number of the account's owner; meaningful in account events. */
   account: number;
   at: number;
   newsletters: string[];
@@ -23,7 +21,7 @@ export interface Message {
   body: Record<string, unknown>;
 }
 
-/** Live contacts and live tokens; of all else, the rows. */
+/** Numbers of rows; of contacts and tokens, only live ones count. */
 export interface Rows {
   addresses: number;
   accounts: number;
@@ -34,31 +32,27 @@ export interface Rows {
   merges: number;
 }
 
-const NEWSLETTERS: readonly (readonly [readonly string[], number])[] = [
-  [['privacy-weekly'], 1],
-  [['privacy-weekly', 'about-tests'], 1],
-];
-
 export function makeAct(kind: ActKind, people: Population): Act {
-  const at = people.moment();
+  const act = { kind, at: people.time(), newsletters: [] };
   switch (kind) {
     case 'new':
     case 'known': {
-      const reader = kind === 'new' ? people.someNew() : people.someReader();
-      return { kind, at, reader, account: reader, newsletters: [...people.pick(NEWSLETTERS)] };
+      const reader = kind === 'new' ? people.newReader() : people.knownReader();
+      const newsletters = people.hasTwoNewsletters() ? ['privacy-weekly', 'about-tests'] : ['privacy-weekly'];
+      return { ...act, reader, account: reader, newsletters };
     }
     case 'verified': {
-      const reader = people.someNew();
-      return { kind, at, reader, account: reader, newsletters: ['privacy-weekly'] };
+      const reader = people.newReader();
+      return { ...act, reader, account: reader, newsletters: ['privacy-weekly'] };
     }
     case 'login': {
-      const account = people.someAccount();
-      return { kind, at, reader: account, account, newsletters: [] };
+      const account = people.knownAccount();
+      return { ...act, reader: account, account };
     }
     case 'changed':
-      return { kind, at, reader: people.someNew(), account: people.someChanging(), newsletters: [] };
+      return { ...act, reader: people.newReader(), account: people.changingAccount() };
     case 'collision':
-      return { kind, at, ...people.someCollision(), newsletters: [] };
+      return { ...act, ...people.collision() };
   }
 }
 
@@ -75,7 +69,7 @@ export function messageOf({ kind, at, reader, account, newsletters }: Act): Mess
     const event = 'newsletter.subscribe';
     const profile = { lang: 'fr', country: 'fr', format: 'H', first_name: `Ada ${reader}`, last_name: 'L' };
     const source_url = 'https://site.test/fr/newsletter/';
-    const id = randomUUID(); // as the sites send it; for tracing only
+    const id = randomUUID(); // sites send one, for tracing
     const body = { event, id, ts: at / 1_000, email, newsletters, ...profile, source_url, optin: false };
     return { exchange: NEWSLETTER_EVENTS, routingKey: event, body };
   }
@@ -85,7 +79,7 @@ export function messageOf({ kind, at, reader, account, newsletters }: Act): Mess
   return { exchange: FXA_EVENTS, routingKey: event, body: { ...common, metricsContext: {}, ...more } };
 }
 
-/** The rows that each kind of act adds; choices come on top. */
+/** The rows that each kind of act adds, beside its choices. */
 const ADDED: Record<ActKind, Partial<Rows>> = {
   new: { addresses: 1, contacts: 1, tokens: 1 },
   known: {},

@@ -1,21 +1,21 @@
 import type { Bench } from '../bench';
-import { Contender } from '../contenders/contender';
-import { onecontact } from '../contenders/programs';
+import { Contender, onecontact, untilAcked } from '../contenders/contender';
+import { throttled } from '../databases';
 import { type Message, messageOf } from '../load/acts';
 import { supplyOf } from '../load/workloads';
-import { contactsFor } from './throughput';
+import { contactsFor } from './run';
 
 export interface Memory {
   backlog: number;
   events: number;
-  /** MB; null where the system does not tell. */
+  /** MB; null where the system does not report it. */
   peak: number | null;
 }
 
-/** Messages of the backlog that are handled before the memory is read: what grows with a backlog grows by then. */
+/** Messages handled before memory is read: enough to show any growth with the backlog. */
 const HANDLED = 100_000;
 
-/** The most memory that a worker has while it works on a large backlog. */
+/** Measures the peak memory of a worker with a large backlog. */
 export async function measureMemory(bench: Bench): Promise<Memory> {
   const { broker, databases, options, say } = bench;
   const { backlog } = options;
@@ -25,14 +25,12 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
   const database = await databases.clone(contacts);
   try {
     say(`  publishing ${backlog.toLocaleString('en')} messages …`);
-    const progress = every(5_000, (done) => say(`  published ${done.toLocaleString('en')}`));
-    await broker.publish(messagesOf(contacts, options.seed, backlog), progress);
-    const contender = await Contender.start(onecontact(options.set), { ...bench, databaseUrl: database.url });
+    const published = throttled(5_000, (done) => say(`  published ${done}`));
+    await broker.publish(messagesOf(contacts, options.seed, backlog), published);
+    const contender = await Contender.start(onecontact(options.set), bench, database.url);
     try {
-      const shown = every(5_000, (acked) =>
-        say(`  handled ${acked.toLocaleString('en')}, ${contender.peakMemory()?.toFixed(0)} MB`),
-      );
-      await contender.untilAcked(events, shown);
+      const handled = throttled(5_000, (done) => say(`  handled ${done}, ${contender.peakMemory()?.toFixed(0)} MB`));
+      await untilAcked([contender], events, handled);
       return { backlog, events, peak: contender.peakMemory() };
     } finally {
       await contender.stop();
@@ -43,20 +41,11 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
   }
 }
 
-/** One after the other: a million of them at once would be memory of ours. */
+/** A generator, because a million messages at once would fill the benchmark's own memory. */
 function* messagesOf(contacts: number, seed: number, count: number): Generator<Message> {
-  const [people, accounts] = [supplyOf('known', contacts, seed), supplyOf('new', contacts, seed)];
+  const [known, fresh] = [supplyOf('known', contacts, seed), supplyOf('new', contacts, seed)];
   for (let i = 0; i < count; i++) {
-    const [act] = i % 2 === 0 ? people(1) : accounts(1);
+    const [act] = i % 2 === 0 ? known(1) : fresh(1);
     if (act) yield messageOf(act);
   }
-}
-
-function every(ms: number, tell: (done: number) => void): (done: number) => void {
-  let told = performance.now();
-  return (done) => {
-    if (performance.now() - told < ms) return;
-    told = performance.now();
-    tell(done);
-  };
 }

@@ -1,124 +1,141 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { MAILER_QUEUE } from '../../../src/rabbitmq/names';
 import type { Bench } from '../bench';
-import { now } from '../contenders/clock';
-import { Contender, type Program } from '../contenders/contender';
+import { now } from '../broker';
+import { Contender, type Program, untilAcked } from '../contenders/contender';
+import type { RunDatabase } from '../databases';
 import { type Act, messageOf, type Rows, rowsOf } from '../load/acts';
-import type { RunDatabase } from '../setup/databases';
+import { contactsNeeded, supplyOf, type WorkloadName } from '../load/workloads';
 
 export interface Run {
   events: number;
-  /** Milliseconds from the first delivery to the last ack, and an empty outbox. */
+  /** Milliseconds from the first delivery to the last ack and an empty outbox. */
   elapsed: number;
   /** Events a second. */
   throughput: number;
   /** Seconds of processor time of the contender's processes. */
   cpu: number;
   ackFrames: number;
-  /** Warnings in the contenders' logs, with how often they came. */
+  /** The number of each warning in the contenders' logs. */
   warnings: Record<string, number>;
 }
 
-export interface RunOptions {
-  program: Program;
+export interface Load {
+  /** In the database beforehand. */
   contacts: number;
+  /** As many acts as are measured: compilers, caches and plans are warm then. */
   warmUp: readonly Act[];
   acts: readonly Act[];
+}
+
+/** The least number of contacts that a load of this many events, and as many to warm up, needs. */
+export const contactsFor = (events: number, { contacts }: Bench['options']): number =>
+  Math.max(contacts, contactsNeeded(2 * events));
+
+export function loadOf(
+  { options }: Bench,
+  workload: WorkloadName,
+  events = options.events,
+  contacts = contactsFor(events, options),
+): Load {
+  const supply = supplyOf(workload, contacts, options.seed);
+  return { contacts, warmUp: supply(events), acts: supply(events) };
+}
+
+export interface RunOptions {
   /** Processes that consume the same queues. */
   processes?: number;
-  /** Which of the rows a contender writes: the baseline merges nothing, the limit of the broker writes nothing. */
-  writes: 'all' | 'no merges' | 'nothing';
-  /** Before the contender is held, before it is let go, and right after all is done. With one process. */
-  watch?: Record<'prepare' | 'begin' | 'end', (database: RunDatabase, contender: Contender) => Promise<void>>;
+  /** Called before the contender is suspended, before it is resumed, and when it is done. With one process. */
+  hooks?: Record<'prepare' | 'begin' | 'end', (database: RunDatabase, contender: Contender) => Promise<void>>;
 }
 
 /**
- * One throughput: the contender is started and warmed up, then held (SIGSTOP) while the backlog is published and
- * confirmed, and let go. It is over when the last message is acknowledged and the outbox is empty. Then the rows are
- * counted: what was measured must have been done.
+ * Measures one throughput: the contender is started and warmed up, then suspended (SIGSTOP) while the backlog is
+ * published and confirmed, and resumed. The run ends when the last message is acknowledged and the outbox is empty. The
+ * rows are counted afterwards, so that a contender that skipped work fails.
  */
-export async function measureRun(bench: Bench, options: RunOptions): Promise<Run> {
+export async function measureRun(
+  bench: Bench,
+  program: Program,
+  { contacts, warmUp, acts }: Load,
+  { processes = 1, hooks }: RunOptions = {},
+): Promise<Run> {
   const { broker, databases } = bench;
-  const { program, acts, warmUp, processes = 1 } = options;
   await broker.purge();
-  const database = await databases.clone(options.contacts);
+  const database = await databases.clone(contacts);
   const contenders: Contender[] = [];
   try {
-    const surroundings = { ...bench, databaseUrl: database.url };
-    for (let i = 0; i < processes; i++) contenders.push(await Contender.start(program, surroundings));
+    for (let i = 0; i < processes; i++) contenders.push(await Contender.start(program, bench, database.url));
+    const [first] = contenders as [Contender];
     await broker.publish(warmUp.map(messageOf));
-    await untilAllAcked(contenders, warmUp.length);
+    await untilAcked(contenders, warmUp.length);
     await untilRelayed(database);
-    const before = await database.rows();
-    const told = await broker.ready(MAILER_QUEUE);
+    const rowsBefore = await database.rows();
+    const notificationsBefore = await broker.ready(MAILER_QUEUE);
+    const before = await totals(contenders);
 
-    const [cpuBefore, framesBefore] = await spent(contenders);
-    await options.watch?.prepare(database, contenders[0] as Contender);
+    await hooks?.prepare(database, first);
     for (const contender of contenders) contender.suspend();
     await broker.publish(acts.map(messageOf));
     await database.client.query('CHECKPOINT');
-    await options.watch?.begin(database, contenders[0] as Contender);
+    await hooks?.begin(database, first);
     const begin = now();
     for (const contender of contenders) contender.resume();
-    const lastAckAt = await untilAllAcked(contenders, warmUp.length + acts.length);
-    const relayed = options.writes === 'all' ? await untilRelayed(database) : 0;
-    const elapsed = Math.max(lastAckAt, relayed) - begin;
+    const lastAckAt = await untilAcked(contenders, warmUp.length + acts.length);
+    const relayedAt = program.writes === 'all' ? await untilRelayed(database) : 0;
+    const elapsed = Math.max(lastAckAt, relayedAt) - begin;
 
-    await options.watch?.end(database, contenders[0] as Contender);
-    const [cpuAfter, framesAfter] = await spent(contenders);
-    verifyRows(program.name, options, before, await database.rows());
-    const notifications = (await broker.ready(MAILER_QUEUE)) - told;
+    await hooks?.end(database, first);
+    const after = await totals(contenders);
+    verifyRows(program, acts, rowsBefore, await database.rows());
+    const notifications = (await broker.ready(MAILER_QUEUE)) - notificationsBefore;
     const collisions = acts.filter(({ kind }) => kind === 'collision').length;
-    // Each of them is told of; a merge and a changed address within one batch may be one notification.
-    if (options.writes === 'all' && notifications < collisions)
+    // At least one each; a merge and a changed address within one batch may be one notification.
+    if (program.writes === 'all' && notifications < collisions)
       throw new Error(`${notifications} notifications of ${collisions} merges`);
-    const astray = await broker.astray();
-    if (astray.length > 0) throw new Error(`${program.name} left ${astray.join(', ')}`);
-    const warnings: Record<string, number> = {};
-    for (const contender of contenders) {
-      for (const [text, count] of contender.warnings) warnings[text] = (warnings[text] ?? 0) + count;
-    }
-    const throughput = (acts.length / elapsed) * 1_000;
-    const [cpu, ackFrames] = [cpuAfter - cpuBefore, framesAfter - framesBefore];
-    return { events: acts.length, elapsed, throughput, cpu, ackFrames, warnings };
+    const leftovers = await broker.leftovers();
+    if (leftovers.length > 0) throw new Error(`${program.name} left ${leftovers.join(', ')}`);
+    return {
+      events: acts.length,
+      elapsed,
+      throughput: (acts.length / elapsed) * 1_000,
+      cpu: after.cpu - before.cpu,
+      ackFrames: after.ackFrames - before.ackFrames,
+      warnings: warningsOf(contenders),
+    };
   } finally {
     await Promise.all(contenders.map((contender) => contender.stop()));
     await database.drop();
   }
 }
 
-/** Processor time and ack frames of all of them together. */
-async function spent(contenders: readonly Contender[]): Promise<[number, number]> {
+async function totals(contenders: readonly Contender[]): Promise<{ cpu: number; ackFrames: number }> {
   const reports = await Promise.all(contenders.map((contender) => contender.report()));
-  return [reports.reduce((sum, { cpu }) => sum + cpu, 0), reports.reduce((sum, { ackFrames }) => sum + ackFrames, 0)];
+  const sum = (name: 'cpu' | 'ackFrames'): number => reports.reduce((total, report) => total + report[name], 0);
+  return { cpu: sum('cpu'), ackFrames: sum('ackFrames') };
 }
 
-/** @returns when the last ack of all was */
-async function untilAllAcked(contenders: readonly Contender[], count: number): Promise<number> {
-  const [only] = contenders;
-  if (contenders.length === 1 && only) return only.untilAcked(count);
-  for (;;) {
-    const reports = await Promise.all(contenders.map((contender) => contender.report()));
-    const acked = reports.reduce((sum, report) => sum + report.acked, 0);
-    if (acked >= count) return Math.max(...reports.map(({ lastAckAt }) => lastAckAt));
-    await delay(25);
-  }
-}
-
-/** @returns when the outbox was seen empty */
+/** @returns the time at which the outbox was seen empty */
 async function untilRelayed(database: RunDatabase): Promise<number> {
   while (!(await database.outboxIsEmpty())) await delay(5);
   return now();
 }
 
-function verifyRows(name: string, { acts, writes }: RunOptions, before: Rows, after: Rows): void {
-  const all = rowsOf(acts);
-  const expected =
-    writes === 'all'
-      ? all
-      : writes === 'nothing'
-        ? rowsOf([])
-        : { ...all, contacts: all.contacts + all.merges, tokens: all.tokens + all.merges, merges: 0 };
+function warningsOf(contenders: readonly Contender[]): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (const { warnings } of contenders) {
+    for (const [text, count] of warnings) all[text] = (all[text] ?? 0) + count;
+  }
+  return all;
+}
+
+function verifyRows({ name, writes }: Program, acts: readonly Act[], before: Rows, after: Rows): void {
+  const expected = rowsOf(writes === 'nothing' ? [] : acts);
+  if (writes === 'no merges') {
+    expected.contacts += expected.merges;
+    expected.tokens += expected.merges;
+    expected.merges = 0;
+  }
   const problems = (Object.keys(expected) as (keyof Rows)[])
     .filter((table) => after[table] - before[table] !== expected[table])
     .map((table) => `${after[table] - before[table]} ${table} instead of ${expected[table]}`);

@@ -1,6 +1,7 @@
 import { WORKLOADS } from '../load/workloads';
+import { throughputOf } from '../measure/statistics';
 import type { ContenderName } from '../measure/throughput';
-import { type Results, throughputOf } from './results';
+import type { Results } from './results';
 
 const BARS: readonly { name: ContenderName; title: string }[] = [
   { name: 'onecontact', title: 'OneContact' },
@@ -25,7 +26,7 @@ const STYLE = `
     .onecontact { fill: #3bc9db; } .baseline { fill: #ff922b; } .database { fill: #6e7681; }
   }`;
 
-/** Throughput of each workload as bars from zero: medians over the rounds. Readable on light and on dark pages. */
+/** An SVG of each workload's median throughput as bars from zero, readable on light and dark pages. */
 export function plot(results: Results): string {
   const groups = (results.throughput ?? []).map(({ workload, runs }) => ({
     title: WORKLOADS[workload].title,

@@ -1,11 +1,12 @@
 import { WORKLOADS } from '../load/workloads';
+import type { Profile } from '../measure/profile';
 import type { Run } from '../measure/run';
+import { median, throughputOf } from '../measure/statistics';
 import { CONTENDERS } from '../measure/throughput';
-import { type Results, throughputOf } from './results';
-import { median } from './statistics';
+import type { Results } from './results';
 import { targetsOf } from './targets';
 
-/** Everything measured, for a terminal. */
+/** Everything that was measured but the profiles, for a terminal. */
 export function tables(results: Results): string {
   return [configuration, throughput, latency, processes, growth, targets]
     .map((part) => part(results))
@@ -13,7 +14,7 @@ export function tables(results: Results): string {
     .join('\n\n');
 }
 
-const NUMBER = (value: number): string => (Number.isNaN(value) ? '-' : Math.round(value).toLocaleString('en'));
+const number = (value: number): string => (Number.isNaN(value) ? '-' : Math.round(value).toLocaleString('en'));
 
 function configuration({ configuration, baseline }: Results): string {
   const best = baseline ? { baseline: `concurrency ${baseline.concurrency} (best of ${gridText(baseline.grid)})` } : {};
@@ -24,14 +25,14 @@ function configuration({ configuration, baseline }: Results): string {
 
 const gridText = (grid: Record<number, number>): string =>
   Object.entries(grid)
-    .map(([concurrency, value]) => `${concurrency}: ${NUMBER(value)}/s`)
+    .map(([concurrency, value]) => `${concurrency}: ${number(value)}/s`)
     .join(', ') || 'not tried';
 
 function throughput({ throughput = [] }: Results): string {
   if (throughput.length === 0) return '';
   const rows = throughput.map(({ workload, runs }) => [
     WORKLOADS[workload].title,
-    ...CONTENDERS.map((name) => NUMBER(throughputOf(runs[name]))),
+    ...CONTENDERS.map((name) => number(throughputOf(runs[name]))),
   ]);
   const costs = throughput.map(({ workload, runs }) => [
     WORKLOADS[workload].title,
@@ -47,44 +48,65 @@ ${table([title, 'OneContact: µs of CPU', 'Baseline: µs of CPU', 'OneContact: a
 
 function cost(runs: readonly Run[], what: 'cpu' | 'ackFrames'): string {
   const value = median(runs.map((run) => run[what] / run.events));
-  return what === 'cpu' ? NUMBER(1e6 * value) : value.toFixed(3);
+  return what === 'cpu' ? number(1e6 * value) : value.toFixed(3);
 }
 
 function latency({ latency = [] }: Results): string {
   if (latency.length === 0) return '';
   const rows = latency.map(({ contender, rate, rounds }) => [
-    `${contender} at ${NUMBER(rate)}/s`,
+    `${contender} at ${number(rate)}/s`,
     ...(['p50', 'p90', 'p99', 'max'] as const).map((name) => median(rounds.map((round) => round[name])).toFixed(1)),
   ]);
   return table(['Latency, ms', 'p50', 'p90', 'p99', 'max'], rows);
 }
 
 function processes({ processes = [] }: Results): string {
-  const rows = processes.map(({ processes, runs }) => [`${processes}`, NUMBER(throughputOf(runs))]);
+  const rows = processes.map(({ processes, runs }) => [`${processes}`, number(throughputOf(runs))]);
   return rows.length === 0 ? '' : table(['Worker processes, mix-10', 'events/s'], rows);
 }
 
 function growth({ growth = [] }: Results): string {
   const rows = growth.map(({ workload, contacts, runs, limit }) => [
-    `${workload}, ${NUMBER(contacts)} contacts`,
-    NUMBER(throughputOf(runs)),
-    NUMBER(throughputOf(limit)),
+    `${workload}, ${number(contacts)} contacts`,
+    number(throughputOf(runs)),
+    number(throughputOf(limit)),
   ]);
   return rows.length === 0 ? '' : table(['Growth, events a second', 'OneContact', 'Database limit'], rows);
 }
 
 function targets(results: Results): string {
-  const rows = targetsOf(results).map(({ what, wanted, measured, met }) => [
-    what,
-    measured,
-    wanted,
-    met ? 'met' : 'NOT MET',
-  ]);
+  const rows = targetsOf(results).map((it) => [it.what, it.measured, it.wanted, it.met ? 'met' : 'NOT MET']);
   return rows.length === 0 ? '' : table(['Target', 'measured', 'wanted', ''], rows);
 }
 
-/** The first column to the left, the others to the right. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** The number of statements shown, most expensive first. */
+const STATEMENTS = 14;
+
+export function profileText({ workload, events, elapsed, cpu, worker, statements }: Profile): string {
+  const us = (ms: number): string => ((1_000 * ms) / events).toFixed(1);
+  const seconds = (value: number | null): string => (value === null ? '?' : us(1_000 * value));
+  const servers = `PostgreSQL ${seconds(cpu.postgresql)}, RabbitMQ ${seconds(cpu.rabbitmq)}`;
+  const places = worker.map(([name, ms]) => [name, us(ms)]);
+  const costs = statements
+    .slice(0, STATEMENTS)
+    .map(({ query, calls, planned, executed, pages, walKb }) => [
+      query.slice(0, 76),
+      `${calls}`,
+      `${(planned / calls).toFixed(2)} ms`,
+      `${(executed / calls).toFixed(2)} ms`,
+      us(planned + executed),
+      `${pages}`,
+      `${walKb}`,
+    ]);
+  return [
+    `${WORKLOADS[workload].title}: ${us(elapsed)} µs an event; processor: worker ${seconds(cpu.worker)}, ${servers}`,
+    table(['Worker, by place', 'µs/event'], places),
+    table(['Statement', 'calls', 'planned', 'executed', 'µs/event', 'pages', 'WAL kB'], costs),
+  ].join('\n\n');
+}
+
+/** Aligns the first column to the left, the others to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>
     cells

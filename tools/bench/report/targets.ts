@@ -1,5 +1,7 @@
-import { type Results, ratioOf, runsOf, throughputOf } from './results';
-import { median } from './statistics';
+import type { Run } from '../measure/run';
+import { median, ratioOf, throughputOf } from '../measure/statistics';
+import type { ContenderName } from '../measure/throughput';
+import type { Results } from './results';
 
 export interface Target {
   what: string;
@@ -8,10 +10,10 @@ export interface Target {
   met: boolean;
 }
 
-/** A loss that is smaller than this is within what rounds differ by. */
+/** Rounds differ by up to this much. */
 const NOISE = 0.05;
 
-/** What was promised, of that which was measured. */
+/** The targets for everything that was measured. */
 export function targetsOf(results: Results): Target[] {
   return [
     ...timesBaseline(results, 'new', 'new sign-ups', 20),
@@ -24,6 +26,10 @@ export function targetsOf(results: Results): Target[] {
     ...processes(results),
     ...memory(results),
   ];
+}
+
+function runsOf({ throughput = [] }: Results, workload: string, name: ContenderName): readonly Run[] {
+  return throughput.find((it) => it.workload === workload)?.runs[name] ?? [];
 }
 
 function timesBaseline(results: Results, workload: string, title: string, times: number): Target[] {
@@ -89,7 +95,7 @@ function share(what: string, ratio: number, least: number): Target {
   return { what, wanted: `>= ${percent(least)}`, measured: percent(ratio), met: ratio >= least };
 }
 
-/** What `--quick` insists on: so broad that only something badly wrong misses it. */
+/** The target of `--quick`, so low that only something badly wrong misses it. */
 export function quickProblems(results: Results, times = 5): string[] {
   return (results.throughput ?? []).flatMap(({ workload, runs }) => {
     const ratio = throughputOf(runs.onecontact) / throughputOf(runs.baseline);

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Target } from '../../proxy/tcp-proxy';
 import { run } from '../../services/command';
 import { type Kept, keep, type Step } from '../../services/keep';
-import { environment, type RabbitPrograms, steps } from '../../services/run-rabbitmq';
+import { environment, type RabbitPrograms, steps } from '../../services/rabbitmq';
 import { lastingPorts } from './ports';
 import { Restartable } from './restartable';
 

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { type Kept, keep } from '../../services/keep';
-import { steps } from '../../services/run-postgres';
-import { canEnter, temporaryFolderFor, unprivilegedOwner } from '../../services/unprivileged';
+import { canEnter, steps, temporaryFolderFor, unprivilegedOwner } from '../../services/postgres';
 import { lastingPorts } from './ports';
 import { Restartable } from './restartable';
 

@@ -1,7 +1,7 @@
 import { fetchPostgres } from '../../services/fetch-postgres';
 import { fetchRabbit } from '../../services/fetch-rabbitmq';
-import { installedPostgres, installedRabbit } from '../../services/installed';
-import type { RabbitPrograms } from '../../services/run-rabbitmq';
+import { installedPostgres } from '../../services/postgres';
+import { installedRabbit, type RabbitPrograms } from '../../services/rabbitmq';
 import { type Context, Unavailable } from '../../services/types';
 
 /**

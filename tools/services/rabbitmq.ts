@@ -1,26 +1,46 @@
+/** RabbitMQ's programs on this machine, and a private node started from them. */
 import { randomBytes } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { keep, type Step } from './keep';
-import { onFreePorts } from './ports';
-import type { Context, Service } from './types';
+import { findProgram, HOMEBREW, pathFolders } from './command';
+import { certificateFiles, keep, onFreePorts, type Step } from './keep';
+import { type Context, type Service, Unavailable } from './types';
 
 export interface RabbitPrograms {
-  /** The start script itself, not Debian's wrapper in /usr/sbin, which wants root. */
+  /** The start script itself, not Debian's wrapper in /usr/sbin, which requires root. */
   server: string;
   /** Erlang's port mapper. */
   epmd: string;
-  /** Where the start script looks for Erlang. */
+  /** The PATH in which the start script finds Erlang. */
   path: string;
 }
 
 const USER = 'onecontact';
 
+export async function installedRabbit({ env }: Context): Promise<RabbitPrograms> {
+  // Debian's wrappers in /usr/sbin require root and the user rabbitmq.
+  const inPath = pathFolders(env).filter((folder) => !/^(\/usr)?\/sbin\/?$/.test(folder));
+  const brewed = HOMEBREW.flatMap((home) => [join(home, 'opt/rabbitmq/sbin'), join(home, 'sbin')]);
+  const server = await findProgram('rabbitmq-server', [...inPath, '/usr/lib/rabbitmq/bin', ...brewed]);
+  if (!server) throw new Unavailable('no RabbitMQ is installed here');
+  const erlangs = HOMEBREW.flatMap((home) => [join(home, 'opt/erlang/bin'), join(home, 'bin')]);
+  const erl = await findProgram('erl', [...inPath, '/usr/lib/erlang/bin', ...erlangs]);
+  if (!erl) throw new Unavailable(`there is ${server}, but no Erlang (erl) to run it`);
+  return rabbitPrograms(server, await realpath(erl), env);
+}
+
+/** @param erl Erlang's program, in the folder that also has epmd */
+export function rabbitPrograms(server: string, erl: string, env: NodeJS.ProcessEnv): RabbitPrograms {
+  const folder = dirname(erl);
+  return { server, epmd: join(folder, 'epmd'), path: `${folder}:${env.PATH ?? '/usr/bin:/bin'}` };
+}
+
 /**
  * Starts a private RabbitMQ node: own folder, ports, name, cookie and user, loopback only.
  *
- * Erlang nodes find each other through `epmd`, a daemon that the first node starts and that stays for ever. Ours is a
- * process of its own on a port of its own, in the supervisor's hands like the broker.
+ * Erlang nodes find each other through `epmd`, a daemon that the first node starts and that outlives it. This node gets
+ * its own epmd on its own port, started and ended by the same supervisor.
  */
 export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context, 'tls'> = {}): Promise<Service> {
   const folder = join(tmpdir(), `onecontact-rabbitmq-${randomBytes(6).toString('hex')}`);
@@ -28,6 +48,12 @@ export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context,
   const at = (name: string): string => join(folder, name);
 
   return onFreePorts(4, async ([port, distributionPort, epmdPort, tlsPort]) => {
+    const tlsLines = [
+      `listeners.ssl.1 = 127.0.0.1:${tlsPort}`,
+      `ssl_options.certfile = ${at('server.pem')}`,
+      `ssl_options.keyfile = ${at('server.key')}`,
+      'ssl_options.verify = verify_none', // clients show a password, not a certificate
+    ];
     const env = {
       ...environment(programs.path, at),
       RABBITMQ_NODENAME: `onecontact-${port}@localhost`,
@@ -37,26 +63,16 @@ export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context,
       RABBITMQ_DEFAULT_PASS: password,
       ERL_EPMD_PORT: String(epmdPort),
     };
+    const lines = [`listeners.tcp.1 = 127.0.0.1:${port}`, 'log.console = true', 'log.file = false'];
     const { output, stop } = await keep({
       folder,
       directories: [at('home'), at('log')],
       files: [
         { path: at('home/.erlang.cookie'), content: randomBytes(16).toString('hex'), mode: 0o400 },
         { path: at('enabled_plugins'), content: '[].\n' },
-        {
-          path: at('rabbitmq.conf'),
-          content: [
-            `listeners.tcp.1 = 127.0.0.1:${port}`,
-            'log.console = true',
-            'log.file = false',
-            ...(tls ? tlsSettings(tlsPort as number, at) : []),
-            '',
-          ].join('\n'),
-        },
-        ...(tls ? [{ path: at('server.pem'), content: tls.certificate }] : []),
-        ...(tls ? [{ path: at('server.key'), content: tls.key }] : []),
+        { path: at('rabbitmq.conf'), content: [...lines, ...(tls ? tlsLines : []), ''].join('\n') },
+        ...certificateFiles(folder, tls),
       ],
-      copies: [],
       steps: steps(programs, env),
     });
     return {
@@ -68,14 +84,7 @@ export async function runRabbit(programs: RabbitPrograms, { tls }: Pick<Context,
   });
 }
 
-const tlsSettings = (port: number, at: (name: string) => string): string[] => [
-  `listeners.ssl.1 = 127.0.0.1:${port}`,
-  `ssl_options.certfile = ${at('server.pem')}`,
-  `ssl_options.keyfile = ${at('server.key')}`,
-  'ssl_options.verify = verify_none', // clients show a password, not a certificate
-];
-
-/** Every path that a node uses by default lies in the system's folders: each is moved into ours. */
+/** Moves every path that a node uses by default from the system's folders to the node's own. */
 export function environment(path: string, at: (name: string) => string): NodeJS.ProcessEnv {
   return {
     PATH: path,
@@ -96,15 +105,15 @@ export function environment(path: string, at: (name: string) => string): NodeJS.
     RABBITMQ_FEATURE_FLAGS_FILE: at('feature_flags'),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_CRASH_DUMP_SECONDS: '0',
-    // Loopback only, and no busy waiting: the tests need the processor more than an idle broker does.
+    // Loopback only, and no busy waiting: tests need the processor more than an idle broker does.
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
       '-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none',
-    // Any value: the start script then becomes the broker's process, so that a signal hits it and not a shell.
+    // Any value makes the start script exec the broker, so that a signal reaches it and not a shell.
     detached: '1',
   };
 }
 
-/** First the port mapper, then the node. */
+/** Starts the port mapper, then the node. */
 export function steps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] {
   return [
     {
@@ -124,14 +133,4 @@ export function steps(programs: RabbitPrograms, env: NodeJS.ProcessEnv): Step[] 
       signal: 'SIGKILL',
     },
   ];
-}
-
-/** PATH for an Erlang that lies outside of it. */
-function pathWith(folder: string, env: NodeJS.ProcessEnv): string {
-  return [folder, env.PATH ?? '/usr/bin:/bin'].join(':');
-}
-
-/** The programs of a RabbitMQ and an Erlang, given the start script and the folder of `erl`. */
-export function programsOf(server: string, erl: string, env: NodeJS.ProcessEnv): RabbitPrograms {
-  return { server, epmd: join(dirname(erl), 'epmd'), path: pathWith(dirname(erl), env) };
 }
