@@ -1,7 +1,7 @@
 import type { Random } from '../random';
 import { type Json, realMessage, type Source } from './real';
 
-/** A message as it is put on the broker: real ones, and what can become of them on their way through other people's code. */
+/** A message to publish: a real one, or one that other programs have damaged. */
 export interface FuzzMessage {
   source: Source;
   content: Buffer;
@@ -20,7 +20,7 @@ export function fuzzMessage(random: Random): FuzzMessage {
 }
 
 function contentOf(source: Source, random: Random): Buffer {
-  // Of the other source: what a wrong binding would bring.
+  // A wrong binding would bring messages of the other source.
   const message = realMessage(random.chance(1 / 50) ? 'fxa' : source, random);
   const kind = random.below(100);
   if (kind < 40) return Buffer.from(JSON.stringify(message));
@@ -29,7 +29,7 @@ function contentOf(source: Source, random: Random): Buffer {
   return Buffer.from(Array.from({ length: random.below(300) }, () => random.below(256)));
 }
 
-/** One to three edits of the message's tree, as text: some of what JSON can say no JavaScript value says. */
+/** Makes one to three edits. The result is text, because JSON can express more than JavaScript values. */
 function edited(message: Json, random: Random): string {
   let inserted = 0;
   const texts = new Map<string, string>();
@@ -50,7 +50,7 @@ function edited(message: Json, random: Random): string {
   return text;
 }
 
-/** As an own key, JavaScript writes `__proto__` only into text. */
+/** Stands for `__proto__`, which cannot be assigned as an own key. */
 const PROTO = '__proto__ in text';
 const PROTOTYPE_KEYS = [PROTO, 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
 
@@ -115,7 +115,7 @@ const ODD = [
 ];
 
 function oddText(random: Random): string {
-  // Large ones are rare: they take a hundred times as long as all others.
+  // Large values are rare because they take a hundred times as long.
   switch (random.chance(1 / 12) ? random.below(3) : 3 + random.below(20)) {
     case 0:
       return JSON.stringify('x'.repeat(10 ** random.below(5)));
@@ -132,7 +132,7 @@ function oddText(random: Random): string {
     case 4:
       return `${random.below(1e9)}${random.below(1e9)}.${random.below(1e9)}`;
     case 5:
-      // Rarely, because they are sent over a network: larger than what a worker reads.
+      // Larger than the size limit; rare because it goes over the network.
       return random.chance(1 / 60) ? JSON.stringify('y'.repeat(300_000)) : '"y"';
     case 6:
       return JSON.stringify(
@@ -143,7 +143,7 @@ function oddText(random: Random): string {
   }
 }
 
-/** Bytes changed, lost, or added: invalid UTF-8, a byte order mark, a half message, two messages. */
+/** Changes, removes or adds bytes: invalid UTF-8, a byte order mark, half a message, two messages. */
 function scratched(bytes: Buffer, random: Random): Buffer {
   switch (random.below(6)) {
     case 0:
@@ -162,7 +162,7 @@ function scratched(bytes: Buffer, random: Random): Buffer {
   }
 }
 
-/** Half a character, an overlong one, half of a surrogate pair, one beyond Unicode, no beginning. */
+/** A truncated character, an overlong one, half a surrogate pair, one beyond Unicode, a continuation byte. */
 const BAD_UTF8 = [[0xc3], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0x80]].map((it) =>
   Buffer.from(it),
 );
@@ -171,7 +171,7 @@ function idOf(random: Random): string {
   return random.pick(['', 'id', '\0', '\ud83d\ude00'.repeat(20), 'x'.repeat(255), `m-${random.below(1e9)}`]);
 }
 
-/** What a producer, a shovel, or another of our processes may leave in headers; all of it untrusted. */
+/** Headers as producers, shovels and other processes may leave them. */
 function headersOf(random: Random): Record<string, unknown> {
   const odd = (): unknown =>
     random.pick<unknown>([

@@ -1,19 +1,16 @@
 import type { Random } from '../random';
 
-/** Real messages: as the account service and the sites send them, in all envelopes. */
+/** Messages as the account service and the sites send them, in all envelopes. */
 
 export type Source = 'fxa' | 'newsletter';
 export type Json = Record<string, unknown>;
 
-/**
- * People come in groups of three, who share six addresses and nothing with others: enough for merges, swaps and lost
- * claims, and a batch never reaches more than its groups.
- */
+/** Groups of three accounts share six addresses: enough for merges, swaps and lost claims, without long chains. */
 const GROUPS = 25_000;
 const UIDS = 3;
 const ADDRESSES = 6;
 const NEWSLETTERS = ['privacy-weekly', 'hacks', 'offers', 'a b', 'größe', '10'];
-/** Few moments, so that facts repeat, and meet at one time. */
+/** Few event times, so that facts repeat and times are equal. */
 const MOMENTS = 400;
 const FIRST_MOMENT = Date.UTC(2026, 0, 1) / 1_000;
 const TYPES = 'https://schemas.accounts.firefox.com/event/';
@@ -40,7 +37,7 @@ const newslettersOf = (random: Random): string[] => NEWSLETTERS.filter(() => ran
 
 function accountMessage(random: Random): Json {
   const group = random.below(GROUPS);
-  // Few deletions: an account lives for many events.
+  // Deletions are rare, so that accounts have many events.
   const event = random.chance(1 / 8) ? random.pick(ACCOUNT_EVENTS) : random.pick(ACCOUNT_EVENTS.slice(0, 4));
   const flat: Json = {
     event,
@@ -100,7 +97,7 @@ function newsletterMessage(random: Random): Json {
   };
   if (random.chance(1 / 30)) {
     delete message.email;
-    message.token = '4c7a1d52-90de-4b6e-8a55-2a2f5f0c7e11'; // nobody's
+    message.token = '4c7a1d52-90de-4b6e-8a55-2a2f5f0c7e11'; // unknown
   }
   if (event === 'newsletter.subscribe') {
     const profile = {

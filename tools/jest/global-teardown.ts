@@ -1,7 +1,7 @@
 import { connect } from 'amqplib';
 import { deleteAll } from '../../src/rabbitmq/topology';
-import { dropTemplate } from '../../test/support/database';
 import { forget } from './started';
+import { dropTemplate } from './template-database';
 
 /** Takes away what the run made on the user's servers, and stops what global-setup.ts started. */
 export default async function globalTeardown(): Promise<void> {

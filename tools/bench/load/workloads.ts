@@ -1,6 +1,6 @@
+import { Random } from '../../random';
 import { type Act, type ActKind, makeAct } from './acts';
 import { Population } from './population';
-import { randomOf } from './random';
 
 const ACCOUNT_EVENTS = [
   ['verified', 40],
@@ -37,7 +37,8 @@ export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[];
 
 /** An endless supply of acts, the same for the same seed. */
 export function supplyOf(workload: WorkloadName, filled: number, seed: number): (count: number) => Act[] {
-  const people = new Population(filled, randomOf(seed));
+  const random = new Random(seed);
+  const people = new Population(filled, () => random.next());
   const { shares } = WORKLOADS[workload];
   return (count) => Array.from({ length: count }, () => makeAct(people.pick<ActKind>(shares), people));
 }

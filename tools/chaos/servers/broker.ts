@@ -19,8 +19,8 @@ interface Node {
 }
 
 /**
- * A private RabbitMQ of one node or of a cluster, whose nodes can be killed and started again. Its nodes share a port
- * mapper, a cookie and a folder that stay for the whole run.
+ * A private RabbitMQ server or cluster whose nodes can be killed and restarted. The nodes share a port mapper, a cookie
+ * and a folder, which last for the whole run.
  */
 export class ChaosBroker {
   version = '';
@@ -91,29 +91,25 @@ export class ChaosBroker {
     return this.nodes.length;
   }
 
-  /** With the credentials; which node does not matter to whoever comes through a proxy. */
+  /** With credentials, for the first node; proxies replace host and port. */
   get url(): string {
     return (this.nodes[0] as Node).url;
   }
 
-  /** All nodes, beginning at one of them. */
+  /** All nodes, starting with `first`. */
   targets(first = 0): Target[] {
     return this.nodes.map((_, index) => (this.nodes[(first + index) % this.size] as Node).target);
-  }
-
-  get up(): number {
-    return this.nodes.filter(({ server }) => server.up).length;
   }
 
   async down(node: number, how: 'killed' | 'stopped'): Promise<void> {
     await this.#node(node).server.end(how === 'killed' ? 'SIGKILL' : 'SIGTERM');
   }
 
-  async again(node: number): Promise<void> {
+  async restart(node: number): Promise<void> {
     await this.#node(node).server.start();
   }
 
-  /** `rabbitmqctl`, on a node that is up. */
+  /** Runs `rabbitmqctl` on a node that is up. */
   async ctl(...args: string[]): Promise<string> {
     const node = this.nodes.find(({ server }) => server.up);
     if (!node) throw new Error('no node of the broker is up');
@@ -121,7 +117,7 @@ export class ChaosBroker {
     return run(program, ['--quiet', ...args], { env: node.env, cwd: '/', timeout: 60_000 });
   }
 
-  /** Messages of each queue, those that were delivered and not acknowledged included, and the nodes that have it. */
+  /** Each queue with its messages, unacknowledged ones included, and the nodes that have it. */
   async queues(): Promise<{ name: string; messages: number; members: string[] }[]> {
     return JSON.parse(await this.ctl('list_queues', '--formatter', 'json', 'name', 'messages', 'members'));
   }
