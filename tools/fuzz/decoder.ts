@@ -1,7 +1,7 @@
 import { decode } from '../../src/messages/incoming/decode';
 import type { Random } from '../random';
 import { Memory } from './memory';
-import { fuzzMessage } from './messages';
+import { fuzzMessages } from './messages';
 import { problemOf } from './well-formed';
 
 export interface DecoderRun {
@@ -21,8 +21,9 @@ export function fuzzDecoder(
   onProgress: (done: number, memory: Memory) => void,
 ): DecoderRun {
   const run: DecoderRun = { outcomes: new Map(), problems: [], memory: new Memory() };
+  const messages = fuzzMessages(random);
   for (let done = 1; done <= count; done++) {
-    const { source, content, messageId } = fuzzMessage(random);
+    const { source, content, messageId } = messages.next().value;
     let outcome = 'threw';
     try {
       const decoded = decode(source, content, { messageId, now: NOW });

@@ -1,5 +1,9 @@
+import { FXA_EVENTS, HEADERS } from '../../src/rabbitmq/names';
+import { messageMix } from '../chaos/load/mix';
 import type { Random } from '../random';
-import { type Json, realMessage, type Source } from './real';
+
+type Source = 'fxa' | 'newsletter';
+type Json = Record<string, unknown>;
 
 /** A message to publish: a real one, or one that other programs have damaged. */
 export interface FuzzMessage {
@@ -9,28 +13,32 @@ export interface FuzzMessage {
   headers?: Record<string, unknown>;
 }
 
-export function fuzzMessage(random: Random): FuzzMessage {
-  const source: Source = random.chance(1 / 2) ? 'fxa' : 'newsletter';
-  return {
-    source,
-    content: contentOf(source, random),
-    ...(random.chance(1 / 3) && { messageId: idOf(random) }),
-    ...(random.chance(1 / 10) && { headers: headersOf(random) }),
-  };
+/** An endless supply, the same for the same random numbers. */
+export function* fuzzMessages(random: Random): Generator<FuzzMessage, never> {
+  for (const { exchange, content } of messageMix(random.below(2 ** 32), random)) {
+    const source = (exchange === FXA_EVENTS) !== random.chance(1 / 50) ? 'fxa' : 'newsletter'; // some bindings are wrong
+    yield {
+      source,
+      content: damaged(content, random),
+      ...(random.chance(1 / 3) && { messageId: idOf(random) }),
+      ...(random.chance(1 / 10) && { headers: headersOf(random) }),
+    };
+  }
+  throw new Error('the mix ended');
 }
 
-function contentOf(source: Source, random: Random): Buffer {
-  // A wrong binding would bring messages of the other source.
-  const message = realMessage(random.chance(1 / 50) ? 'fxa' : source, random);
+function damaged(content: string, random: Random): Buffer {
   const kind = random.below(100);
-  if (kind < 40) return Buffer.from(JSON.stringify(message));
-  if (kind < 80) return Buffer.from(edited(message, random));
-  if (kind < 95) return scratched(Buffer.from(edited(message, random)), random);
+  if (kind < 40) return Buffer.from(content);
+  if (kind < 80) return Buffer.from(edited(content, random));
+  if (kind < 95) return scratched(Buffer.from(edited(content, random)), random);
   return Buffer.from(Array.from({ length: random.below(300) }, () => random.below(256)));
 }
 
 /** Makes one to three edits. The result is text, because JSON can express more than JavaScript values. */
-function edited(message: Json, random: Random): string {
+function edited(content: string, random: Random): string {
+  const message = parsed(content);
+  if (!message) return content;
   let inserted = 0;
   const texts = new Map<string, string>();
   for (let edits = 1 + random.below(3); edits > 0; edits--) {
@@ -48,6 +56,14 @@ function edited(message: Json, random: Random): string {
   for (const [mark, odd] of texts) text = text.replace(mark, () => odd);
   if (random.chance(1 / 20)) text = `${text.slice(0, -1)},${text.slice(1)}`; // each key twice
   return text;
+}
+
+function parsed(content: string): Json | undefined {
+  try {
+    return JSON.parse(content) as Json;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Stands for `__proto__`, which cannot be assigned as an own key. */
@@ -190,20 +206,9 @@ function headersOf(random: Random): Record<string, unknown> {
       [1, [2, ['x']]],
       { a: { b: 1 } },
     ]);
-  const names = [
-    'attempts',
-    'first-seen',
-    'last-seen',
-    'reason',
-    'error',
-    'origin-queue',
-    'replays',
-    'waits',
-    'earlier-deaths',
-  ];
+  const names = [...Object.values(HEADERS), 'x-death', 'x-delivery-count', 'tenant'];
   const headers: Record<string, unknown> = {};
-  for (const name of [...names, 'x-death', 'x-delivery-count', 'delay', 'tenant'])
-    if (random.chance(1 / 4)) headers[name] = odd();
+  for (const name of names) if (random.chance(1 / 4)) headers[name] = odd();
   if (random.chance(1 / 20)) {
     let deep: unknown = 1;
     for (let depth = 10 ** (1 + random.below(3)); depth > 0; depth--) deep = [deep];

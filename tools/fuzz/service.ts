@@ -15,7 +15,7 @@ import {
 import { parseCounters, sumOf } from '../prometheus';
 import type { Random } from '../random';
 import { Memory } from './memory';
-import { type FuzzMessage, fuzzMessage } from './messages';
+import { type FuzzMessage, fuzzMessages } from './messages';
 
 export interface ServiceRun {
   published: number;
@@ -68,6 +68,7 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     const { msg, outcome } = JSON.parse(line) as { msg: string; outcome?: string };
     count(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
   };
+  const messages = fuzzMessages(random);
   const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
   const connection = await connect(amqpUrl);
@@ -77,7 +78,7 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     await consumeOutput(reading, run);
     while (run.published < wanted && run.problems.length === 0) {
       for (let n = Math.min(chunk, wanted - run.published); n > 0; n--) {
-        publish(publishing, fuzzMessage(random), random);
+        publish(publishing, messages.next().value, random);
         run.published += 1;
       }
       await publishing.waitForConfirms();

@@ -1,8 +1,7 @@
 /** The load: which messages are sent, when, and by which producer. The seed determines all of it. */
 import { Random } from '../../random';
-import { ignoredMessage, invalidMessage } from './invalid';
 import type { Message } from './message';
-import { messagesOfGroup } from './people';
+import { messageMix } from './mix';
 
 export interface Load {
   seed: number;
@@ -19,9 +18,6 @@ export interface Sending {
   message: Message;
 }
 
-const ACTIVE_GROUPS = 40;
-const INVALID = 0.03;
-const IGNORED = 0.03;
 const REPEATED = 0.04;
 /** The rate changes once a phase. */
 const PHASE_MS = 5_000;
@@ -29,9 +25,8 @@ const PHASE_FACTORS = [0.2, 0.7, 1, 1, 2.1];
 
 export function* sendings({ seed, seconds, producers, rate }: Load): Generator<Sending> {
   const random = new Random(seed, 'load');
-  const active: Message[][] = [];
+  const mix = messageMix(seed, random);
   const repetitions: { after: number; message: Message }[] = [];
-  let groups = 0;
   let factor = 1;
   let phase = -1;
   for (let at = 0, count = 0; at < seconds * 1000; at += 1000 / (rate * factor), count++) {
@@ -39,28 +34,16 @@ export function* sendings({ seed, seconds, producers, rate }: Load): Generator<S
       phase = Math.floor(at / PHASE_MS);
       factor = random.pick(PHASE_FACTORS);
     }
-    while (active.length < ACTIVE_GROUPS) active.push(messagesOfGroup(seed, groups++));
     yield { at, producer: random.below(producers), message: next(count) };
   }
 
   function next(count: number): Message {
     const due = repetitions.findIndex(({ after }) => after <= count);
     if (due >= 0) return (repetitions.splice(due, 1)[0] as { message: Message }).message;
-    const message = newMessage();
+    const message = mix.next().value;
     // A producer that repeats unknowingly may use another id.
     const repeated = random.chance(0.5) ? message : { ...message, id: random.uuid() };
     if (random.chance(REPEATED)) repetitions.push({ after: count + 1 + random.below(200), message: repeated });
-    return message;
-  }
-
-  function newMessage(): Message {
-    const dice = random.next();
-    if (dice < INVALID) return invalidMessage(random);
-    if (dice < INVALID + IGNORED) return ignoredMessage(random);
-    const group = random.below(active.length);
-    const messages = active[group] as Message[];
-    const message = messages.shift() as Message;
-    if (messages.length === 0) active.splice(group, 1);
     return message;
   }
 }
