@@ -1,4 +1,4 @@
-/** What must always hold in the database, checked with SQL. */
+/** Invariants of the stored data, checked with SQL. */
 interface Sql {
   sql<T extends object>(text: string): Promise<T[]>;
 }

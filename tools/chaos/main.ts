@@ -45,7 +45,6 @@ async function perform(
     say('No more load, no more faults: waiting until everything is handled');
     const drained = await untilDrained(participants, monitor, signal);
     await Promise.all(participants.workers.map((worker) => worker.measure()));
-    for (const worker of participants.workers) worker.retire();
     await Promise.all(participants.workers.map((worker) => worker.stop()));
     await monitor.end();
     say('Workers are stopped: comparing');

@@ -86,10 +86,7 @@ export class Participants extends Environment {
     const worker = new Worker({ number, program, args, env, folder });
     this.networks.push(network);
     this.workers.push(worker);
-    this.atEnd(() => {
-      worker.retire();
-      return worker.kill();
-    });
+    this.atEnd(() => worker.kill());
   }
 
   /** @param firstNode of the broker, to try first */

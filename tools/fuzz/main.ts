@@ -67,7 +67,7 @@ async function throughService(): Promise<void> {
   }
 }
 
-/** What is wrong in the database; every merge to announce must have reached the mailer. */
+/** Looks for problems in the database, such as a merge whose announcement did not reach the mailer. */
 async function inDatabase(url: string, announced: number): Promise<string[]> {
   const client = new Client({ connectionString: url });
   await client.connect();

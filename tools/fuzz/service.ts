@@ -61,8 +61,7 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     problems: [],
     memory: new Memory(),
   };
-  const onError = (error: unknown): void =>
-    void run.problems.push(`nobody caught: ${(error as Error)?.stack ?? error}`);
+  const onError = (error: unknown): void => void run.problems.push(`uncaught: ${(error as Error)?.stack ?? error}`);
   process.on('unhandledRejection', onError).on('uncaughtException', onError);
   const write = (line: string): void => {
     const { msg, outcome } = JSON.parse(line) as { msg: string; outcome?: string };

@@ -117,7 +117,6 @@ export class Supervised {
   readonly endings: Ending[] = [];
   protected running: ServiceProcess | undefined;
   #signalled: { how: 'killed' | 'stopped'; since: number } | undefined;
-  #isFinal = false;
 
   constructor(
     private readonly program: Pick<Program, 'path'>,
@@ -130,7 +129,7 @@ export class Supervised {
 
   /** Does nothing if it is running. */
   start(): this {
-    if (this.running || this.#isFinal) return this;
+    if (this.running) return this;
     const started = new ServiceProcess(this.program, this.options);
     this.running = started;
     this.#signalled = undefined;
@@ -140,7 +139,7 @@ export class Supervised {
       const now = { took: performance.now() - since, at: Date.now() };
       this.endings.push({ how, wasUp: started.cameUp, code, signal, ...now });
       this.running = undefined;
-      if (how === 'by itself') void delay(this.options.restartMs ?? 0).then(() => this.start());
+      if (how === 'by itself') void delay(this.options.restartMs ?? 0).then(() => this.#signalled ?? this.start());
     });
     return this;
   }
@@ -155,11 +154,6 @@ export class Supervised {
     this.#signalled = { how: 'stopped', since: performance.now() };
     await this.running?.stop();
     return this.endings.at(-1)?.code ?? null;
-  }
-
-  /** It is never started again. */
-  retire(): void {
-    this.#isFinal = true;
   }
 
   /** For subclasses that observe each process. */

@@ -1,4 +1,4 @@
-/** What goes over a process's connections, and where the process can be killed or its connections broken. */
+/** The exchanges at which a process can be killed or its connections broken. */
 export type StepKind = 'statement' | 'ack' | 'publish' | 'confirm';
 /**
  * `before`: the receiver never gets it. `after`: a statement is executed, but its answer does not arrive; all of an ack or

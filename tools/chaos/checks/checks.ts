@@ -1,4 +1,4 @@
-/** What must hold after a run. */
+/** The checks after a run. */
 import { normaliseAddress } from '../../../src/contacts/facts/address';
 import { canonicalLine } from '../../../src/contacts/profile/canonical';
 import { exportContacts } from '../../../src/operations/export/store';

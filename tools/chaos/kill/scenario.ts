@@ -1,4 +1,3 @@
-/** What is killed while it does what, and how the result is checked. */
 import { createHash } from 'node:crypto';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../../src/rabbitmq/names';
 import { bothSides, type Point, type Step } from '../../proxy/breakpoint';

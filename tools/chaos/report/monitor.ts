@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../../src/rabbitmq/names';
+import { FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../../src/rabbitmq/names';
 import { type Sample, sumOf } from '../../prometheus';
 import type { PastFault } from '../faults/injector';
 import type { Participants } from '../participants';
@@ -12,7 +12,6 @@ interface Depths {
   /** Ready messages in the queues that the workers consume. */
   work: number;
   retry: number;
-  dead: number;
 }
 
 /** Measures a run in progress: messages handled, backlogs, stalls and memory. */
@@ -92,7 +91,6 @@ export class Monitor {
       const depths = {
         work: await count([FXA_QUEUE, NEWSLETTER_QUEUE]),
         retry: await count(RETRY_DELAYS.map(retryQueue)),
-        dead: await count([DEAD_LETTERS]),
       };
       void channel.close().catch(() => undefined);
       return depths;

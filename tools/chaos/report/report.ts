@@ -81,7 +81,7 @@ export function summary(result: Result) {
         .map(({ what }) => what),
       mostWaiting: monitor.maxBacklog,
       mostInRetry: monitor.maxRetry,
-      settledMs: drained.ms,
+      drainedMs: drained.ms,
     },
     workers: {
       killed: endings.filter(({ how }) => how === 'killed').length,
@@ -148,7 +148,7 @@ export function table(result: Result): string {
     ['  by kind', list(load.byKind)],
     ['handled', `${list(handled.byOutcome)} (what a worker did in the moment of its end is not counted)`],
     ['  retries', `${list(handled.retriesByError)}; at most ${handled.mostInRetry} in retry queues`],
-    ['  waiting', `at most ${handled.mostWaiting}; all done ${seconds(handled.settledMs)} after the last fault`],
+    ['  waiting', `at most ${handled.mostWaiting}; all done ${seconds(handled.drainedMs)} after the last fault`],
     [
       '  longest stall',
       `${seconds(handled.longestStallMs)}${handled.duringStall.length > 0 ? ` (${handled.duringStall.join(', ')})` : ''}`,
