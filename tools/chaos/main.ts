@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as checks from './checks/checks';
 import { takeDeadLetters } from './checks/dead-letters';
-import { type Drained, untilDrained } from './checks/drained';
+import { untilDrained } from './checks/drained';
 import { Expected } from './checks/expected';
 import { runCommand } from './command';
 import { FaultInjector } from './faults/injector';
@@ -12,7 +12,7 @@ import { schedule } from './faults/schedule';
 import { HELP, type Options, readOptions } from './options';
 import { Participants } from './participants';
 import { Monitor } from './report/monitor';
-import { progressLine, type Result, summary, table } from './report/report';
+import { progressLine, type Result, type Run, summary, table } from './report/report';
 
 /** Long runs report less often. */
 const progressMs = (seconds: number): number => Math.min(15_000, Math.max(3_000, seconds * 10));
@@ -54,16 +54,8 @@ async function perform(
   }
 }
 
-interface Run {
-  options: Options;
-  faults: FaultInjector;
-  monitor: Monitor;
-  drained: Drained;
-  loadSeconds: number;
-}
-
 async function compare(participants: Participants, run: Run): Promise<Result> {
-  const { options, faults, monitor, drained, loadSeconds } = run;
+  const { options, faults, drained } = run;
   const { broker, database, direct, folder, mailer, producers } = participants;
   const expected = new Expected();
   const invalid = new Map<string, string>();
@@ -112,20 +104,10 @@ async function compare(participants: Participants, run: Run): Promise<Result> {
     );
     results.push(checks.check('every queue is on every node', wrong, `${drained.members.size} queues`));
   }
-  return {
-    options,
-    servers: `RabbitMQ ${broker.version}${options.cluster ? ', 3 nodes' : ''}; PostgreSQL ${database.version}, durable`,
-    loadSeconds,
-    sent: producers.progress,
-    messages,
-    faults: faults.past,
-    endings,
-    monitor,
-    drained,
-    received: mailer.received,
-    letters,
-    checks: results,
-  };
+  const nodes = options.cluster ? `, ${broker.size} nodes` : '';
+  const servers = `RabbitMQ ${broker.version}${nodes}; PostgreSQL ${database.version}, durable`;
+  const { received } = mailer;
+  return { ...run, servers, sent: producers.progress, messages, endings, received, letters, checks: results };
 }
 
 async function allUp({ workers, folder }: Participants, signal: AbortSignal): Promise<void> {

@@ -1,20 +1,6 @@
 /** Which faults occur, when, and for how long. The seed determines all of it. */
 import { Random } from '../../random';
 
-export type FaultKind =
-  | 'worker killed'
-  | 'worker stopped'
-  | 'worker frozen'
-  | 'broker killed'
-  | 'broker stopped'
-  | 'database killed'
-  | 'database stopped'
-  | 'connections cut'
-  | 'network paused'
-  | 'network down'
-  | "mailer's queue full"
-  | "mailer's queue unbound";
-
 export interface Fault {
   kind: FaultKind;
   /** Milliseconds after the start; later if the previous fault takes longer than planned. */
@@ -40,21 +26,21 @@ export interface ScheduleOptions {
 }
 
 interface Frequency {
-  kind: FaultKind;
+  kind: string;
   weight: number;
   /** Shortest and longest duration in seconds. */
-  lasts: [number, number];
+  lasts: readonly [number, number];
   /** For a quarter of the faults in a long run: outages that reach the time limits. */
-  lastsLong?: [number, number];
+  lastsLong?: readonly [number, number];
 }
 
-const WORKERS: readonly Frequency[] = [
+const WORKERS = [
   { kind: 'worker killed', weight: 4, lasts: [0.2, 2] },
   { kind: 'worker stopped', weight: 3, lasts: [0.1, 1] },
   { kind: 'worker frozen', weight: 1, lasts: [1, 4], lastsLong: [1, 45] },
-];
+] as const satisfies readonly Frequency[];
 
-const SERVERS: readonly Frequency[] = [
+const SERVERS = [
   { kind: 'broker killed', weight: 2, lasts: [0.1, 2], lastsLong: [0.1, 20] },
   { kind: 'broker stopped', weight: 1, lasts: [0.1, 2], lastsLong: [0.1, 20] },
   { kind: 'database killed', weight: 2, lasts: [0.1, 3], lastsLong: [0.1, 20] },
@@ -64,7 +50,9 @@ const SERVERS: readonly Frequency[] = [
   { kind: 'network down', weight: 2, lasts: [0.5, 3], lastsLong: [0.5, 30] },
   { kind: "mailer's queue full", weight: 2, lasts: [2, 4], lastsLong: [2, 20] },
   { kind: "mailer's queue unbound", weight: 1, lasts: [1, 3], lastsLong: [1, 20] },
-];
+] as const satisfies readonly Frequency[];
+
+export type FaultKind = (typeof WORKERS | typeof SERVERS)[number]['kind'];
 
 /** RabbitMQ may lose a queue that is a second old, so nothing is killed right after the declaration. */
 const FIRST_AT = 3_000;
@@ -80,7 +68,7 @@ export function schedule(options: ScheduleOptions): Schedule {
 function faultsOf(
   { seed, seconds, cluster }: ScheduleOptions,
   name: keyof Schedule,
-  frequencies: readonly Frequency[],
+  frequencies: readonly (Frequency & { kind: FaultKind })[],
 ): Fault[] {
   const random = new Random(seed, 'faults', name);
   const first = random.shuffled(frequencies);

@@ -14,18 +14,22 @@ export interface Ending extends ProcessEnding {
   worker: number;
 }
 
-export interface Result {
+/** The end of a run, before its checks. */
+export interface Run {
   options: Options;
-  servers: string;
+  faults: FaultInjector;
+  monitor: Monitor;
+  drained: Drained;
   /** How long load and faults lasted. */
   loadSeconds: number;
+}
+
+export interface Result extends Run {
+  servers: string;
   sent: Progress;
   /** Messages sent, by kind, deliberate repetitions included. */
   messages: Map<string, number>;
-  faults: readonly PastFault[];
   endings: readonly Ending[];
-  monitor: Monitor;
-  drained: Drained;
   received: ReadonlyMap<string, Received>;
   letters: readonly DeadLetter[];
   checks: readonly Check[];
@@ -55,7 +59,8 @@ export function progressLine(sinceMs: number, sent: Progress, monitor: Monitor, 
 
 /** The result as plain values, for `--json` and the table. */
 export function summary(result: Result) {
-  const { options, monitor, faults, endings, received, letters, checks, sent, drained } = result;
+  const { options, monitor, endings, received, letters, checks, sent, drained } = result;
+  const faults = result.faults.past;
   const counters = monitor.counters();
   const notifications = [...received.values()];
   return {
