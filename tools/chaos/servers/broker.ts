@@ -11,9 +11,7 @@ import { Restartable } from './restartable';
 const USER = 'onecontact';
 
 interface Node {
-  name: string;
   target: Target;
-  url: string;
   env: NodeJS.ProcessEnv;
   server: Restartable;
 }
@@ -29,6 +27,8 @@ export class ChaosBroker {
     private readonly programs: RabbitPrograms,
     private readonly nodes: Node[],
     private readonly home: Kept,
+    /** With credentials, for the first node; proxies replace host and port. */
+    readonly url: string,
   ) {}
 
   static async start(programs: RabbitPrograms, size: number): Promise<ChaosBroker> {
@@ -50,8 +50,8 @@ export class ChaosBroker {
       ...(size > 1 ? ['cluster_formation.peer_discovery_backend = classic_config', ...members] : []),
       '',
     ];
-    const made = places.map(({ at, name, port, distribution }): Node & { step: Step; epmd: Step } => {
-      const env: NodeJS.ProcessEnv = {
+    const nodes = places.map(({ at, name, port, distribution }): Node => {
+      const env = {
         ...environment(programs.path, at),
         RABBITMQ_NODENAME: name,
         RABBITMQ_NODE_PORT: String(port),
@@ -60,11 +60,10 @@ export class ChaosBroker {
         RABBITMQ_DEFAULT_PASS: password,
         ERL_EPMD_PORT: String(epmdPort),
       };
-      const [epmd, step] = steps(programs, env) as [Step, Step];
-      const url = `amqp://${USER}:${password}@127.0.0.1:${port}`;
-      const server = new Restartable(at('.'), step, undefined);
-      return { name, target: { host: '127.0.0.1', port }, url, env, server, step, epmd };
+      const [, start] = steps(programs, env) as [Step, Step];
+      return { target: { host: '127.0.0.1', port }, env, server: new Restartable(at('.'), start, undefined) };
     });
+    const [first] = nodes as [Node];
     const home = await keep({
       folder,
       directories: places.flatMap(({ at }) => [at('.'), at('home'), at('log')]),
@@ -74,11 +73,12 @@ export class ChaosBroker {
         { path: at('rabbitmq.conf'), content: conf(port).join('\n') },
       ]),
       copies: [],
-      steps: [(made[0] as { epmd: Step }).epmd],
+      steps: steps(programs, first.env).slice(0, 1), // the port mapper
     });
-    const broker = new ChaosBroker(programs, made, home);
+    const url = `amqp://${USER}:${password}@127.0.0.1:${first.target.port}`;
+    const broker = new ChaosBroker(programs, nodes, home, url);
     try {
-      const outputs = await Promise.all(made.map(({ server }) => server.start()));
+      const outputs = await Promise.all(nodes.map(({ server }) => server.start()));
       broker.version = /Starting RabbitMQ (\S+)/.exec(outputs[0] ?? '')?.[1] ?? '';
       return broker;
     } catch (error) {
@@ -89,11 +89,6 @@ export class ChaosBroker {
 
   get size(): number {
     return this.nodes.length;
-  }
-
-  /** With credentials, for the first node; proxies replace host and port. */
-  get url(): string {
-    return (this.nodes[0] as Node).url;
   }
 
   /** All nodes, starting with `first`. */
