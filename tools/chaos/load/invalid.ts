@@ -5,62 +5,43 @@ import type { Random } from '../../random';
 import type { Message } from './message';
 
 const ts = 1_750_000_000;
+const UNSUBSCRIBE = 'newsletter.unsubscribe';
 const PLACEHOLDERS = ['null@x.test', 'undefined', '[object Object]', 'a@b@c.test', '@x.test', 'plain'];
 
-interface Invalid {
-  reason: DeadLetterReason;
-  kind: string;
-  exchange: typeof FXA_EVENTS | typeof NEWSLETTER_EVENTS;
-  contentOf: (random: Random) => string;
-}
+type Invalid = Pick<Message, 'exchange' | 'key' | 'content'> & { reason: DeadLetterReason };
 
 const email = (random: Random): string => `${random.hex(8)}@rubbish.test`;
 const uid = (random: Random): string => random.hex(32);
 
-function account(reason: DeadLetterReason, kind: string, bodyOf: (random: Random) => object): Invalid {
-  const contentOf = (random: Random): string => JSON.stringify(bodyOf(random));
-  return { reason, kind, exchange: FXA_EVENTS, contentOf };
-}
-function newsletter(reason: DeadLetterReason, kind: string, fieldsOf: (random: Random) => object): Invalid {
-  const contentOf = (random: Random): string =>
-    JSON.stringify({ event: 'newsletter.subscribe', ts, ...fieldsOf(random) });
-  return { reason, kind, exchange: NEWSLETTER_EVENTS, contentOf };
-}
-function notJson(kind: string, exchange: Invalid['exchange'], content: string): Invalid {
-  return { reason: 'not_json', kind, exchange, contentOf: () => content };
-}
+const fxa = (reason: DeadLetterReason, content: string): Invalid => {
+  return { reason, exchange: FXA_EVENTS, key: 'login', content };
+};
+const account = (reason: DeadLetterReason, body: object): Invalid => fxa(reason, JSON.stringify(body));
+const site = (reason: DeadLetterReason, content: string): Invalid => {
+  return { reason, exchange: NEWSLETTER_EVENTS, key: 'newsletter.subscribe', content };
+};
+const newsletter = (reason: DeadLetterReason, fields: object): Invalid =>
+  site(reason, JSON.stringify({ event: 'newsletter.subscribe', ts, ...fields }));
 
-const KINDS: readonly (readonly [weight: number, kind: Invalid])[] = [
-  [3, notJson('cut off', FXA_EVENTS, '{"event":"login","uid":"')],
-  [2, notJson('empty', NEWSLETTER_EVENTS, '')],
-  [2, notJson('a form', NEWSLETTER_EVENTS, 'email=a%40b.test&newsletters=x')],
-  [2, account('invalid_shape', 'a list', () => [])],
-  [3, account('invalid_shape', 'no uid', (random) => ({ event: 'login', email: email(random), ts }))],
-  [
-    2,
-    newsletter('invalid_shape', 'names nothing to end', (random) => {
-      return { event: 'newsletter.unsubscribe', email: email(random), newsletters: [] };
-    }),
-  ],
-  [2, newsletter('invalid_shape', 'a text for a list', (random) => ({ email: email(random), newsletters: 'a,b' }))],
-  [3, newsletter('invalid_address', 'a placeholder', (random) => ({ email: random.pick(PLACEHOLDERS) }))],
-  [2, account('invalid_address', 'no address', (random) => ({ event: 'verified', uid: uid(random), ts }))],
-  [
-    2,
-    account('invalid_time', 'milliseconds for seconds', (random) => {
-      return { event: 'login', uid: uid(random), email: email(random), ts: ts * 1000 };
-    }),
-  ],
-  [2, newsletter('invalid_time', 'before 2010', (random) => ({ email: email(random), ts: 1_000_000 }))],
-  [3, newsletter('unknown_token', 'unknown token', (random) => ({ token: random.uuid(), newsletters: ['x'] }))],
-  [1, newsletter('too_large', 'too large', (random) => ({ email: email(random), padding: 'x'.repeat(300_000) }))],
+const KINDS: readonly (readonly [weight: number, make: (random: Random) => Invalid])[] = [
+  [3, () => fxa('not_json', '{"event":"login","uid":"')],
+  [2, () => site('not_json', '')],
+  [2, () => site('not_json', 'email=a%40b.test&newsletters=x')],
+  [2, () => account('invalid_shape', [])],
+  [3, (random) => account('invalid_shape', { event: 'login', email: email(random), ts })],
+  [2, (random) => newsletter('invalid_shape', { event: UNSUBSCRIBE, email: email(random), newsletters: [] })],
+  [2, (random) => newsletter('invalid_shape', { email: email(random), newsletters: 'a,b' })],
+  [3, (random) => newsletter('invalid_address', { email: random.pick(PLACEHOLDERS) })],
+  [2, (random) => account('invalid_address', { event: 'verified', uid: uid(random), ts })],
+  [2, (random) => account('invalid_time', { event: 'login', uid: uid(random), email: email(random), ts: ts * 1000 })],
+  [2, (random) => newsletter('invalid_time', { email: email(random), ts: 1_000_000 })],
+  [3, (random) => newsletter('unknown_token', { token: random.uuid(), newsletters: ['x'] })],
+  [1, (random) => newsletter('too_large', { email: email(random), padding: 'x'.repeat(300_000) })],
 ];
 
 export function invalidMessage(random: Random): Message {
-  const { reason, kind, exchange, contentOf } = random.weighted(KINDS);
-  const content = contentOf(random);
-  const key = exchange === FXA_EVENTS ? 'login' : 'newsletter.subscribe';
-  return { id: random.uuid(), exchange, key, content, is: 'invalid', reason, kind: `${reason}: ${kind}` };
+  const message = random.weighted(KINDS)(random);
+  return { id: random.uuid(), ...message, is: 'invalid', kind: message.reason };
 }
 
 export function ignoredMessage(random: Random): Message {

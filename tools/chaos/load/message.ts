@@ -11,6 +11,6 @@ export interface Message {
   is: 'event' | 'ignored' | 'invalid';
   /** The reason of an invalid message's dead letter. */
   reason?: DeadLetterReason;
-  /** For the table at the end: the event's name, or what is wrong with it. */
+  /** For people: the event's name, or the reason. */
   kind: string;
 }
