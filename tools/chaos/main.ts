@@ -47,6 +47,7 @@ async function perform(
     await Promise.all(participants.workers.map((worker) => worker.measure()));
     await Promise.all(participants.workers.map((worker) => worker.stop()));
     await monitor.end();
+    clearInterval(progress);
     say('Workers are stopped: comparing');
     return await compare(participants, { options, faults, monitor, drained, loadSeconds });
   } finally {
