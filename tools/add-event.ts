@@ -3,8 +3,8 @@ import type { Claim, Facts } from '../src/contacts/facts/facts';
 import { accountChoices, accountFacts, addressFacts, claimOf, newsletterChoices } from '../src/contacts/facts/record';
 
 /**
- * What an event says, learned by facts alone: what the service must come to, without any of its machinery. One that is
- * addressed by a token says nothing here, for there are no contacts that could have it.
+ * Adds the facts of an event, without the service's machinery: the basis for expected results. An event addressed by token
+ * adds nothing, because facts alone have no tokens.
  */
 export function addEvent(facts: Facts, event: ContactEvent, status: Claim['status'] = 'active'): void {
   if (event.kind === 'deletion') {

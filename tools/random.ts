@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 
-/** Random numbers that are the same for the same seed (sfc32), on every machine. */
+/** Seeded random numbers (sfc32), the same on every machine. */
 export class Random {
   #a: number;
   #b: number;
   #c: number;
   #counter = 1;
 
-  /** Different purposes of one run take different names, so that a change in one leaves the others as they were. */
+  /** @param names one purpose within a run: changes to one leave the numbers of others as they are */
   constructor(seed: number, ...names: (string | number)[]) {
     const hash = createHash('sha256')
       .update(JSON.stringify([seed, ...names]))
@@ -17,7 +17,7 @@ export class Random {
     this.#c = hash.readInt32LE(8);
   }
 
-  /** From 0 to 1, without 1. */
+  /** From 0 up to, but not including, 1. */
   next(): number {
     const sum = (this.#a + this.#b + this.#counter++) | 0;
     this.#a = this.#b ^ (this.#b >>> 9);
@@ -43,7 +43,6 @@ export class Random {
     return list[this.below(list.length)] as T;
   }
 
-  /** Each with its weight. */
   weighted<T>(list: readonly (readonly [weight: number, item: T])[]): T {
     let at = this.next() * list.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, item] of list) {

@@ -1,18 +1,17 @@
-/** All rows of a database: to compare them, and to bring them back. */
+/** Compares and restores all rows of a database. */
 import { createHash } from 'node:crypto';
 
-/** Whatever runs SQL. */
 interface Sql {
   sql<T extends object>(text: string): Promise<T[]>;
 }
 
 export interface Row {
   table: string;
-  /** The columns; `xmin` tells whether the row was written again. */
+  /** The columns, and `xmin`, which changes when the row is written. */
   values: Record<string, unknown>;
 }
 
-/** Every table of ours, also those that are yet to come. */
+/** Found in the catalogue, so that new tables are included. */
 async function tablesOf({ sql }: Sql): Promise<string[]> {
   const rows = await sql<{ name: string }>(`
     SELECT quote_ident(tablename) AS name FROM pg_tables
@@ -30,14 +29,14 @@ export async function allRows(database: Sql): Promise<Row[]> {
       .join(' UNION ALL ')}) AS rows ORDER BY rows.table, rows.values::text`);
 }
 
-/** Keeps all rows as they are now, in a schema of this name. @returns what puts them back, in a few milliseconds */
+/** Copies all rows into a schema of this name. @returns a function that restores them in a few milliseconds */
 export async function keepRows(database: Sql, schema = 'kept'): Promise<() => Promise<void>> {
   const tables = await tablesOf(database);
   await database.sql(`
     DROP SCHEMA IF EXISTS ${schema} CASCADE; CREATE SCHEMA ${schema};
     ${tables.map((t) => `CREATE TABLE ${schema}.${t} AS TABLE ${t}`).join(';')}`);
   return async () => {
-    // One transaction: foreign keys are checked at its end. (TRUNCATE makes new files, which takes longer.)
+    // One transaction, because foreign keys are checked at its end. TRUNCATE is slower: it creates files.
     const statements = tables.flatMap((t) => [`DELETE FROM ${t}`, `INSERT INTO ${t} TABLE ${schema}.${t}`]);
     await database.sql(statements.join(';'));
   };
@@ -45,16 +44,16 @@ export async function keepRows(database: Sql, schema = 'kept'): Promise<() => Pr
 
 const UUID = /\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g;
 const TIME = /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::\d\d)?)/g;
-/** Nearer to the present than this is a time of the clock. Events of tests have times of their own, far away. */
+/** Times this close to the present come from the clock; event times in tests are far away. */
 const CLOCK_MS = 3_600_000;
-/** As many steps as there may be between a generated id and something that was not generated. */
+/** The longest chain of references from a generated id to a value that is not generated. */
 const STEPS = 4;
 
 /**
- * Rows without what differs from run to run, so that two ends can be compared: clock times, numbers of sequences (their
- * order stays), and ids that were generated. An id is named after the rows that it stands in.
+ * Rows without what differs between runs: clock times, sequence numbers (their order stays) and generated ids, which are
+ * named after the rows that contain them.
  *
- * @param before the rows of the beginning: their ids are the same in every run.
+ * @param before the rows at the start, whose ids are the same in every run
  */
 export function canonicalRows(rows: readonly Row[], before: readonly Row[]): string[] {
   const known = new Set(JSON.stringify(before).match(UUID));
@@ -79,7 +78,7 @@ export function canonicalRows(rows: readonly Row[], before: readonly Row[]): str
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
-/** `seq` is a number of a sequence in every table that has it. */
+/** Every sequence number is in a column `seq`. */
 function withoutNumbers(rows: readonly Row[]): Row[] {
   const order = new Map<string, number[]>();
   for (const { table, values } of rows) {

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { buildProgram, type Program, ServiceProcess } from '../../tools/program/process';
 import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { drain } from '../support/dead-letters';
 import { acct, signup } from '../support/events';
 import { gate } from '../support/gate';
-import { buildProgram, type Program, ServiceProcess } from '../support/process';
 import { messageOf, publish } from '../support/service';
 
 const broker = withBroker();

@@ -7,11 +7,11 @@ import { measureRequests } from '../../src/http/measure';
 import { type Service, startService } from '../../src/main';
 import { makeMetrics, STAGES } from '../../src/observability/metrics';
 import { DEAD_LETTERS, MAILER_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { parseMetrics, sampled } from '../../tools/prometheus';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, optout, signup } from '../support/events';
-import { parseMetrics, sampled } from '../support/prometheus';
 import { config, eventually, get, messageOf, publish } from '../support/service';
 
 const broker = withBroker();

@@ -10,11 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from 'amqplib';
 import { Client } from 'pg';
 import { NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
+import { buildProgram, type Program, ServiceProcess } from '../../tools/program/process';
 import { type Services, startServices } from '../../tools/services';
 import { until } from '../support/broker';
 import { makeAuthority } from '../support/certificates';
 import { signup } from '../support/events';
-import { buildProgram, type Program, ServiceProcess } from '../support/process';
 import { messageOf } from '../support/service';
 
 const from = (process.env.ONECONTACT_TEST_FROM ?? 'none').split(',');

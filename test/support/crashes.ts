@@ -1,35 +1,37 @@
 import { expect } from '@jest/globals';
 import { type Database, openDatabase } from '../../src/postgres/database';
+import { Breakpoint, bothSides } from '../../tools/proxy/breakpoint';
+import { statementSteps } from '../../tools/proxy/statement-steps';
+import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { allRows, canonicalRows, keepRows, type Row } from '../../tools/table-rows';
-import { type CrashPoint, CrashProxy } from './crash-proxy';
 import type { TestDatabase } from './database';
 
 export interface Crash<T> {
   /** For people: `after statement 3, INSERT …`. */
   where: string;
-  /** The state after the crash: every row as before the work, or as after undisturbed work. */
+  /** Whether the crash left every row unchanged, or all changes of the undisturbed run. */
   left: 'before' | 'after';
-  /** The result of the work. */
+  /** The outcome of the crashed work. */
   result: PromiseSettledResult<T>;
-  /** The result of the same work when it is repeated with intact connections. */
+  /** The result of the repetition, over stable connections. */
   again: T;
-  /** The rows at the end. */
+  /** The rows after the repetition. */
   rows: readonly Row[];
   /** Whether the repetition wrote anything. */
   wrote: boolean;
 }
 
 /**
- * Crashes some work before and after each of its statements, one by one, each time from the current state of the
- * database. Undisturbed work shows how many statements there are.
+ * Crashes some work before and after each of its statements, always starting from the database's present rows. An
+ * undisturbed run finds the statements.
  *
- * Checks after every crash that the database is exactly before or after, and that repeating the work ends as if nothing
- * had happened. The caller checks everything else.
+ * Checks after every crash that the database is exactly before or after, and that repeating the work ends like the
+ * undisturbed run. Callers check everything else.
  *
- * @param work gets an open database, and its URL for connections of its own.
- * @param back see {@link CrashProxy.arm}.
- * @param atomic false for work of several transactions: a crash may leave some of them done, and a repetition may
- *   divide the work differently.
+ * @param work gets an open database, and its URL for work that opens its own
+ * @param back accept new connections after the crash: the client survives. Otherwise none are accepted, as if it died
+ * @param atomic false for work of several transactions: a crash may leave some of them committed, and the repetition may
+ *   divide the rest differently
  */
 export async function* crashesOf<T>(
   database: TestDatabase,
@@ -41,25 +43,33 @@ export async function* crashesOf<T>(
   const start = await allRows(database);
   const canonical = async (rows = allRows(database)): Promise<string[]> =>
     canonicalRows(atomic ? await rows : withoutBatches(await rows), start);
-  const proxy = await CrashProxy.to(database.url);
+  const breakpoint = new Breakpoint();
+  const proxy = await TcpProxy.to(database.url, { reader: (link) => statementSteps(breakpoint, link) });
   const url = proxy.through(database.url);
   const db = openDatabase({ url, name: 'onecontact crashing', max: 4 });
   try {
     await db.$queryRaw`SELECT 1`;
-    proxy.arm(null);
+    breakpoint.arm(null, () => undefined);
     await work(db, url);
-    const { statements } = proxy;
+    const { steps } = breakpoint;
     const undisturbed = await canonical();
     expect(undisturbed).not.toEqual(await canonical(Promise.resolve(start)));
 
-    for (const at of statements.flatMap((_, i) => sidesOf(i + 1))) {
-      const where = `${at.side} statement ${at.statement}, ${statements[at.statement - 1]}`;
+    for (const at of steps.flatMap(bothSides)) {
+      const where = `${at.side} statement ${at.nr}, ${at.what}`;
       await putBack();
       const before = await allRows(database);
-      proxy.arm(at, { back });
+      let closed: Promise<void> | undefined;
+      proxy.restore();
+      breakpoint.arm(at, () => {
+        closed = proxy.abandon();
+        if (!back) return;
+        breakpoint.arm(null, () => undefined);
+        proxy.restore();
+      });
       const [result] = await Promise.allSettled([work(db, url)]);
-      expect({ where, crashed: proxy.crashed }).toEqual({ where, crashed: true });
-      await proxy.noticed();
+      expect({ where, crashed: closed !== undefined }).toEqual({ where, crashed: true });
+      await closed;
       const crashed = await allRows(database);
       const left = JSON.stringify(crashed) === JSON.stringify(before) ? 'before' : 'after';
       if (left === 'after' && atomic) expect({ where, rows: await canonical() }).toEqual({ where, rows: undisturbed });
@@ -70,15 +80,11 @@ export async function* crashesOf<T>(
     }
   } finally {
     await db.$disconnect();
+    await proxy.abandon();
     await proxy.close();
   }
 }
 
-/** Rows without columns that depend on the number and order of transactions. */
+/** Without the columns that show how the work was divided into transactions. */
 const withoutBatches = (rows: readonly Row[]): Row[] =>
   JSON.parse(JSON.stringify(rows), (key, value) => (key === 'version' || key === 'seq' ? undefined : value));
-
-const sidesOf = (statement: number): CrashPoint[] => [
-  { statement, side: 'before' },
-  { statement, side: 'after' },
-];

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { migrate } from '../../src/postgres/migrations/migrate';
+import { admin, baseUrl, templateName } from '../../tools/jest/template-database';
 
 export interface TestDatabase {
   url: string;
@@ -39,15 +40,7 @@ export async function freshDatabase(options: { migrated?: boolean; max?: number 
   };
 }
 
-function baseUrl(): string {
-  const url = process.env.TEST_DATABASE_URL;
-  if (!url) throw new Error('TEST_DATABASE_URL is not set: run the tests with `npm test`, which brings a database');
-  return url;
-}
-
-const templateName = (): string => `onecontact_template_${process.env.ONECONTACT_TEST_RUN ?? 'adhoc'}`;
-
-/** Made once per test run, by the first test file that needs it. */
+/** Made once a test run, by whoever comes first. */
 async function ensureTemplate(base: string): Promise<string> {
   const template = templateName();
   await admin(base, async (client) => {
@@ -62,26 +55,6 @@ async function ensureTemplate(base: string): Promise<string> {
     await client.query(`ALTER DATABASE ${template} IS_TEMPLATE true`);
   });
   return template;
-}
-
-/** At the end of a test run. */
-export async function dropTemplate(): Promise<void> {
-  await admin(baseUrl(), async (client) => {
-    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [templateName()]);
-    if (!rowCount) return;
-    await client.query(`ALTER DATABASE ${templateName()} IS_TEMPLATE false`);
-    await client.query(`DROP DATABASE ${templateName()}`);
-  });
-}
-
-async function admin(base: string, work: (client: Client) => Promise<unknown>): Promise<void> {
-  const client = new Client({ connectionString: base });
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
 }
 
 function withName(base: string, name: string): string {

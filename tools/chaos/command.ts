@@ -1,31 +1,27 @@
-/** What the commands of this folder have in common: from their options to their exit code. */
-import type { Premises } from './premises';
+/** From a command's options to its exit code. */
+import type { Environment } from './environment';
 
-export interface Command<O extends { keep: boolean }, P extends Premises> {
+export interface Command<O extends { keep: boolean }, E extends Environment> {
   help: string;
   /** @throws Error with a message for the user */
   readOptions(args: readonly string[]): O | 'help';
-  /** Where progress goes to. */
   progressTo(options: O): NodeJS.WritableStream;
-  /** What the folder of the run has in it, for who looks for the reason of a failure. */
+  /** What the run's folder contains, for people. */
   evidence: string;
-  premises(options: O): P;
+  environment(options: O): E;
   /** @returns whether all checks hold */
-  perform(premises: P, options: O, say: (line: string) => void, signal: AbortSignal): Promise<boolean>;
+  perform(environment: E, options: O, say: (line: string) => void, signal: AbortSignal): Promise<boolean>;
 }
 
-/** Runs a command to its end and exits: 0 all checks hold, 1 some do not (or it could not run), 2 bad usage, 130 interrupted. */
-export function runCommand<O extends { keep: boolean }, P extends Premises>(command: Command<O, P>): void {
-  void main(command, process.argv.slice(2)).then((code) => process.exit(code));
+/** Runs a command and exits: 0 all checks hold, 1 some do not (or it could not run), 2 bad usage, 130 interrupted. */
+export async function runCommand<O extends { keep: boolean }, E extends Environment>(command: Command<O, E>) {
+  process.exit(await exitCodeOf(command));
 }
 
-async function main<O extends { keep: boolean }, P extends Premises>(
-  command: Command<O, P>,
-  args: readonly string[],
-): Promise<number> {
+async function exitCodeOf<O extends { keep: boolean }, E extends Environment>(command: Command<O, E>): Promise<number> {
   let options: O | 'help';
   try {
-    options = command.readOptions(args);
+    options = command.readOptions(process.argv.slice(2));
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
     return 2;
@@ -36,32 +32,33 @@ async function main<O extends { keep: boolean }, P extends Premises>(
   }
   const out = command.progressTo(options);
   const say = (line: string): void => void out.write(`${line}\n`);
-  const premises = command.premises(options);
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => interrupted.abort(new Error(`interrupted by ${signal}`)));
-  }
+  const environment = command.environment(options);
+  const { signal, abort } = onInterrupt();
   let keepFolder = options.keep;
   try {
-    const { signal } = interrupted;
-    const ok = await untilAborted(command.perform(premises, options, say, signal), signal);
+    const ok = await Promise.race([command.perform(environment, options, say, signal), abort]);
     keepFolder ||= !ok;
     return ok ? 0 : 1;
   } catch (error) {
     const { message, stack } = error as Error;
-    process.stderr.write(`${interrupted.signal.aborted ? message : stack}\n`);
-    keepFolder ||= !interrupted.signal.aborted;
-    return interrupted.signal.aborted ? 130 : 1;
+    process.stderr.write(`${signal.aborted ? message : stack}\n`);
+    keepFolder ||= !signal.aborted;
+    return signal.aborted ? 130 : 1;
   } finally {
-    await premises.strike();
-    if (keepFolder && premises.folder) say(`${command.evidence}: ${premises.folder}`);
-    else await premises.forget();
+    await environment.close();
+    if (keepFolder && environment.folder) say(`${command.evidence}: ${environment.folder}`);
+    else await environment.removeFolder();
   }
 }
 
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
+function onInterrupt(): { signal: AbortSignal; abort: Promise<never> } {
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => interrupted.abort(new Error(`interrupted by ${signal}`)));
+  }
+  const { signal } = interrupted;
+  const abort = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    work.then(resolve, reject);
   });
+  return { signal, abort };
 }

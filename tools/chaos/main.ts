@@ -1,162 +1,132 @@
-/** The chaos run: `npm run chaos`. See options.ts for what it does. */
+/** `npm run chaos`: see HELP in options.ts. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type Check,
-  check,
-  checkBodies,
-  checkDeadLetters,
-  checkEndings,
-  checkExport,
-  checkLastTold,
-  checkMerges,
-  checkOrder,
-  checkPromises,
-  readContacts,
-} from './checks';
+import * as checks from './checks/checks';
+import { takeDeadLetters } from './checks/dead-letters';
+import { untilDrained } from './checks/drained';
+import { Expected } from './checks/expected';
 import { runCommand } from './command';
-import { takeDeadLetters } from './dead-letters';
-import { Expected } from './expected';
-import { Faults } from './faults';
+import { FaultInjector } from './faults/injector';
+import { schedule } from './faults/schedule';
 import { HELP, type Options, readOptions } from './options';
-import { progressLine, type Result, summary, table } from './report';
-import { schedule } from './schedule';
-import { settle } from './settle';
-import { Stage } from './stage';
-import { Watch } from './watch';
+import { Participants } from './participants';
+import { Monitor } from './report/monitor';
+import { progressLine, type Result, type Run, summary, table } from './report/report';
 
-/** A line every few seconds; of a long run, not thousands. */
+/** Long runs report less often. */
 const progressMs = (seconds: number): number => Math.min(15_000, Math.max(3_000, seconds * 10));
-/** A worker that is started takes its time. */
+/** Workers come up within this time. */
 const UP_MS = 60_000;
 
 async function perform(
-  stage: Stage,
+  participants: Participants,
   options: Options,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Result> {
   const { seconds, seed, producers, rate, cluster, workers } = options;
   say(`Chaos: seed ${seed}, ${seconds} s, ${workers} workers, ${producers} producers${cluster ? ', a cluster' : ''}`);
-  await stage.set(say);
-  await allUp(stage, signal);
-  const watch = new Watch(stage);
-  const faults = new Faults(stage);
-  await stage.startProducers({ seed, seconds, producers, rate });
+  await participants.start(say);
+  await allUp(participants, signal);
+  const monitor = new Monitor(participants);
+  const faults = new FaultInjector(participants);
+  await participants.startProducers({ seed, seconds, producers, rate });
   const begin = performance.now();
   const progress = setInterval(() => {
-    const line = progressLine(
-      performance.now() - begin,
-      stage.producers.told,
-      watch,
-      faults.happened.length,
-      faults.current,
-    );
-    say(line);
+    say(progressLine(performance.now() - begin, participants.producers.progress, monitor, faults));
   }, progressMs(seconds));
   try {
     await Promise.all([
-      faults.carryOut(schedule({ seed, seconds, cluster }), seconds, signal),
-      stage.producers.finished(),
+      faults.run(schedule({ seed, seconds, cluster }), seconds, signal),
+      participants.producers.finished(),
     ]);
     const loadSeconds = (performance.now() - begin) / 1000;
     say('No more load, no more faults: waiting until everything is handled');
-    const settled = await settle(stage, watch, signal);
-    await Promise.all(stage.workers.map((worker) => worker.look()));
-    for (const worker of stage.workers) worker.quit();
-    await Promise.all(stage.workers.map((worker) => worker.stop()));
+    const drained = await untilDrained(participants, monitor, signal);
+    await Promise.all(participants.workers.map((worker) => worker.measure()));
+    await Promise.all(participants.workers.map((worker) => worker.stop()));
+    await monitor.end();
     clearInterval(progress);
-    await watch.end();
     say('Workers are stopped: comparing');
-    return await compare(stage, { options, faults, watch, settled, loadSeconds });
+    return await compare(participants, { options, faults, monitor, drained, loadSeconds });
   } finally {
     clearInterval(progress);
   }
 }
 
-interface Run extends Pick<Result, 'options' | 'watch' | 'settled' | 'loadSeconds'> {
-  faults: Faults;
-}
-
-async function compare(stage: Stage, { options, faults, watch, settled, loadSeconds }: Run): Promise<Result> {
-  const { folder, producers, mailer, direct } = stage;
+async function compare(participants: Participants, run: Run): Promise<Result> {
+  const { options, faults, drained } = run;
+  const { broker, database, direct, folder, mailer, producers } = participants;
   const expected = new Expected();
-  const rubbish = new Map<string, string>();
+  const invalid = new Map<string, string>();
   const messages = new Map<string, number>();
   for await (const message of producers.sent()) {
     const kind = message.is === 'event' ? message.kind : message.is;
     messages.set(kind, (messages.get(kind) ?? 0) + 1);
-    if (message.is === 'event') expected.learn(message);
-    else if (message.is === 'rubbish') rubbish.set(message.id, message.reason ?? '');
+    if (message.is === 'event') expected.add(message);
+    else if (message.is === 'invalid') invalid.set(message.id, message.reason ?? '');
   }
-  const channel = await direct.broker.createChannel();
-  const letters = await takeDeadLetters(channel);
-  const { lines, primaries } = await readContacts(direct.database);
-  const endings = stage.workers.flatMap((worker) => worker.endings);
-  const { received } = mailer;
-  const save = (name: string, items: Iterable<unknown>): void =>
-    writeFileSync(join(folder, name), [...items].map((item) => `${JSON.stringify(item)}\n`).join(''));
-  save('dead-letters.ndjson', letters);
-  save('notifications.ndjson', received.values());
-  save('faults.ndjson', faults.happened);
-  save('endings.ndjson', endings);
+  const letters = await takeDeadLetters(await direct.broker.createChannel());
+  const { lines, primaries } = await checks.readContacts(direct.database);
+  const endings = participants.workers.flatMap(({ number: worker, endings }) =>
+    endings.map((ending) => ({ worker, ...ending })),
+  );
+  const save = (name: string, texts: readonly string[]): void =>
+    writeFileSync(join(folder, name), texts.map((text) => `${text}\n`).join(''));
+  const json = (items: Iterable<unknown>): string[] => [...items].map((item) => JSON.stringify(item));
+  save('expected.ndjson', expected.lines());
+  save('actual.ndjson', lines);
+  save('dead-letters.ndjson', json(letters));
+  save('notifications.ndjson', json(mailer.received.values()));
+  save('faults.ndjson', json(faults.past));
+  save('endings.ndjson', json(endings));
 
-  const queues = [...settled.members].filter(([, nodes]) => nodes !== stage.broker.size);
-  const checks: Check[] = [
-    check('everything was handled, and every notification published', settled.left, 'no queue, no outbox has anything'),
-    checkExport(expected.lines(), lines, folder),
-    checkDeadLetters(rubbish, letters),
-    await checkMerges(direct.database, received),
-    checkBodies(received, mailer.unreadable),
-    checkOrder(received),
-    checkLastTold(received, primaries),
-    await checkPromises(direct.database),
-    checkEndings(endings, faults.happened),
-    check(
-      'every fault came about',
-      faults.problems,
-      `${faults.happened.length} faults${faults.leftOut > 0 ? `, ${faults.leftOut} planned ones were left out: the machine is slow` : ''}`,
+  const leftOut = faults.leftOut > 0 ? `, ${faults.leftOut} planned ones were left out: the machine is slow` : '';
+  const results = [
+    checks.check(
+      'everything was handled, and every notification published',
+      drained.left,
+      'no queue, no outbox has anything',
     ),
+    checks.checkExport(expected.lines(), lines),
+    checks.checkDeadLetters(invalid, letters),
+    await checks.checkMerges(direct.database, mailer),
+    checks.checkBodies(mailer),
+    checks.checkOrder(mailer),
+    checks.checkLatestAddress(mailer, primaries),
+    await checks.checkPromises(direct.database),
+    checks.checkEndings(endings, faults.past),
+    checks.check('every fault came about', faults.problems, `${faults.past.length} faults${leftOut}`),
   ];
   if (options.cluster) {
-    const wrong = queues.map(([name, nodes]) => `${name} is on ${nodes}`);
-    checks.push(check('every queue is on every node', wrong, `${settled.members.size} queues`));
+    const wrong = [...drained.members].flatMap(([name, nodes]) =>
+      nodes === broker.size ? [] : `${name} is on ${nodes}`,
+    );
+    results.push(checks.check('every queue is on every node', wrong, `${drained.members.size} queues`));
   }
-  const servers = `RabbitMQ ${stage.broker.version}${options.cluster ? ', 3 nodes' : ''}; PostgreSQL ${stage.database.version}, durable`;
-  const sent = producers.told;
-  return {
-    options,
-    servers,
-    loadSeconds,
-    sent,
-    messages,
-    faults: faults.happened,
-    endings,
-    watch,
-    settled,
-    received,
-    letters,
-    checks,
-  };
+  const nodes = options.cluster ? `, ${broker.size} nodes` : '';
+  const servers = `RabbitMQ ${broker.version}${nodes}; PostgreSQL ${database.version}, durable`;
+  const { received } = mailer;
+  return { ...run, servers, sent: producers.progress, messages, endings, received, letters, checks: results };
 }
 
-async function allUp(stage: Stage, signal: AbortSignal): Promise<void> {
+async function allUp({ workers, folder }: Participants, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + UP_MS;
-  while (!stage.workers.every((worker) => worker.isUp)) {
-    if (performance.now() > deadline) throw new Error(`the workers did not come up; their logs are in ${stage.folder}`);
+  while (!workers.every((worker) => worker.isUp)) {
+    if (performance.now() > deadline) throw new Error(`the workers did not come up; their logs are in ${folder}`);
     await delay(50, undefined, { signal });
   }
 }
 
-runCommand<Options, Stage>({
+void runCommand<Options, Participants>({
   help: HELP,
   readOptions,
   progressTo: ({ json }) => (json ? process.stderr : process.stdout),
   evidence: 'Logs, events and exports',
-  premises: (options) => new Stage(options),
-  async perform(stage, options, say, signal) {
-    const result = await perform(stage, options, say, signal);
+  environment: (options) => new Participants(options),
+  async perform(participants, options, say, signal) {
+    const result = await perform(participants, options, say, signal);
     const report = summary(result);
     process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : table(result));
     return report.ok;

@@ -9,7 +9,7 @@ export interface Options {
   rate: number;
   cluster: boolean;
   json: boolean;
-  /** Keep the evidence also when all is well. */
+  /** Keep the evidence of a successful run. */
   keep: boolean;
 }
 

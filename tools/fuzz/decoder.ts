@@ -1,7 +1,7 @@
 import { decode } from '../../src/messages/incoming/decode';
 import type { Random } from '../random';
 import { Memory } from './memory';
-import { fuzzMessage } from './messages';
+import { fuzzMessages } from './messages';
 import { problemOf } from './well-formed';
 
 export interface DecoderRun {
@@ -10,19 +10,20 @@ export interface DecoderRun {
   memory: Memory;
 }
 
-/** Between the examples' time and a day ahead of it: some of the messages are of the future. */
+/** Early enough that some messages are more than a day ahead. */
 const NOW = Date.UTC(2026, 0, 1, 3);
-const EACH = 50_000;
+const SAMPLE_EVERY = 50_000;
 
-/** Messages through the decoder alone. */
+/** Sends messages through the decoder alone. */
 export function fuzzDecoder(
   random: Random,
   count: number,
   onProgress: (done: number, memory: Memory) => void,
 ): DecoderRun {
   const run: DecoderRun = { outcomes: new Map(), problems: [], memory: new Memory() };
+  const messages = fuzzMessages(random);
   for (let done = 1; done <= count; done++) {
-    const { source, content, messageId } = fuzzMessage(random);
+    const { source, content, messageId } = messages.next().value;
     let outcome = 'threw';
     try {
       const decoded = decode(source, content, { messageId, now: NOW });
@@ -33,7 +34,7 @@ export function fuzzDecoder(
       run.problems.push(`threw: ${source} ${content.toString('base64').slice(0, 500)}`);
     }
     run.outcomes.set(outcome, (run.outcomes.get(outcome) ?? 0) + 1);
-    if (done % EACH === 0) {
+    if (done % SAMPLE_EVERY === 0) {
       run.memory.sample(done);
       onProgress(done, run.memory);
     }

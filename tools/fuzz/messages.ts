@@ -1,7 +1,11 @@
+import { FXA_EVENTS, HEADERS } from '../../src/rabbitmq/names';
+import { messageMix } from '../chaos/load/mix';
 import type { Random } from '../random';
-import { type Json, realMessage, type Source } from './real';
 
-/** A message as it is put on the broker: real ones, and what can become of them on their way through other people's code. */
+type Source = 'fxa' | 'newsletter';
+type Json = Record<string, unknown>;
+
+/** A message to publish: a real one, or one that other programs have damaged. */
 export interface FuzzMessage {
   source: Source;
   content: Buffer;
@@ -9,28 +13,32 @@ export interface FuzzMessage {
   headers?: Record<string, unknown>;
 }
 
-export function fuzzMessage(random: Random): FuzzMessage {
-  const source: Source = random.chance(1 / 2) ? 'fxa' : 'newsletter';
-  return {
-    source,
-    content: contentOf(source, random),
-    ...(random.chance(1 / 3) && { messageId: idOf(random) }),
-    ...(random.chance(1 / 10) && { headers: headersOf(random) }),
-  };
+/** An endless supply, the same for the same random numbers. */
+export function* fuzzMessages(random: Random): Generator<FuzzMessage, never> {
+  for (const { exchange, content } of messageMix(random.below(2 ** 32), random)) {
+    const source = (exchange === FXA_EVENTS) !== random.chance(1 / 50) ? 'fxa' : 'newsletter'; // some bindings are wrong
+    yield {
+      source,
+      content: damaged(content, random),
+      ...(random.chance(1 / 3) && { messageId: idOf(random) }),
+      ...(random.chance(1 / 10) && { headers: headersOf(random) }),
+    };
+  }
+  throw new Error('the mix ended');
 }
 
-function contentOf(source: Source, random: Random): Buffer {
-  // Of the other source: what a wrong binding would bring.
-  const message = realMessage(random.chance(1 / 50) ? 'fxa' : source, random);
+function damaged(content: string, random: Random): Buffer {
   const kind = random.below(100);
-  if (kind < 40) return Buffer.from(JSON.stringify(message));
-  if (kind < 80) return Buffer.from(edited(message, random));
-  if (kind < 95) return scratched(Buffer.from(edited(message, random)), random);
+  if (kind < 40) return Buffer.from(content);
+  if (kind < 80) return Buffer.from(edited(content, random));
+  if (kind < 95) return scratched(Buffer.from(edited(content, random)), random);
   return Buffer.from(Array.from({ length: random.below(300) }, () => random.below(256)));
 }
 
-/** One to three edits of the message's tree, as text: some of what JSON can say no JavaScript value says. */
-function edited(message: Json, random: Random): string {
+/** Makes one to three edits. The result is text, because JSON can express more than JavaScript values. */
+function edited(content: string, random: Random): string {
+  const message = parsed(content);
+  if (!message) return content;
   let inserted = 0;
   const texts = new Map<string, string>();
   for (let edits = 1 + random.below(3); edits > 0; edits--) {
@@ -50,7 +58,15 @@ function edited(message: Json, random: Random): string {
   return text;
 }
 
-/** As an own key, JavaScript writes `__proto__` only into text. */
+function parsed(content: string): Json | undefined {
+  try {
+    return JSON.parse(content) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stands for `__proto__`, which cannot be assigned as an own key. */
 const PROTO = '__proto__ in text';
 const PROTOTYPE_KEYS = [PROTO, 'constructor', 'prototype', 'toString', 'hasOwnProperty'];
 
@@ -66,56 +82,32 @@ function placesIn(root: Json): [Json, string][] {
   return places.length > 0 ? places : [[root, 'event']];
 }
 
-const ODD = [
-  'null',
-  'true',
-  'false',
+/** JSON texts to put in the place of a value. */
+const WORDS = ['null', 'true', 'false', '""', '" "', '[]', '{}', '[null]', '{"length":3}', '{"toJSON":1}'];
+const NUMBERS = [
   '0',
   '-1',
   '-0',
+  '0.1',
   '1e308',
   '-1e308',
   '1e400',
+  '1e-320',
   '9007199254740993',
   '1769000123456789012345',
-  '0.1',
-  '1e-320',
-  '""',
-  '" "',
-  '[]',
-  '{}',
-  '[null]',
-  '{"__proto__":{"email":"x@mail.test"}}',
-  '"\\u0000"',
-  '"\\ud800"',
-  '"\\ud800\\udc00"',
-  '"a\\u202eb"',
-  '"null@mail.test"',
-  '"[object Object]@mail.test"',
-  '"@"',
-  '"a@b@c"',
-  '"x@-.test"',
-  '"x@\\u00fc.test"',
-  '"x@xn--.test"',
-  '"x@[127.0.0.1]"',
-  '"\\u0130@mail.test"',
-  '"9F3C1A7BE2D84C06B5A1E0774CD2F8AA@old.test"',
-  '"verified"',
-  '"delete"',
-  '"newsletter.subscribe"',
-  '"constructor"',
-  '1769000200000',
-  '1262303999',
-  '4102444800',
-  '["privacy-weekly",5]',
-  '["a","a","a"]',
-  '"4C7A1D52-90DE-4B6E-8A55-2A2F5F0C7E11"',
-  '{"length":3}',
-  '{"toJSON":1}',
 ];
+const TIMES = ['1769000200000', '1262303999', '4102444800'];
+const CHARACTERS = ['"\\u0000"', '"\\ud800"', '"\\ud800\\udc00"', '"a\\u202eb"'];
+const PLACEHOLDERS = ['"null@mail.test"', '"[object Object]@mail.test"', '"@"', '"a@b@c"', '"x@-.test"'];
+const DOMAINS = ['"x@\\u00fc.test"', '"x@xn--.test"', '"x@[127.0.0.1]"', '"\\u0130@mail.test"'];
+const IDS = ['"9F3C1A7BE2D84C06B5A1E0774CD2F8AA@old.test"', '"4C7A1D52-90DE-4B6E-8A55-2A2F5F0C7E11"'];
+const EVENTS = ['"verified"', '"delete"', '"profileDataChange"', '"reset"', '"newsletter.subscribe"', '"constructor"'];
+const LISTS = ['["privacy-weekly",5]', '["a","a","a"]', '["a b","gr\\u00f6\\u00dfe","10"]'];
+const PROTOTYPE = '{"__proto__":{"email":"x@mail.test"}}';
+const ODD = [WORDS, NUMBERS, TIMES, CHARACTERS, PLACEHOLDERS, DOMAINS, IDS, EVENTS, LISTS, PROTOTYPE].flat();
 
 function oddText(random: Random): string {
-  // Large ones are rare: they take a hundred times as long as all others.
+  // Large values are rare because they take a hundred times as long.
   switch (random.chance(1 / 12) ? random.below(3) : 3 + random.below(20)) {
     case 0:
       return JSON.stringify('x'.repeat(10 ** random.below(5)));
@@ -132,7 +124,7 @@ function oddText(random: Random): string {
     case 4:
       return `${random.below(1e9)}${random.below(1e9)}.${random.below(1e9)}`;
     case 5:
-      // Rarely, because they are sent over a network: larger than what a worker reads.
+      // Larger than the size limit; rare because it goes over the network.
       return random.chance(1 / 60) ? JSON.stringify('y'.repeat(300_000)) : '"y"';
     case 6:
       return JSON.stringify(
@@ -143,7 +135,7 @@ function oddText(random: Random): string {
   }
 }
 
-/** Bytes changed, lost, or added: invalid UTF-8, a byte order mark, a half message, two messages. */
+/** Changes, removes or adds bytes: invalid UTF-8, a byte order mark, half a message, two messages. */
 function scratched(bytes: Buffer, random: Random): Buffer {
   switch (random.below(6)) {
     case 0:
@@ -162,7 +154,7 @@ function scratched(bytes: Buffer, random: Random): Buffer {
   }
 }
 
-/** Half a character, an overlong one, half of a surrogate pair, one beyond Unicode, no beginning. */
+/** A truncated character, an overlong one, half a surrogate pair, one beyond Unicode, a continuation byte. */
 const BAD_UTF8 = [[0xc3], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0x80]].map((it) =>
   Buffer.from(it),
 );
@@ -171,39 +163,14 @@ function idOf(random: Random): string {
   return random.pick(['', 'id', '\0', '\ud83d\ude00'.repeat(20), 'x'.repeat(255), `m-${random.below(1e9)}`]);
 }
 
-/** What a producer, a shovel, or another of our processes may leave in headers; all of it untrusted. */
+const ODD_SCALARS = [0, -1, 3, 1e15, 0.5, true, null, '', 'x', '9', 'x'.repeat(5_000)];
+
+/** Headers as producers, shovels and other processes may leave them. */
 function headersOf(random: Random): Record<string, unknown> {
-  const odd = (): unknown =>
-    random.pick<unknown>([
-      0,
-      -1,
-      3,
-      1e15,
-      0.5,
-      true,
-      null,
-      '',
-      'x',
-      '9',
-      'x'.repeat(5_000),
-      [],
-      [1, [2, ['x']]],
-      { a: { b: 1 } },
-    ]);
-  const names = [
-    'attempts',
-    'first-seen',
-    'last-seen',
-    'reason',
-    'error',
-    'origin-queue',
-    'replays',
-    'waits',
-    'earlier-deaths',
-  ];
+  const odd = (): unknown => random.pick<unknown>([...ODD_SCALARS, [], [1, [2, ['x']]], { a: { b: 1 } }]);
+  const names = [...Object.values(HEADERS), 'x-death', 'x-delivery-count', 'tenant'];
   const headers: Record<string, unknown> = {};
-  for (const name of [...names, 'x-death', 'x-delivery-count', 'delay', 'tenant'])
-    if (random.chance(1 / 4)) headers[name] = odd();
+  for (const name of names) if (random.chance(1 / 4)) headers[name] = odd();
   if (random.chance(1 / 20)) {
     let deep: unknown = 1;
     for (let depth = 10 ** (1 + random.below(3)); depth > 0; depth--) deep = [deep];

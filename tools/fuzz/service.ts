@@ -12,19 +12,20 @@ import {
   RETRY_DELAYS,
   retryQueue,
 } from '../../src/rabbitmq/names';
+import { parseCounters, sumOf } from '../prometheus';
 import type { Random } from '../random';
 import { Memory } from './memory';
-import { type FuzzMessage, fuzzMessage } from './messages';
+import { type FuzzMessage, fuzzMessages } from './messages';
 
 export interface ServiceRun {
   published: number;
-  /** What the service counted, as `ok`, `ignored`, or the reason of a dead letter; `retry CODE` and `wait CODE` besides. */
+  /** By outcome, and by type or reason except for `ok` and `ignored`. */
   counted: Map<string, number>;
-  /** What came to the dead letters, by reason. */
+  /** By reason. */
   deadLetters: Map<string, number>;
   merges: number;
   announced: number;
-  /** Lines of the service's log at `warn` and above, by message. */
+  /** Log lines at `warn` and above, by message. */
   logged: Map<string, number>;
   problems: string[];
   memory: Memory;
@@ -35,21 +36,21 @@ export interface ServiceRunOptions {
   databaseUrl: string;
   random: Random;
   count: number;
-  /** Messages on the broker at once: the rest is made only then. */
+  /** How many messages are published before waiting for the service. */
   chunk?: number;
   onProgress?: (done: number, memory: Memory) => void;
 }
 
-/** Something is counted in each of these, unless all is stuck. */
+/** The service is stuck if it counts nothing for this long. */
 const PATIENCE_MS = 60_000;
 
 /**
- * Messages through a real broker and the whole service, on a database with its schema. Every message must be counted
- * once by the service, each dead one must be in the dead letters, nothing may wait on the retry delays (no message of
- * these can make the database fail), and no error may go unnoticed.
+ * Sends messages through a real broker and the whole service, on a migrated database. The service must count every message
+ * once, every dead letter must arrive, no message may wait in a retry queue (none of these can make the database fail), and
+ * no error may be uncaught.
  */
 export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRun> {
-  const { amqpUrl, databaseUrl, random, count, chunk = 8_000, onProgress } = options;
+  const { amqpUrl, databaseUrl, random, count: wanted, chunk = 8_000, onProgress } = options;
   const run: ServiceRun = {
     published: 0,
     counted: new Map(),
@@ -60,23 +61,23 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     problems: [],
     memory: new Memory(),
   };
-  const onError = (error: unknown): void =>
-    void run.problems.push(`nobody caught: ${(error as Error)?.stack ?? error}`);
+  const onError = (error: unknown): void => void run.problems.push(`uncaught: ${(error as Error)?.stack ?? error}`);
   process.on('unhandledRejection', onError).on('uncaughtException', onError);
   const write = (line: string): void => {
     const { msg, outcome } = JSON.parse(line) as { msg: string; outcome?: string };
-    add(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
+    count(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
   };
+  const messages = fuzzMessages(random);
   const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
   const connection = await connect(amqpUrl);
   try {
     const publishing = await connection.createConfirmChannel();
     const reading = await connection.createChannel();
-    await readAside(reading, run);
-    while (run.published < count && run.problems.length === 0) {
-      for (let n = Math.min(chunk, count - run.published); n > 0; n--) {
-        publish(publishing, fuzzMessage(random), random);
+    await consumeOutput(reading, run);
+    while (run.published < wanted && run.problems.length === 0) {
+      for (let n = Math.min(chunk, wanted - run.published); n > 0; n--) {
+        publish(publishing, messages.next().value, random);
         run.published += 1;
       }
       await publishing.waitForConfirms();
@@ -89,7 +90,7 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
       if (messageCount > 0) run.problems.push(`${messageCount} messages wait in ${retryQueue(step)}`);
     }
     if (!(await service.stop())) run.problems.push('the service did not stop in time');
-    await delay(200); // its last relay pass, on its way to the mailer's queue
+    await delay(200); // notifications of the last relay pass
   } finally {
     await service.stop();
     await connection.close();
@@ -108,12 +109,12 @@ function publish(channel: Channel, { source, content, messageId, headers }: Fuzz
   });
 }
 
-/** Reads dead letters and notifications as they come, so that neither piles up. */
-async function readAside(channel: Channel, run: ServiceRun): Promise<void> {
+/** Consumes dead letters and notifications, so that neither piles up. */
+async function consumeOutput(channel: Channel, run: ServiceRun): Promise<void> {
   await channel.prefetch(500);
   await channel.consume(DEAD_LETTERS, (message) => {
     if (message === null) return;
-    add(run.deadLetters, String(message.properties.headers?.[HEADERS.reason]));
+    count(run.deadLetters, String(message.properties.headers?.[HEADERS.reason]));
     channel.ack(message);
   });
   await channel.consume(MAILER_QUEUE, (message) => {
@@ -123,15 +124,15 @@ async function readAside(channel: Channel, run: ServiceRun): Promise<void> {
   });
 }
 
-/** Until the service has counted every message, and every dead one has come. */
+/** Waits until the service has counted every message, and every dead letter has arrived. */
 async function untilCounted(run: ServiceRun, url: string): Promise<void> {
   let end = performance.now() + PATIENCE_MS;
   for (let before = 0; ; ) {
     readMetrics(run, await (await fetch(url)).text());
-    const [done, dead] = [sum(run.counted), sum(run.deadLetters)];
-    const expectedDead = sum(new Map([...run.counted].filter(([name]) => name.startsWith('dead '))));
+    const [done, dead] = [total(run.counted), total(run.deadLetters)];
+    const expectedDead = total(new Map([...run.counted].filter(([name]) => name.startsWith('dead '))));
     if (done === run.published && dead === expectedDead) return;
-    // (A dead letter is read before it is counted: only at the end must the two be the same.)
+    // A dead letter is consumed before it is counted, so the two are equal only at the end.
     if (done > run.published || (done === run.published && dead > expectedDead)) {
       run.problems.push(`counted ${done} of ${run.published} messages; ${dead} dead letters of ${expectedDead}`);
       return;
@@ -148,21 +149,20 @@ async function untilCounted(run: ServiceRun, url: string): Promise<void> {
   }
 }
 
-const LINE = /^onecontact_messages_total\{queue="[^"]*",type="([^"]*)",outcome="([^"]*)"\} (\d+)$/gm;
-
 function readMetrics(run: ServiceRun, text: string): void {
+  const counters = parseCounters(text);
   run.counted.clear();
-  for (const [, type, outcome, value] of text.matchAll(LINE)) {
-    add(run.counted, outcome === 'ok' || outcome === 'ignored' ? outcome : `${outcome} ${type}`, Number(value));
+  for (const { name, labels, value } of counters) {
+    if (name !== 'onecontact_messages_total') continue;
+    const { outcome = '', type } = labels;
+    count(run.counted, outcome === 'ok' || outcome === 'ignored' ? outcome : `${outcome} ${type}`, value);
   }
-  run.merges = [...text.matchAll(/^onecontact_merges_total\{[^}]*\} (\d+)$/gm)].reduce(
-    (all, [, n]) => all + Number(n),
-    0,
-  );
+  run.merges = sumOf(counters, 'onecontact_merges_total');
 }
 
-export function add(counts: Map<string, number>, name: string, by = 1): void {
-  counts.set(name, (counts.get(name) ?? 0) + by);
+export function count(counts: Map<string, number>, name: string, by = 1): void {
+  if (by > 0) counts.set(name, (counts.get(name) ?? 0) + by);
 }
 
-export const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((all, n) => all + n, 0);
+export const total = (counts: ReadonlyMap<string, number>): number =>
+  [...counts.values()].reduce((sum, n) => sum + n, 0);

@@ -4,7 +4,7 @@ import { DEAD_LETTER_REASONS, type Decoded } from '../../src/messages/incoming/d
 const REASONS = new Set<string>(DEAD_LETTER_REASONS);
 const DAY_MS = 86_400_000;
 
-/** What is wrong with an outcome of the decoder; undefined when it is as everything behind it relies on. */
+/** @returns the first broken guarantee of a decoded message; undefined if it keeps them all */
 export function problemOf(decoded: Decoded, now: number): string | undefined {
   if (decoded.kind === 'ignored') return /^[a-zA-Z:-]{1,30}$/.test(decoded.type) ? undefined : 'type of an ignored one';
   if (decoded.kind === 'dead') {

@@ -5,8 +5,8 @@ import { run } from '../services/command';
 const CHECKOUT = resolve(__dirname, '../..');
 
 /**
- * Builds the command line as a package has it, in a folder of this run: it starts in a fraction of the time that the
- * sources take, and nobody who works in the checkout meanwhile changes it. @returns the program
+ * Compiles the command line as in the package: it starts faster than from sources, and edits in the checkout do not affect
+ * it. @returns the program
  */
 export async function buildCli(folder: string): Promise<string> {
   const dist = await compile('tsconfig.build.json', folder, 'dist');
@@ -14,11 +14,11 @@ export async function buildCli(folder: string): Promise<string> {
 }
 
 /**
- * Compiles what a configuration of the checkout names.
+ * Compiles the files of a TypeScript configuration.
  *
- * @param folder a new one; the program finds in it what it looks for beside itself
- * @param place in the folder
- * @returns where the compiled files are
+ * @param folder a new folder; gets links to the files that programs read from the checkout
+ * @param place of the output in the folder
+ * @returns the output's path
  */
 export async function compile(config: string, folder: string, place: string): Promise<string> {
   await mkdir(folder, { recursive: true });

@@ -1,4 +1,4 @@
-// Loaded before a process's own program: when whoever started it is gone, in whatever way, so is the process.
+// Loaded before a process's program: the process ends with its parent, however the parent ends.
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).on('error', () => undefined);
 process.stdin.resume();
 process.stdin.unref?.();

@@ -11,31 +11,29 @@ export interface Link {
   toClient(bytes: Buffer): void;
 }
 
-/** Gets what comes through one connection, and passes it on, or not. */
+/** Receives the bytes of one connection and may pass them on. */
 export interface Reader {
   asked(bytes: Buffer): void;
   answered(bytes: Buffer): void;
 }
 
 export interface ProxyOptions {
-  /** Where to listen; otherwise on any free port. */
+  /** Default: any free port. */
   port?: number;
-  /** Reads each connection; otherwise everything goes through as it comes. */
+  /** Makes the reader of each connection. Default: passes everything on. */
   reader?: (link: Link) => Reader;
 }
 
 interface Connection {
   readonly client: Socket;
-  /** When it is connected. */
+  /** Undefined until it is connected. */
   target: Socket | undefined;
 }
 
 /**
- * The network between a process and a real server: a TCP proxy that can lose connections, hold bytes back, or be down.
- * What goes through it is what really goes over the wire; nothing is imitated.
+ * A TCP proxy between a process and a real server that can reset connections, hold bytes back, or be down.
  *
- * With several targets it is also what stands before a cluster in production, a load balancer: a new connection goes to
- * the first that accepts it.
+ * With several targets it acts like a load balancer before a cluster: a new connection goes to the first that accepts it.
  */
 export class TcpProxy {
   readonly #connections = new Set<Connection>();
@@ -67,7 +65,7 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** The same URL, through the proxy. */
+  /** The URL with the proxy's host and port. */
   through(url: string): string {
     const own = new URL(url);
     own.hostname = '127.0.0.1';
@@ -75,7 +73,7 @@ export class TcpProxy {
     return own.href;
   }
 
-  /** Breaks all connections at once; new ones are accepted. */
+  /** Resets all connections; new ones are accepted. */
   cut(): void {
     for (const { client, target } of this.#connections) {
       client.resetAndDestroy();
@@ -83,15 +81,15 @@ export class TcpProxy {
     }
   }
 
-  /** Breaks all connections, and every new one until {@link restore}. */
+  /** Resets all connections, and every new one until {@link restore}. */
   down(): void {
     this.#down = true;
     this.cut();
   }
 
   /**
-   * Like {@link down}, but to the target it is as if the clients had died. Resolves when it has ended all of these
-   * connections: then their transactions and locks are gone.
+   * Like {@link down}, but the target sees orderly ends, as if the clients had died. Resolves when it has closed these
+   * connections: their transactions and locks are gone.
    */
   async abandon(): Promise<void> {
     this.#down = true;
@@ -107,16 +105,13 @@ export class TcpProxy {
     );
   }
 
-  /**
-   * Holds bytes back without breaking anything, until {@link restore}: only what the target answers, or everything; then
-   * it does not hear of new connections either.
-   */
+  /** Holds back the target's bytes, or all bytes and new connections, until {@link restore}. Nothing is reset. */
   hold(what: 'answers' | 'all'): void {
     this.#held = what;
     for (const connection of this.#connections) this.#apply(connection);
   }
 
-  /** Lets everything through, also what was held back. */
+  /** Ends {@link down}, {@link abandon} and {@link hold}; bytes held back are passed on. */
   restore(): void {
     this.#down = false;
     this.#held = 'nothing';
@@ -172,7 +167,7 @@ export class TcpProxy {
   }
 
   #apply({ client, target }: Connection): void {
-    if (!target) return; // it is when it is connected
+    if (!target) return; // applied on connection
     if (this.#held === 'all') client.pause();
     else client.resume();
     if (this.#held === 'nothing') target.resume();

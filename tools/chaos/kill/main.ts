@@ -1,94 +1,91 @@
-/** `npm run chaos:kill`: see {@link HELP}. */
+/** `npm run chaos:kill`: see HELP in options.ts. */
+import { differences, Expected } from '../checks/expected';
 import { runCommand } from '../command';
-import { Expected } from '../expected';
-import type { Message } from '../message';
+import type { Message } from '../load/message';
+import { KillEnvironment, until } from './environment';
+import { ACCOUNTS, EARLIER, SIGN_UPS } from './messages';
 import { HELP, type Options, readOptions } from './options';
-import { type Numbered, type Played, progressLine, summary } from './report';
-import { Scenario, type Scene } from './scenario';
-import { ACCOUNTS, EARLIER, SIGN_UPS } from './scenes';
-import { Stage, until } from './stage';
+import { type NumberedPoint, progressLine, type Result, summary } from './report';
+import { Scenario, type Task } from './scenario';
 
-const SCENES: Record<'signUps' | 'accounts' | 'relay', Scene> = {
-  signUps: { name: 'sign-ups', group: 'batch', parts: 'newsletter', messages: SIGN_UPS },
-  accounts: { name: 'accounts', group: 'batch', parts: 'fxa', messages: ACCOUNTS },
-  relay: { name: 'relay', group: 'relay', parts: 'relay', messages: [] },
-};
+const BATCHES: readonly Task[] = [
+  { name: 'sign-ups', parts: 'newsletter', messages: SIGN_UPS },
+  { name: 'accounts', parts: 'fxa', messages: ACCOUNTS },
+];
+const RELAY: Task = { name: 'relay', parts: 'relay', messages: [] };
 
 async function perform(
-  stage: Stage,
+  environment: KillEnvironment,
   { only, from, to }: Options,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<boolean> {
   const begin = performance.now();
-  await stage.set(say);
-  const servers = `RabbitMQ ${stage.broker.version}; PostgreSQL ${stage.database.version}, durable`;
+  await environment.start(say);
+  const servers = `RabbitMQ ${environment.broker.version}; PostgreSQL ${environment.database.version}, durable`;
   say(`${servers}: playing it undisturbed`);
-  const { scenarios, problems } = await rehearse(stage, only);
+  const { scenarios, problems } = await prepare(environment, only);
   const all = scenarios
     .flatMap((scenario) => scenario.points.map((point) => ({ scenario, point })))
-    .map((one, index): Numbered => ({ ...one, nr: index + 1 }));
-  const played: Played[] = [];
+    .map((one, index): NumberedPoint => ({ ...one, nr: index + 1 }));
+  const results: Result[] = [];
   for (const one of all.filter(({ nr }) => nr >= from && nr <= to)) {
     signal.throwIfAborted();
-    const outcome = await one.scenario.play(one.point);
-    played.push({ ...one, outcome });
-    say(progressLine({ ...one, outcome }, all.length));
+    const result = { ...one, outcome: await one.scenario.run(one.point) };
+    results.push(result);
+    say(progressLine(result, all.length));
   }
-  say(summary({ servers, scenarios, played, problems, ms: performance.now() - begin }));
-  return problems.length === 0 && played.every(({ outcome }) => outcome.problems.length === 0);
+  say(summary({ servers, scenarios, results, problems, ms: performance.now() - begin }));
+  return problems.length === 0 && results.every(({ outcome }) => outcome.problems.length === 0);
 }
 
-/** Brings the database to where each scene begins, and plays each once undisturbed. */
-async function rehearse(stage: Stage, only: Options['only']): Promise<{ scenarios: Scenario[]; problems: string[] }> {
-  for (const messages of EARLIER) await handle(stage, 'fxa,newsletter,relay', messages);
-  await stage.emptyQueues(); // what the mailer was told before
+/** Brings the database to the start of each task, and performs each once undisturbed. */
+async function prepare(
+  environment: KillEnvironment,
+  only: Options['only'],
+): Promise<{ scenarios: Scenario[]; problems: string[] }> {
+  for (const messages of EARLIER) await handle(environment, 'fxa,newsletter,relay', messages);
+  await environment.emptyQueues(); // earlier notifications
   const scenarios: Scenario[] = [];
   const problems: string[] = [];
-  if (only !== 'relay') {
-    for (const scene of [SCENES.signUps, SCENES.accounts]) {
-      const scenario = await Scenario.from(scene, stage);
-      problems.push(...expectDomain(scenario));
-      scenarios.push(scenario);
-      await scenario.putBack();
-    }
+  for (const task of only === 'relay' ? [] : BATCHES) {
+    const scenario = await Scenario.from(task, environment);
+    problems.push(...differencesFromDomain(scenario));
+    scenarios.push(scenario);
+    await scenario.restore();
   }
   if (only !== 'batch') {
-    await handle(stage, 'fxa', ACCOUNTS); // nobody publishes what it has to say
-    scenarios.push(await Scenario.from(SCENES.relay, stage));
+    await handle(environment, 'fxa', ACCOUNTS); // without a relay, so that the outbox fills
+    scenarios.push(await Scenario.from(RELAY, environment));
   }
   return { scenarios, problems };
 }
 
-async function handle(stage: Stage, parts: string, messages: readonly Message[]): Promise<void> {
-  await stage.publish(messages);
-  const life = await stage.worker(parts);
-  life.release(null, 0);
+async function handle(environment: KillEnvironment, parts: string, messages: readonly Message[]): Promise<void> {
+  await environment.publish(messages);
+  const worker = await environment.worker(parts);
+  worker.release(null, 0);
   await until('the beginning is made', async () => {
-    const isDone = life.gate.settled >= messages.length;
-    return isDone && (!parts.includes('relay') || (await stage.outbox()) === 0);
+    const isHandled = worker.broker.acknowledged >= messages.length;
+    return isHandled && (!parts.includes('relay') || (await environment.outbox()) === 0);
   });
-  await life.stop();
-  await stage.givenBack();
-  await life.end();
+  await worker.stop();
+  await environment.requeued();
+  await worker.end();
 }
 
-/** What the pure domain makes of the same events, against what the service made of them. */
-function expectDomain({ scene, contacts }: Scenario): string[] {
+/** Compares the undisturbed run with the pure domain. */
+function differencesFromDomain({ task, contacts }: Scenario): string[] {
   const expected = new Expected();
-  for (const message of [...EARLIER.flat(), ...scene.messages]) if (message.is === 'event') expected.learn(message);
-  const [wanted, found] = [new Set(expected.lines()), new Set(contacts)];
-  return [
-    ...[...wanted].filter((line) => !found.has(line)).map((line) => `missing: ${line}`),
-    ...[...found].filter((line) => !wanted.has(line)).map((line) => `not expected: ${line}`),
-  ];
+  for (const message of [...EARLIER.flat(), ...task.messages]) if (message.is === 'event') expected.add(message);
+  return differences(expected.lines(), contacts);
 }
 
-runCommand<Options, Stage>({
+void runCommand<Options, KillEnvironment>({
   help: HELP,
   readOptions,
   progressTo: () => process.stdout,
   evidence: 'Logs',
-  premises: () => new Stage(),
+  environment: () => new KillEnvironment(),
   perform,
 });

@@ -1,64 +1,64 @@
-/** What a run tells its reader: a line for each point, and a summary. */
-import type { Kind, Point } from './gate';
+/** A line for each point, and a summary. */
+import type { Point, StepKind } from '../../proxy/breakpoint';
+import { shorten } from '../checks/checks';
 import type { Outcome, Scenario } from './scenario';
 
 /** A point, with its number among all. */
-export interface Numbered {
+export interface NumberedPoint {
   nr: number;
   scenario: Scenario;
   point: Point;
 }
 
-export interface Played extends Numbered {
+export interface Result extends NumberedPoint {
   outcome: Outcome;
 }
 
 const SHOWN = 4;
-const PLURAL = { statement: 'statements', ack: 'acks', publish: 'publications', confirm: 'confirms' };
+const PLURAL: Record<StepKind, string> = {
+  statement: 'statements',
+  ack: 'acks',
+  publish: 'publications',
+  confirm: 'confirms',
+};
 
-export function nameOf({ kind, nr, what, side }: Point): string {
-  return `${side.padEnd(6)} ${kind} ${nr}${kind === 'statement' ? ` ${what.slice(0, 60)}` : ''}`;
-}
+const nameOf = ({ kind, nr, what, side }: Point): string =>
+  `${side.padEnd(6)} ${kind} ${nr}${kind === 'statement' ? ` ${what.slice(0, 60)}` : ''}`;
 
-export function progressLine({ nr, scenario, point, outcome }: Played, of: number): string {
+export function progressLine({ nr, scenario, point, outcome }: Result, of: number): string {
   const { problems, left, repeated, ms } = outcome;
   const again = repeated > 0 ? `, the mailer got ${repeated} again` : '';
   const well = `left the database ${left === 'before' ? 'as it was' : 'with all of it'}${again}`;
-  const end = problems.length === 0 ? `ok: ${well}` : `FAIL: ${short(problems)}`;
+  const end = problems.length === 0 ? `ok: ${well}` : `FAIL: ${shorten(problems, SHOWN)}`;
   const place = `${String(nr).padStart(String(of).length)}/${of}`;
-  return `${place}  ${scenario.scene.name.padEnd(12)} ${nameOf(point).padEnd(78)}  ${end}  (${(ms / 1000).toFixed(1)} s)`;
-}
-
-function short(problems: readonly string[]): string {
-  const more = problems.length > SHOWN ? `; and ${problems.length - SHOWN} more` : '';
-  return problems.slice(0, SHOWN).join('; ') + more;
+  return `${place}  ${scenario.task.name.padEnd(12)} ${nameOf(point).padEnd(78)}  ${end}  (${(ms / 1000).toFixed(1)} s)`;
 }
 
 interface Run {
   servers: string;
   scenarios: readonly Scenario[];
-  played: readonly Played[];
-  /** Of the domain's own export, against that of the undisturbed run. */
+  results: readonly Result[];
+  /** Differences between the domain's export and the undisturbed run's. */
   problems: readonly string[];
   ms: number;
 }
 
-export function summary({ servers, scenarios, played, problems, ms }: Run): string {
-  const failed = played.filter(({ outcome }) => outcome.problems.length > 0);
-  const count = (where: (one: Played) => boolean): number => played.filter(where).length;
+export function summary({ servers, scenarios, results, problems, ms }: Run): string {
+  const failed = results.filter(({ outcome }) => outcome.problems.length > 0);
+  const count = (where: (one: Result) => boolean): number => results.filter(where).length;
   const all = scenarios.reduce((sum, { points }) => sum + points.length, 0);
-  const ofPoints = played.reduce((sum, { outcome }) => sum + outcome.ms, 0) / Math.max(1, played.length);
+  const ofPoints = results.reduce((sum, { outcome }) => sum + outcome.ms, 0) / Math.max(1, results.length);
   const rows: [string, string][] = [
     ['servers', servers],
-    ['points', `${played.length}${played.length < all ? ` of ${all}` : ''}, each a SIGKILL of a worker process`],
-    ...scenarios.map(({ scene, points, notifications }): [string, string] => {
-      const kinds: readonly Kind[] = ['statement', 'ack', 'publish', 'confirm'];
+    ['points', `${results.length}${results.length < all ? ` of ${all}` : ''}, each a SIGKILL of a worker process`],
+    ...scenarios.map(({ task, points, notifications }): [string, string] => {
+      const kinds = Object.keys(PLURAL) as StepKind[];
       const steps = kinds.flatMap((kind) => {
         const number = points.filter((point) => point.kind === kind && point.side === 'before').length;
         return number > 0 ? [`${number} ${number === 1 ? kind : PLURAL[kind]}`] : [];
       });
-      const messages = scene.messages.length > 0 ? `${scene.messages.length} messages, ` : '';
-      return [`  ${scene.name}`, `${messages}${notifications} notifications; ${steps.join(', ')}`];
+      const messages = task.messages.length > 0 ? `${task.messages.length} messages, ` : '';
+      return [`  ${task.name}`, `${messages}${notifications} notifications; ${steps.join(', ')}`];
     }),
     [
       'left behind',
@@ -70,9 +70,9 @@ export function summary({ servers, scenarios, played, problems, ms }: Run): stri
     ],
     ['took', `${(ms / 1000).toFixed(0)} s, ${(ofPoints / 1000).toFixed(1)} s a point`],
   ];
-  const transactions = scenarios.flatMap(({ scene, points }) => [
+  const transactions = scenarios.flatMap(({ task, points }) => [
     '',
-    `Statements of ${scene.name}:`,
+    `Statements of ${task.name}:`,
     ...points
       .filter(({ kind, side }) => kind === 'statement' && side === 'before')
       .map(({ nr, what }) => `  ${String(nr).padStart(2)} ${what}`),
@@ -83,10 +83,10 @@ export function summary({ servers, scenarios, played, problems, ms }: Run): stri
     '',
     ...rows.map(([name, text]) => `${name.padEnd(16)}${text}`),
     '',
-    `${problems.length === 0 ? ' ok ' : 'FAIL'}  undisturbed, the contacts are what the domain makes of the same events${problems.length > 0 ? `: ${short(problems)}` : ''}`,
+    `${problems.length === 0 ? ' ok ' : 'FAIL'}  undisturbed, the contacts are what the domain makes of the same events${problems.length > 0 ? `: ${shorten(problems, SHOWN)}` : ''}`,
     `${failed.length === 0 ? ' ok ' : 'FAIL'}  after every kill, all ended as undisturbed: rows, export, notifications, dead letters; nothing was left`,
     ...failed.map(({ nr, point }) => `        not ${nr}: ${nameOf(point)}`),
-    ...(verdict && played.length === 0 ? ['        (no point was asked for)'] : []),
+    ...(verdict && results.length === 0 ? ['        (no point was asked for)'] : []),
     '',
   ].join('\n');
 }

@@ -1,41 +1,39 @@
-/** What is killed in the middle of what, and how it is found out whether all came right. */
 import { createHash } from 'node:crypto';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE } from '../../../src/rabbitmq/names';
+import { bothSides, type Point, type Step } from '../../proxy/breakpoint';
 import { allRows, canonicalRows, keepRows, type Row } from '../../table-rows';
-import { readContacts } from '../checks';
-import { takeDeadLetters } from '../dead-letters';
-import type { Message } from '../message';
-import type { Point, Side, Step } from './gate';
-import type { Life } from './life';
-import { type Stage, until } from './stage';
+import { readContacts } from '../checks/checks';
+import { deadLetterProblems, takeDeadLetters } from '../checks/dead-letters';
+import { differences } from '../checks/expected';
+import type { Message } from '../load/message';
+import { type KillEnvironment, until } from './environment';
+import type { InterceptedWorker } from './worker';
 
-export interface Scene {
+export interface Task {
   name: string;
-  group: 'batch' | 'relay';
-  /** What the worker runs that is killed; the one after it has a relay besides. */
+  /** The parts of the worker to kill; its successor also runs a relay. */
   parts: 'fxa' | 'newsletter' | 'relay';
   messages: readonly Message[];
 }
 
-/** All that is there when everything is done. */
+/** Everything that exists when the work is done. */
 interface End {
-  /** Rows and the mailer's messages; what differs from run to run is named after where it stands. */
+  /** Rows and notifications, without what differs between runs. */
   canonical: string[];
   contacts: string[];
-  /** Of the mailer: how many came, and how many message ids. */
+  /** Deliveries to the mailer, and their distinct message ids. */
   deliveries: number;
   ids: number;
+  /** Dead letters beyond the expected number. */
   copies: number;
   problems: string[];
 }
 
 export interface Outcome {
-  point: Point;
-  /** What the killed worker left: the database as it was, or with all of it. */
+  /** Whether the killed worker left the database unchanged, or with all changes. */
   left: 'before' | 'after' | 'neither';
-  /** Notifications that the mailer got once more. */
+  /** Notifications that the mailer received again. */
   repeated: number;
-  /** The same of dead letters. */
   copies: number;
   problems: string[];
   ms: number;
@@ -43,171 +41,154 @@ export interface Outcome {
 
 const WORK_QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE, relay: undefined };
 
-/** One scene: played once undisturbed, and then as often as there are points. */
+/** A task, performed once undisturbed and then once for each point of a kill. */
 export class Scenario {
   points: Point[] = [];
-  contacts: string[] = [];
   #start: Row[] = [];
   #after: string[] = [];
   #end!: End;
 
   private constructor(
-    readonly scene: Scene,
-    private readonly stage: Stage,
-    /** Brings the rows back with which it begins. */
-    readonly putBack: () => Promise<void>,
+    readonly task: Task,
+    private readonly environment: KillEnvironment,
+    /** Restores the rows with which it starts. */
+    readonly restore: () => Promise<void>,
   ) {}
 
-  /** Begins, each time, with the rows as they are now. */
-  static async from(scene: Scene, stage: Stage): Promise<Scenario> {
-    const scenario = new Scenario(scene, stage, await keepRows(stage, `kept_${scene.parts}`));
+  /** It always starts with the present rows. */
+  static async from(task: Task, environment: KillEnvironment): Promise<Scenario> {
+    const scenario = new Scenario(task, environment, await keepRows(environment, `kept_${task.parts}`));
     await scenario.#undisturbed();
     return scenario;
   }
 
-  /** Kills a worker at the point, lets another one complete it, and compares. */
-  async play(point: Point): Promise<Outcome> {
-    const begin = performance.now();
-    const { stage, scene } = this;
-    const [killed, next] = await this.#begin();
-    killed.release(point, scene.messages.length);
-    const where = `the worker comes to ${point.side} ${point.kind} ${point.nr}`;
-    await until(where, () => killed.ending !== undefined);
-    await killed.noticed();
-    await stage.givenBack();
-    const rows = await allRows(stage);
-    const left = this.#leftBy(rows);
-    const end = await this.#complete(next);
-    const problems = [...end.problems, ...this.#differences(end)];
-    if (!killed.gate.killed) problems.push(`it ended by itself: ${JSON.stringify(killed.ending)}`);
-    if (left === 'neither') problems.push('the database was neither before nor after');
-    await killed.end();
-    const { ids, deliveries, copies } = end;
-    return { point, left, repeated: deliveries - ids, copies, problems, ms: performance.now() - begin };
-  }
-
-  async #begin(): Promise<[Life, Life]> {
-    const { stage, scene } = this;
-    // The next one starts meanwhile: that takes longest of all.
-    const lives = await Promise.all([
-      stage.worker(scene.parts),
-      stage.worker(scene.parts === 'relay' ? 'relay' : `${scene.parts},relay`),
-    ]);
-    await this.putBack();
-    await stage.emptyQueues();
-    await stage.publish(scene.messages);
-    this.#start = await allRows(stage);
-    return lives;
-  }
-
-  async #undisturbed(): Promise<void> {
-    const { stage, scene } = this;
-    const [first, next] = await this.#begin();
-    const { gate } = first;
-    first.release(null, scene.messages.length);
-    await until('everything is done', async () =>
-      scene.parts === 'relay'
-        ? (await stage.outbox()) === 0
-        : gate.settled === scene.messages.length && scene.messages.length > 0,
-    );
-    const steps = [...gate.steps];
-    await first.stop();
-    await stage.givenBack();
-    this.points = pointsOf(steps, scene);
-    const after = await allRows(stage);
-    this.#after = canonicalRows(after, this.#start);
-    this.#end = await this.#complete(next);
-    this.contacts = this.#end.contacts;
-    const problems = [...this.#end.problems];
-    if (this.#end.ids !== this.#end.deliveries) problems.push('the mailer got something twice');
-    if (problems.length > 0) throw new Error(`${scene.name}, undisturbed: ${problems.join('; ')}`);
-    await first.end();
-  }
-
-  #leftBy(rows: Row[]): Outcome['left'] {
-    if (JSON.stringify(rows) === JSON.stringify(this.#start)) return 'before';
-    return same(canonicalRows(rows, this.#start), this.#after) ? 'after' : 'neither';
-  }
-
-  async #complete(next: Life): Promise<End> {
-    const { stage, scene } = this;
-    const queue = WORK_QUEUES[scene.parts];
-    const left = queue === undefined ? 0 : ((await stage.queues()).get(queue)?.messages ?? 0);
-    next.release(null, left);
-    await until('the next worker completes it', async () => next.gate.settled >= left && (await stage.outbox()) === 0);
-    await next.stop();
-    const problems: string[] = [];
-    if (next.ending?.code !== 0) problems.push(`the next worker ended with ${JSON.stringify(next.ending)}`);
-    await stage.givenBack();
-    const end = await this.#look();
-    await next.end();
-    return { ...end, problems: [...problems, ...end.problems] };
-  }
-
-  async #look(): Promise<End> {
-    const { stage, scene } = this;
-    const problems: string[] = [];
-    const letters = await takeDeadLetters(stage.channel);
-    const rubbish = scene.messages.filter((message) => message.is === 'rubbish');
-    const found = new Map(letters.map(({ id, reason }) => [id, reason]));
-    for (const { id, reason } of rubbish) {
-      if (found.get(id) !== reason) problems.push(`dead letter ${id}: ${found.get(id) ?? 'missing'}, not ${reason}`);
-      found.delete(id);
-    }
-    for (const [id, reason] of found) problems.push(`dead letter ${id} (${reason}) is no rubbish`);
-
-    const mail = new Map<string, Row>();
-    let deliveries = 0;
-    for (;;) {
-      const message = await stage.channel.get(MAILER_QUEUE, { noAck: true });
-      if (!message) break;
-      deliveries += 1;
-      const { messageId: id, type, headers } = message.properties;
-      const hash = createHash('sha256').update(message.content).digest('hex');
-      const body: unknown = JSON.parse(message.content.toString());
-      const known = mail.get(id);
-      if (known && known.values.hash !== hash) problems.push(`notification ${id} has several bodies`);
-      mail.set(id, { table: 'mailer', values: { id, type, headers, body, hash } });
-    }
-    for (const [queue, { messages }] of await stage.queues()) {
-      if (messages > 0) problems.push(`${messages} left in ${queue}`);
-    }
-    const rows = await allRows(stage);
-    const received = [...mail.values()].map(({ table, values: { hash: _, ...values } }) => ({ table, values }));
-    const { lines: contacts } = await readContacts(stage.db);
-    return {
-      canonical: canonicalRows([...rows, ...received], this.#start),
-      contacts,
-      deliveries,
-      ids: mail.size,
-      copies: letters.length - rubbish.length,
-      problems,
-    };
-  }
-
-  #differences({ canonical, contacts }: End): string[] {
-    const problems: string[] = [];
-    if (!same(contacts, this.#end.contacts)) problems.push('the canonical export differs');
-    const [wanted, found] = [new Set(this.#end.canonical), new Set(canonical)];
-    problems.push(
-      ...this.#end.canonical.filter((row) => !found.has(row)).map((row) => `missing: ${row}`),
-      ...canonical.filter((row) => !wanted.has(row)).map((row) => `not expected: ${row}`),
-    );
-    if (problems.length === 0 && !same(canonical, this.#end.canonical)) problems.push('something is there twice');
-    return problems;
+  /** The canonical export of the undisturbed run. */
+  get contacts(): readonly string[] {
+    return this.#end.contacts;
   }
 
   /** Notifications of the undisturbed run. */
   get notifications(): number {
     return this.#end.ids;
   }
+
+  /** Kills a worker at the point, lets its successor complete the work, and compares. */
+  async run(point: Point): Promise<Outcome> {
+    const begin = performance.now();
+    const { environment, task } = this;
+    const [killed, next] = await this.#begin();
+    killed.release(point, task.messages.length);
+    const where = `the worker comes to ${point.side} ${point.kind} ${point.nr}`;
+    await until(where, () => killed.ending !== undefined);
+    await killed.disconnected();
+    await environment.requeued();
+    const left = this.#leftBy(await allRows(environment));
+    const end = await this.#complete(next);
+    const problems = [...end.problems, ...this.#problemsOf(end)];
+    if (!killed.breakpoint.hit) problems.push(`it ended by itself: ${JSON.stringify(killed.ending)}`);
+    if (left === 'neither') problems.push('the database was neither before nor after');
+    await killed.end();
+    const { ids, deliveries, copies } = end;
+    return { left, repeated: deliveries - ids, copies, problems, ms: performance.now() - begin };
+  }
+
+  async #begin(): Promise<[InterceptedWorker, InterceptedWorker]> {
+    const { environment, task } = this;
+    // Starting takes longest, so the successor starts at the same time.
+    const workers = await Promise.all([
+      environment.worker(task.parts),
+      environment.worker(task.parts === 'relay' ? 'relay' : `${task.parts},relay`),
+    ]);
+    await this.restore();
+    await environment.emptyQueues();
+    await environment.publish(task.messages);
+    this.#start = await allRows(environment);
+    return workers;
+  }
+
+  async #undisturbed(): Promise<void> {
+    const { environment, task } = this;
+    const [first, next] = await this.#begin();
+    first.release(null, task.messages.length);
+    await until('everything is done', async () =>
+      task.parts === 'relay'
+        ? (await environment.outbox()) === 0
+        : first.broker.acknowledged === task.messages.length && task.messages.length > 0,
+    );
+    this.points = pointsOf(first.breakpoint.steps, task);
+    await first.stop();
+    await environment.requeued();
+    this.#after = canonicalRows(await allRows(environment), this.#start);
+    this.#end = await this.#complete(next);
+    const problems = [...this.#end.problems];
+    if (this.#end.ids !== this.#end.deliveries) problems.push('the mailer got something twice');
+    if (problems.length > 0) throw new Error(`${task.name}, undisturbed: ${problems.join('; ')}`);
+    await first.end();
+  }
+
+  #leftBy(rows: Row[]): Outcome['left'] {
+    if (JSON.stringify(rows) === JSON.stringify(this.#start)) return 'before';
+    return isSame(canonicalRows(rows, this.#start), this.#after) ? 'after' : 'neither';
+  }
+
+  async #complete(next: InterceptedWorker): Promise<End> {
+    const { environment, task } = this;
+    const queue = WORK_QUEUES[task.parts];
+    const left = queue === undefined ? 0 : ((await environment.queues()).get(queue)?.messages ?? 0);
+    next.release(null, left);
+    await until(
+      'the next worker completes it',
+      async () => next.broker.acknowledged >= left && (await environment.outbox()) === 0,
+    );
+    await next.stop();
+    await environment.requeued();
+    const end = await this.#inspect();
+    if (next.ending?.code !== 0) end.problems.push(`the next worker ended with ${JSON.stringify(next.ending)}`);
+    await next.end();
+    return end;
+  }
+
+  async #inspect(): Promise<End> {
+    const { environment, task } = this;
+    const letters = await takeDeadLetters(environment.channel);
+    const invalid = task.messages.filter((message) => message.is === 'invalid');
+    const reasons = new Map(invalid.map(({ id, reason }) => [id, reason ?? '']));
+    const problems = deadLetterProblems(reasons, letters).map((problem) => `dead letter ${problem}`);
+
+    const mail = new Map<string, { row: Row; hash: string }>();
+    let deliveries = 0;
+    for (;;) {
+      const message = await environment.channel.get(MAILER_QUEUE, { noAck: true });
+      if (!message) break;
+      deliveries += 1;
+      const { messageId: id, type, headers } = message.properties;
+      const hash = createHash('sha256').update(message.content).digest('hex');
+      const known = mail.get(id);
+      if (known && known.hash !== hash) problems.push(`notification ${id} has several bodies`);
+      const body: unknown = JSON.parse(message.content.toString());
+      mail.set(id, { row: { table: 'mailer', values: { id, type, headers, body } }, hash });
+    }
+    for (const [queue, { messages }] of await environment.queues()) {
+      if (messages > 0) problems.push(`${messages} left in ${queue}`);
+    }
+    const rows = [...(await allRows(environment)), ...[...mail.values()].map(({ row }) => row)];
+    const { lines: contacts } = await readContacts(environment.db);
+    const copies = letters.length - invalid.length;
+    return { canonical: canonicalRows(rows, this.#start), contacts, deliveries, ids: mail.size, copies, problems };
+  }
+
+  #problemsOf({ canonical, contacts }: End): string[] {
+    const problems = differences(this.#end.canonical, canonical);
+    if (problems.length === 0 && !isSame(canonical, this.#end.canonical)) problems.push('something is there twice');
+    if (!isSame(contacts, this.#end.contacts)) problems.unshift('the canonical export differs');
+    return problems;
+  }
 }
 
-const same = (a: readonly string[], b: readonly string[]): boolean => a.join('\n') === b.join('\n');
-const SIDES: readonly Side[] = ['before', 'after'];
+const isSame = (a: readonly string[], b: readonly string[]): boolean => a.join('\n') === b.join('\n');
 
-/** Both sides of every statement of the transaction that does the work, and of all that goes to the broker or comes from it. */
-function pointsOf(steps: readonly Step[], { name, parts }: Scene): Point[] {
+/** Before and after each statement of the transaction that does the work, and each exchange with the broker. */
+function pointsOf(steps: readonly Step[], { name, parts }: Task): Point[] {
   const statements = steps.filter(({ kind }) => kind === 'statement');
   const commit = statements.findIndex(({ what }) => /^commit\b/i.test(what));
   const begins = statements.filter(({ what }) => /^begin\b/i.test(what)).length;
@@ -216,5 +197,5 @@ function pointsOf(steps: readonly Step[], { name, parts }: Scene): Point[] {
       `${name}: ${begins} transactions instead of one, so that the points would not be the same each time`,
     );
   const others = steps.filter(({ kind }) => kind !== 'statement');
-  return [...statements.slice(0, commit + 1), ...others].flatMap((step) => SIDES.map((side) => ({ ...step, side })));
+  return [...statements.slice(0, commit + 1), ...others].flatMap(bothSides);
 }

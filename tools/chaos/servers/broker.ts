@@ -11,16 +11,14 @@ import { Restartable } from './restartable';
 const USER = 'onecontact';
 
 interface Node {
-  name: string;
   target: Target;
-  url: string;
   env: NodeJS.ProcessEnv;
   server: Restartable;
 }
 
 /**
- * A private RabbitMQ of one node or of a cluster, whose nodes can be killed and started again. Its nodes share a port
- * mapper, a cookie and a folder that stay for the whole run.
+ * A private RabbitMQ server or cluster whose nodes can be killed and restarted. The nodes share a port mapper, a cookie
+ * and a folder, which last for the whole run.
  */
 export class ChaosBroker {
   version = '';
@@ -29,6 +27,8 @@ export class ChaosBroker {
     private readonly programs: RabbitPrograms,
     private readonly nodes: Node[],
     private readonly home: Kept,
+    /** With credentials, for the first node; proxies replace host and port. */
+    readonly url: string,
   ) {}
 
   static async start(programs: RabbitPrograms, size: number): Promise<ChaosBroker> {
@@ -50,8 +50,8 @@ export class ChaosBroker {
       ...(size > 1 ? ['cluster_formation.peer_discovery_backend = classic_config', ...members] : []),
       '',
     ];
-    const made = places.map(({ at, name, port, distribution }): Node & { step: Step; epmd: Step } => {
-      const env: NodeJS.ProcessEnv = {
+    const nodes = places.map(({ at, name, port, distribution }): Node => {
+      const env = {
         ...environment(programs.path, at),
         RABBITMQ_NODENAME: name,
         RABBITMQ_NODE_PORT: String(port),
@@ -60,11 +60,10 @@ export class ChaosBroker {
         RABBITMQ_DEFAULT_PASS: password,
         ERL_EPMD_PORT: String(epmdPort),
       };
-      const [epmd, step] = steps(programs, env) as [Step, Step];
-      const url = `amqp://${USER}:${password}@127.0.0.1:${port}`;
-      const server = new Restartable(at('.'), step, undefined);
-      return { name, target: { host: '127.0.0.1', port }, url, env, server, step, epmd };
+      const [, start] = steps(programs, env) as [Step, Step];
+      return { target: { host: '127.0.0.1', port }, env, server: new Restartable(at('.'), start, undefined) };
     });
+    const [first] = nodes as [Node];
     const home = await keep({
       folder,
       directories: places.flatMap(({ at }) => [at('.'), at('home'), at('log')]),
@@ -74,11 +73,12 @@ export class ChaosBroker {
         { path: at('rabbitmq.conf'), content: conf(port).join('\n') },
       ]),
       copies: [],
-      steps: [(made[0] as { epmd: Step }).epmd],
+      steps: steps(programs, first.env).slice(0, 1), // the port mapper
     });
-    const broker = new ChaosBroker(programs, made, home);
+    const url = `amqp://${USER}:${password}@127.0.0.1:${first.target.port}`;
+    const broker = new ChaosBroker(programs, nodes, home, url);
     try {
-      const outputs = await Promise.all(made.map(({ server }) => server.start()));
+      const outputs = await Promise.all(nodes.map(({ server }) => server.start()));
       broker.version = /Starting RabbitMQ (\S+)/.exec(outputs[0] ?? '')?.[1] ?? '';
       return broker;
     } catch (error) {
@@ -91,29 +91,20 @@ export class ChaosBroker {
     return this.nodes.length;
   }
 
-  /** With the credentials; which node does not matter to whoever comes through a proxy. */
-  get url(): string {
-    return (this.nodes[0] as Node).url;
-  }
-
-  /** All nodes, beginning at one of them. */
+  /** All nodes, starting with `first`. */
   targets(first = 0): Target[] {
     return this.nodes.map((_, index) => (this.nodes[(first + index) % this.size] as Node).target);
-  }
-
-  get up(): number {
-    return this.nodes.filter(({ server }) => server.up).length;
   }
 
   async down(node: number, how: 'killed' | 'stopped'): Promise<void> {
     await this.#node(node).server.end(how === 'killed' ? 'SIGKILL' : 'SIGTERM');
   }
 
-  async again(node: number): Promise<void> {
+  async restart(node: number): Promise<void> {
     await this.#node(node).server.start();
   }
 
-  /** `rabbitmqctl`, on a node that is up. */
+  /** Runs `rabbitmqctl` on a node that is up. */
   async ctl(...args: string[]): Promise<string> {
     const node = this.nodes.find(({ server }) => server.up);
     if (!node) throw new Error('no node of the broker is up');
@@ -121,7 +112,7 @@ export class ChaosBroker {
     return run(program, ['--quiet', ...args], { env: node.env, cwd: '/', timeout: 60_000 });
   }
 
-  /** Messages of each queue, those that were delivered and not acknowledged included, and the nodes that have it. */
+  /** Each queue with its messages, unacknowledged ones included, and the nodes that have it. */
   async queues(): Promise<{ name: string; messages: number; members: string[] }[]> {
     return JSON.parse(await this.ctl('list_queues', '--formatter', 'json', 'name', 'messages', 'members'));
   }

@@ -5,7 +5,7 @@ import { canEnter, steps, temporaryFolderFor, unprivilegedOwner } from '../../se
 import { lastingPorts } from './ports';
 import { Restartable } from './restartable';
 
-/** A private PostgreSQL, as durable as in production, that can be stopped and started again. */
+/** A private PostgreSQL, as durable as in production, that can be stopped and restarted. */
 export class ChaosDatabase {
   private constructor(
     readonly url: string,
@@ -17,7 +17,7 @@ export class ChaosDatabase {
   static async start(bin: string): Promise<ChaosDatabase> {
     const owner = await unprivilegedOwner();
     const folder = join(await temporaryFolderFor(owner), `onecontact-chaos-postgres-${randomBytes(6).toString('hex')}`);
-    // As root, with programs in a folder closed to others: the user that PostgreSQL runs as gets a copy.
+    // As root, PostgreSQL runs as another user, which needs a copy of programs it cannot read.
     const copies = (await canEnter(bin, owner)) ? [] : [{ from: dirname(bin), to: join(folder, 'server') }];
     const programs = copies.length > 0 ? join(folder, 'server', 'bin') : bin;
     const password = randomBytes(16).toString('hex');
@@ -46,12 +46,12 @@ export class ChaosDatabase {
     return this.server.up;
   }
 
-  /** `killed` is an immediate stop: what was not yet on disk is lost, as in a power cut; `stopped` ends all sessions. */
+  /** `killed`: an immediate shutdown, which loses unwritten data like a power cut; `stopped`: ends all sessions first. */
   async down(how: 'killed' | 'stopped'): Promise<void> {
     await this.server.end(how === 'killed' ? 'SIGQUIT' : 'SIGINT');
   }
 
-  async again(): Promise<void> {
+  async restart(): Promise<void> {
     await this.server.start();
   }
 

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * Below the ports that the kernel gives to outgoing connections: a server that is down for a while must find its port
- * free when it comes back, while a dozen processes try to connect to it.
+ * Below the kernel's range for outgoing connections: otherwise a process connecting elsewhere could take the port of a
+ * server that is down.
  */
 const FIRST = 20_000;
 const LAST = 32_000;
 
-/** Ports of the loopback interface that nobody listens on, and that stay free while nothing of ours does. */
+/** Free ports of the loopback interface that stay free while their server is down. */
 export async function lastingPorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   while (found.size < count) {

@@ -5,8 +5,8 @@ import { installedRabbit, type RabbitPrograms } from '../../services/rabbitmq';
 import { type Context, Unavailable } from '../../services/types';
 
 /**
- * The servers' programs: installed on this machine, or fetched into the cache. Not a server that somebody else runs, and
- * no container: these are killed and started again all the time.
+ * The servers' programs, installed on this machine or fetched into the cache. Running servers and containers do not
+ * qualify because the run kills its servers.
  */
 export async function findPrograms(context: Context): Promise<{ rabbit: RabbitPrograms; postgres: string }> {
   const wanted = context.env.ONECONTACT_SERVICES?.split(',').map((name) => name.trim()) ?? ['local', 'fetch'];

@@ -1,0 +1,104 @@
+/** Everything that takes part in a run: servers, network, workers, producers and the mailer. */
+import pino from 'pino';
+import { type Database, openDatabase } from '../../src/postgres/database';
+import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
+import { MAILER_QUEUE } from '../../src/rabbitmq/names';
+import { declareTopology } from '../../src/rabbitmq/topology';
+import { TcpProxy } from '../proxy/tcp-proxy';
+import { Mailer } from './checks/mailer';
+import { Environment } from './environment';
+import type { Load } from './load/load';
+import { Producers } from './load/producers';
+import type { Options } from './options';
+import { Worker } from './servers/worker';
+
+/** The mailer's queue is soon full when it reads nothing. Limits are set by policy. */
+const MAILER_LIMIT = 20;
+/** Assigned to the workers in turn. All serve HTTP, for their counters. */
+const PARTS = ['fxa,newsletter,relay,http', 'fxa,relay,http', 'newsletter,relay,http'];
+
+/** The two connections of one process. */
+export interface Network {
+  broker: TcpProxy;
+  database: TcpProxy;
+}
+
+export class Participants extends Environment {
+  readonly workers: Worker[] = [];
+  /** One for each worker. */
+  readonly networks: Network[] = [];
+  /** The producers' and the mailer's connections to the broker. */
+  readonly outside: TcpProxy[] = [];
+  mailer!: Mailer;
+  producers!: Producers;
+  /** Not affected by network faults: for monitoring and for faults of the topology. */
+  direct!: { broker: BrokerConnection; database: Database };
+
+  constructor(private readonly options: Options) {
+    super();
+  }
+
+  /** Starts everything but the producers. */
+  async start(log: (line: string) => void): Promise<void> {
+    const { workers, cluster } = this.options;
+    await this.open('chaos', cluster ? 3 : 1, log);
+    const nodes = `${this.broker.size} node${cluster ? 's' : ''}`;
+    log(`RabbitMQ ${this.broker.version} (${nodes}), PostgreSQL ${this.database.version}`);
+
+    const silent = pino({ level: 'silent' });
+    const direct = (await this.#proxyTo(this.broker.targets())).through(this.broker.url);
+    await declareTopology({ url: direct, log: silent });
+    const pattern = `^${MAILER_QUEUE.replaceAll('.', '\\.')}$`;
+    const limits = JSON.stringify({ 'max-length': MAILER_LIMIT, overflow: 'reject-publish' });
+    await this.broker.ctl('set_policy', 'chaos', pattern, limits, '--apply-to', 'queues');
+    this.direct = {
+      broker: await openConnection({ url: direct, name: 'chaos', log: silent, maxDelayMs: 1_000 }),
+      database: openDatabase({ url: this.database.url, name: 'chaos', max: 2 }),
+    };
+    this.atEnd(() => this.direct.broker.close());
+    this.atEnd(() => this.direct.database.$disconnect());
+    this.mailer = await Mailer.connect(await this.#outsideUrl(1), silent);
+    this.atEnd(() => this.mailer.close());
+    for (let number = 1; number <= workers; number++) await this.#addWorker(number);
+  }
+
+  async startProducers(load: Load): Promise<void> {
+    const urls: string[] = [];
+    for (let number = 0; number < load.producers; number++) urls.push(await this.#outsideUrl(number));
+    this.producers = new Producers(load, urls, this.folder);
+    this.atEnd(() => this.producers.kill());
+    await this.producers.ready();
+  }
+
+  async #addWorker(number: number): Promise<void> {
+    const { broker, database, program, folder } = this;
+    const { hostname: host, port } = new URL(database.url);
+    const network: Network = {
+      broker: await this.#proxyTo(broker.targets(number)),
+      database: await this.#proxyTo([{ host, port: Number(port) }]),
+    };
+    const env = {
+      AMQP_URL: network.broker.through(broker.url),
+      DATABASE_URL: network.database.through(database.url),
+      ...(number % 3 === 0 && { BATCH_SIZE: '20', PREFETCH: '40', CONCURRENCY: '4' }),
+    };
+    const args = ['--only', PARTS[(number - 1) % PARTS.length] as string];
+    const worker = new Worker({ number, program, args, env, folder });
+    this.networks.push(network);
+    this.workers.push(worker);
+    this.atEnd(() => worker.kill());
+  }
+
+  /** @param firstNode of the broker, to try first */
+  async #outsideUrl(firstNode: number): Promise<string> {
+    const proxy = await this.#proxyTo(this.broker.targets(firstNode));
+    this.outside.push(proxy);
+    return proxy.through(this.broker.url);
+  }
+
+  async #proxyTo(targets: Parameters<typeof TcpProxy.to>[0]): Promise<TcpProxy> {
+    const proxy = await TcpProxy.to(targets);
+    this.atEnd(() => proxy.close());
+    return proxy;
+  }
+}

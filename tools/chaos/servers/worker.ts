@@ -1,0 +1,77 @@
+import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { type ServiceProcess, type StartOptions, Supervised } from '../../program/process';
+import { parseCounters, type Sample } from '../../prometheus';
+
+/** A worker that ends by itself restarts after this pause. */
+const RESTART_MS = 500;
+
+export interface WorkerOptions extends StartOptions {
+  number: number;
+  /** The compiled command line. */
+  program: string;
+  folder: string;
+}
+
+/** A supervised worker process with a log, counters and a memory figure. */
+export class Worker extends Supervised {
+  readonly number: number;
+  /** The peak memory of all its processes, in bytes. */
+  maxMemory = 0;
+  readonly #log: WriteStream;
+  #earlier: readonly Sample[] = [];
+  #present: readonly Sample[] = [];
+
+  constructor({ number, program, folder, ...options }: WorkerOptions) {
+    super({ path: program }, { ...options, restartMs: RESTART_MS });
+    this.number = number;
+    this.#log = createWriteStream(join(folder, `worker-${number}.log`));
+    this.start();
+  }
+
+  freeze(): void {
+    this.running?.child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.running?.child.kill('SIGCONT');
+  }
+
+  /** Reads the counters and the memory of the running process. */
+  async measure(): Promise<void> {
+    const { pid } = this.running?.child ?? {};
+    if (pid !== undefined) this.maxMemory = Math.max(this.maxMemory, peakMemory(pid));
+    const { running } = this;
+    if (running?.url === undefined) return;
+    try {
+      const answer = await fetch(`${running.url}/metrics`, { signal: AbortSignal.timeout(1_000) });
+      const counters = parseCounters(await answer.text());
+      if (running === this.running) this.#present = counters;
+    } catch {
+      // being killed, or frozen
+    }
+  }
+
+  /** The counters of all its processes. Counts between the last measurement and a process's end are missing. */
+  counters(): Sample[] {
+    return [...this.#earlier, ...this.#present];
+  }
+
+  protected override onStart({ child, ended }: ServiceProcess): void {
+    child.stdout?.on('data', (text) => this.#log.write(text));
+    child.stderr?.on('data', (text) => this.#log.write(text));
+    void ended.then(({ code, signal }) => {
+      this.#log.write(`--- ${new Date().toISOString()} exit code ${code}, signal ${signal}\n`);
+      [this.#earlier, this.#present] = [this.counters(), []];
+    });
+  }
+}
+
+/** Linux only; 0 elsewhere. */
+function peakMemory(pid: number): number {
+  try {
+    return 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
