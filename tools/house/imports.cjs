@@ -27,6 +27,9 @@ const DOMAIN = ['facts/', 'identity/', 'profile/', 'merge/', '(decide|change-rec
 /** What every operation may import besides its own folder: the batch transaction, and what operations share. */
 const SHARED = [...LOWER, 'ingest/transaction\\.ts', 'operations/[^/]+\\.ts'];
 
+/** Prisma generates modules that import each other. */
+const OWN = { pathNot: '^src/postgres/generated' };
+
 const srcPaths = (allowed) => `^src/(${allowed.join('|')})`;
 
 /** Modules in `room` import only what is `allowed` there. */
@@ -41,8 +44,8 @@ function importsOnly(room, allowed) {
 
 module.exports = {
   forbidden: [
-    { name: 'cycle of modules', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'cycle of folders', severity: 'error', scope: 'folder', from: {}, to: { circular: true } },
+    { name: 'cycle of modules', severity: 'error', from: OWN, to: { circular: true } },
+    { name: 'cycle of folders', severity: 'error', scope: 'folder', from: OWN, to: { circular: true } },
     { name: 'src imports tooling', severity: 'error', from: { path: '^src/' }, to: { path: '^(tools|test)/' } },
     { name: 'tools import tests', severity: 'error', from: { path: '^tools/' }, to: { path: '^test/' } },
     ...Object.entries(ROOMS).map(([room, others]) => importsOnly(room, [room, ...others])),
