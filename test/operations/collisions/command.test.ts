@@ -190,16 +190,24 @@ describe('collisions resolve', () => {
       MANY.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
       { ...DEFAULTS, observes: () => true },
     );
-  /** Makes every further merge fail while `work` runs. */
+  /**
+   * Makes every further merge fail while `work` runs. The lock makes transactions that merge wait for each other: without
+   * it, two at once would not see each other's merges, and both could pass the limit.
+   */
   const failingAfter = async (merges: number, work: () => Promise<void>): Promise<void> => {
     await data.sql(`
+      CREATE FUNCTION take_turns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+      CREATE TRIGGER take_turns BEFORE INSERT ON merge FOR EACH STATEMENT EXECUTE FUNCTION take_turns();
       CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF (SELECT count(*) FROM merge) > ${merges} THEN RAISE 'cut off, and this is secret'; END IF; RETURN NULL; END $$;
       CREATE TRIGGER cut AFTER INSERT ON merge FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
     try {
       await work();
     } finally {
-      await data.sql('DROP TRIGGER cut ON merge; DROP FUNCTION cut');
+      await data.sql(
+        'DROP TRIGGER cut ON merge; DROP FUNCTION cut; DROP TRIGGER take_turns ON merge; DROP FUNCTION take_turns',
+      );
     }
   };
 
