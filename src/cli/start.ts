@@ -54,7 +54,7 @@ function parseParts(text: string): Part[] {
 async function start(config: ServiceConfig, only: readonly Part[], options: Options, log: Logger): Promise<number> {
   const stop = stopRequested();
   process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'ended by an error that nobody expected');
+    log.fatal({ err: error }, 'uncaught exception');
     process.exit(1);
   });
   if (options.migrate) {
@@ -70,6 +70,6 @@ async function start(config: ServiceConfig, only: readonly Part[], options: Opti
   log.info({ signal: await stop }, 'told to stop: finishing what is in flight');
   const inTime = await service.stop();
   if (inTime) log.info('stopped');
-  else log.error({ timeoutMs: config.shutdownTimeoutMs }, 'stopped before all was finished: the rest comes again');
+  else log.error({ timeoutMs: config.shutdownTimeoutMs }, 'stopped before all work was finished: the rest will be redelivered');
   return inTime ? 0 : 1;
 }
