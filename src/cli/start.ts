@@ -70,6 +70,10 @@ async function start(config: ServiceConfig, only: readonly Part[], options: Opti
   log.info({ signal: await stop }, 'told to stop: finishing what is in flight');
   const inTime = await service.stop();
   if (inTime) log.info('stopped');
-  else log.error({ timeoutMs: config.shutdownTimeoutMs }, 'stopped before all work was finished: the rest will be redelivered');
+  else
+    log.error(
+      { timeoutMs: config.shutdownTimeoutMs },
+      'stopped before all work was finished: the rest will be redelivered',
+    );
   return inTime ? 0 : 1;
 }

@@ -9,7 +9,7 @@ export interface Item {
   readonly delivery: Delivery;
   /** Null if the message is ignored, or cannot be understood. */
   readonly event: ContactEvent | null;
-  /** The event's id as its producer gave it; for the log. */
+  /** The event's id, for the log. */
   readonly eventId: string | undefined;
   /** Null until decided. A message without an outcome is not acknowledged, and is delivered again. */
   outcome: Outcome | null;

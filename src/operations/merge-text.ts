@@ -1,5 +1,6 @@
 /** A merge for people, stored or only planned. */
 import type { Time } from '../contacts/facts/event';
+import type { FieldName } from '../contacts/facts/facts';
 import { type ExplainedMerge, type Explanation, type Verdict, valueAfter, type Why } from '../contacts/merge/explain';
 import type { MergePlan } from '../contacts/merge/merge';
 import { table } from './render';
@@ -46,7 +47,7 @@ function tokenText({ token, tokenKept, tokenRetired }: MergePlan): string[] {
   ];
 }
 
-const FIELD_TITLES = {
+const FIELD_TITLES: Record<FieldName, string> = {
   first_name: 'first name',
   last_name: 'last name',
   country: 'country',

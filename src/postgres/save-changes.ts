@@ -12,8 +12,8 @@ import { updateAddresses } from './tables/email-address';
 import { markUndone } from './tables/merge';
 
 /**
- * Writes a change set in one statement, whatever the number of rows. Writes that must come before or after it have
- * statements of their own, which most batches do not need. Merges are written by `insertMerges`, once they are explained.
+ * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it; changes of
+ * a claim's status, undos and blocks after it. The merge ledger is written by `insertMerges`, once merges are explained.
  */
 export async function saveChanges(tx: Queries, changes: ChangeSet, facts: WorkingSet['facts']): Promise<void> {
   const { contacts, tokens } = changes;

@@ -1,5 +1,5 @@
 /**
- * Facts, each keyed by its content. Adding a fact twice, or facts in another order, gives the same result: every merge
+ * Facts, each keyed by its content. Adding a fact twice, or facts in another order, gives the same result: every `add`
  * below is commutative, associative and idempotent. Contacts are derived from them.
  */
 import type { Act, Profile, Time } from './event';
@@ -10,14 +10,19 @@ export interface Dated<T extends string | null = string | null> {
   at: Time;
 }
 
-export const PROFILE_FIELDS = [
-  'firstName',
-  'lastName',
-  'country',
-  'lang',
-  'format',
-] as const satisfies (keyof Profile)[];
-export type ProfileField = (typeof PROFILE_FIELDS)[number];
+export type ProfileField = keyof Profile;
+
+/** The public name of each profile field: in JSON, and of the column that stores it. */
+export const FIELD_NAMES = {
+  firstName: 'first_name',
+  lastName: 'last_name',
+  country: 'country',
+  lang: 'lang',
+  format: 'format',
+} as const satisfies Record<ProfileField, string>;
+export type FieldName = (typeof FIELD_NAMES)[ProfileField];
+
+export const PROFILE_FIELDS = Object.keys(FIELD_NAMES) as ProfileField[];
 
 export interface AddressFacts {
   address: string;

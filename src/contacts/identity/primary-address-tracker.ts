@@ -30,8 +30,8 @@ interface PrimaryState {
 }
 
 /**
- * Compares each contact before the batch with each step's result, so that a contact's change is announced once a batch,
- * with the step that made the last difference.
+ * Compares each contact's state before the batch with its state after the last step, so that a change is announced once a
+ * batch, with the step that changed it last.
  */
 export class PrimaryAddressTracker {
   readonly #facts: Facts;

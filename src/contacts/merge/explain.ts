@@ -1,9 +1,9 @@
 /**
- * Explains a merge for the ledger: why each value of the two contacts won or lost. `decideToken` explains which token
- * stays, and the ledger has columns for it.
+ * Explains a merge for the ledger: why each value of the two contacts won or lost. The token decision is not
+ * part of it: `decideToken` explains that one, and the ledger stores it in columns of its own.
  */
 import type { Time } from '../facts/event';
-import { type Dated, type Facts, latest, PROFILE_FIELDS, type ProfileField } from '../facts/facts';
+import { type Dated, type Facts, FIELD_NAMES, latest, PROFILE_FIELDS, type ProfileField } from '../facts/facts';
 import type { Contact } from '../identity/contact-index';
 import type { ContactView, Subscription } from '../profile/contact-view';
 import type { BeforeAndAfter } from './before-and-after';
@@ -70,14 +70,6 @@ export interface PrimaryClaim {
 }
 
 export type NewsletterState = Pick<Subscription, 'state' | 'since'>;
-
-const FIELD_NAMES: Record<ProfileField, string> = {
-  firstName: 'first_name',
-  lastName: 'last_name',
-  country: 'country',
-  lang: 'lang',
-  format: 'format',
-};
 
 /** @param facts of the whole connected component, with its choices */
 export function explainMerge(merge: BeforeAndAfter, facts: Facts): Explanation {

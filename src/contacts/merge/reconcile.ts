@@ -1,6 +1,6 @@
 /**
  * Brings stored contacts in line with ownership after each change of it: addresses move to their owner's contact, and a
- * contact that is left with nothing is merged or closed. `peopleOf` (ownership.ts) defines the contacts that must result;
+ * contact that is left with nothing is merged or closed. The result must match `peopleOf` (ownership.ts);
  * the rules here decide which ids and tokens live on.
  */
 import type { DeletionEvent, Trigger } from '../facts/event';

@@ -1,6 +1,6 @@
 /**
- * Undoing a merge blocks the account's claims on its addresses and lets the stored contacts follow. Facts never moved, so
- * each side has its own, later ones included; see `attribution.ts` for **Opt-outs while merged count for both**.
+ * Undoing a merge blocks the account's claims on its addresses and restores the retired contact. Facts never moved, so
+ * each side gets back its own, with those of the time while merged; see `attribution.ts` for **Opt-outs while merged count for both**.
  */
 import type { Time } from '../facts/event';
 import type { Block, Claim, Facts } from '../facts/facts';

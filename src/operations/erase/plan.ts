@@ -2,9 +2,9 @@
  * Which facts of an erased person are deleted, and what replaces them so that nobody else's view changes.
  *
  * Other people may have owned the person's addresses before, and may own former addresses of the person now. Their
- * facts at these addresses stay. The person's claims delimit their ownership periods: without these claims, the periods
- * of two other people would become one, or one would inherit the other's. Such claims stay under pseudonyms: of an
- * address that cannot exist, of a deleted account without a contact. A refusal of the person that counts for another
+ * facts at these addresses stay. So do the person's claims between two other people's periods, under pseudonyms: without
+ * them, the two periods would become one, or one would inherit the other. A pseudonym is an address that cannot exist, or
+ * a deleted account without a contact. A refusal of the person that counts for another
  * contact becomes that contact's own.
  */
 

@@ -1,4 +1,10 @@
-import { type AddressFacts, PROFILE_FIELDS, type ProfileField } from '../../contacts/facts/facts';
+import {
+  type AddressFacts,
+  FIELD_NAMES,
+  type FieldName,
+  PROFILE_FIELDS,
+  type ProfileField,
+} from '../../contacts/facts/facts';
 import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
 import { Prisma } from '../generated/prisma/client';
@@ -10,24 +16,15 @@ export interface StoredAddress {
   contactId: string;
 }
 
-const FIELD_COLUMNS = {
-  firstName: 'first_name',
-  lastName: 'last_name',
-  country: 'country',
-  lang: 'lang',
-  format: 'format',
-} as const satisfies Record<ProfileField, string>;
-
 /** Two columns for each field: a value, and the time at which it was learned. */
-type StoredFields = Record<(typeof FIELD_COLUMNS)[ProfileField], string | null> &
-  Record<`${(typeof FIELD_COLUMNS)[ProfileField]}_at`, number | null>;
+type StoredFields = Record<FieldName, string | null> & Record<`${FieldName}_at`, number | null>;
 
 /** A row as {@link ADDRESS_COLUMNS} selects it. */
 export type AddressRow = { address: string; typed: string; typed_at: number; contact_id: string } & StoredFields;
 
 const fieldColumns = (field: ProfileField): Columns<StoredAddress> => ({
-  [FIELD_COLUMNS[field]]: ['text', ({ facts }) => facts.profile[field]?.value ?? null],
-  [`${FIELD_COLUMNS[field]}_at`]: ['time', ({ facts }) => facts.profile[field]?.at ?? null],
+  [FIELD_NAMES[field]]: ['text', ({ facts }) => facts.profile[field]?.value ?? null],
+  [`${FIELD_NAMES[field]}_at`]: ['time', ({ facts }) => facts.profile[field]?.at ?? null],
 });
 
 const COLUMNS: Columns<StoredAddress> = {
@@ -35,11 +32,7 @@ const COLUMNS: Columns<StoredAddress> = {
   typed: ['text', ({ facts }) => facts.typed.value],
   typed_at: ['time', ({ facts }) => facts.typed.at],
   contact_id: ['uuid', ({ contactId }) => contactId],
-  ...fieldColumns('firstName'),
-  ...fieldColumns('lastName'),
-  ...fieldColumns('country'),
-  ...fieldColumns('lang'),
-  ...fieldColumns('format'),
+  ...Object.assign({}, ...PROFILE_FIELDS.map(fieldColumns)),
 };
 
 export const ADDRESS_COLUMNS = selected(COLUMNS);
@@ -47,8 +40,8 @@ export const ADDRESS_COLUMNS = selected(COLUMNS);
 export function addressFactsOf(row: AddressRow): AddressFacts {
   const facts: AddressFacts = { address: row.address, typed: { value: row.typed, at: row.typed_at }, profile: {} };
   for (const field of PROFILE_FIELDS) {
-    const at = row[`${FIELD_COLUMNS[field]}_at`];
-    if (at !== null) facts.profile[field] = { value: row[FIELD_COLUMNS[field]], at };
+    const at = row[`${FIELD_NAMES[field]}_at`];
+    if (at !== null) facts.profile[field] = { value: row[FIELD_NAMES[field]], at };
   }
   return facts;
 }
