@@ -26,6 +26,7 @@ export function readTime(text: string): number | undefined {
   const year = twoDigits(text, 0) * 100 + twoDigits(text, 2);
   const month = twoDigits(text, 5);
   const day = twoDigits(text, 8);
+  if (year < 100) return undefined; // Date.UTC would read 95 as 1995
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month)) return undefined;
   if (text.length === DATE_LENGTH) return Date.UTC(year, month - 1, day);
   const hours = twoDigits(text, 11);
