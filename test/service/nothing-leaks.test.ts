@@ -17,6 +17,7 @@ import {
   FXA_EVENTS,
   MAILER_QUEUE,
   NEWSLETTER_EVENTS,
+  NEWSLETTER_QUEUE,
   RETRY_DELAYS,
   retryQueue,
 } from '../../src/rabbitmq/names';
@@ -184,7 +185,7 @@ async function theDatabaseRefuses(): Promise<void> {
   await take(retryQueue(RETRY_DELAYS[0]), refused.length);
   const { headers, ...rest } = PROPERTIES;
   const last = { ...rest, headers: { ...headers, attempts: RETRY_DELAYS.length } };
-  await broker().send(NEWSLETTER_EVENTS, 'lovelace', [sub('refused2')], last);
+  await broker().send('', NEWSLETTER_QUEUE, [sub('refused2')], last);
   await take(DEAD_LETTERS);
 }
 
