@@ -6,6 +6,7 @@ import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf } from '../postgres/errors';
 import { aboutMessage } from './about-message';
+import { dataFault } from './data-fault';
 import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
 
@@ -109,9 +110,12 @@ async function applyOnce(
   } catch (error) {
     const failure = failureOf(error);
     onFailure(failure);
-    const { id, trace } = items[0]?.event.trigger ?? {};
-    const about = items.length === 1 ? aboutMessage(id, trace) : {};
+    const [only, another] = items;
+    const alone = another ? undefined : only?.event;
+    const about = alone ? aboutMessage(alone.trigger.id, alone.trigger.trace) : {};
     log.warn({ failure, events: items.length, attempt, ...about }, 'batch failed');
+    const fault = alone ? dataFault(failure, alone) : null;
+    if (fault) log.error({ code: failure.code, ...fault, ...about }, 'decoded data refused by the database');
     return failure;
   }
 }
