@@ -18,6 +18,8 @@ export interface Failure {
   kind: FailureKind;
   /** A SQLSTATE, one of Prisma's codes, or the error's class. Never its text: that may contain an address. */
   code: string;
+  /** The column that the database names, if it names one. */
+  column?: string;
 }
 
 /**
@@ -56,7 +58,9 @@ export function failureOf(error: unknown): Failure {
   const text = error instanceof Error ? error.message : '';
   if (NO_ANSWER.test(text)) return { kind: 'down', code: 'no_answer' };
   if (CONNECTION_ENDED.test(text)) return { kind: 'transient', code: 'connection_ended' };
-  return { kind: 'permanent', code: codes[0] ?? (error instanceof Error ? error.name : 'unknown') };
+  const column = columnIn(error);
+  const code = codes[0] ?? (error instanceof Error ? error.name : 'unknown');
+  return { kind: 'permanent', code, ...(column !== undefined && { column }) };
 }
 
 /** Messages of `pg` that come without a code: a database that accepts connections but never answers, or hangs up. */
@@ -68,6 +72,11 @@ function* codesIn(error: unknown): Iterable<string> {
   for (const { originalCode, code, kind } of nested(error)) {
     for (const value of [originalCode, code, kind]) if (typeof value === 'string') yield value;
   }
+}
+
+function columnIn(error: unknown): string | undefined {
+  for (const { column } of nested(error)) if (typeof column === 'string') return column;
+  return undefined;
 }
 
 /** An error and everything it wraps, innermost first. */

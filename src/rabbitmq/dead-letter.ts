@@ -4,6 +4,7 @@ import { toQueue } from './forward';
 import { cutText } from './headers';
 import { DEAD_LETTERS, FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE } from './names';
 import type { OutgoingMessage } from './outgoing';
+import { MAX_EARLIER } from './own-headers';
 
 /** One time that a message was dead-lettered. Texts are as received: sanitise them before showing them. */
 export interface Death {
@@ -29,7 +30,6 @@ export interface DeadLetter extends Death {
 
 /** The only queues that a replay may send to, whatever a header says. */
 const ORIGINS: readonly string[] = [FXA_QUEUE, NEWSLETTER_QUEUE];
-const MAX_EARLIER = 10;
 /** In bytes, for each text of an earlier death, so that their list never makes the headers too large. */
 const MAX_EARLIER_TEXT = 300;
 

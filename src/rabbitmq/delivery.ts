@@ -1,6 +1,7 @@
 import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
 import { groupBy } from '../foundation/group-by';
 import { HEADERS } from './names';
+import { believableHeaders } from './own-headers';
 
 /** Acknowledgements of one consumer. */
 export interface AckCounts {
@@ -131,7 +132,7 @@ export class Delivery {
   readonly queue: string;
   readonly messageId: string | undefined;
   readonly routingKey: string;
-  /** As received from producers and the broker: untrusted. */
+  /** As received from producers and the broker: untrusted. Of those under our names, only what we can have written. */
   readonly headers: Readonly<Record<string, unknown>>;
   readonly properties: MessageProperties;
   readonly redelivered: boolean;
@@ -148,7 +149,7 @@ export class Delivery {
     this.queue = queue;
     this.messageId = typeof properties.messageId === 'string' ? properties.messageId : undefined;
     this.routingKey = fields.routingKey;
-    this.headers = properties.headers ?? {};
+    this.headers = believableHeaders(queue, fields.exchange, properties.headers);
     this.properties = properties;
     this.redelivered = fields.redelivered;
     // On a first delivery the broker sets no count, so a count there comes from a producer.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { MAX_ADDRESS_LENGTH, normaliseAddress } from '../../src/contacts/facts/address';
+import { MAX_ADDRESS_LENGTH, normaliseAddress, storedKeyOf } from '../../src/contacts/facts/address';
 
 function keyOf(raw: string): string {
   const result = normaliseAddress(raw);
@@ -53,6 +53,38 @@ describe('different addresses', () => {
     ['hyphens and underscores', 'a_da@mail.test', 'a-da@mail.test'],
   ])('stay different through %s', (_difference, one, other) => {
     expect(keyOf(one)).not.toBe(keyOf(other));
+  });
+});
+
+describe('mail-header syntax in a local part', () => {
+  it.each(['(', ')', '<', '>', '[', ']', ':', ';', '\\', ',', '"'])(
+    'is refused, because it names another mailbox: %s',
+    (c) => {
+      for (const typed of [`${c}ada@mail.test`, `a${c}da@mail.test`, `ada${c}@mail.test`]) {
+        expect(normaliseAddress(typed)).toMatchObject({
+          ok: false,
+          problem: 'has mail-header syntax in its local part',
+        });
+      }
+    },
+  );
+
+  it.each(["o'brien@mail.test", 'a+b@mail.test', '{x}@mail.test', 'a/b=c@mail.test', "!#$%&'*+-/=?^_`{|}~.@mail.test"])(
+    'is none of the other characters: %s is valid',
+    (typed) => {
+      expect(keyOf(typed)).toBe(typed);
+    },
+  );
+
+  it('leaves an address that an earlier version may have stored, under the key that it had', () => {
+    const perhapsStored = { key: '"ada"@mail.test', typed: '"Ada"@Mail.test' };
+    expect(normaliseAddress(' "Ada"@Mail.test ')).toMatchObject({ ok: false, perhapsStored });
+    expect(storedKeyOf('"Ada"@Mail.test')).toBe(perhapsStored.key);
+    expect(storedKeyOf('Ada@Mail.test')).toBe('ada@mail.test');
+    expect(storedKeyOf('Ada')).toBeUndefined();
+    for (const typed of ['"a b"@mail.test', '"ada"@localhost', `"${'a'.repeat(300)}"@mail.test`]) {
+      expect(normaliseAddress(typed)).not.toHaveProperty('perhapsStored');
+    }
   });
 });
 

@@ -45,8 +45,9 @@ describe('a message that the database refuses', () => {
     await database.sql(
       `CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'poison2%') EXECUTE FUNCTION refuse()`,
     );
-    const { exchange, key, body } = messageOf(signup('poison2', ['x'], 1));
-    await broker().send(exchange, key, [JSON.stringify(body)], {
+    const { body } = messageOf(signup('poison2', ['x'], 1));
+    // As it returns from the last retry queue.
+    await broker().send('', NEWSLETTER_QUEUE, [JSON.stringify(body)], {
       headers: { attempts: RETRY_DELAYS.length, 'first-seen': new Date(at(0)).toISOString() },
     });
     const { properties } = await broker().next(DEAD_LETTERS);

@@ -17,6 +17,7 @@ import {
   FXA_EVENTS,
   MAILER_QUEUE,
   NEWSLETTER_EVENTS,
+  NEWSLETTER_QUEUE,
   RETRY_DELAYS,
   retryQueue,
 } from '../../src/rabbitmq/names';
@@ -93,6 +94,8 @@ const RUBBISH: Record<(typeof DEAD_LETTER_REASONS)[number], [exchange: string, b
     [NEWSLETTER_EVENTS, sub('ada', { email: 'Ada Lovelace' })],
     [FXA_EVENTS, acct('ada', 1, { email: `${key('ada')}@lovelace` })],
   ],
+  unknown_event: [[NEWSLETTER_EVENTS, sub('ada', {}, 'newsletter.lovelace')]],
+  partial: [[NEWSLETTER_EVENTS, sub('rest', { newsletters: ['x', 'Lovelace\u0007'], last_name: ['Lovelace'] })]],
   invalid_time: [[FXA_EVENTS, acct('ada', 1, { ts: at(1) })]],
   unknown_token: [
     [NEWSLETTER_EVENTS, sub('ada', { email: undefined, token: UNKNOWN_TOKEN })],
@@ -182,7 +185,7 @@ async function theDatabaseRefuses(): Promise<void> {
   await take(retryQueue(RETRY_DELAYS[0]), refused.length);
   const { headers, ...rest } = PROPERTIES;
   const last = { ...rest, headers: { ...headers, attempts: RETRY_DELAYS.length } };
-  await broker().send(NEWSLETTER_EVENTS, 'lovelace', [sub('refused2')], last);
+  await broker().send('', NEWSLETTER_QUEUE, [sub('refused2')], last);
   await take(DEAD_LETTERS);
 }
 

@@ -1,4 +1,5 @@
 import { decode } from '../../src/messages/incoming/decode';
+import type { Decoded } from '../../src/messages/incoming/decoded';
 import type { Random } from '../random';
 import { Memory } from './memory';
 import { fuzzMessages } from './messages';
@@ -14,6 +15,11 @@ export interface DecoderRun {
 const NOW = Date.UTC(2026, 0, 1, 3);
 const SAMPLE_EVERY = 50_000;
 
+function outcomeOf(decoded: Decoded): string {
+  if (decoded.kind === 'dead') return decoded.reason;
+  return decoded.kind === 'event' && decoded.partial.length > 0 ? 'partial' : decoded.kind;
+}
+
 /** Sends messages through the decoder alone. */
 export function fuzzDecoder(
   random: Random,
@@ -27,7 +33,7 @@ export function fuzzDecoder(
     let outcome = 'threw';
     try {
       const decoded = decode(source, content, { messageId, now: NOW });
-      outcome = decoded.kind === 'dead' ? decoded.reason : decoded.kind;
+      outcome = outcomeOf(decoded);
       const problem = problemOf(decoded, NOW);
       if (problem) run.problems.push(`${problem}: ${source} ${content.toString('base64').slice(0, 500)}`);
     } catch {

@@ -1,3 +1,4 @@
+import { isDeeperThan, MAX_DEPTH } from '../../src/messages/incoming/decoded';
 import { FXA_EVENTS, HEADERS } from '../../src/rabbitmq/names';
 import { messageMix } from '../chaos/load/mix';
 import type { Random } from '../random';
@@ -58,9 +59,11 @@ function edited(content: string, random: Random): string {
   return text;
 }
 
+/** Undefined also for a message that is too deep to be edited: it is sent as it is. */
 function parsed(content: string): Json | undefined {
   try {
-    return JSON.parse(content) as Json;
+    const message = JSON.parse(content) as Json;
+    return isDeeperThan(MAX_DEPTH, message) ? undefined : message;
   } catch {
     return undefined;
   }
@@ -83,7 +86,19 @@ function placesIn(root: Json): [Json, string][] {
 }
 
 /** JSON texts to put in the place of a value. */
-const WORDS = ['null', 'true', 'false', '""', '" "', '[]', '{}', '[null]', '{"length":3}', '{"toJSON":1}'];
+const WORDS = [
+  'null',
+  'true',
+  'false',
+  '""',
+  '" "',
+  '[]',
+  '{}',
+  '[null]',
+  '{"length":3}',
+  '{"toJSON":1}',
+  '{"toString":1,"valueOf":1}',
+];
 const NUMBERS = [
   '0',
   '-1',
@@ -98,13 +113,31 @@ const NUMBERS = [
 ];
 const TIMES = ['1769000200000', '1262303999', '4102444800'];
 const CHARACTERS = ['"\\u0000"', '"\\ud800"', '"\\ud800\\udc00"', '"a\\u202eb"'];
+const HEADER_SYNTAX = ['"\\"x\\"@mail.test"', '"x(y)@mail.test"', '"<x>@mail.test"', '"x@mail.test;"'];
 const PLACEHOLDERS = ['"null@mail.test"', '"[object Object]@mail.test"', '"@"', '"a@b@c"', '"x@-.test"'];
 const DOMAINS = ['"x@\\u00fc.test"', '"x@xn--.test"', '"x@[127.0.0.1]"', '"\\u0130@mail.test"'];
 const IDS = ['"9F3C1A7BE2D84C06B5A1E0774CD2F8AA@old.test"', '"4C7A1D52-90DE-4B6E-8A55-2A2F5F0C7E11"'];
 const EVENTS = ['"verified"', '"delete"', '"profileDataChange"', '"reset"', '"newsletter.subscribe"', '"constructor"'];
-const LISTS = ['["privacy-weekly",5]', '["a","a","a"]', '["a b","gr\\u00f6\\u00dfe","10"]'];
+const LISTS = [
+  '["privacy-weekly",5]',
+  '["privacy-weekly ","","a\\u0000"]',
+  '["a","a","a"]',
+  '["a b","gr\\u00f6\\u00dfe","10"]',
+];
 const PROTOTYPE = '{"__proto__":{"email":"x@mail.test"}}';
-const ODD = [WORDS, NUMBERS, TIMES, CHARACTERS, PLACEHOLDERS, DOMAINS, IDS, EVENTS, LISTS, PROTOTYPE].flat();
+const ODD = [
+  WORDS,
+  NUMBERS,
+  TIMES,
+  CHARACTERS,
+  PLACEHOLDERS,
+  HEADER_SYNTAX,
+  DOMAINS,
+  IDS,
+  EVENTS,
+  LISTS,
+  PROTOTYPE,
+].flat();
 
 function oddText(random: Random): string {
   // Large values are rare because they take a hundred times as long.

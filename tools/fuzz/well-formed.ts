@@ -1,7 +1,8 @@
-import { normaliseAddress } from '../../src/contacts/facts/address';
-import { DEAD_LETTER_REASONS, type Decoded } from '../../src/messages/incoming/decoded';
+import { normaliseAddress, storedKeyOf } from '../../src/contacts/facts/address';
+import { DEAD_LETTER_REASONS, DETAIL_FIELDS, type Decoded } from '../../src/messages/incoming/decoded';
 
 const REASONS = new Set<string>(DEAD_LETTER_REASONS);
+const DETAILS = new Set<string>(DETAIL_FIELDS);
 const DAY_MS = 86_400_000;
 
 /** @returns the first broken guarantee of a decoded message; undefined if it keeps them all */
@@ -9,11 +10,13 @@ export function problemOf(decoded: Decoded, now: number): string | undefined {
   if (decoded.kind === 'ignored') return /^[a-zA-Z:-]{1,30}$/.test(decoded.type) ? undefined : 'type of an ignored one';
   if (decoded.kind === 'dead') {
     if (!REASONS.has(decoded.reason)) return 'reason';
-    if (decoded.problems.length < 1 || decoded.problems.length > 21) return 'number of problems';
-    const isOne = (problem: string): boolean => /^(?:[a-zA-Z_]+[a-zA-Z0-9_.]*: .+|and \d+ more)$/.test(problem);
-    return decoded.problems.every(isOne) ? undefined : 'problem';
+    if (decoded.problems.length < 1) return 'number of problems';
+    return problemIn(decoded.problems);
   }
-  const { event } = decoded;
+  const { event, dropped, partial } = decoded;
+  if (!dropped.every((field) => DETAILS.has(field))) return 'dropped';
+  const problem = problemIn(partial);
+  if (problem !== undefined) return problem;
   if (!Number.isSafeInteger(event.at) || event.at < Date.UTC(2010, 0, 1) || event.at > now + DAY_MS) return 'time';
   if (event.trigger.id === '' || event.trigger.id.length > 255) return 'trigger';
   if (event.kind !== 'newsletter' && !/^[0-9a-f]{32}$/.test(event.uid)) return 'uid';
@@ -22,8 +25,16 @@ export function problemOf(decoded: Decoded, now: number): string | undefined {
   const address =
     event.kind === 'claim' ? event.address : event.kind === 'newsletter' && 'address' in event.to && event.to.address;
   if (!address) return undefined;
-  const again = normaliseAddress(address.typed);
-  return again.ok && again.address.key === address.key ? undefined : 'address';
+  const isStoredOnly = event.kind === 'newsletter' && 'address' in event.to && event.to.onlyIfStored === true;
+  if (isStoredOnly && event.act !== 'unsubscribe' && event.act !== 'opt_out') return 'an act at a refused address';
+  if (normaliseAddress(address.typed).ok === isStoredOnly) return 'address';
+  return storedKeyOf(address.typed) === address.key ? undefined : 'address';
+}
+
+function problemIn(problems: readonly string[]): string | undefined {
+  if (problems.length > 21) return 'number of problems';
+  const isOne = (problem: string): boolean => /^(?:[a-zA-Z_]+[a-zA-Z0-9_.]*: .+|and \d+ more)$/.test(problem);
+  return problems.every(isOne) ? undefined : 'problem';
 }
 
 function* textsOf(value: unknown): Iterable<string> {

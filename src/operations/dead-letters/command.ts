@@ -33,7 +33,8 @@ export function addDeadLetters(program: Command, context: Context): void {
       'after',
       `
 Needs AMQP_URL. A dead letter is a message that could not be understood (its reason says why), that failed up the whole
-delay ladder (reason "failed"), or that the broker set aside (reason "delivery_limit": it ended its worker again and again).
+delay ladder (reason "failed"), that was handled but for a part of its choice (reason "partial"), or that the broker set
+aside (reason "delivery_limit": it ended its worker again and again).
 Each command takes a look at the queue ${DEAD_LETTERS} and gives back what stays, in its order; one runs at a time.
 
 Examples:

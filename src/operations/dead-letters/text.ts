@@ -10,6 +10,16 @@ export const HEADING = tableRow(['ID', 'LAST SEEN', 'REASON', 'ORIGIN QUEUE', 'A
 
 const MAX_ERROR = 80;
 
+/** Headers may be nested deeper than JSON can be written of. */
+const MAX_DEPTH = 32;
+
+function shallow(value: unknown, levels = MAX_DEPTH): unknown {
+  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return value;
+  if (levels === 0) return '…';
+  if (Array.isArray(value)) return value.map((item) => shallow(item, levels - 1));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shallow(inner, levels - 1)]));
+}
+
 export function letterRow(letter: DeadLetter): string {
   const error = letter.error ?? '-';
   const cells = [
@@ -47,7 +57,7 @@ export function letterBody(delivery: Delivery, letter: DeadLetter) {
     ...summaryBody(delivery, letter),
     earlier_deaths: letter.earlier.map(({ lastSeen, ...death }) => ({ ...death, last_seen: lastSeen })),
     properties: propertiesOf(delivery),
-    headers,
+    headers: shallow(headers),
     ...(isUtf8(content) ? { body: content.toString() } : { body_base64: content.toString('base64') }),
   };
 }
@@ -70,7 +80,9 @@ export function letterText(delivery: Delivery, letter: DeadLetter): string {
     ...(earlier.length > 0 ? [['before that', earlier] satisfies Field] : []),
     ...Object.entries(propertiesOf(delivery)).map(([name, value]): Field => [name, String(value)]),
   ]);
-  const shown = Object.entries(headers).map(([name, value]) => `  ${harmless(`${name}: ${JSON.stringify(value)}`)}`);
+  const shown = Object.entries(headers).map(
+    ([name, value]) => `  ${harmless(`${name}: ${JSON.stringify(shallow(value))}`)}`,
+  );
   const body = isUtf8(content) ? content.toString() : `${content.toString('base64')}\n(not UTF-8, so as base64)`;
   const text = body.split('\n').map(harmless).join('\n');
   return `${[...lines, 'headers', ...shown, `body, ${content.length} bytes`, text].join('\n')}\n`;

@@ -195,11 +195,11 @@ describe('onecontact dead-letters replay, while the service runs', () => {
   const one = async (): Promise<Record<string, unknown>> =>
     (await eventually(listed, (letters) => letters.length === 1))[0] ?? {};
   const firstSeen = '2026-01-21T10:00:00.000Z';
-  /** A message on its last attempt: all retry delays together take a quarter of an hour. */
+  /** A message on its last attempt, as it returns from the last retry queue: all retry delays together take a quarter of an hour. */
   const poison = async (headers: Record<string, unknown> = {}): Promise<void> => {
-    const { exchange, key, body } = messageOf(signup('poison', ['x'], 1));
+    const { body } = messageOf(signup('poison', ['x'], 1));
     const said = { attempts: RETRY_DELAYS.length, 'first-seen': firstSeen, ...headers };
-    await broker().send(exchange, key, [JSON.stringify(body)], { persistent: true, headers: said });
+    await broker().send('', NEWSLETTER_QUEUE, [JSON.stringify(body)], { persistent: true, headers: said });
   };
 
   it('gives a message all its retries again, keeps its history when it fails, and handles it once the cause is fixed', async () => {

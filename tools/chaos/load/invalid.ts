@@ -36,6 +36,15 @@ const KINDS: readonly (readonly [weight: number, make: (random: Random) => Inval
   [2, (random) => account('invalid_time', { event: 'login', uid: uid(random), email: email(random), ts: ts * 1000 })],
   [2, (random) => newsletter('invalid_time', { email: email(random), ts: 1_000_000 })],
   [3, (random) => newsletter('unknown_token', { token: random.uuid(), newsletters: ['x'] })],
+  [1, (random) => newsletter('unknown_event', { event: 'newsletter.set', email: email(random), newsletters: [] })],
+  [1, (random) => newsletter('invalid_address', { email: `"${random.hex(8)}"@rubbish.test` })],
+  [
+    1,
+    (random) => newsletter('invalid_address', { event: UNSUBSCRIBE, email: `(${random.hex(8)})a@b.test`, all: true }),
+  ],
+  [1, () => account('invalid_shape', { event: 'login', uid: { toString: 1, valueOf: 1 }, ts })],
+  [1, () => fxa('invalid_shape', JSON.stringify({ Message: `${'['.repeat(50_000)}${']'.repeat(50_000)}` }))],
+  [1, () => site('invalid_shape', `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`)],
   [1, (random) => newsletter('too_large', { email: email(random), padding: 'x'.repeat(300_000) })],
 ];
 
