@@ -88,7 +88,7 @@ describe('a claim', () => {
   it.each([
     ['null', { locale: null, countryCode: null, service: null, newsletters: null }],
     ['empty', { locale: '', countryCode: '', service: '', newsletters: [] }],
-    ['unreadable', { locale: 'en_US', countryCode: 'XX' }],
+    ['unreadable', { locale: 'english', countryCode: 'XX' }],
     ['not a language', { locale: '*', countryCode: 'Canada' }],
   ])('leaves out fields that are %s', (_what, fields) => {
     expect(Object.keys(eventOf(fxa(proves('verified', fields)))).sort()).toEqual(
