@@ -23,6 +23,11 @@ export const AddressProvenMessage = AccountMessage.extend({
   locale: z.string().nullish().describe('Raw Accept-Language; dropped when it cannot be parsed'),
   countryCode: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
   service: Text.max(MAX_SERVICE).nullish().describe('What the account was used for'),
+  createDate: z
+    .number()
+    .nullish()
+    .catch(undefined)
+    .describe('When the account was created, float seconds since 1970; dropped when implausible'),
 });
 
 /** `verified`, `newsletters:update`: the same, with subscriptions made in the account. */
@@ -111,6 +116,8 @@ function eventOf(
   const country = data.countryCode ? countryOf(data.countryCode) : undefined;
   if (country !== undefined) event.country = country;
   if (data.service) event.service = data.service;
+  const createdAt = typeof data.createDate === 'number' ? fromSeconds(data.createDate) : undefined;
+  if (createdAt !== undefined && timeProblem(createdAt, context.now) === undefined) event.createdAt = createdAt;
   return event;
 }
 
