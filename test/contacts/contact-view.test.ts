@@ -1,7 +1,9 @@
 /** The rules of the contact view at their boundaries. */
 import { describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import { type Person, peopleOf } from '../../src/contacts/identity/ownership';
 import { canonicalExport } from '../../src/contacts/profile/canonical';
+import { contactView } from '../../src/contacts/profile/contact-view';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
 import { factsOf, MemoryStore } from '../support/memory-store';
 
@@ -108,6 +110,50 @@ describe('a profile', () => {
       expect(lineOf('a', account, acct('u', 'a', 6)).lang).toBe('pt-br');
       expect(lineOf('a', account, acct('u', 'a', 6, { locale: 'es-419,es;q=0.9' })).lang).toBe('es');
     });
+  });
+});
+
+describe('the emails of a contact', () => {
+  const emailsOf = (name: string, ...events: ContactEvent[]): string[] => {
+    const facts = factsOf(events);
+    const person = peopleOf(facts).find(({ addresses }) => addresses.includes(addressOf(name).key)) as Person;
+    return contactView(facts, person).emails.map(({ address, ...flags }) =>
+      [address, ...(flags.primary ? ['primary'] : []), ...(flags.verified ? ['verified'] : [])].join(' '),
+    );
+  };
+
+  it('are as typed, the primary one first and the others in the order of `addresses`', () => {
+    const events = [acct('u', 'B@mail.test', 1), acct('u', 'c', 2), acct('u', 'Ada@Mail.test', 3), acct('u', 'd', 4)];
+    const line = lineOf('a', ...events, acct('u', 'a', 0));
+    expect(line.addresses).toEqual(['a', 'ada', 'b', 'c', 'd'].map((name) => `${name}@mail.test`));
+    expect(emailsOf('a', ...events, acct('u', 'a', 0))).toEqual([
+      'd@mail.test primary verified',
+      'a@mail.test verified',
+      'Ada@Mail.test verified',
+      'B@mail.test verified',
+      'c@mail.test verified',
+    ]);
+    expect(line).not.toHaveProperty('emails');
+  });
+
+  it('are verified by a claim of the contact’s account, also of a deleted one', () => {
+    expect(emailsOf('a', acct('u', 'a', 3))).toEqual(['a@mail.test primary verified']);
+    expect(emailsOf('a', acct('u', 'a', 3), del('u', 3))).toEqual(['a@mail.test primary verified']);
+    expect(emailsOf('a', acct('u', 'a', 3), del('u', 2))).toEqual(['a@mail.test primary']);
+  });
+
+  it('are verified by a proven act at the address, and by no other act', () => {
+    expect(emailsOf('a', signup('a', ['x'], 1), unsub('a', ['x'], 2), optout('a', 3))).toEqual(['a@mail.test primary']);
+    expect(emailsOf('a', signup('a', ['x'], 1, { optin: true }))).toEqual(['a@mail.test primary verified']);
+    expect(emailsOf('a', optout('a', 3), confirm('a', 1))).toEqual(['a@mail.test primary verified']);
+  });
+
+  it('are not verified by a claim that is held', () => {
+    const store = new MemoryStore('address', () => true);
+    store.apply([signup('a', ['x'], 1)]);
+    store.apply([acct('u', 'b', 2), acct('u', 'a', 3, { newsletters: ['y'] })]);
+    const [lone] = peopleOf(store.facts).filter(({ uid }) => uid === null) as [Person];
+    expect(contactView(store.facts, lone).emails).toEqual([{ address: 'a@mail.test', primary: true, verified: false }]);
   });
 });
 

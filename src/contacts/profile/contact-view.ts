@@ -17,7 +17,7 @@ import {
   type ProfileField,
 } from '../facts/facts';
 import { languageOf } from '../facts/language';
-import { addressesClaimedBy, isLive, type Person, primaryOf } from '../identity/ownership';
+import { addressesClaimedBy, isLive, type Person, periodsClaimedBy, primaryOf } from '../identity/ownership';
 import { attributedChoices, belongsTo } from './attribution';
 
 export interface Subscription {
@@ -44,8 +44,18 @@ export const shownSource = ({ reader, account }: ProfileSources = {}): keyof Pro
 
 export const shownValue = (sources: ProfileSources = {}): Dated | undefined => sources[shownSource(sources)];
 
+export interface Email {
+  /** As typed. */
+  address: string;
+  primary: boolean;
+  /** The contact's account claimed the address, or a proven act confirmed it there. */
+  verified: boolean;
+}
+
 export interface ContactView {
   addresses: string[];
+  /** The same addresses for people: the primary one first, the others in the order of `addresses`. */
+  emails: Email[];
   /** The live account; null for a deleted one. */
   account: string | null;
   primary: string | null;
@@ -60,10 +70,12 @@ export interface ContactView {
 export function contactView(facts: Facts, person: Person): ContactView {
   const history = historyOf(attributedChoices(facts, person).keys());
   const profileSources = profileOf(facts, person);
+  const primary = person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid);
   return {
     addresses: person.addresses,
+    emails: emailsOf(facts, person, primary, history),
     account: isLive(facts, person.uid) ? person.uid : null,
-    primary: person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid),
+    primary,
     profile: Object.fromEntries(
       PROFILE_FIELDS.map((field) => [field, shownValue(profileSources[field])?.value ?? null]),
     ) as ContactView['profile'],
@@ -73,6 +85,28 @@ export function contactView(facts: Facts, person: Person): ContactView {
     newsletters: subscriptions(history),
   };
 }
+
+function emailsOf(
+  facts: Facts,
+  { uid, addresses }: Person,
+  primary: string | null,
+  { choices }: ChoiceHistory,
+): Email[] {
+  const isClaimed = (address: string): boolean => uid !== null && periodsClaimedBy(facts, address, uid).length > 0;
+  const confirmed = new Set(
+    choices.filter(isProvenAct).flatMap(({ origin: { kind, key } }) => (kind === 'address' ? key : [])),
+  );
+  const emails = addresses.map((address) => ({
+    address: asTyped(facts, address) ?? address,
+    primary: address === primary,
+    verified: isClaimed(address) || confirmed.has(address),
+  }));
+  return [...emails.filter((email) => email.primary), ...emails.filter((email) => !email.primary)];
+}
+
+/** An address as its reader typed it; null for one that is unknown or erased. */
+export const asTyped = (facts: Facts, address: string | null): string | null =>
+  facts.addresses.get(address ?? '')?.typed.value ?? null;
 
 function profileOf(facts: Facts, { uid, addresses }: Person): ContactView['profileSources'] {
   const sources: ContactView['profileSources'] = {};
