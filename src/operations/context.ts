@@ -1,5 +1,6 @@
 /** What every command gets: the environment, the streams of its terminal, and its exit code. */
 import { once } from 'node:events';
+import { harmless } from './render';
 
 /** A stream to write to, such as `process.stdout`. */
 interface Sink extends NodeJS.EventEmitter {
@@ -14,6 +15,11 @@ export interface Terminal {
   stderr: Sink;
   stdin?: ({ isTTY?: boolean | undefined } & Partial<AsyncIterable<Uint8Array>>) | undefined;
 }
+
+/** What JSON leaves as it is, although it steers a terminal: C1 controls and marks that reorder or break lines. */
+const STEERING = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 export class Context {
   /** 0 done, 1 failed. A command that fails without throwing sets it. */
@@ -33,13 +39,24 @@ export class Context {
     return this.terminal.stdin;
   }
 
-  /** Writes to stdout, and waits while the reader is slower. Rejects when the reader has gone away. */
-  async print(text: string): Promise<void> {
-    if (!this.stdout.write(text)) await once(this.stdout, 'drain');
+  /** Prints text for people. On a terminal, control characters become visible. */
+  print(text: string): Promise<void> {
+    return this.#write(this.stdout.isTTY ? text.split('\n').map(harmless).join('\n') : text);
+  }
+
+  /** Prints each JSON text as a line. On a terminal, control characters are escaped: it is still the same JSON. */
+  printJson(...texts: readonly string[]): Promise<void> {
+    const lines = texts.map((text) => `${text}\n`).join('');
+    return this.#write(this.stdout.isTTY ? lines.replace(STEERING, escaped) : lines);
   }
 
   /** Prints a result: with `--json` as one line of JSON, otherwise as text for people. */
   answer(options: { json?: boolean | undefined }, body: object, text: () => string): Promise<void> {
-    return this.print(options.json ? `${JSON.stringify(body)}\n` : text());
+    return options.json ? this.printJson(JSON.stringify(body)) : this.print(text());
+  }
+
+  /** Waits while the reader is slower. Rejects when the reader has gone away. */
+  async #write(text: string): Promise<void> {
+    if (!this.stdout.write(text)) await once(this.stdout, 'drain');
   }
 }

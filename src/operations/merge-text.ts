@@ -103,6 +103,8 @@ function whyText(why: Why, won: Verdict<unknown>['won'], title: string): string 
     later: title === 'primary address' ? 'claimed later' : `the ${winner}'s is later`,
     greater: 'at equal times the greater value',
     value_before_null: 'at equal times a value before a clear',
+    reader: "the reader's own, before the account's",
+    account: "the account's, because the reader cleared it",
     refusal: 'at equal times the refusal',
     opt_out: `ended by an opt-out of the ${winner}`,
     unconfirmed: `chosen without proof while the ${winner} was opted out`,

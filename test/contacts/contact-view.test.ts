@@ -1,7 +1,9 @@
 /** The rules of the contact view at their boundaries. */
 import { describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import { type Person, peopleOf } from '../../src/contacts/identity/ownership';
 import { canonicalExport } from '../../src/contacts/profile/canonical';
+import { contactView } from '../../src/contacts/profile/contact-view';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
 import { factsOf, MemoryStore } from '../support/memory-store';
 
@@ -66,11 +68,92 @@ describe('a profile', () => {
     expect(lineOf('a', profile(1, null), profile(1, 'Ada'), profile(1, 'Bob')).first_name).toBe('Bob');
   });
 
-  it('has language and country from the account if they are later, as long as the account is live', () => {
-    const signedUp = signup('a', [], 1, { profile: { lang: 'fr', country: 'fr' } });
-    const account = acct('u', 'a', 2, { locale: 'pt-BR,pt;q=0.8', country: 'br' });
-    expect(lineOf('a', signedUp, account)).toMatchObject({ lang: 'pt-br', country: 'br' });
-    expect(lineOf('a', signedUp, account, del('u', 3))).toMatchObject({ lang: 'fr', country: 'fr' });
+  describe('of a live account', () => {
+    const signedUp = (t: number, lang: string | null, country: string | null, where = 'a') =>
+      signup(where, [], t, { profile: { lang, country } });
+    const account = acct('u', 'a', 5, { locale: 'pt-BR,pt;q=0.8', country: 'br' });
+
+    it('has its language and country where no newsletter event gives them, until it is deleted', () => {
+      expect(lineOf('a', account)).toMatchObject({ lang: 'pt-br', country: 'br' });
+      expect(lineOf('a', account, del('u', 9))).toMatchObject({ lang: null, country: null });
+      expect(lineOf('a', account, signup('a', [], 6, { profile: { lang: 'fr' } }))).toMatchObject({
+        lang: 'fr',
+        country: 'br',
+      });
+    });
+
+    it.each([1, 5, 9])('never replaces what a newsletter event says: a sign-up at %d, the account at 5', (t) => {
+      const events = [account, signedUp(t, 'fr', 'ca')];
+      expect(lineOf('a', ...events)).toMatchObject({ lang: 'fr', country: 'ca' });
+      expect(lineOf('a', ...events, del('u', 10))).toMatchObject({ lang: 'fr', country: 'ca' });
+    });
+
+    it.each([6, 9])('gets a field back that a newsletter event clears: the account at 5, the null at %d', (t) => {
+      expect(lineOf('a', account, signedUp(1, 'fr', 'ca'), signedUp(t, null, null))).toMatchObject({
+        lang: 'pt-br',
+        country: 'br',
+      });
+    });
+
+    it('gets a cleared field back, also if the account said its value before, until a later sign-up gives it', () => {
+      const early = acct('u', 'a', 0, { locale: 'de' });
+      expect(lineOf('a', early, signedUp(1, null, null))).toMatchObject({ lang: 'de', country: null });
+      expect(lineOf('a', early, signedUp(1, null, null), signedUp(2, 'fr', null)).lang).toBe('fr');
+    });
+
+    it('decides each of these fields over all its addresses', () => {
+      const events = [account, acct('u', 'b', 6), signedUp(1, 'fr', 'ca'), signedUp(2, 'it', null, 'b')];
+      expect(lineOf('a', ...events)).toMatchObject({ lang: 'it', country: 'br' });
+    });
+
+    it('keeps its language when a locale comes that cannot be parsed, and its latest language otherwise', () => {
+      expect(lineOf('a', account, acct('u', 'a', 6)).lang).toBe('pt-br');
+      expect(lineOf('a', account, acct('u', 'a', 6, { locale: 'es-419,es;q=0.9' })).lang).toBe('es');
+    });
+  });
+});
+
+describe('the emails of a contact', () => {
+  const emailsOf = (name: string, ...events: ContactEvent[]): string[] => {
+    const facts = factsOf(events);
+    const person = peopleOf(facts).find(({ addresses }) => addresses.includes(addressOf(name).key)) as Person;
+    return contactView(facts, person).emails.map(({ address, ...flags }) =>
+      [address, ...(flags.primary ? ['primary'] : []), ...(flags.verified ? ['verified'] : [])].join(' '),
+    );
+  };
+
+  it('are as typed, the primary one first and the others in the order of `addresses`', () => {
+    const events = [acct('u', 'B@mail.test', 1), acct('u', 'c', 2), acct('u', 'Ada@Mail.test', 3), acct('u', 'd', 4)];
+    const line = lineOf('a', ...events, acct('u', 'a', 0));
+    expect(line.addresses).toEqual(['a', 'ada', 'b', 'c', 'd'].map((name) => `${name}@mail.test`));
+    expect(emailsOf('a', ...events, acct('u', 'a', 0))).toEqual([
+      'd@mail.test primary verified',
+      'a@mail.test verified',
+      'Ada@Mail.test verified',
+      'B@mail.test verified',
+      'c@mail.test verified',
+    ]);
+    expect(line).not.toHaveProperty('emails');
+  });
+
+  it('are verified by a claim of the contact’s account, also of a deleted one', () => {
+    expect(emailsOf('a', acct('u', 'a', 3))).toEqual(['a@mail.test primary verified']);
+    expect(emailsOf('a', acct('u', 'a', 3), del('u', 3))).toEqual(['a@mail.test primary verified']);
+    expect(emailsOf('a', acct('u', 'a', 3), del('u', 2))).toEqual(['a@mail.test primary']);
+  });
+
+  it('are verified by a proven act at the address, and by no other act', () => {
+    expect(emailsOf('a', signup('a', ['x'], 1), unsub('a', ['x'], 2), optout('a', 3))).toEqual(['a@mail.test primary']);
+    expect(emailsOf('a', signup('a', ['x'], 1, { optin: true }))).toEqual(['a@mail.test primary verified']);
+    expect(emailsOf('a', optout('a', 3), confirm('a', 1))).toEqual(['a@mail.test primary verified']);
+  });
+
+  it('are not verified by a claim that is held', () => {
+    const store = new MemoryStore('address', () => true);
+    store.apply([signup('a', ['x'], 1)]);
+    store.apply([acct('u', 'b', 2), acct('u', 'a', 3, { newsletters: ['y'] })]);
+    const [lone] = peopleOf(store.facts).filter(({ uid }) => uid === null) as [Person];
+    expect(contactView(store.facts, lone).emails).toEqual([{ address: 'a@mail.test', primary: true, verified: false }]);
   });
 });
 

@@ -2,10 +2,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { latest, PROFILE_FIELDS } from '../../src/contacts/facts/facts';
+import { type Dated, latest, PROFILE_FIELDS } from '../../src/contacts/facts/facts';
 import { type BeforeAndAfter, beforeAndAfter } from '../../src/contacts/merge/before-and-after';
 import { type Explanation, explainMerge, type Verdict, valueAfter, type Why } from '../../src/contacts/merge/explain';
-import type { ContactView } from '../../src/contacts/profile/contact-view';
+import type { ContactView, ProfileSources } from '../../src/contacts/profile/contact-view';
 import { acct, at, confirm, del, optout, signup, unsub } from '../support/events';
 import { history } from '../support/histories';
 import { MemoryStore } from '../support/memory-store';
@@ -77,7 +77,12 @@ describe('the explanation of a profile field', () => {
       acct('u2', 'c', 6),
       del('u1', 4.5),
     );
-    expect(fields.lang).toMatchObject({ survivor: { value: 'it' }, won: 'survivor', why: 'later' });
+    expect(fields.lang).toEqual({
+      survivor: { value: 'it', at: at(5) },
+      retired: { value: 'fr', at: at(2) },
+      won: 'retired',
+      why: 'reader',
+    });
     const late = explain(acct('u1', 'a', 1, { locale: 'de' }), acct('u2', 'a', 5), del('u1', 4));
     expect(late.fields.lang).toEqual({
       retired: { value: 'de', at: at(1) },
@@ -85,6 +90,53 @@ describe('the explanation of a profile field', () => {
       won: null,
       why: 'left_behind',
     });
+  });
+});
+
+describe('the explanation of a field that both the account and its reader gave', () => {
+  const lang = (t: number, value: string | null, where: string): ContactEvent =>
+    signup(where, [], t, { profile: { lang: value } });
+  const fieldOf = (...said: ContactEvent[]) => merge(acct('u', 'a', 5, { locale: 'de' }), ...said).fields.lang;
+  const account = { value: 'de', at: at(5) };
+
+  it('says `reader` for what the reader said, before or after the account', () => {
+    for (const t of [2, 6]) {
+      expect(fieldOf(lang(t, 'fr', 'b'))).toEqual({
+        survivor: account,
+        retired: { value: 'fr', at: at(t) },
+        won: 'retired',
+        why: 'reader',
+      });
+    }
+  });
+
+  it('says `account` for the account’s value where the reader of the other side had cleared the field', () => {
+    expect(fieldOf(lang(6, null, 'b'))).toEqual({
+      survivor: account,
+      retired: { value: null, at: at(6) },
+      won: 'survivor',
+      why: 'account',
+    });
+    expect(fieldOf(lang(2, 'fr', 'b'), lang(3, null, 'a'))).toMatchObject({
+      survivor: account,
+      retired: { value: 'fr' },
+      won: 'survivor',
+      why: 'account',
+    });
+  });
+
+  it('says `account` where clearing the field on one side ended the other side’s own value', () => {
+    expect(fieldOf(lang(2, 'fr', 'a'), lang(3, null, 'b'))).toEqual({
+      survivor: { value: 'fr', at: at(2) },
+      retired: { value: null, at: at(3) },
+      after: account,
+      won: null,
+      why: 'account',
+    });
+  });
+
+  it('says `later` between what the readers of both sides said', () => {
+    expect(fieldOf(lang(2, 'fr', 'a'), lang(3, 'it', 'b'))).toMatchObject({ won: 'retired', why: 'later' });
   });
 });
 
@@ -264,8 +316,9 @@ describe('the explanation of a merge in a generated history', () => {
       }),
       { numRuns: 2_000, seed: 37 },
     );
-    const reasons: Why[] = ['only', 'same', 'later', 'greater', 'value_before_null', 'refusal', 'opt_out'];
-    expect([...seen].sort()).toEqual([...reasons, 'unconfirmed', 'proven', 'left_behind'].sort());
+    const ofFields: Why[] = ['only', 'same', 'later', 'greater', 'value_before_null', 'reader', 'account'];
+    const ofChoices: Why[] = ['refusal', 'opt_out', 'unconfirmed', 'proven', 'left_behind'];
+    expect([...seen].sort()).toEqual([...ofFields, ...ofChoices].sort());
   });
 
   it('names the value of the view after the merge when all events come in one batch', () => {
@@ -303,9 +356,7 @@ function checkValues({ primary, fields, newsletters, opted_out }: Explanation, v
     known.push(of(after), of(survivor), of(retired));
   };
   for (const [i, field] of PROFILE_FIELDS.entries()) {
-    compare(fields[NAMES[i] as string], ({ datedProfile: { [field]: known } }) =>
-      known ? { value: known.value, at: known.at } : undefined,
-    );
+    compare(fields[NAMES[i] as string], (view) => shown(view.profileSources[field] ?? {}));
   }
   for (const name of [...survivor.newsletters.keys(), ...retired.newsletters.keys(), ...after.newsletters.keys()]) {
     compare(newsletters[name], (view) => {
@@ -317,6 +368,12 @@ function checkValues({ primary, fields, newsletters, opted_out }: Explanation, v
   if (JSON.stringify(explained) !== JSON.stringify(known)) expect(explained).toEqual(known);
 }
 
+/** The value of a field that readers see, written a second time. */
+function shown({ reader, account }: { [source in keyof ProfileSources]: Dated | undefined }): Dated | undefined {
+  const value = reader?.value == null ? (account ?? reader) : reader;
+  return value && { value: value.value, at: value.at };
+}
+
 /** Checks each reason against the rules of the model, written a second time. */
 function checkReasons({ fields, newsletters }: Explanation, { survivor, retired, after }: BeforeAndAfter): void {
   const winnerFirst = (won: Verdict<unknown>['won']) =>
@@ -325,11 +382,16 @@ function checkReasons({ fields, newsletters }: Explanation, { survivor, retired,
   for (const [i, field] of PROFILE_FIELDS.entries()) {
     const verdict = fields[NAMES[i] as string];
     if (!verdict) continue;
-    const [mine, theirs] = winnerFirst(verdict.won).map((view) => view.datedProfile[field]);
-    const best = latest(mine, theirs);
+    const sources = [after, ...winnerFirst(verdict.won)].map(({ profileSources }) => profileSources[field] ?? {});
+    const [now, mine, theirs] = sources.map(shown);
+    const [, ours, others] = sources;
+    const [said, alsoSaid] = [ours?.reader, others?.reader];
+    const best = shown({ reader: latest(said, alsoSaid), account: latest(ours?.account, others?.account) });
     const isTrue = {
-      left_behind: best?.at !== after.datedProfile[field]?.at,
+      left_behind: best?.at !== now?.at,
       later: (mine?.at ?? 0) > (theirs?.at ?? 0),
+      reader: said?.value != null && alsoSaid?.value == null && others?.account?.at === theirs?.at,
+      account: now?.at === sources[0]?.account?.at && latest(said, alsoSaid)?.value === null,
       only: mine !== undefined && theirs === undefined,
       same: mine?.value === theirs?.value,
       greater: mine?.at === theirs?.at && (mine?.value ?? '') > (theirs?.value ?? ''),

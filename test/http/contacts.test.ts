@@ -30,8 +30,10 @@ describe('a look-up over HTTP', () => {
     const names = { firstName: 'Ada', lastName: null };
     for (const event of [
       acct('u1', 'ada', 1),
-      signup('ada2', ['privacy-weekly', 'hacks'], 2, { profile: { ...names, lang: 'fr', country: 'fr', format: 'H' } }),
-      unsub('ada2', ['hacks'], 3),
+      signup('Ada2@Mail.test', ['privacy-weekly', 'hacks'], 2, {
+        profile: { ...names, lang: 'fr', country: 'fr', format: 'H' },
+      }),
+      unsub('Ada2@Mail.test', ['hacks'], 3),
     ]) {
       await apply(event);
     }
@@ -48,6 +50,7 @@ describe('a look-up over HTTP', () => {
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       basket_token: expect.stringMatching(/^[0-9a-f-]{36}$/),
       version: expect.any(Number),
+      emails: [{ address: 'Ada2@Mail.test', primary: true, verified: false }],
       addresses: ['ada2@mail.test'],
       account: null,
       primary: 'ada2@mail.test',
@@ -82,7 +85,14 @@ describe('a look-up over HTTP', () => {
     const reader = await contact('/contacts/by-email/ada2@mail.test');
     await apply(acct('u1', 'ada2', 4));
     const merged = await contact(`/contacts/by-token/${reader.basket_token}`);
-    expect(merged).toMatchObject({ id: account.id, addresses: ['ada2@mail.test', 'ada@mail.test'] });
+    expect(merged).toMatchObject({
+      id: account.id,
+      emails: [
+        { address: 'ada2@mail.test', primary: true, verified: true },
+        { address: 'ada@mail.test', primary: false, verified: true },
+      ],
+      addresses: ['ada2@mail.test', 'ada@mail.test'],
+    });
 
     const gone = [
       `/contacts/by-token/${account.basket_token}`,

@@ -55,6 +55,15 @@ describe('the four envelopes', () => {
   });
 });
 
+it('the account data under data is read like that of a flat event', () => {
+  const data = { ...FIELDS, locale: 'de', service: 'sync', createDate: 1768000000 };
+  expect(eventOf(fxa({ event: 'verified', data }))).toMatchObject({
+    locale: 'de',
+    service: 'sync',
+    createdAt: 1768000000000,
+  });
+});
+
 describe('a security event token', () => {
   it('has only the time of delivery, which is used to the millisecond', () => {
     expect(eventOf(fxa(token({ 'delete-user': {} }, { iat: 1769000123.9004 }))).at).toBe(1769000123900);

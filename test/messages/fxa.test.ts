@@ -67,6 +67,7 @@ describe('a claim', () => {
       countryCode: 'CAN',
       country: 'Canada',
       service: 'sync',
+      createDate: 1768000000.1234,
       clientId: '5882386c6d801776',
       newsletters: ['b', 'a', 'b'],
       accountDisabled: true,
@@ -81,15 +82,19 @@ describe('a claim', () => {
       locale: 'fr-CA,fr;q=0.8',
       country: 'ca',
       service: 'sync',
+      createdAt: 1768000000123,
       newsletters: ['b', 'a'],
     });
   });
 
   it.each([
-    ['null', { locale: null, countryCode: null, service: null, newsletters: null }],
+    ['null', { locale: null, countryCode: null, service: null, createDate: null, newsletters: null }],
     ['empty', { locale: '', countryCode: '', service: '', newsletters: [] }],
-    ['unreadable', { locale: 'en_US', countryCode: 'XX' }],
+    ['unreadable', { locale: 'english', countryCode: 'XX' }],
     ['not a language', { locale: '*', countryCode: 'Canada' }],
+    ['not a time', { createDate: '2026-01-21' }],
+    ['in milliseconds instead of seconds', { createDate: 1768000000123 }],
+    ['before there were accounts', { createDate: 0 }],
   ])('leaves out fields that are %s', (_what, fields) => {
     expect(Object.keys(eventOf(fxa(proves('verified', fields)))).sort()).toEqual(
       ['address', 'at', 'kind', 'newsletters', 'trigger', 'uid'].sort(),

@@ -47,7 +47,7 @@ describe('a sign-up', () => {
 
   it.each([
     ['lang', 'english', undefined],
-    ['lang', 'en_US', undefined],
+    ['lang', 'en_US', 'en-us'],
     ['lang', 'fr,en;q=0.5', undefined],
     ['lang', 'PT-br', 'pt-br'],
     ['lang', 'ast', 'ast'],

@@ -12,7 +12,11 @@ describe('onecontact show, export and migrate', () => {
     data = await freshDatabase();
     env = { DATABASE_URL: data.url };
     const profile = { firstName: 'A\u001b[31mda', lang: 'fr' };
-    const events = [acct('u1', 'ada', 1), signup('ada', ['b', '10', '9'], 2, { profile }), unsub('ada', ['b'], 3)];
+    const events = [
+      acct('u1', 'ada', 1),
+      signup('Ada@Mail.test', ['b', '10', '9'], 2, { profile }),
+      unsub('Ada@Mail.test', ['b'], 3),
+    ];
     await apply(data.db, ...events, signup('zoe', ['b'], 4));
   });
   afterAll(() => data?.drop());
@@ -21,7 +25,7 @@ describe('onecontact show, export and migrate', () => {
     const { out, code } = await onecontact(['show', ' Ada@Mail.TEST '], env);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^contact +[0-9a-f-]{36} {2}version 1\ntoken +[0-9a-f-]{36}\naddresses +ada@mail\.test {2}primary\n/,
+      /^contact +[0-9a-f-]{36} {2}version 1\ntoken +[0-9a-f-]{36}\naddresses +Ada@Mail\.test {2}primary, verified\n/,
     );
     expect(out).toContain(`account        ${uidOf('u1')}\nname           A\ufffd[31mda\nlanguage       fr\n`);
     expect(out).toMatch(
@@ -31,6 +35,7 @@ describe('onecontact show, export and migrate', () => {
 
   it('show --json prints the body of the HTTP response', async () => {
     const body = JSON.parse((await onecontact(['show', 'ada@mail.test', '--json'], env)).out);
+    expect(body.emails).toEqual([{ address: 'Ada@Mail.test', primary: true, verified: true }]);
     expect(body).toMatchObject({ account: uidOf('u1'), lang: 'fr', newsletters: { b: { state: 'unsubscribed' } } });
     for (const key of [body.id, body.basket_token, body.account]) {
       expect(JSON.parse((await onecontact(['show', '--json', key], env)).out)).toEqual(body);
@@ -56,8 +61,32 @@ describe('onecontact show, export and migrate', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(lines.map(({ addresses }) => addresses)).toEqual([['ada@mail.test'], ['zoe@mail.test']]);
+    expect(lines.map(({ emails }) => emails)).toEqual([
+      [{ address: 'Ada@Mail.test', primary: true, verified: true }],
+      [{ address: 'zoe@mail.test', primary: true, verified: false }],
+    ]);
     expect(lines[1]).toMatchObject({ version: 1, newsletters: { b: { since: '2026-01-01T00:00:04.000Z' } } });
     expect(err).toBe(''); // progress is shown on a terminal only
+  });
+
+  it('every output is free of characters that steer a terminal, and on a terminal only', async () => {
+    const steering = '\u009b31m\u202e';
+    const profile = { lastName: `L${steering}` };
+    await apply(data.db, signup('eve', [steering], 5, { profile }));
+    for (const args of [['export'], ['export', '--canonical'], ['show', 'eve@mail.test', '--json']]) {
+      const [piped, shown] = [await onecontact(args, env), await onecontact(args, env, undefined, true)];
+      expect(piped.out).toContain(steering);
+      expect(shown.out).not.toMatch(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);
+      const parsed = ({ out }: { out: string }) =>
+        out
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line));
+      expect(parsed(shown)).toEqual(parsed(piped));
+    }
+    const { out } = await onecontact(['show', 'eve@mail.test'], env, undefined, true);
+    expect(out).toContain('L\ufffd31m\ufffd');
+    expect(out).not.toMatch(/[\u007f-\u009f\u202e]/);
   });
 
   it('a database without the schema is refused with the name of the command that creates it', async () => {

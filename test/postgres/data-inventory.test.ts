@@ -69,7 +69,8 @@ it('after everyone with a value in any column is erased, only ids and hashes are
   const profile = { firstName: 'Ada', lastName: 'L', country: 'gb', lang: 'en', format: 'H' };
   await inTurn(
     ...[acct('first', 'a', 1), acct('first', 'own', 1), acct('second', 'a', 2), del('second', 3)],
-    ...[acct('third', 'b', 3, { locale: 'de', country: 'de', service: 'sync' }), acct('third', 'a', 4)],
+    ...[acct('third', 'b', 3, { locale: 'de', country: 'de', service: 'sync', createdAt: at(2) })],
+    acct('third', 'a', 4),
     ...[signup('a', ['x'], 4, { profile }), { ...optout('a', 5), reason: 'enough', source: 'https://site.test/' }],
   );
   for (const merge of await listMerges(database.db, { limit: 1 })) {

@@ -45,6 +45,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
   },
   account: {
     uid: shared,
+    created_at: fact,
     deleted_at: shared,
     locale: fact,
     locale_at: fact,

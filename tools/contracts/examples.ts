@@ -36,6 +36,7 @@ export const SUBSCRIPTIONS: Example[] = [
       email: 'Ada.L@mail.test',
       locale: 'fr-FR,fr;q=0.9',
       service: 'sync',
+      createDate: 1769000099.5,
       countryCode: 'FR',
       newsletters: ['privacy-weekly', 'hacks'],
     }),

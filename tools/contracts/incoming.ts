@@ -32,6 +32,10 @@ const proof = {
   locale: z.string().nullish().describe('Raw Accept-Language; dropped when it cannot be parsed'),
   countryCode: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
   service: z.string().nullish().describe(`What the account was used for; cut at ${MAX_SERVICE}`),
+  createDate: z
+    .number()
+    .nullish()
+    .describe('When the account was created, float seconds since 1970; dropped when implausible'),
 };
 
 export const AccountSubscriptions = z

@@ -40,6 +40,8 @@ export interface ClaimEvent {
   /** ISO 3166-1 alpha-2, lower-case. */
   country?: string;
   service?: string;
+  /** When the account was created. */
+  createdAt?: Time;
   /** Newsletters subscribed to in the account; usually none. */
   newsletters: string[];
 }

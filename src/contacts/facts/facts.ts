@@ -33,10 +33,13 @@ export interface AddressFacts {
 
 export interface AccountFacts {
   uid: string;
+  /** The earliest time that was said. */
+  createdAt?: Time;
   /** The earliest `delete`: a uid never returns. */
   deletedAt?: Time;
   locale?: Dated<string>;
   country?: Dated<string>;
+  /** The first service that the account was used for. */
   service?: Dated<string>;
 }
 
@@ -104,6 +107,13 @@ export function latest<T extends string | null>(
   return a.value >= b.value ? a : b;
 }
 
+/** The earlier value; at equal times the lesser. */
+export function earliest<T extends string>(a: Dated<T> | undefined, b: Dated<T> | undefined): Dated<T> | undefined {
+  if (!a || !b) return a ?? b;
+  if (a.at !== b.at) return a.at < b.at ? a : b;
+  return a.value <= b.value ? a : b;
+}
+
 export const isRefusal = ({ act }: Choice): boolean => act === 'unsubscribe' || act === 'opt_out';
 
 /** Merges two choices under one key: the refusal wins; the same act twice is proven if either is. */
@@ -168,8 +178,8 @@ export class Facts {
       this.addresses.set(incoming.address, { ...incoming, profile: { ...incoming.profile } });
       return true;
     }
-    const typed = keepLatest(known, incoming, ['typed']);
-    const profile = keepLatest(known.profile, incoming.profile, PROFILE_FIELDS);
+    const typed = keep(latest, known, incoming, ['typed']);
+    const profile = keep(latest, known.profile, incoming.profile, PROFILE_FIELDS);
     return typed || profile;
   }
 
@@ -180,12 +190,12 @@ export class Facts {
       this.revision += 1;
       return true;
     }
-    const changed = keepLatest(known, incoming, ['locale', 'country', 'service']);
-    const { deletedAt } = incoming;
-    if (deletedAt === undefined || deletedAt >= (known.deletedAt ?? Number.POSITIVE_INFINITY)) return changed;
-    known.deletedAt = deletedAt;
-    this.revision += 1;
-    return true;
+    const data = keep(latest, known, incoming, ['locale', 'country']);
+    const service = keep(earliest<string>, known, incoming, ['service']);
+    const created = keepEarliestTime(known, incoming, 'createdAt');
+    const deleted = keepEarliestTime(known, incoming, 'deletedAt');
+    if (deleted) this.revision += 1;
+    return data || service || created || deleted;
   }
 
   /** A claim that a block covers is added as blocked. A known claim keeps its status. */
@@ -261,21 +271,34 @@ export class Facts {
   }
 }
 
-/** Keeps the latest value of each field in `known`. @returns whether anything changed */
-function keepLatest<K extends string>(
-  known: { [field in K]?: Dated },
-  incoming: { readonly [field in K]?: Dated },
+/** Keeps the better value of each field in `known`, as `choose` says. @returns whether anything changed */
+function keep<K extends string, D extends Dated>(
+  choose: (a: D | undefined, b: D | undefined) => D | undefined,
+  known: { [field in K]?: D },
+  incoming: { readonly [field in K]?: D },
   fields: readonly K[],
 ): boolean {
   let changed = false;
   for (const field of fields) {
-    const before: Dated | undefined = known[field];
-    const value = latest(before, incoming[field]);
+    const before: D | undefined = known[field];
+    const value = choose(before, incoming[field]);
     if (!value || (before?.at === value.at && before.value === value.value)) continue;
     known[field] = value;
     changed = true;
   }
   return changed;
+}
+
+/** Keeps the earlier time of a field in `known`. @returns whether it changed */
+function keepEarliestTime<K extends string>(
+  known: { [field in K]?: Time },
+  incoming: { readonly [field in K]?: Time },
+  field: K,
+): boolean {
+  const [before, time]: (Time | undefined)[] = [known[field], incoming[field]];
+  if (time === undefined || (before !== undefined && before <= time)) return false;
+  known[field] = time;
+  return true;
 }
 
 function append<T>(lists: Map<string, T[]>, key: string, item: T): void {

@@ -48,12 +48,13 @@ export function addressFacts(address: Address, typedAt: Time, profile: Profile =
   return facts;
 }
 
-export function accountFacts({ uid, at, locale, country, service }: ClaimEvent): AccountFacts {
+export function accountFacts({ uid, at, locale, country, service, createdAt }: ClaimEvent): AccountFacts {
   return {
     uid,
     ...(locale !== undefined && { locale: { value: locale, at } }),
     ...(country !== undefined && { country: { value: country, at } }),
     ...(service !== undefined && { service: { value: service, at } }),
+    ...(createdAt !== undefined && { createdAt }),
   };
 }
 

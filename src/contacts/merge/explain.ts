@@ -5,7 +5,13 @@
 import type { Time } from '../facts/event';
 import { type Dated, type Facts, FIELD_NAMES, latest, PROFILE_FIELDS, type ProfileField } from '../facts/facts';
 import type { Contact } from '../identity/contact-index';
-import type { ContactView, Subscription } from '../profile/contact-view';
+import {
+  type ContactView,
+  type ProfileSources,
+  type Subscription,
+  shownSource,
+  shownValue,
+} from '../profile/contact-view';
 import type { BeforeAndAfter } from './before-and-after';
 import type { MergePlan, StoredMerge } from './merge';
 import { SIDES, type Side } from './token-policy';
@@ -21,6 +27,10 @@ export type Why =
   | 'greater'
   /** At equal times a value beats a null. */
   | 'value_before_null'
+  /** What the reader said beats what the account said, whatever the times. */
+  | 'reader'
+  /** The reader cleared the field, which gives it back to the account. */
+  | 'account'
   /** At equal times the refusal wins. */
   | 'refusal'
   /** The winner's opt-out ended the other side's subscription. */
@@ -125,19 +135,29 @@ function sameValue<T extends object | true>(a: T | undefined, b: T | undefined):
 const other = (side: Side): Side => (side === 'survivor' ? 'retired' : 'survivor');
 
 function fieldVerdict(merge: BeforeAndAfter, field: ProfileField): Verdict<Dated> | undefined {
-  const values = valuesOf(merge, ({ datedProfile }) => datedProfile[field]);
-  return verdict(values, decisionOnField(values));
+  const sources = valuesOf(merge, ({ profileSources }) => profileSources[field]);
+  const values = valuesOf(merge, ({ profileSources }) => shownValue(profileSources[field]));
+  return verdict(values, decisionOnField(values, sources));
 }
 
-function decisionOnField({ survivor, retired, after }: Values<Dated>): Decision {
+function decisionOnField({ survivor, retired, after }: Values<Dated>, sources: Values<ProfileSources>): Decision {
   const won = sameValue(survivor, after) ? 'survivor' : sameValue(retired, after) ? 'retired' : null;
-  if (!after || !won || !sameValue(latest(survivor, retired), after)) {
-    return { won: after ? won : null, why: 'left_behind' };
-  }
+  const expected = shownValue(latestOfEach(sources.survivor, sources.retired));
+  if (!after || !sameValue(expected, after)) return { won: after ? won : null, why: 'left_behind' };
+  // One side cleared the field, and the other had a value of its own before that of the account.
+  if (!won) return { won, why: 'account' };
   if (!survivor || !retired) return { won, why: 'only' };
   if (survivor.value === retired.value) return { won: 'both', why: 'same' };
+  const source = shownSource(sources[won]);
+  if (source !== shownSource(sources[other(won)])) return { won, why: source };
   if (survivor.at !== retired.at) return { won, why: 'later' };
   return { won, why: survivor.value === null || retired.value === null ? 'value_before_null' : 'greater' };
+}
+
+/** The sources of both sides together. */
+function latestOfEach(a: ProfileSources = {}, b: ProfileSources = {}): ProfileSources {
+  const [reader, account] = [latest(a.reader, b.reader), latest(a.account, b.account)];
+  return { ...(reader && { reader }), ...(account && { account }) };
 }
 
 function primaryVerdict(merge: BeforeAndAfter, facts: Facts): Verdict<PrimaryClaim> | undefined {

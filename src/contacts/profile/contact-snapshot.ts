@@ -1,5 +1,5 @@
 import type { Facts } from '../facts/facts';
-import type { ContactView } from './contact-view';
+import { asTyped, type ContactView } from './contact-view';
 
 /** A live contact as readers get it, in answers, exports and notifications. */
 export interface ContactSnapshot {
@@ -16,7 +16,3 @@ export const contactSnapshot = (
   view: ContactView,
   facts: Facts,
 ): ContactSnapshot => ({ ...contact, view, primaryAsTyped: asTyped(facts, view.primary) });
-
-/** An address as its reader typed it; null for one that is unknown or erased. */
-export const asTyped = (facts: Facts, address: string | null): string | null =>
-  facts.addresses.get(address ?? '')?.typed.value ?? null;

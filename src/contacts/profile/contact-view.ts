@@ -17,7 +17,7 @@ import {
   type ProfileField,
 } from '../facts/facts';
 import { languageOf } from '../facts/language';
-import { addressesClaimedBy, isLive, type Person, primaryOf } from '../identity/ownership';
+import { addressesClaimedBy, isLive, type Person, periodsClaimedBy, primaryOf } from '../identity/ownership';
 import { attributedChoices, belongsTo } from './attribution';
 
 export interface Subscription {
@@ -30,14 +30,38 @@ export interface Subscription {
   by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
 }
 
+/** The latest value of a profile field from each source. */
+export interface ProfileSources {
+  /** Newsletter events and imports. A null is a cleared field. */
+  reader?: Dated;
+  /** The live account. */
+  account?: Dated;
+}
+
+/** The source that counts: the reader, whatever the times, unless the field was cleared and the account has a value. */
+export const shownSource = ({ reader, account }: ProfileSources = {}): keyof ProfileSources =>
+  reader && (reader.value !== null || !account) ? 'reader' : 'account';
+
+export const shownValue = (sources: ProfileSources = {}): Dated | undefined => sources[shownSource(sources)];
+
+export interface Email {
+  /** As typed. */
+  address: string;
+  primary: boolean;
+  /** The contact's account claimed the address, or a proven act confirmed it there. */
+  verified: boolean;
+}
+
 export interface ContactView {
   addresses: string[];
+  /** The same addresses for people: the primary one first, the others in the order of `addresses`. */
+  emails: Email[];
   /** The live account; null for a deleted one. */
   account: string | null;
   primary: string | null;
   profile: Record<ProfileField, string | null>;
-  /** The same with event times, without the fields that no fact has. */
-  datedProfile: Partial<Record<ProfileField, Dated>>;
+  /** Where these values come from; without the fields that no fact has. */
+  profileSources: Partial<Record<ProfileField, ProfileSources>>;
   optedOut: boolean;
   doubleOptIn: boolean;
   newsletters: Map<string, Subscription>;
@@ -45,41 +69,60 @@ export interface ContactView {
 
 export function contactView(facts: Facts, person: Person): ContactView {
   const history = historyOf(attributedChoices(facts, person).keys());
-  const datedProfile = profileOf(facts, person);
+  const profileSources = profileOf(facts, person);
+  const primary = person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid);
   return {
     addresses: person.addresses,
+    emails: emailsOf(facts, person, primary, history),
     account: isLive(facts, person.uid) ? person.uid : null,
-    primary: person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid),
+    primary,
     profile: Object.fromEntries(
-      PROFILE_FIELDS.map((field) => [field, datedProfile[field]?.value ?? null]),
+      PROFILE_FIELDS.map((field) => [field, shownValue(profileSources[field])?.value ?? null]),
     ) as ContactView['profile'],
-    datedProfile,
+    profileSources,
     optedOut: optedOutBefore(history, Number.POSITIVE_INFINITY),
     doubleOptIn: (person.uid !== null && person.addresses.length > 0) || history.proofs.length > 0,
     newsletters: subscriptions(history),
   };
 }
 
-function profileOf(facts: Facts, { uid, addresses }: Person): ContactView['datedProfile'] {
-  const profile: ContactView['datedProfile'] = {};
-  const add = (field: ProfileField, value: Dated | undefined): void => {
-    const best = latest(profile[field], value);
-    if (best) profile[field] = best;
-  };
-  if (isLive(facts, uid)) {
-    const account = facts.accounts.get(uid);
-    const lang = account?.locale && languageOf(account.locale.value);
-    if (account?.locale && lang) add('lang', { value: lang, at: account.locale.at });
-    add('country', account?.country);
-  }
+function emailsOf(
+  facts: Facts,
+  { uid, addresses }: Person,
+  primary: string | null,
+  { choices }: ChoiceHistory,
+): Email[] {
+  const isClaimed = (address: string): boolean => uid !== null && periodsClaimedBy(facts, address, uid).length > 0;
+  const confirmed = new Set(
+    choices.filter(isProvenAct).flatMap(({ origin: { kind, key } }) => (kind === 'address' ? key : [])),
+  );
+  const emails = addresses.map((address) => ({
+    address: asTyped(facts, address) ?? address,
+    primary: address === primary,
+    verified: isClaimed(address) || confirmed.has(address),
+  }));
+  return [...emails.filter((email) => email.primary), ...emails.filter((email) => !email.primary)];
+}
+
+/** An address as its reader typed it; null for one that is unknown or erased. */
+export const asTyped = (facts: Facts, address: string | null): string | null =>
+  facts.addresses.get(address ?? '')?.typed.value ?? null;
+
+function profileOf(facts: Facts, { uid, addresses }: Person): ContactView['profileSources'] {
+  const sources: ContactView['profileSources'] = {};
   for (const address of uid === null ? addresses : addressesClaimedBy(facts, uid)) {
-    const known = facts.addresses.get(address)?.profile ?? {};
+    const profile = facts.addresses.get(address)?.profile ?? {};
     for (const field of PROFILE_FIELDS) {
-      const value = known[field];
-      if (value && belongsTo(facts, uid, address, value.at)) add(field, value);
+      const value = profile[field];
+      if (!value || !belongsTo(facts, uid, address, value.at)) continue;
+      sources[field] = { reader: latest(sources[field]?.reader, value) as Dated };
     }
   }
-  return profile;
+  const account = isLive(facts, uid) ? facts.accounts.get(uid) : undefined;
+  const lang = account?.locale && languageOf(account.locale.value);
+  if (account?.locale && lang) sources.lang = { ...sources.lang, account: { value: lang, at: account.locale.at } };
+  if (account?.country) sources.country = { ...sources.country, account: account.country };
+  return sources;
 }
 
 /** A person's choices: newsletter states and the opt-out follow from them. */

@@ -33,6 +33,7 @@ export const DETAIL_FIELDS = [
   'locale',
   'countryCode',
   'service',
+  'createDate',
 ] as const;
 export type DetailField = (typeof DETAIL_FIELDS)[number];
 

@@ -1,5 +1,5 @@
 import type { DetailField, JsonObject } from './decoded';
-import { isBlank } from './fields';
+import { isBlank, isNumber } from './fields';
 
 /**
  * Reads the details of one message. One that cannot be used is left out and noted: no message, above all no refusal, is
@@ -18,6 +18,13 @@ export class Details {
     const sent = this.message[field];
     if (isBlank(sent)) return undefined;
     return typeof sent === 'string' ? (read(sent.trim()) ?? this.drop(field)) : this.drop(field);
+  }
+
+  /** The number of a field as `read` understands it; undefined as for `text`. */
+  number<T>(field: DetailField, read: (value: number) => T | undefined): T | undefined {
+    const sent = this.message[field];
+    if (isBlank(sent)) return undefined;
+    return isNumber(sent) ? (read(sent) ?? this.drop(field)) : this.drop(field);
   }
 
   /** Whether a field is the boolean `true`. */

@@ -44,7 +44,17 @@ function open(message: JsonObject, ids: unknown[]): FlatMessage | Dead {
   return dead('invalid_shape', 'event: is missing');
 }
 
-const DATA_FIELDS = ['uid', 'ts', 'timestamp', 'email', 'locale', 'countryCode', 'service', 'newsletters'] as const;
+const DATA_FIELDS = [
+  'uid',
+  'ts',
+  'timestamp',
+  'email',
+  'locale',
+  'countryCode',
+  'service',
+  'createDate',
+  'newsletters',
+] as const;
 
 const withData = (outer: JsonObject, data: JsonObject): JsonObject =>
   Object.fromEntries(DATA_FIELDS.map((name) => [name, data[name] ?? outer[name]]));

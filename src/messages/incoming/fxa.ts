@@ -84,11 +84,16 @@ function eventOf({ event, names = {}, fields, ids }: FlatMessage, handling: Hand
   const locale = details.text('locale', (text) => (languageOf(text) === undefined ? undefined : text));
   const country = details.text('countryCode', countryOf);
   const service = details.text('service', (text) => tidy(text, MAX_SERVICE));
+  const createdAt = details.number('createDate', (seconds) => {
+    const time = fromSeconds(seconds);
+    return timeProblem(time, context.now) === undefined ? time : undefined;
+  });
   const claim: ClaimEvent = {
     ...{ kind: 'claim', trigger, at, uid, address, newsletters },
     ...(locale !== undefined && { locale }),
     ...(country !== undefined && { country }),
     ...(service !== undefined && { service }),
+    ...(createdAt !== undefined && { createdAt }),
   };
   return { kind: 'event', event: claim, dropped: details.dropped, partial: listed(problems) };
 }

@@ -9,6 +9,7 @@ export const contactBody = ({ id, token, version, view }: ContactSnapshot) => ({
   id,
   basket_token: token,
   version,
+  emails: view.emails,
   addresses: view.addresses,
   account: view.account,
   ...viewFields(view),

@@ -46,7 +46,7 @@ Examples:
         command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
       }
       const erased = await withDatabase(context.env, (db) => erasePerson(db, address, { erasureKey, dryRun }));
-      await context.print(json ? `${JSON.stringify(body(erased, dryRun))}\n` : text(erased, dryRun));
+      await context.answer({ json }, body(erased, dryRun), () => text(erased, dryRun));
     });
 }
 

@@ -31,7 +31,7 @@ Examples:
       try {
         await withDatabase(context.env, (db) =>
           exportContacts(db, async (page, total) => {
-            await context.print(page.map((person) => `${lineOf(person)}\n`).join(''));
+            await context.printJson(...page.map(lineOf));
             done += page.length;
             progress.show(`${number(done)} of ${number(total)} contacts`);
           }),

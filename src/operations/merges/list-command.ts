@@ -32,7 +32,7 @@ Examples:
       await withDatabase(context.env, async (db) => {
         let isFirst = true;
         for await (const page of mergePages(db, { limit, uid, undone })) {
-          await context.print(json ? page.map(jsonLine).join('') : listText(page, isFirst));
+          await (json ? context.printJson(...page.map(jsonLine)) : context.print(listText(page, isFirst)));
           isFirst = false;
         }
         if (isFirst && !json) await context.print('No merge is known.\n');
@@ -40,7 +40,7 @@ Examples:
     });
 }
 
-const jsonLine = (merge: StoredMerge): string => `${JSON.stringify(storedMergeBody(merge))}\n`;
+const jsonLine = (merge: StoredMerge): string => JSON.stringify(storedMergeBody(merge));
 
 function listText(merges: readonly StoredMerge[], withHead: boolean): string {
   const rows = merges.map(({ id, mergedAt, undoneAt, reason, uid, addresses }) => [

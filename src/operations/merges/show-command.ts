@@ -20,7 +20,7 @@ export function addShow(merges: Command, context: Context): void {
       'after',
       `
 Needs DATABASE_URL. Times in the table are UTC. With --json, "why" is one of: only, same, later, greater,
-value_before_null, refusal, opt_out, unconfirmed, proven, left_behind.
+value_before_null, reader, account, refusal, opt_out, unconfirmed, proven, left_behind.
 
 Examples:
   $ onecontact merges show 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11

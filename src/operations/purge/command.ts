@@ -44,7 +44,7 @@ Examples:
       const before = Math.max(0, Date.now() - options.olderThan);
       const dryRun = options.dryRun ?? false;
       const purged = await run(context, before, dryRun);
-      await context.print(options.json ? body(purged, before, dryRun) : text(purged, before, dryRun));
+      await context.answer(options, body(purged, before, dryRun), () => text(purged, before, dryRun));
     });
 }
 
@@ -87,8 +87,11 @@ export function parseDuration(text: string): number {
   return duration;
 }
 
-const body = (purged: Purged, before: number, dryRun: boolean): string =>
-  `${JSON.stringify({ before: new Date(before).toISOString(), dry_run: dryRun, ...purged })}\n`;
+const body = (purged: Purged, before: number, dryRun: boolean) => ({
+  before: new Date(before).toISOString(),
+  dry_run: dryRun,
+  ...purged,
+});
 
 const DESCRIPTIONS: Record<keyof Purged, string> = {
   accounts: 'deleted accounts blanked',

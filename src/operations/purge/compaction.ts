@@ -24,7 +24,8 @@ export const compactAccounts: PurgeStep = async (tx, page, before) => {
   if (uids.length === 0) return {};
   return {
     accounts: await tx.$executeRaw`
-      UPDATE account SET locale = NULL, locale_at = NULL, country = NULL, country_at = NULL, service = NULL, service_at = NULL
+      UPDATE account SET created_at = NULL, locale = NULL, locale_at = NULL, country = NULL, country_at = NULL,
+        service = NULL, service_at = NULL
       WHERE uid = ANY (${uids}::text[]) AND ${isDeleted(before)} AND ${HAS_DATA}`,
     choices:
       (await tx.$executeRaw`
@@ -86,7 +87,8 @@ function within(column: string, { after, last }: Page): Prisma.Sql {
 
 const isDeleted = (before: Time): Prisma.Sql => Prisma.sql`account.deleted_at < to_timestamp(${before}::float8 / 1000)`;
 
-const HAS_DATA = Prisma.sql`num_nonnulls(account.locale_at, account.country_at, account.service_at) > 0`;
+const HAS_DATA = Prisma.sql`
+  num_nonnulls(account.created_at, account.locale_at, account.country_at, account.service_at) > 0`;
 
 /** Made in an account, and not a refusal. */
 const isUselessChoice = (before: Time): Prisma.Sql => Prisma.sql`

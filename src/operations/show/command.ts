@@ -49,13 +49,18 @@ async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<Cont
   return null;
 }
 
+/** `primary`, `verified`, both or neither. */
+const flagsOf = ({ primary, verified }: { primary: boolean; verified: boolean }): string[] => [
+  [...(primary ? ['primary'] : []), ...(verified ? ['verified'] : [])].join(', '),
+];
+
 function textOf(body: ContactBody): string {
   // Sorted here, because an object lists keys that look like numbers first.
   const newsletters = Object.entries(body.newsletters).sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = fields([
     ['contact', `${body.id}  version ${body.version}`],
     ['token', body.basket_token],
-    ['addresses', body.addresses.map((address) => (address === body.primary ? `${address}  primary` : address))],
+    ['addresses', table(body.emails.map(({ address, ...flags }) => [address, ...flagsOf(flags)]))],
     ['account', body.account],
     ['name', [body.first_name, body.last_name].filter((part) => part !== null).join(' ') || null],
     ['language', body.lang],

@@ -14,10 +14,12 @@ const FIELDS = ['locale', 'country', 'service'] as const;
 type Field = (typeof FIELDS)[number];
 
 /** A row as {@link ACCOUNT_COLUMNS} selects it; each field has a value and the time at which it was learned. */
-export type AccountRow = { uid: string; contact_id: string | null; deleted_at: number | null } & Record<
-  Field,
-  string | null
-> &
+export type AccountRow = {
+  uid: string;
+  contact_id: string | null;
+  created_at: number | null;
+  deleted_at: number | null;
+} & Record<Field, string | null> &
   Record<`${Field}_at`, number | null>;
 
 const fieldColumns = (field: Field): Columns<StoredAccount> => ({
@@ -28,6 +30,7 @@ const fieldColumns = (field: Field): Columns<StoredAccount> => ({
 const COLUMNS: Columns<StoredAccount> = {
   uid: ['text', ({ facts }) => facts.uid],
   contact_id: ['uuid', ({ contactId }) => contactId],
+  created_at: ['time', ({ facts }) => facts.createdAt ?? null],
   deleted_at: ['time', ({ facts }) => facts.deletedAt ?? null],
   ...fieldColumns('locale'),
   ...fieldColumns('country'),
@@ -38,6 +41,7 @@ export const ACCOUNT_COLUMNS = selected(COLUMNS);
 
 export function accountFactsOf(row: AccountRow): AccountFacts {
   const facts: AccountFacts = { uid: row.uid };
+  if (row.created_at !== null) facts.createdAt = row.created_at;
   if (row.deleted_at !== null) facts.deletedAt = row.deleted_at;
   for (const field of FIELDS) {
     const [value, at] = [row[field], row[`${field}_at`]];

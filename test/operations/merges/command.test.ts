@@ -117,7 +117,7 @@ describe('merges show', () => {
         '  survivor had  retired had  now  why',
         'primary address  a@mail.test (2026-01-01 00:00:01)  b@mail.test (2026-01-01 00:00:05)  b@mail.test  claimed later',
         'first name  -  Ada (2026-01-01 00:00:02)  Ada  only the retired had it',
-        "language  de (2026-01-01 00:00:01)  fr (2026-01-01 00:00:02)  fr  the retired's is later",
+        "language  de (2026-01-01 00:00:01)  fr (2026-01-01 00:00:02)  fr  the reader's own, before the account's",
         "newsletter x  unsubscribed (2026-01-01 00:00:03)  subscribed (2026-01-01 00:00:02)  unsubscribed  the survivor's is later",
         'newsletter z  -  subscribed (2026-01-01 00:00:02)  unsubscribed  ended by an opt-out of the survivor',
         'opted out  yes  -  -  the opt-out was lifted by a proof of the retired',
@@ -150,7 +150,7 @@ describe('merges show', () => {
       retired: { value: 'fr', at: iso(2) },
       after: { value: 'fr', at: iso(2) },
       won: 'retired',
-      why: 'later',
+      why: 'reader',
     });
     expect(body.explanation.newsletters.z.after).toEqual({ state: 'unsubscribed', since: iso(3) });
     expect(body.explanation.opted_out).toEqual({
@@ -199,7 +199,7 @@ describe('merges preview', () => {
     await receive(...MERGED.slice(0, -1));
     const { text, body } = await preview('u', ' B@Mail.Test ');
     expect(text).toMatch(new RegExp(`^If account ${uidOf('u')} claimed b@mail\\.test now:\n\nMerge: `));
-    expect(text).toMatch(/\nlanguage .* the retired's is later\n[\s\S]*\nNothing was changed\.\n$/);
+    expect(text).toMatch(/\nlanguage .* the reader's own, before the account's\n[\s\S]*\nNothing was changed\.\n$/);
     await apply(data.db, { ...acct('u', 'b', 0), at: Date.now() });
     const { reason, survivor, retired, token, explanation } = await json('show', await idOf());
     expect(body).toMatchObject({ account_id: uidOf('u'), address: key('b'), outcome: 'merged' });

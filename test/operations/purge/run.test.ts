@@ -88,22 +88,28 @@ const tokenOf = async (uid: string): Promise<string> =>
 const NOTHING = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0 };
 
 describe('a deleted account', () => {
-  const data = { locale: 'de-AT', country: 'at', service: 'sync', newsletters: ['news'] };
+  const data = { locale: 'de-AT', country: 'at', service: 'sync', createdAt: at(0), newsletters: ['news'] };
   const account = (uid: string) =>
     database.sql(
-      `SELECT locale, locale_at, country, country_at, service, service_at, deleted_at IS NOT NULL AS deleted
+      `SELECT locale, locale_at, country, country_at, service, service_at, created_at, deleted_at IS NOT NULL AS deleted
        FROM account WHERE uid = $1`,
       [uidOf(uid)],
     );
-  const BLANK = { locale: null, locale_at: null, country: null, country_at: null, service: null, service_at: null };
+  const BLANK = {
+    ...{ locale: null, locale_at: null, country: null, country_at: null, service: null, service_at: null },
+    created_at: null,
+  };
+  const KEPT = { locale: 'de-AT', country: 'at', service: 'sync', created_at: new Date(at(0)) };
 
   it('is blanked if it was deleted before the time, but not at the time; the row stays', async () => {
     await happened(acct('old', 'a', 1, data), acct('new', 'b', 1, data), acct('live', 'c', 1, data));
-    await happened(signup('a', ['x'], 2), del('old', JUST_OLDER), del('new', T));
-    expect(await purgeOld()).toMatchObject({ accounts: 1 });
+    await happened(acct('bare', 'd', 1, { createdAt: at(0) }));
+    await happened(signup('a', ['x'], 2), del('old', JUST_OLDER), del('bare', JUST_OLDER), del('new', T));
+    expect(await purgeOld()).toMatchObject({ accounts: 2 });
     expect(await account('old')).toEqual([{ ...BLANK, deleted: true }]);
-    expect(await account('new')).toMatchObject([{ locale: 'de-AT', country: 'at', service: 'sync' }]);
-    expect(await account('live')).toMatchObject([{ locale: 'de-AT', country: 'at', service: 'sync' }]);
+    expect(await account('bare')).toEqual([{ ...BLANK, deleted: true }]);
+    expect(await account('new')).toMatchObject([KEPT]);
+    expect(await account('live')).toMatchObject([KEPT]);
     await happened(acct('old', 'z', 20));
     expect(await findContact(database.db, { by: 'account', uid: uidOf('old') })).toBeNull();
   });
