@@ -9,29 +9,36 @@ type Json = Record<string, unknown>;
 export interface FuzzMessage {
   source: Source;
   content: Buffer;
+  /** An event that nothing was done to: it must be handled. */
+  healthy: boolean;
   messageId?: string;
   headers?: Record<string, unknown>;
 }
 
-/** An endless supply, the same for the same random numbers. */
-export function* fuzzMessages(random: Random): Generator<FuzzMessage, never> {
-  for (const { exchange, content } of messageMix(random.below(2 ** 32), random)) {
-    const source = (exchange === FXA_EVENTS) !== random.chance(1 / 50) ? 'fxa' : 'newsletter'; // some bindings are wrong
+/**
+ * An endless supply, the same for the same random numbers.
+ *
+ * @param nesting a tenth has header tables of up to 9,000 levels
+ */
+export function* fuzzMessages(random: Random, nesting = false): Generator<FuzzMessage, never> {
+  for (const { exchange, content, is } of messageMix(random.below(2 ** 32), random)) {
+    const misrouted = random.chance(1 / 50);
+    const whole = random.below(100) < 40;
     yield {
-      source,
-      content: damaged(content, random),
+      source: (exchange === FXA_EVENTS) !== misrouted ? 'fxa' : 'newsletter',
+      content: whole ? Buffer.from(content) : damaged(content, random),
+      healthy: whole && !misrouted && is === 'event',
       ...(random.chance(1 / 3) && { messageId: idOf(random) }),
-      ...(random.chance(1 / 10) && { headers: headersOf(random) }),
+      ...(random.chance(1 / 10) && { headers: nesting ? { [NESTED]: nestedFields(random) } : headersOf(random) }),
     };
   }
   throw new Error('the mix ended');
 }
 
 function damaged(content: string, random: Random): Buffer {
-  const kind = random.below(100);
-  if (kind < 40) return Buffer.from(content);
-  if (kind < 80) return Buffer.from(edited(content, random));
-  if (kind < 95) return scratched(Buffer.from(edited(content, random)), random);
+  const kind = random.below(60);
+  if (kind < 40) return Buffer.from(edited(content, random));
+  if (kind < 55) return scratched(Buffer.from(edited(content, random)), random);
   return Buffer.from(Array.from({ length: random.below(300) }, () => random.below(256)));
 }
 
@@ -43,13 +50,14 @@ function edited(content: string, random: Random): string {
   const texts = new Map<string, string>();
   for (let edits = 1 + random.below(3); edits > 0; edits--) {
     const [node, key] = random.pick(placesIn(message));
-    const what = random.below(10);
+    const what = random.below(12);
     if (what === 0) delete node[key];
     else if (what === 1) node[`${key}x`] = node[key];
+    else if (what === 2 && random.chance(1 / 20)) Object.assign(node, heavyFields(random));
     else {
       const mark = `\u0001${inserted++}`;
       texts.set(JSON.stringify(mark), oddText(random));
-      node[what === 2 ? random.pick(PROTOTYPE_KEYS) : key] = mark;
+      node[what === 2 ? random.pick(PROTOTYPE_KEYS) : what < 6 ? random.pick(FIELDS) : key] = mark;
     }
   }
   let text = JSON.stringify(message).replaceAll(`"${PROTO}"`, '"__proto__"');
@@ -82,29 +90,31 @@ function placesIn(root: Json): [Json, string][] {
   return places.length > 0 ? places : [[root, 'event']];
 }
 
-/** JSON texts to put in the place of a value. */
-const WORDS = ['null', 'true', 'false', '""', '" "', '[]', '{}', '[null]', '{"length":3}', '{"toJSON":1}'];
-const NUMBERS = [
-  '0',
-  '-1',
-  '-0',
-  '0.1',
-  '1e308',
-  '-1e308',
-  '1e400',
-  '1e-320',
-  '9007199254740993',
-  '1769000123456789012345',
+/** Fields that a message may lack. */
+const FIELDS = [
+  ...['email', 'token', 'uid', 'ts', 'id', 'Message', 'newsletters', 'all', 'optin', 'reason', 'source_url'],
+  ...['first_name', 'last_name', 'lang', 'country', 'format', 'locale', 'countryCode', 'service', 'createDate'],
 ];
+
+/** As much as a message may say: it has up to 230 KB. */
+const heavyFields = (random: Random): Json => ({
+  newsletters: Array.from({ length: 1_000 }, (_, n) => `${n}-`.padEnd(20 + random.below(180), 'n')),
+  ...Object.fromEntries(['first_name', 'last_name', 'reason', 'source_url'].map((name) => [name, 'x'.repeat(10_000)])),
+});
+
+/** JSON texts to put in the place of a value. */
+const WORDS = ['null', 'true', 'false', '""', '" "', '[]', '{}', '[null]'];
+const OBJECTS = ['{"length":3}', '{"toJSON":1}', '{"toString":1,"valueOf":1}', '{"then":1}', '{"constructor":null}'];
+const NUMBERS = '0 -1 -0 0.1 1e308 -1e308 1e400 1e-320 9007199254740993 1769000123456789012345'.split(' ');
 const TIMES = ['1769000200000', '1262303999', '4102444800'];
-const CHARACTERS = ['"\\u0000"', '"\\ud800"', '"\\ud800\\udc00"', '"a\\u202eb"'];
+const CHARACTERS = ['"\\u0000"', '"\\ud800"', '"because \\ud83c"', '" padded "', '"\\ud800\\udc00"', '"a\\u202eb"'];
 const PLACEHOLDERS = ['"null@mail.test"', '"[object Object]@mail.test"', '"@"', '"a@b@c"', '"x@-.test"'];
 const DOMAINS = ['"x@\\u00fc.test"', '"x@xn--.test"', '"x@[127.0.0.1]"', '"\\u0130@mail.test"'];
 const IDS = ['"9F3C1A7BE2D84C06B5A1E0774CD2F8AA@old.test"', '"4C7A1D52-90DE-4B6E-8A55-2A2F5F0C7E11"'];
 const EVENTS = ['"verified"', '"delete"', '"profileDataChange"', '"reset"', '"newsletter.subscribe"', '"constructor"'];
-const LISTS = ['["privacy-weekly",5]', '["a","a","a"]', '["a b","gr\\u00f6\\u00dfe","10"]'];
+const LISTS = ['["privacy-weekly",5]', '["a","b ",""," "]', '["a","a","a"]', '["a b","gr\\u00f6\\u00dfe","10"]'];
 const PROTOTYPE = '{"__proto__":{"email":"x@mail.test"}}';
-const ODD = [WORDS, NUMBERS, TIMES, CHARACTERS, PLACEHOLDERS, DOMAINS, IDS, EVENTS, LISTS, PROTOTYPE].flat();
+const ODD = [WORDS, OBJECTS, NUMBERS, TIMES, CHARACTERS, PLACEHOLDERS, DOMAINS, IDS, EVENTS, LISTS, PROTOTYPE].flat();
 
 function oddText(random: Random): string {
   // Large values are rare because they take a hundred times as long.
@@ -114,10 +124,12 @@ function oddText(random: Random): string {
     case 1:
       return JSON.stringify(Array.from({ length: random.below(1_100) }, (_, i) => `n${i}`));
     case 2: {
-      const depth = 10 ** (1 + random.below(4));
-      return random.chance(1 / 2)
+      // Around the limit of 64 levels, and up to a message's limit in bytes.
+      const depth = random.chance(1 / 2) ? 50 + random.below(30) : Math.floor(10 ** (random.next() * 5));
+      const nested = random.chance(1 / 2)
         ? '['.repeat(depth) + ']'.repeat(depth)
         : `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+      return random.chance(1 / 3) ? JSON.stringify(nested) : nested; // a wrapper has JSON in a string
     }
     case 3:
       return `"${'x'.repeat(random.below(300))}@${'mail.'.repeat(random.below(60))}test"`;
@@ -130,9 +142,24 @@ function oddText(random: Random): string {
       return JSON.stringify(
         String.fromCharCode(...Array.from({ length: random.below(20) }, () => random.below(0x10000))),
       );
+    case 7:
+    case 8:
+      return JSON.stringify(oddAddress(random));
     default:
       return random.pick(ODD);
   }
+}
+
+/** Mail-header syntax, characters outside ASCII, and what may be valid. */
+const LOCAL = '" "a" (x) , ; : < > [ \\ @ . - -- \' +x {x} /b=c %40 =?utf-8?q?'.split(' ');
+const LOCAL_BEYOND = ['\u00fc', '\u0130', '\u212a', '\u200b', '\ufeff', ' ', '\t', '\r\nTo: b'];
+const HOSTS = 'mail.test MAIL.test -mail.test mail-.test m\u00fcnchen.test xn--mnchen-3ya.test a..b'.split(' ');
+
+function oddAddress(random: Random): string {
+  const pieces = Array.from({ length: 1 + random.below(3) }, () =>
+    random.pick([random.hex(4), random.pick(LOCAL), random.pick(LOCAL_BEYOND)]),
+  );
+  return `${random.pick(['', ' ', '-'])}victim${pieces.join('')}@${random.pick(HOSTS)}${random.pick(['', ' ', '>'])}`;
 }
 
 /** Changes, removes or adds bytes: invalid UTF-8, a byte order mark, half a message, two messages. */
@@ -161,6 +188,23 @@ const BAD_UTF8 = [[0xc3], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0
 
 function idOf(random: Random): string {
   return random.pick(['', 'id', '\0', '\ud83d\ude00'.repeat(20), 'x'.repeat(255), `m-${random.below(1e9)}`]);
+}
+
+/** The header whose bytes stand for a table: `publish` says so to the broker, because amqplib cannot write that many. */
+export const NESTED = 'nested';
+
+/** The fields of a table with tables and arrays in each other. */
+function nestedFields(random: Random): Buffer {
+  const levels = Math.floor(10 ** (random.next() * 4)) % 9_000;
+  const types = Array.from({ length: levels }, () => random.pick(['F', 'A']));
+  const heads = types.map((type, level) => `${level === 0 || types[level - 1] === 'F' ? '\u0001a' : ''}${type}`);
+  const bytes = Buffer.alloc(heads.reduce((sum, head) => sum + head.length + 4, 0));
+  let offset = 0;
+  for (const head of heads) {
+    offset += bytes.write(head, offset, 'latin1') + 4;
+    bytes.writeUInt32BE(bytes.length - offset, offset - 4);
+  }
+  return bytes;
 }
 
 const ODD_SCALARS = [0, -1, 3, 1e15, 0.5, true, null, '', 'x', '9', 'x'.repeat(5_000)];
