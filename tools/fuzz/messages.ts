@@ -1,5 +1,6 @@
 import { FXA_EVENTS, HEADERS } from '../../src/rabbitmq/names';
 import { messageMix } from '../chaos/load/mix';
+import { nestedHeaders } from '../nested-headers';
 import type { Random } from '../random';
 
 type Source = 'fxa' | 'newsletter';
@@ -18,7 +19,7 @@ export interface FuzzMessage {
 /**
  * An endless supply, the same for the same random numbers.
  *
- * @param nesting a tenth has header tables of up to 9,000 levels
+ * @param nesting a tenth has deeply nested headers
  */
 export function* fuzzMessages(random: Random, nesting = false): Generator<FuzzMessage, never> {
   for (const { exchange, content, is } of messageMix(random.below(2 ** 32), random)) {
@@ -29,7 +30,7 @@ export function* fuzzMessages(random: Random, nesting = false): Generator<FuzzMe
       content: whole ? Buffer.from(content) : damaged(content, random),
       healthy: whole && !misrouted && is === 'event',
       ...(random.chance(1 / 3) && { messageId: idOf(random) }),
-      ...(random.chance(1 / 10) && { headers: nesting ? { [NESTED]: nestedFields(random) } : headersOf(random) }),
+      ...(random.chance(1 / 10) && { headers: nesting ? nestedHeaders(random) : headersOf(random) }),
     };
   }
   throw new Error('the mix ended');
@@ -188,23 +189,6 @@ const BAD_UTF8 = [[0xc3], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0
 
 function idOf(random: Random): string {
   return random.pick(['', 'id', '\0', '\ud83d\ude00'.repeat(20), 'x'.repeat(255), `m-${random.below(1e9)}`]);
-}
-
-/** The header whose bytes stand for a table: `publish` says so to the broker, because amqplib cannot write that many. */
-export const NESTED = 'nested';
-
-/** The fields of a table with tables and arrays in each other. */
-function nestedFields(random: Random): Buffer {
-  const levels = Math.floor(10 ** (random.next() * 4)) % 9_000;
-  const types = Array.from({ length: levels }, () => random.pick(['F', 'A']));
-  const heads = types.map((type, level) => `${level === 0 || types[level - 1] === 'F' ? '\u0001a' : ''}${type}`);
-  const bytes = Buffer.alloc(heads.reduce((sum, head) => sum + head.length + 4, 0));
-  let offset = 0;
-  for (const head of heads) {
-    offset += bytes.write(head, offset, 'latin1') + 4;
-    bytes.writeUInt32BE(bytes.length - offset, offset - 4);
-  }
-  return bytes;
 }
 
 const ODD_SCALARS = [0, -1, 3, 1e15, 0.5, true, null, '', 'x', '9', 'x'.repeat(5_000)];

@@ -12,10 +12,11 @@ import {
   RETRY_DELAYS,
   retryQueue,
 } from '../../src/rabbitmq/names';
+import { writingTables } from '../nested-headers';
 import { parseCounters, sumOf } from '../prometheus';
 import type { Random } from '../random';
 import { Memory } from './memory';
-import { type FuzzMessage, fuzzMessages, NESTED } from './messages';
+import { type FuzzMessage, fuzzMessages } from './messages';
 
 export interface ServiceRun {
   published: number;
@@ -76,8 +77,7 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
   const connection = await connect(amqpUrl);
   try {
-    const publishing = await connection.createConfirmChannel();
-    writeTables(publishing);
+    const publishing = writingTables(await connection.createConfirmChannel());
     const reading = await connection.createChannel();
     await consumeOutput(reading, run);
     while (run.published < wanted && run.problems.length === 0) {
@@ -102,22 +102,6 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     process.off('unhandledRejection', onError).off('uncaughtException', onError);
   }
   return run;
-}
-
-/** Turns the bytes of a {@link NESTED} header into a table, by its type. */
-function writeTables(channel: Channel): void {
-  const { ch, connection } = channel as unknown as {
-    ch: number;
-    connection: { channels: { buffer: { write(bytes: Buffer): boolean } }[] };
-  };
-  const buffer = connection.channels[ch]?.buffer as { write(bytes: Buffer): boolean };
-  const write = buffer.write.bind(buffer);
-  const field = Buffer.from(`${String.fromCharCode(NESTED.length)}${NESTED}`);
-  buffer.write = (bytes) => {
-    const at = bytes.indexOf(field);
-    if (at >= 0) bytes.write('F', at + field.length);
-    return write(bytes);
-  };
 }
 
 function publish(channel: Channel, message: FuzzMessage, random: Random, healthyId: string): void {
