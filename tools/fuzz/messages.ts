@@ -68,6 +68,7 @@ function edited(content: string, random: Random): string {
 }
 
 function parsed(content: string): Json | undefined {
+  if (content.length > 10_000) return undefined; // hostile already, and perhaps too deep for a walk
   try {
     return JSON.parse(content) as Json;
   } catch {
