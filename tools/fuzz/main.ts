@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { migrate } from '../../src/postgres/migrations/migrate';
 import { brokenPromises } from '../broken-promises';
+import { wholeNumber } from '../options';
 import { Random } from '../random';
 import { startServices } from '../services';
 import { fuzzDecoder } from './decoder';
@@ -101,14 +102,9 @@ function readOptions(): { count: number; seed: number; decoder: boolean; headers
     }
     const { decoder, headers } = values;
     if (decoder && headers) throw new Error('--decoder has no headers');
-    const given = (name: 'count' | 'seed', otherwise: number): number => {
-      if (values[name] === undefined) return otherwise;
-      if (!/^\d{1,10}$/.test(values[name])) throw new Error(`--${name} takes a whole number`);
-      return Number(values[name]);
-    };
     return {
-      count: given('count', decoder ? 5_000_000 : headers ? 100_000 : 1_000_000),
-      seed: given('seed', Date.now() % 2 ** 32),
+      count: wholeNumber('count', values.count ?? (decoder ? '5000000' : headers ? '100000' : '1000000'), 1),
+      seed: wholeNumber('seed', values.seed ?? `${Date.now() % 2 ** 32}`, 0),
       decoder,
       headers,
     };
