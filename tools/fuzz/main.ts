@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { migrate } from '../../src/postgres/migrations/migrate';
 import { brokenPromises } from '../broken-promises';
-import { wholeNumber } from '../options';
+import { optionsOrExit, wholeNumber } from '../options';
 import { Random } from '../random';
 import { startServices } from '../services';
 import { fuzzDecoder } from './decoder';
@@ -20,10 +20,9 @@ database of its own.
   --decoder   through the decoder alone: no broker, no database
   --headers   a tenth of the messages has header tables of up to 9,000 levels
 
-Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.
-`;
+Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.`;
 
-const { count, seed, decoder, headers } = readOptions();
+const { count, seed, decoder, headers } = optionsOrExit(HELP, readOptions);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const begin = performance.now();
 
@@ -91,27 +90,22 @@ async function inDatabase(url: string, announced: number): Promise<string[]> {
   }
 }
 
-function readOptions(): { count: number; seed: number; decoder: boolean; headers: boolean } {
+function readOptions(args: string[]): { count: number; seed: number; decoder: boolean; headers: boolean } | 'help' {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
-  try {
-    const { values } = parseArgs({ options: { count: text, seed: text, decoder: flag, headers: flag, help: flag } });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    const { decoder, headers } = values;
-    if (decoder && headers) throw new Error('--decoder has no headers');
-    return {
-      count: wholeNumber('count', values.count ?? (decoder ? '5000000' : headers ? '100000' : '1000000'), 1),
-      seed: wholeNumber('seed', values.seed ?? `${Date.now() % 2 ** 32}`, 0),
-      decoder,
-      headers,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
-    process.exit(2);
-  }
+  const { values } = parseArgs({
+    args,
+    options: { count: text, seed: text, decoder: flag, headers: flag, help: flag },
+  });
+  if (values.help) return 'help';
+  const { decoder, headers } = values;
+  if (decoder && headers) throw new Error('--decoder has no headers');
+  return {
+    count: wholeNumber('count', values.count ?? (decoder ? '5000000' : headers ? '100000' : '1000000'), 1),
+    seed: wholeNumber('seed', values.seed ?? `${Date.now() % 2 ** 32}`, 0),
+    decoder,
+    headers,
+  };
 }
 
 say(`seed ${seed}`);
