@@ -21,8 +21,7 @@ export function problemOf(decoded: Decoded, now: number): string | undefined {
   for (const text of textsOf(event)) if (/[\0\p{Cs}]/u.test(text) || text.length > 2_000) return 'text';
   const address =
     event.kind === 'claim' ? event.address : event.kind === 'newsletter' && 'address' in event.to && event.to.address;
-  // One that would be refused today counts where it is stored already.
-  if (!address || (event.kind === 'newsletter' && 'onlyIfStored' in event.to)) return undefined;
+  if (!address) return undefined;
   const again = normaliseAddress(address.typed);
   return again.ok && again.address.key === address.key ? undefined : 'address';
 }
