@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { decode } from '../../src/messages/incoming/decode';
 import type { Decoded } from '../../src/messages/incoming/decoded';
 import { problemOf } from '../../tools/fuzz/well-formed';
-import { flat, NOW, newsletter, TOKEN, token, wrapped } from './examples';
+import { flat, NOW, newsletter, TOKEN, token, UID, wrapped } from './examples';
 
 const SECRET = 'qzx';
 const CLAIM = {
@@ -21,6 +21,7 @@ const SEEDS = [
   ...ACCOUNT.map(({ event, ...data }) => ({ event, data })),
   ...ACCOUNT.map((message) => wrapped(message)),
   token({ 'profile-change': CLAIM }),
+  token({ 'profile-change': { ...CLAIM, uid: UID } }),
   token({ 'profile-change': {}, 'delete-user': {} }),
   newsletter('subscribe', { ...PROFILE, newsletters: ['x'], optin: true }),
   newsletter('unsubscribe', { newsletters: ['x'], all: true, reason: SECRET, email: undefined, token: TOKEN }),
@@ -30,9 +31,24 @@ const SEEDS = [
 const oddText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 30 }),
   fc.constantFrom('', ' ', '\0', '\ud800', '__proto__', 'null@mail.test', `${SECRET}@ü.test`, 'x'.repeat(3_000)),
+  fc.constantFrom(
+    `"${SECRET}"@mail.test`,
+    `(x)${SECRET}@mail.test`,
+    `-${SECRET}@mail.test`,
+    ' padded ',
+    '[[{"a":[]}]]',
+  ),
 );
+const nested = fc.nat(2_000).map((levels) => {
+  let value: unknown = SECRET;
+  for (let level = 0; level < levels; level++) value = level % 2 === 0 ? [value] : { a: value };
+  return value;
+});
+const notTexts = fc.constantFrom({ toString: 1, valueOf: 1 }, { toString: null }, { toJSON: 1 }, { length: 3 });
 const oddValue = fc.oneof(
   oddText,
+  nested,
+  notTexts,
   fc.jsonValue(),
   fc.double(),
   fc.constantFrom(undefined, null, true, 1e308, -1, NOW, NOW / 1_000, [], {}, [SECRET, 5], Array(1_001).fill(SECRET)),

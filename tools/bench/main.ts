@@ -1,6 +1,7 @@
 /** `npm run bench`: see `--help`. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { optionsOrExit } from '../options';
 import { startServices } from '../services';
 import { type Bench, closeBench, openBench, readConfiguration } from './bench';
 import { WORKLOAD_NAMES } from './load/workloads';
@@ -88,19 +89,7 @@ async function write(results: Results, { keep }: Options): Promise<void> {
   }
 }
 
-function main(): Promise<number> | number {
-  try {
-    const options = readOptions(process.argv.slice(2));
-    if (options !== 'help') return run(options);
-    print(HELP);
-    return 0;
-  } catch (error) {
-    say(`${(error as Error).message}\nSee npm run bench -- --help`);
-    return 2;
-  }
-}
-
-Promise.resolve(main()).then(
+run(optionsOrExit(HELP, readOptions)).then(
   (code) => {
     process.exitCode = code;
   },

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../options';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
 const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'growth', 'memory', 'profile'] as const;
@@ -81,7 +82,7 @@ export function readOptions(args: string[]): Options | 'help' {
   if (values.help) return 'help';
   const { quick = false, keep = false, reuse = false } = values;
   const number = (name: keyof typeof numbers, otherwise: number): number =>
-    wholeNumber(name, values[name] ?? `${otherwise}`);
+    wholeNumber(name, values[name] ?? `${otherwise}`, 1);
   return {
     quick,
     keep,
@@ -91,18 +92,12 @@ export function readOptions(args: string[]): Options | 'help' {
     only: parts(values.only, quick ? QUICK_PARTS : DEFAULT_PARTS),
     seed: number('seed', 1),
     contacts: number('contacts', 10_000),
-    sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => wholeNumber('sizes', size)),
+    sizes: (values.sizes ?? '10000,1000000').split(',').map((size) => wholeNumber('sizes', size, 1)),
     backlog: number('backlog', 1_000_000),
     seconds: number('seconds', 10),
     baseline: values.baseline === undefined && !quick ? undefined : number('baseline', 16),
     set: Object.fromEntries((values.set ?? []).map(assignment)),
   };
-}
-
-function wholeNumber(name: string, written: string): number {
-  const value = Number(written);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} must be a whole number from 1`);
-  return value;
 }
 
 function assignment(written: string): [string, string] {

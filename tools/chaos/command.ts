@@ -1,10 +1,11 @@
 /** From a command's options to its exit code. */
+import { optionsOrExit } from '../options';
 import type { Environment } from './environment';
 
 export interface Command<O extends { keep: boolean }, E extends Environment> {
   help: string;
   /** @throws Error with a message for the user */
-  readOptions(args: readonly string[]): O | 'help';
+  readOptions(args: string[]): O | 'help';
   progressTo(options: O): NodeJS.WritableStream;
   /** What the run's folder contains, for people. */
   evidence: string;
@@ -19,17 +20,7 @@ export async function runCommand<O extends { keep: boolean }, E extends Environm
 }
 
 async function exitCodeOf<O extends { keep: boolean }, E extends Environment>(command: Command<O, E>): Promise<number> {
-  let options: O | 'help';
-  try {
-    options = command.readOptions(process.argv.slice(2));
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
-    return 2;
-  }
-  if (options === 'help') {
-    process.stdout.write(`${command.help}\n`);
-    return 0;
-  }
+  const options = optionsOrExit(command.help, command.readOptions);
   const out = command.progressTo(options);
   const say = (line: string): void => void out.write(`${line}\n`);
   const environment = command.environment(options);

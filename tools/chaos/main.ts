@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as checks from './checks/checks';
 import { takeDeadLetters } from './checks/dead-letters';
-import { untilDrained } from './checks/drained';
 import { Expected } from './checks/expected';
 import { runCommand } from './command';
 import { FaultInjector } from './faults/injector';
 import { schedule } from './faults/schedule';
 import { HELP, type Options, readOptions } from './options';
 import { Participants } from './participants';
+import { untilDrained } from './report/drained';
 import { Monitor } from './report/monitor';
 import { progressLine, type Result, type Run, summary, table } from './report/report';
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../options';
 
 export interface Options {
   seconds: number;
@@ -51,19 +52,13 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   if (values.help) return 'help';
   const { cluster, json, keep } = values;
   return {
-    seconds: whole('seconds', values.seconds, 10, 1_000_000),
-    seed: whole('seed', values.seed, 0, 2 ** 32),
-    workers: whole('workers', values.workers, 1, 20),
-    producers: whole('producers', values.producers, 1, 20),
-    rate: whole('rate', values.rate, 1, 10_000),
+    seconds: wholeNumber('seconds', values.seconds, 10, 1_000_000),
+    seed: wholeNumber('seed', values.seed, 0, 2 ** 32),
+    workers: wholeNumber('workers', values.workers, 1, 20),
+    producers: wholeNumber('producers', values.producers, 1, 20),
+    rate: wholeNumber('rate', values.rate, 1, 10_000),
     cluster,
     json,
     keep,
   };
-}
-
-function whole(name: string, text: string, low: number, high: number): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= low && value <= high)) throw new TypeError(`--${name} must be a whole number from ${low} to ${high}`);
-  return value;
 }

@@ -7,6 +7,7 @@ import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { startService } from '../../src/main';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { migrate } from '../../src/postgres/migrations/migrate';
+import { optionsOrExit } from '../options';
 import { type Services, startServices } from '../services';
 import { cleanUp, inventory } from './clean';
 import { Report } from './report';
@@ -137,23 +138,12 @@ function answers(host: string, port: number): Promise<boolean> {
   });
 }
 
-function wantsHelp(args: string[]): boolean | undefined {
-  try {
-    return parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } }).values.help ?? false;
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\nSee npm run demo -- --help\n`);
-    return undefined;
-  }
-}
-
 async function main(): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const help = wantsHelp(process.argv.slice(2));
-  if (help === undefined) return 2;
-  if (help) {
-    print(HELP);
-    return 0;
-  }
+  optionsOrExit(HELP, (args) => {
+    const { help } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } }).values;
+    return help ? 'help' : {};
+  });
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   return (await runDemo(new Report({ print, colour }))) ? 0 : 1;
 }

@@ -3,24 +3,26 @@ import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { migrate } from '../../src/postgres/migrations/migrate';
 import { brokenPromises } from '../broken-promises';
+import { optionsOrExit, wholeNumber } from '../options';
 import { Random } from '../random';
 import { startServices } from '../services';
 import { fuzzDecoder } from './decoder';
 import type { Memory } from './memory';
 import { fuzzService, total } from './service';
 
-const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder]
+const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder | --headers]
 
-Mutated and random messages through the whole service, on a real broker and a real database of its own.
+Mutated, hostile and random messages through the whole service, healthy ones between them, on a real broker and a real
+database of its own.
 
-  --count N   how many messages (1,000,000; with --decoder 5,000,000)
+  --count N   how many messages (1,000,000; with --decoder 5,000,000, with --headers 100,000)
   --seed N    the same seed makes the same messages (another one each time)
   --decoder   through the decoder alone: no broker, no database
+  --headers   a tenth of the messages has header tables of up to 9,000 levels
 
-Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.
-`;
+Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.`;
 
-const { count, seed, decoder } = readOptions();
+const { count, seed, decoder, headers } = optionsOrExit(HELP, readOptions);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const begin = performance.now();
 
@@ -55,7 +57,13 @@ async function throughService(): Promise<void> {
   const services = await startServices({ log: say });
   try {
     await migrate(services.databaseUrl);
-    const run = await fuzzService({ ...services, random: new Random(seed), count, onProgress: progress });
+    const run = await fuzzService({
+      ...services,
+      random: new Random(seed),
+      count,
+      nesting: headers,
+      onProgress: progress,
+    });
     table('Published = counted by the service', run.counted);
     table('Dead letters read, by reason', run.deadLetters);
     if (run.logged.size > 0) table('Logged at warn or above', run.logged);
@@ -82,30 +90,22 @@ async function inDatabase(url: string, announced: number): Promise<string[]> {
   }
 }
 
-function readOptions(): { count: number; seed: number; decoder: boolean } {
+function readOptions(args: string[]): { count: number; seed: number; decoder: boolean; headers: boolean } | 'help' {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
-  try {
-    const { values } = parseArgs({ options: { count: text, seed: text, decoder: flag, help: flag } });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    const { decoder } = values;
-    const given = (name: 'count' | 'seed', otherwise: number): number => {
-      if (values[name] === undefined) return otherwise;
-      if (!/^\d{1,10}$/.test(values[name])) throw new Error(`--${name} takes a whole number`);
-      return Number(values[name]);
-    };
-    return {
-      count: given('count', decoder ? 5_000_000 : 1_000_000),
-      seed: given('seed', Date.now() % 2 ** 32),
-      decoder,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
-    process.exit(2);
-  }
+  const { values } = parseArgs({
+    args,
+    options: { count: text, seed: text, decoder: flag, headers: flag, help: flag },
+  });
+  if (values.help) return 'help';
+  const { decoder, headers } = values;
+  if (decoder && headers) throw new Error('--decoder has no headers');
+  return {
+    count: wholeNumber('count', values.count ?? (decoder ? '5000000' : headers ? '100000' : '1000000'), 1),
+    seed: wholeNumber('seed', values.seed ?? `${Date.now() % 2 ** 32}`, 0),
+    decoder,
+    headers,
+  };
 }
 
 say(`seed ${seed}`);

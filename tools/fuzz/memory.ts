@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { median } from '../bench/measure/statistics';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -22,11 +23,9 @@ export class Memory {
   get flat(): boolean {
     const { samples } = this;
     if (samples.length < 8) return true; // the run is too short
-    const warm = samples.slice(Math.floor(samples.length / 4), Math.floor(samples.length / 2));
-    const late = samples.slice(Math.floor((samples.length * 3) / 4));
+    const heaps = samples.map(({ heapMb }) => heapMb);
+    const warm = heaps.slice(Math.floor(heaps.length / 4), Math.floor(heaps.length / 2));
+    const late = heaps.slice(Math.floor((heaps.length * 3) / 4));
     return median(late) <= median(warm) * 1.1 + 8;
   }
 }
-
-const median = (samples: Memory['samples']): number =>
-  samples.map(({ heapMb }) => heapMb).sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? 0;

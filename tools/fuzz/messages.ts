@@ -1,6 +1,7 @@
 import { isDeeperThan, MAX_DEPTH } from '../../src/messages/incoming/decoded';
 import { FXA_EVENTS, HEADERS } from '../../src/rabbitmq/names';
 import { messageMix } from '../chaos/load/mix';
+import { nestedHeaders } from '../nested-headers';
 import type { Random } from '../random';
 
 type Source = 'fxa' | 'newsletter';
@@ -10,29 +11,37 @@ type Json = Record<string, unknown>;
 export interface FuzzMessage {
   source: Source;
   content: Buffer;
+  /** An event that nothing was done to: it must be handled. */
+  healthy: boolean;
   messageId?: string;
   headers?: Record<string, unknown>;
 }
 
-/** An endless supply, the same for the same random numbers. */
-export function* fuzzMessages(random: Random): Generator<FuzzMessage, never> {
-  for (const { exchange, content } of messageMix(random.below(2 ** 32), random)) {
-    const source = (exchange === FXA_EVENTS) !== random.chance(1 / 50) ? 'fxa' : 'newsletter'; // some bindings are wrong
+/**
+ * An endless supply, the same for the same random numbers.
+ *
+ * @param nesting a tenth has deeply nested headers
+ */
+export function* fuzzMessages(random: Random, nesting = false): Generator<FuzzMessage, never> {
+  for (const { exchange, content, is } of messageMix(random.below(2 ** 32), random)) {
+    const misrouted = random.chance(1 / 50);
+    const whole = random.below(100) < 40;
     yield {
-      source,
-      content: damaged(content, random),
+      source: (exchange === FXA_EVENTS) !== misrouted ? 'fxa' : 'newsletter',
+      content: whole ? Buffer.from(content) : damaged(content, random),
+      healthy: whole && !misrouted && is === 'event',
       ...(random.chance(1 / 3) && { messageId: idOf(random) }),
-      ...(random.chance(1 / 10) && { headers: headersOf(random) }),
+      ...(random.chance(1 / 10) && { headers: nesting ? nestedHeaders(random) : headersOf(random) }),
     };
   }
   throw new Error('the mix ended');
 }
 
 function damaged(content: string, random: Random): Buffer {
-  const kind = random.below(100);
-  if (kind < 40) return Buffer.from(content);
-  if (kind < 80) return Buffer.from(edited(content, random));
-  if (kind < 95) return scratched(Buffer.from(edited(content, random)), random);
+  if (content.length > 10_000) return Buffer.from(content); // hostile already, and perhaps too deep for a walk
+  const kind = random.below(60);
+  if (kind < 40) return Buffer.from(edited(content, random));
+  if (kind < 55) return scratched(Buffer.from(edited(content, random)), random);
   return Buffer.from(Array.from({ length: random.below(300) }, () => random.below(256)));
 }
 
@@ -44,13 +53,14 @@ function edited(content: string, random: Random): string {
   const texts = new Map<string, string>();
   for (let edits = 1 + random.below(3); edits > 0; edits--) {
     const [node, key] = random.pick(placesIn(message));
-    const what = random.below(10);
+    const what = random.below(12);
     if (what === 0) delete node[key];
     else if (what === 1) node[`${key}x`] = node[key];
+    else if (what === 2 && random.chance(1 / 20)) Object.assign(node, heavyFields(random));
     else {
       const mark = `\u0001${inserted++}`;
       texts.set(JSON.stringify(mark), oddText(random));
-      node[what === 2 ? random.pick(PROTOTYPE_KEYS) : key] = mark;
+      node[what === 2 ? random.pick(PROTOTYPE_KEYS) : what < 6 ? random.pick(FIELDS) : key] = mark;
     }
   }
   let text = JSON.stringify(message).replaceAll(`"${PROTO}"`, '"__proto__"');
@@ -84,6 +94,18 @@ function placesIn(root: Json): [Json, string][] {
   visit(root);
   return places.length > 0 ? places : [[root, 'event']];
 }
+
+/** Fields that a message may lack. */
+const FIELDS = [
+  ...['email', 'token', 'uid', 'ts', 'id', 'Message', 'newsletters', 'all', 'optin', 'reason', 'source_url'],
+  ...['first_name', 'last_name', 'lang', 'country', 'format', 'locale', 'countryCode', 'service', 'createDate'],
+];
+
+/** As much as a message may say: it has up to 230 KB. */
+const heavyFields = (random: Random): Json => ({
+  newsletters: Array.from({ length: 1_000 }, (_, n) => `${n}-`.padEnd(20 + random.below(180), 'n')),
+  ...Object.fromEntries(['first_name', 'last_name', 'reason', 'source_url'].map((name) => [name, 'x'.repeat(10_000)])),
+});
 
 /** JSON texts to put in the place of a value. */
 const WORDS = [
@@ -147,10 +169,12 @@ function oddText(random: Random): string {
     case 1:
       return JSON.stringify(Array.from({ length: random.below(1_100) }, (_, i) => `n${i}`));
     case 2: {
-      const depth = 10 ** (1 + random.below(4));
-      return random.chance(1 / 2)
+      // Around the limit of 64 levels, and up to a message's limit in bytes.
+      const depth = random.chance(1 / 2) ? 50 + random.below(30) : Math.floor(10 ** (random.next() * 5));
+      const nested = random.chance(1 / 2)
         ? '['.repeat(depth) + ']'.repeat(depth)
         : `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+      return random.chance(1 / 3) ? JSON.stringify(nested) : nested; // a wrapper has JSON in a string
     }
     case 3:
       return `"${'x'.repeat(random.below(300))}@${'mail.'.repeat(random.below(60))}test"`;
@@ -163,9 +187,30 @@ function oddText(random: Random): string {
       return JSON.stringify(
         String.fromCharCode(...Array.from({ length: random.below(20) }, () => random.below(0x10000))),
       );
+    case 7:
+    case 8:
+      return JSON.stringify(oddAddress(random));
     default:
-      return random.pick(ODD);
+      return random.pick(random.chance(1 / 8) ? HOSTILE : ODD);
   }
+}
+
+/** No texts, and texts that are hard to store. */
+const HOSTILE = [
+  ...['{"toString":1,"valueOf":1}', '{"toString":null}', '{"then":1}', '{"constructor":null}'],
+  ...['"because \\ud83c"', '" padded "', '["a","b ",""," ",null]'],
+];
+
+/** Mail-header syntax, characters outside ASCII, and what may be valid. */
+const LOCAL = '" "a" (x) , ; : < > [ \\ @ . - -- \' +x {x} /b=c %40 =?utf-8?q?'.split(' ');
+const LOCAL_BEYOND = ['\u00fc', '\u0130', '\u212a', '\u200b', '\ufeff', ' ', '\t', '\r\nTo: b'];
+const HOSTS = 'mail.test MAIL.test -mail.test mail-.test m\u00fcnchen.test xn--mnchen-3ya.test a..b'.split(' ');
+
+function oddAddress(random: Random): string {
+  const pieces = Array.from({ length: 1 + random.below(3) }, () =>
+    random.pick([random.hex(4), random.pick(LOCAL), random.pick(LOCAL_BEYOND)]),
+  );
+  return `${random.pick(['', ' ', '-'])}victim${pieces.join('')}@${random.pick(HOSTS)}${random.pick(['', ' ', '>'])}`;
 }
 
 /** Changes, removes or adds bytes: invalid UTF-8, a byte order mark, half a message, two messages. */

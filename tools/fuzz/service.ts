@@ -12,6 +12,7 @@ import {
   RETRY_DELAYS,
   retryQueue,
 } from '../../src/rabbitmq/names';
+import { writingTables } from '../nested-headers';
 import { parseCounters, sumOf } from '../prometheus';
 import type { Random } from '../random';
 import { Memory } from './memory';
@@ -36,6 +37,8 @@ export interface ServiceRunOptions {
   databaseUrl: string;
   random: Random;
   count: number;
+  /** Whether header tables are deeply nested. */
+  nesting?: boolean;
   /** How many messages are published before waiting for the service. */
   chunk?: number;
   onProgress?: (done: number, memory: Memory) => void;
@@ -43,14 +46,16 @@ export interface ServiceRunOptions {
 
 /** The service is stuck if it counts nothing for this long. */
 const PATIENCE_MS = 60_000;
+/** Begins the ids of messages that must not become dead letters. */
+const HEALTHY = 'healthy-';
 
 /**
  * Sends messages through a real broker and the whole service, on a migrated database. The service must count every message
- * once, every dead letter must arrive, no message may wait in a retry queue (none of these can make the database fail), and
- * no error may be uncaught.
+ * once, every dead letter must arrive under the reason that was counted and none of them may be healthy, no message may
+ * wait in a retry queue (none of these can make the database fail), and no error may be uncaught.
  */
 export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRun> {
-  const { amqpUrl, databaseUrl, random, count: wanted, chunk = 8_000, onProgress } = options;
+  const { amqpUrl, databaseUrl, random, count: wanted, nesting, chunk = 8_000, onProgress } = options;
   const run: ServiceRun = {
     published: 0,
     counted: new Map(),
@@ -67,18 +72,18 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     const { msg, outcome } = JSON.parse(line) as { msg: string; outcome?: string };
     count(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
   };
-  const messages = fuzzMessages(random);
+  const messages = fuzzMessages(random, nesting);
   const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
   const connection = await connect(amqpUrl);
   try {
-    const publishing = await connection.createConfirmChannel();
+    const publishing = writingTables(await connection.createConfirmChannel());
     const reading = await connection.createChannel();
     await consumeOutput(reading, run);
     while (run.published < wanted && run.problems.length === 0) {
       for (let n = Math.min(chunk, wanted - run.published); n > 0; n--) {
-        publish(publishing, messages.next().value, random);
         run.published += 1;
+        publish(publishing, messages.next().value, random, `${HEALTHY}${run.published}`);
       }
       await publishing.waitForConfirms();
       await untilCounted(run, `${service.url}/metrics`);
@@ -99,7 +104,9 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
   return run;
 }
 
-function publish(channel: Channel, { source, content, messageId, headers }: FuzzMessage, random: Random): void {
+function publish(channel: Channel, message: FuzzMessage, random: Random, healthyId: string): void {
+  const { source, content, healthy, headers } = message;
+  const messageId = healthy ? healthyId : message.messageId;
   const exchange = source === 'fxa' ? FXA_EVENTS : NEWSLETTER_EVENTS;
   const key = random.pick(['login', 'newsletters.update', 'newsletter.subscribe', '', 'x'.repeat(255)]);
   channel.publish(exchange, key, content, {
@@ -114,7 +121,9 @@ async function consumeOutput(channel: Channel, run: ServiceRun): Promise<void> {
   await channel.prefetch(500);
   await channel.consume(DEAD_LETTERS, (message) => {
     if (message === null) return;
-    count(run.deadLetters, String(message.properties.headers?.[HEADERS.reason]));
+    const reason = String(message.properties.headers?.[HEADERS.reason]);
+    count(run.deadLetters, reason);
+    if (String(message.properties.messageId).startsWith(HEALTHY)) run.problems.push(`a healthy message is ${reason}`);
     channel.ack(message);
   });
   await channel.consume(MAILER_QUEUE, (message) => {
@@ -131,7 +140,14 @@ async function untilCounted(run: ServiceRun, url: string): Promise<void> {
     readMetrics(run, await (await fetch(url)).text());
     const [done, dead] = [total(run.counted), total(run.deadLetters)];
     const expectedDead = total(new Map([...run.counted].filter(([name]) => name.startsWith('dead '))));
-    if (done === run.published && dead === expectedDead) return;
+    if (done === run.published && dead === expectedDead) {
+      for (const [reason, n] of run.deadLetters) {
+        const counted = run.counted.get(`dead ${reason}`) ?? 0;
+        if (counted !== n)
+          run.problems.push(`${n} dead letters have the reason ${reason}, and ${counted} were counted`);
+      }
+      return;
+    }
     // A dead letter is consumed before it is counted, so the two are equal only at the end.
     if (done > run.published || (done === run.published && dead > expectedDead)) {
       run.problems.push(`counted ${done} of ${run.published} messages; ${dead} dead letters of ${expectedDead}`);

@@ -1,11 +1,11 @@
 /** The contenders that run as processes of their own, controlled by the benchmark. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import type { Profiler } from 'node:inspector';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { peakMemory } from '../../program/peak-memory';
 import type { Question, Report } from './probe';
 
 const START_MS = 60_000;
@@ -121,12 +121,8 @@ export class Contender {
 
   /** Its peak memory in MB; null where the system does not report it. */
   peakMemory(): number | null {
-    try {
-      const [, kb] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.child.pid}/status`, 'utf8')) ?? [];
-      return kb === undefined ? null : Number(kb) / 1_024;
-    } catch {
-      return null;
-    }
+    const bytes = peakMemory(this.child.pid);
+    return bytes && bytes / 2 ** 20;
   }
 
   async stop(): Promise<void> {

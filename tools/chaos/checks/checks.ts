@@ -4,8 +4,8 @@ import { canonicalLine } from '../../../src/contacts/profile/canonical';
 import { exportContacts } from '../../../src/operations/export/store';
 import type { Database } from '../../../src/postgres/database';
 import { brokenPromises } from '../../broken-promises';
+import type { Ending as ProcessEnding } from '../../program/process';
 import type { PastFault } from '../faults/injector';
-import type { Ending } from '../report/report';
 import { type DeadLetter, deadLetterProblems } from './dead-letters';
 import { differences } from './expected';
 import type { Contact, Mailer, Received } from './mailer';
@@ -15,6 +15,11 @@ export interface Check {
   ok: boolean;
   /** In a few words: how much was checked, or what is wrong. */
   detail: string;
+}
+
+/** How one process of a worker ended. */
+export interface Ending extends ProcessEnding {
+  worker: number;
 }
 
 const SHOWN = 3;

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { wholeNumber } from '../../options';
 
 export interface Options {
   only: 'batch' | 'relay' | undefined;
@@ -28,8 +29,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     args: [...args],
     options: {
       only: { type: 'string' },
-      from: { type: 'string' },
-      to: { type: 'string' },
+      from: { type: 'string', default: '1' },
+      to: { type: 'string', default: String(Number.MAX_SAFE_INTEGER) },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -38,14 +39,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   const { only } = values;
   if (only !== undefined && only !== 'batch' && only !== 'relay')
     throw new TypeError('--only must be `batch` or `relay`');
-  const from = whole('from', values.from, 1);
-  const to = whole('to', values.to, Number.POSITIVE_INFINITY);
+  const from = wholeNumber('from', values.from, 1);
+  const to = wholeNumber('to', values.to, 1);
   if (from > to) throw new TypeError('--from must not be above --to');
   return { only, from, to, keep: values.keep };
-}
-
-function whole(name: string, text: string | undefined, otherwise: number): number {
-  if (text === undefined) return otherwise;
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new TypeError(`--${name} must be the number of a point, from 1`);
-  return Number(text);
 }

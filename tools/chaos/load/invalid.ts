@@ -1,6 +1,7 @@
 /** Messages that become dead letters, with the expected reason, and messages to ignore. */
 import type { DeadLetterReason } from '../../../src/messages/incoming/decoded';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../../src/rabbitmq/names';
+import { nestedHeaders } from '../../nested-headers';
 import type { Random } from '../../random';
 import type { Message } from './message';
 
@@ -8,7 +9,7 @@ const ts = 1_750_000_000;
 const UNSUBSCRIBE = 'newsletter.unsubscribe';
 const PLACEHOLDERS = ['null@x.test', 'undefined', '[object Object]', 'a@b@c.test', '@x.test', 'plain'];
 
-type Invalid = Pick<Message, 'exchange' | 'key' | 'content'> & { reason: DeadLetterReason };
+type Invalid = Pick<Message, 'exchange' | 'key' | 'content' | 'headers'> & { reason: DeadLetterReason };
 
 const email = (random: Random): string => `${random.hex(8)}@rubbish.test`;
 const uid = (random: Random): string => random.hex(32);
@@ -22,6 +23,20 @@ const site = (reason: DeadLetterReason, content: string): Invalid => {
 };
 const newsletter = (reason: DeadLetterReason, fields: object): Invalid =>
   site(reason, JSON.stringify({ event: 'newsletter.subscribe', ts, ...fields }));
+
+/** Converting it to text or to a number throws. */
+const NOT_A_TEXT = { toString: 1, valueOf: 1 };
+
+/** Stands for JSON with thousands of levels, for which `JSON.stringify` would overflow the stack. */
+const DEEP = 'deep';
+const deepened = (message: Invalid, random: Random): Invalid => {
+  const levels = 10_000 + random.below(30_000); // within the limit in bytes
+  const value = random.pick([
+    `${'['.repeat(levels)}${']'.repeat(levels)}`,
+    `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`,
+  ]);
+  return { ...message, content: message.content.replace(`"${DEEP}"`, value) };
+};
 
 const KINDS: readonly (readonly [weight: number, make: (random: Random) => Invalid])[] = [
   [3, () => fxa('not_json', '{"event":"login","uid":"')],
@@ -46,6 +61,12 @@ const KINDS: readonly (readonly [weight: number, make: (random: Random) => Inval
   [1, () => fxa('invalid_shape', JSON.stringify({ Message: `${'['.repeat(50_000)}${']'.repeat(50_000)}` }))],
   [1, () => site('invalid_shape', `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`)],
   [1, (random) => newsletter('too_large', { email: email(random), padding: 'x'.repeat(300_000) })],
+  [1, () => fxa('too_large', 'x'.repeat(2_000_000))],
+  [1, (random) => account('invalid_shape', { event: 'login', uid: NOT_A_TEXT, email: email(random), ts })],
+  [1, (random) => newsletter('invalid_shape', { email: email(random), ts: NOT_A_TEXT })],
+  [1, (random) => deepened(account('invalid_shape', { event: 'delete', uid: DEEP, ts }), random)],
+  [1, (random) => deepened(newsletter('invalid_shape', { email: email(random), newsletters: DEEP }), random)],
+  [2, (random) => ({ ...site('not_json', 'nested headers'), headers: nestedHeaders(random) })],
 ];
 
 export function invalidMessage(random: Random): Message {

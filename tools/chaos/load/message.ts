@@ -7,6 +7,7 @@ export interface Message {
   exchange: string;
   key: string;
   content: string;
+  headers?: Record<string, unknown>;
   /** `event`: changes facts; `ignored`: acknowledged without effect; `invalid`: becomes a dead letter. */
   is: 'event' | 'ignored' | 'invalid';
   /** The reason of an invalid message's dead letter. */

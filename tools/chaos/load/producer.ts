@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pino from 'pino';
 import { openConnection } from '../../../src/rabbitmq/connection';
 import { Publisher } from '../../../src/rabbitmq/publisher';
+import { writingTables } from '../../nested-headers';
 import { type Load, sendings } from './load';
 import type { Message } from './message';
 
@@ -33,6 +34,8 @@ const REPORT_MS = 500;
 async function produce({ number, load, amqpUrl, file }: Assignment): Promise<void> {
   const log = pino({ level: 'silent' });
   const connection = await openConnection({ url: amqpUrl, name: `chaos producer ${number}`, log, maxDelayMs: 2_000 });
+  const createChannel = connection.createConfirmChannel.bind(connection);
+  connection.createConfirmChannel = async () => writingTables(await createChannel());
   const publisher = new Publisher({ connection, log, confirmTimeoutMs: 5_000 });
   const out = openSync(file, 'w');
   const progress: Progress = { confirmed: 0, again: 0, behind: 0 };
@@ -40,8 +43,8 @@ async function produce({ number, load, amqpUrl, file }: Assignment): Promise<voi
   const timer = setInterval(report, REPORT_MS);
 
   const send = async (message: Message): Promise<void> => {
-    const { id, exchange, key, content } = message;
-    const outgoing = { exchange, routingKey: key, content: Buffer.from(content), messageId: id };
+    const { id, exchange, key, content, headers = {} } = message;
+    const outgoing = { exchange, routingKey: key, content: Buffer.from(content), messageId: id, headers };
     for (;;) {
       const { outcome } = await publisher.publish({ ...outgoing, contentType: 'application/json' });
       if (outcome === 'confirmed') break;
@@ -50,7 +53,7 @@ async function produce({ number, load, amqpUrl, file }: Assignment): Promise<voi
     }
     progress.confirmed += 1;
     // Only an event's content is needed afterwards; others may be large.
-    writeSync(out, `${JSON.stringify(message.is === 'event' ? message : { ...message, content: '' })}\n`);
+    writeSync(out, `${JSON.stringify(message.is === 'event' ? message : { ...message, content: '', headers: {} })}\n`);
   };
 
   await connection.ready();

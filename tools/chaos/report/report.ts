@@ -1,18 +1,13 @@
 /** A progress line every few seconds, and a table at the end. */
-import type { Ending as ProcessEnding } from '../../program/process';
 import { sumBy, sumOf } from '../../prometheus';
-import type { Check } from '../checks/checks';
+import type { Check, Ending } from '../checks/checks';
 import type { DeadLetter } from '../checks/dead-letters';
-import type { Drained } from '../checks/drained';
 import type { Received } from '../checks/mailer';
 import type { FaultInjector, PastFault } from '../faults/injector';
 import type { Progress } from '../load/producer';
 import type { Options } from '../options';
+import type { Drained } from './drained';
 import type { Monitor } from './monitor';
-
-export interface Ending extends ProcessEnding {
-  worker: number;
-}
 
 /** The end of a run, before its checks. */
 export interface Run {

@@ -1,5 +1,6 @@
-import { createWriteStream, readFileSync, type WriteStream } from 'node:fs';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { peakMemory } from '../../program/peak-memory';
 import { type ServiceProcess, type StartOptions, Supervised } from '../../program/process';
 import { parseCounters, type Sample } from '../../prometheus';
 
@@ -40,7 +41,7 @@ export class Worker extends Supervised {
   /** Reads the counters and the memory of the running process. */
   async measure(): Promise<void> {
     const { pid } = this.running?.child ?? {};
-    if (pid !== undefined) this.maxMemory = Math.max(this.maxMemory, peakMemory(pid));
+    this.maxMemory = Math.max(this.maxMemory, peakMemory(pid) ?? 0);
     const { running } = this;
     if (running?.url === undefined) return;
     try {
@@ -64,14 +65,5 @@ export class Worker extends Supervised {
       this.#log.write(`--- ${new Date().toISOString()} exit code ${code}, signal ${signal}\n`);
       [this.#earlier, this.#present] = [this.counters(), []];
     });
-  }
-}
-
-/** Linux only; 0 elsewhere. */
-function peakMemory(pid: number): number {
-  try {
-    return 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
-  } catch {
-    return 0;
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../../src/rabbitmq/names';
 import type { Participants } from '../participants';
-import type { Monitor } from '../report/monitor';
+import type { Monitor } from './monitor';
 
 /** Without progress for this long, nothing more will happen unless messages wait in retry queues. */
 const PATIENCE_MS = 180_000;
