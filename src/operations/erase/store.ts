@@ -184,7 +184,7 @@ export async function eraseNotifications(tx: Queries, erased: ErasedNames): Prom
   const rows = await tx.$queryRaw<{ seq: bigint; contact_id: string; body: unknown }[]>`
     SELECT seq, contact_id, body FROM outbox
     WHERE contact_id = ANY (${erased.contacts}::uuid[])
-      OR EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(lower(body::text), word) > 0)`;
+      OR EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(lower(body::text COLLATE "C"), word) > 0)`;
   const contacts = new Set(erased.contacts);
   const names = new Set([...erased.addresses, ...erased.uids, ...erased.tokens]);
   const isErased = (text: string): boolean => {
