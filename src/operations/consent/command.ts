@@ -37,7 +37,8 @@ export function addConsent(program: Command, context: Context): void {
       'after',
       `
 Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
-told without its source, language, format and reason. With --json, "why" is one of:
+told without its source, language, format and reason. An address that begins with a dash follows two more:
+consent -- -ada@mail.test. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
 Examples:
