@@ -44,6 +44,7 @@ function makeProgram(context: Context): Command {
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
+      outputError: (text, write) => write(withoutAddress(text)),
     })
     .showHelpAfterError('(--help tells more)')
     .addHelpText(
@@ -73,6 +74,14 @@ Examples:
   ])
     add(program, context);
   return program;
+}
+
+/** Commander quotes what it cannot understand, such as an address that begins with a dash and looks like an option. */
+function withoutAddress(text: string): string {
+  if (text.startsWith("error: unknown option '") && text.includes('@')) {
+    return 'error: no option has an @: write -- before an address that begins with a dash\n';
+  }
+  return text.replace(/'.*@.*'/gs, 'an address');
 }
 
 /** Wrong credentials, no such database, no permission: SQLSTATEs, and the names that Prisma gives instead. */

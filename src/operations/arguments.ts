@@ -17,6 +17,12 @@ export function addressFrom(command: Command, text: string): Address {
   return normalised.ok ? normalised.address : command.error(`error: the address ${normalised.problem}`);
 }
 
+/** Reads an email address or a contact id; any other text ends the command with exit code 2. */
+export function addressOrIdFrom(command: Command, text: string): Address | { contactId: string } {
+  const contactId = asUuid(text.trim());
+  return contactId === undefined ? addressFrom(command, text) : { contactId };
+}
+
 /** Reads a merge's id; any other text ends the command with exit code 2. */
 export const mergeIdFrom = (command: Command, text: string): string =>
   asUuid(text.trim()) ?? command.error('error: the id is no uuid; `onecontact merges list` shows ids');

@@ -1,6 +1,7 @@
 /** A merge for people, stored or only planned. */
 import type { Time } from '../contacts/facts/event';
 import type { FieldName } from '../contacts/facts/facts';
+import { shownKey } from '../contacts/facts/pseudonym';
 import { type ExplainedMerge, type Explanation, type Verdict, valueAfter, type Why } from '../contacts/merge/explain';
 import type { MergePlan } from '../contacts/merge/merge';
 import { table } from './render';
@@ -14,8 +15,9 @@ export const mergeText = (merge: ExplainedMerge): string[] => [
   ...(merge.explanation ? valueTable(merge.explanation) : ['It is not known any more which values won.']),
 ];
 
-function samePersonText({ reason, uid, claimant, addresses }: MergePlan): string[] {
-  const which = addresses.join(', ');
+function samePersonText({ reason, addresses, ...plan }: MergePlan): string[] {
+  const which = addresses.join(', ') || 'an address that is erased';
+  const [uid, claimant] = [plan.uid, plan.claimant].map((key) => shownKey(key) ?? '(erased)');
   switch (reason) {
     case 'claim':
       return [`Account ${uid} proves that it owns ${which}, which stood alone: its reader is the account's owner.`];

@@ -48,6 +48,38 @@ describe('onecontact', () => {
     expect(out).toMatch(/\nExamples:\n {2}\$ /);
   });
 
+  it.each([
+    ['show', []],
+    ['consent', []],
+    ['erase', []],
+    ['merges preview', ['9f3c1a7be2d84c06b5a1e0774cd2f8aa']],
+  ])('%s does not repeat an address that begins with a dash, and says how to write it', async (name, before) => {
+    const command = name.split(' ');
+    const { code, out, err } = await onecontact([...command, ...before, "-o'secret@mail.test"]);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^error: no option has an @: write -- before an address that begins with a dash\n/);
+    expect(err).not.toMatch(/secret|mail\.test/);
+    expect((await onecontact([...command, '--help'])).out).toContain(' -- ');
+    const away = { DATABASE_URL: 'postgresql://127.0.0.1:1/none', ERASURE_KEY: 'a key for erasure in tests' };
+    const understood = await onecontact([...command, '--', ...before, '-secret@mail.test'], away);
+    expect(understood.err).toMatch(/^onecontact: The database cannot be used/);
+  });
+
+  it.each([
+    [['secret@mail.test']],
+    [['merges', "o'secret@mail.test"]],
+    [['dead-letters', 'list', '--limit', 'secret@mail.test']],
+    [['dead-letters', 'list', '--address', 'se@cret@mail.test']],
+    [['dead-letters', 'drop', 'secret@mail.test']],
+    [['collisions', 'list', '--limit=secret@mail.test']],
+    [['show', '--json=secret@mail.test']],
+  ])('does not repeat an address at a wrong place: %j', async (args) => {
+    const { code, out, err } = await onecontact(args);
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^error: /);
+    expect(err).not.toMatch(/secret|cret@|mail\.test/);
+  });
+
   it('exits with 0 for --help and --version', async () => {
     expect(await onecontact(['--help'])).toMatchObject({ code: 0, err: '' });
     expect((await onecontact(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);

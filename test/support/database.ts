@@ -16,13 +16,22 @@ export interface TestDatabase {
 /** An arbitrary lock number, held while the template is made. */
 const TEMPLATE_LOCK = 7_261_009;
 
-export async function freshDatabase(options: { migrated?: boolean; max?: number } = {}): Promise<TestDatabase> {
+interface Options {
+  migrated?: boolean;
+  max?: number;
+  /** The ICU locale of the database: its own rules for the order and the case of text. */
+  locale?: string;
+}
+
+export async function freshDatabase({ migrated = true, max = 8, locale }: Options = {}): Promise<TestDatabase> {
   const base = baseUrl();
   const name = `onecontact_test_${randomBytes(6).toString('hex')}`;
-  const template = options.migrated === false ? null : await ensureTemplate(base);
-  await admin(base, (client) => client.query(`CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`));
+  const template = migrated && !locale ? `TEMPLATE ${await ensureTemplate(base)}` : '';
+  const rules = locale ? `TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE '${locale}'` : '';
+  await admin(base, (client) => client.query(`CREATE DATABASE ${name} ${template}${rules}`));
   const url = withName(base, name);
-  const db = openDatabase({ url, name: 'onecontact test', max: options.max ?? 8 });
+  if (migrated && locale) await migrate(url);
+  const db = openDatabase({ url, name: 'onecontact test', max });
   const client = new Client({ connectionString: url });
   await client.connect();
   client.on('error', () => undefined); // dropped with the database
@@ -38,6 +47,16 @@ export async function freshDatabase(options: { migrated?: boolean; max?: number 
       await admin(base, (it) => it.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     },
   };
+}
+
+/** Whether the test server was built with ICU, and so can have databases with another `locale`. */
+export async function serverHasIcu(): Promise<boolean> {
+  let found = 0;
+  await admin(baseUrl(), async (client) => {
+    const { rowCount } = await client.query("SELECT FROM pg_collation WHERE collprovider = 'i' LIMIT 1");
+    found = rowCount ?? 0;
+  });
+  return found > 0;
 }
 
 /** Made once a test run, by whoever comes first. */

@@ -5,8 +5,11 @@ import type { ClaimEvent, DeletionEvent, NewsletterEvent, Profile } from '../../
 export const EPOCH = Date.UTC(2026, 0, 1);
 export const at = (t: number): number => EPOCH + t * 1000;
 
-/** `u1` as 32 hexadecimal digits, so that the same event can be sent through the decoders. */
-export const uidOf = (name: string): string => Buffer.from(name).toString('hex').padStart(32, '0');
+/**
+ * `u1` as 32 hexadecimal digits, so that the same event can be sent through the decoders. Uids sort like their names, and
+ * differ in their first digits, as real ones do.
+ */
+export const uidOf = (name: string): string => Buffer.from(name).toString('hex').padEnd(32, '0');
 
 export const addressOf = (name: string) => {
   const typed = name.includes('@') ? name : `${name}@mail.test`;

@@ -124,6 +124,21 @@ export class MemoryStore {
     }).refusal;
   }
 
+  /** The same store after some contacts were deleted, with the facts and merges that are left. */
+  after(deleted: ReadonlySet<string>, facts: Facts, merges: MergePlan[]): MemoryStore {
+    const store = Object.assign(new MemoryStore(this.#policy, this.observes), { facts, merges });
+    store.#serial = this.#serial;
+    for (const [id, row] of this.contacts) if (!deleted.has(id)) store.contacts.set(id, row);
+    for (const [id, row] of this.tokens) if (!deleted.has(row.contactId)) store.tokens.set(id, row);
+    for (const id of this.undone) store.undone.add(id);
+    for (const [address, id] of this.addressRows) if (facts.addresses.has(address)) store.addressRows.set(address, id);
+    for (const uid of facts.accounts.keys()) {
+      const id = this.accountRows.get(uid) ?? null;
+      store.accountRows.set(uid, id !== null && deleted.has(id) ? null : id);
+    }
+    return store;
+  }
+
   #restore(other: MemoryStore): void {
     for (const facts of other.facts.addresses.values()) this.facts.addAddress(facts);
     for (const facts of other.facts.accounts.values()) this.facts.addAccount(facts);

@@ -17,7 +17,7 @@ export async function tracesOf({ sql }: TestDatabase, words: readonly string[]):
       .map(
         ({ table, column }) =>
           `SELECT DISTINCT '${table}.${column}: ' || word AS trace FROM ${table}, unnest($1::text[]) AS word
-           WHERE strpos(lower(${column}::text), lower(word)) > 0`,
+           WHERE strpos(lower(${column}::text COLLATE "C"), lower(word COLLATE "C")) > 0`,
       )
       .join(' UNION ALL '),
     [words],

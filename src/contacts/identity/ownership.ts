@@ -101,9 +101,12 @@ export function ownerOf(facts: Facts, address: string): string | null {
 export const addressesClaimedBy = (facts: Facts, uid: string): string[] =>
   [...new Set(facts.claimsBy(uid).map((claim) => claim.address))].sort();
 
-/** The addresses that an account owns now, sorted. */
+/**
+ * The addresses that an account owns now, sorted. The pseudonym of an erased address has claims, but it is not an address:
+ * no contact has it.
+ */
 export const addressesOwnedBy = (facts: Facts, uid: string): string[] =>
-  addressesClaimedBy(facts, uid).filter((address) => ownerOf(facts, address) === uid);
+  addressesClaimedBy(facts, uid).filter((address) => facts.addresses.has(address) && ownerOf(facts, address) === uid);
 
 /** The address that the account claimed last of those it owns (equal times: the greater address). */
 export function primaryOf(facts: Facts, uid: string): string | null {

@@ -83,9 +83,10 @@ export function reconcileDeletion(context: ReconcileContext, { uid, trigger, at 
     lastClaimed(claims.filter((claim) => isEffective(facts, claim))) ?? lastClaimed(moved) ?? lastClaimed(claims);
   const successor = address === null ? null : inheritorOf(facts, address, uid);
   const into = successor === null ? null : contactIndex.ofAccount(successor);
-  // Not the addresses that the account claimed but never had.
+  // Not the pseudonyms of erased addresses, and not the addresses that the account claimed but never had.
   const had = (other: string): boolean =>
-    other === address || lost.includes(other) || periodsClaimedBy(facts, other, uid).length > 0;
+    facts.addresses.has(other) &&
+    (other === address || lost.includes(other) || periodsClaimedBy(facts, other, uid).length > 0);
   const addresses = [...new Set(claims.map((claim) => claim.address))]
     .filter((other) => successor !== null && inheritorOf(facts, other, uid) === successor && had(other))
     .sort();

@@ -1,6 +1,7 @@
 /** A merge as JSON: in notifications, the history of a contact, and the commands' `--json`. */
 import type { Time, Trigger } from '../../contacts/facts/event';
 import type { Dated } from '../../contacts/facts/facts';
+import { shownKey } from '../../contacts/facts/pseudonym';
 import {
   type ExplainedMerge,
   type MergeDetails,
@@ -22,8 +23,8 @@ export const triggerBody = ({ trigger, at }: { trigger: Trigger; at: Time }) => 
 const mergeBody = (merge: MergePlan) => ({
   reason: merge.reason,
   trigger: triggerBody(merge),
-  survivor: { contact_id: merge.survivorId, account_id: merge.uid },
-  retired: { contact_id: merge.retiredId, account_id: merge.claimant, addresses: merge.addresses },
+  survivor: { contact_id: merge.survivorId, account_id: shownKey(merge.uid) },
+  retired: { contact_id: merge.retiredId, account_id: shownKey(merge.claimant), addresses: merge.addresses },
   token: {
     policy: merge.token.policy,
     reason: merge.token.reason,

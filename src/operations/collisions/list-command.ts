@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { shownKey } from '../../contacts/facts/pseudonym';
 import { iso } from '../../foundation/times';
 import { positive } from '../arguments';
 import { type ClaimOutcome, outcomeBody, outcomeText } from '../claim-outcome';
@@ -67,7 +68,7 @@ const heldBody = (held: HeldClaims, plan: ClaimOutcome | null) => ({
   until: iso(held.until),
   event: held.event,
   contact_id: held.contactId,
-  contact_account_id: held.contactUid,
+  contact_account_id: shownKey(held.contactUid),
   plan: plan && outcomeBody(plan),
 });
 
@@ -75,7 +76,7 @@ function heldText(held: HeldClaims, plan: ClaimOutcome | null): string {
   const times = held.claims === 1 ? 'once' : `${held.claims} times, last ${shortTime(held.until)}`;
   const lines = [
     `${held.address}  claimed by account ${held.uid} since ${shortTime(held.since)} (${harmless(held.event)}, ${times})`,
-    `  now with contact ${held.contactId ?? '-'}${held.contactUid === null ? ', which stands alone' : ` of account ${held.contactUid}`}`,
+    `  now with contact ${held.contactId ?? '-'}${held.contactUid === null ? ', which stands alone' : ` of account ${shownKey(held.contactUid) ?? '(erased)'}`}`,
     ...(plan ? indent(['Resolving it would do this:', ...outcomeText(plan)]) : []),
     '',
   ];

@@ -67,7 +67,7 @@ export async function countHeldClaims(db: Queries, { uid = null, address = null 
 export interface AccountWithoutAddress {
   uid: string;
   contactId: string;
-  /** The address it claimed last, when (milliseconds since 1970), and the contact that has it now. */
+  /** The address it claimed last, erased ones aside, when (milliseconds since 1970), and the contact that has it now. */
   address: string | null;
   claimedAt: number | null;
   holderId: string | null;
@@ -77,13 +77,13 @@ export interface AccountWithoutAddress {
 export async function* accountsWithoutAddress(db: Queries): AsyncIterable<AccountWithoutAddress> {
   for (let after: string | null = null; ; ) {
     const page: AccountWithoutAddress[] = await db.$queryRaw`
-      SELECT a.uid, a.contact_id AS "contactId", last.address, last.at AS "claimedAt", e.contact_id AS "holderId"
+      SELECT a.uid, a.contact_id AS "contactId", last.address, last.at AS "claimedAt", last.contact_id AS "holderId"
       FROM account a
       LEFT JOIN LATERAL (
-        SELECT address, (extract(epoch FROM at) * 1000)::float8 AS at FROM address_claim c
-        WHERE c.uid = a.uid ORDER BY c.at DESC, address DESC LIMIT 1
+        SELECT c.address, (extract(epoch FROM c.at) * 1000)::float8 AS at, e.contact_id
+        FROM address_claim c JOIN email_address e ON e.address = c.address
+        WHERE c.uid = a.uid ORDER BY c.at DESC, c.address DESC LIMIT 1
       ) AS last ON true
-      LEFT JOIN email_address e ON e.address = last.address
       WHERE a.deleted_at IS NULL AND (${after}::text IS NULL OR a.uid > ${after})
         AND NOT EXISTS (SELECT FROM email_address own WHERE own.contact_id = a.contact_id)
         AND NOT EXISTS (SELECT FROM address_claim held WHERE held.uid = a.uid AND held.status = 'held')

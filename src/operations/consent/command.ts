@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
@@ -36,7 +37,8 @@ export function addConsent(program: Command, context: Context): void {
       'after',
       `
 Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
-told without its source, language, format and reason. With --json, "why" is one of:
+told without its source, language, format and reason. An address that begins with a dash follows two more:
+consent -- -ada@mail.test. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
 Examples:
@@ -65,7 +67,11 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
     newsletters: Object.fromEntries(
       [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]),
     ),
-    choices: consentOf(facts, person).map(({ at, ...entry }) => ({ event_time: iso(at), ...entry })),
+    choices: consentOf(facts, person).map(({ at, origin, ...entry }) => ({
+      event_time: iso(at),
+      origin: origin && isPseudonym(origin.key) ? null : origin,
+      ...entry,
+    })),
   };
 }
 
@@ -92,7 +98,7 @@ function textOf({ id, addresses, account, opted_out, choices }: ConsentBody): st
 }
 
 function placeOf({ origin, via }: ConsentBody['choices'][number]): string {
-  const place = origin?.key ?? 'another contact';
+  const place = origin?.key ?? (via === 'undone_merge' ? 'another contact' : 'an erased address');
   if (via === 'undone_merge') return `${place}, while merged`;
   return via === 'predecessor' ? `${place}, of a deleted account` : place;
 }

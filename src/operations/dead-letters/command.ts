@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { OperatorError } from '../../foundation/operator-error';
 import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
-import { parseWhen, positive } from '../arguments';
+import { addressFrom, parseWhen, positive } from '../arguments';
 import type { Context } from '../context';
+import { mentionsOf } from '../mentions';
 import { makeProgress } from '../progress';
 import { count, number } from '../render';
 import { type Broker, withBroker } from '../servers';
@@ -17,7 +19,9 @@ import {
 } from './run';
 import { HEADING, letterBody, letterRow, letterText, summaryBody } from './text';
 
-type FilterOptions = Omit<Filter, 'ids'>;
+interface FilterOptions extends Omit<Filter, 'ids' | 'mentions'> {
+  address?: string | undefined;
+}
 
 interface Selection extends FilterOptions {
   all?: true;
@@ -55,14 +59,16 @@ function addList(group: Command, context: Context): void {
       'after',
       `
 Needs AMQP_URL. Shows nothing of a message's content. ATTEMPTS counts over all replays ("10, 1x": replayed once).
+--address finds an address anywhere in a body, in every spelling; compressed bodies are not opened.
 
 Examples:
   $ onecontact dead-letters list --reason failed --origin-queue contacts.fxa
   $ onecontact dead-letters list --since 2026-01-21 --until 2026-01-22T12:00Z --limit 20
+  $ onecontact dead-letters list --address ada@mail.test
   $ onecontact dead-letters list --json | jq -r .reason | sort | uniq -c`,
     )
-    .action(async ({ json, ...options }: FilterOptions & { json?: true }) => {
-      const filter = { ids: new Set<string>(), ...options };
+    .action(async ({ json, ...options }: FilterOptions & { json?: true }, command: Command) => {
+      const filter = filterOf([], options, command);
       const { matched, total } = await withDeadLetters(context, (broker, run) =>
         browseDeadLetters(broker, { ...run, filter }, async (delivery, letter, position) => {
           const heading = position === 1 ? `${HEADING}\n` : '';
@@ -77,8 +83,9 @@ Examples:
 function addShow(group: Command, context: Context): void {
   group
     .command('show')
-    .description('Show one dead letter: its headers and its body')
-    .argument('<id>', 'its id, as `list` shows it', parseId)
+    .description('Show a dead letter: its headers and its body')
+    .argument('[id]', 'its id, as `list` shows it', parseId)
+    .option('--address <email>', 'instead of an id: all that name this address')
     .option('--json', 'for machines')
     .addHelpText(
       'after',
@@ -89,14 +96,17 @@ Examples:
   $ onecontact dead-letters show 5f0c7e11a2b3c4d5
   $ onecontact dead-letters show --json 5f0c7e11a2b3c4d5 | jq -r .body`,
     )
-    .action(async (id: string, { json }: { json?: true }) => {
-      const filter = { ids: new Set([id]), limit: 1 };
-      await withDeadLetters(context, (broker, run) =>
-        browseDeadLetters(broker, { ...run, filter }, async (delivery, letter) => {
-          await context.answer({ json }, letterBody(delivery, letter), () => letterText(delivery, letter));
+    .action(async (id: string | undefined, { json, address }: { json?: true; address?: string }, command: Command) => {
+      if ((id === undefined) === (address === undefined)) command.error('error: say which one: an id, or --address');
+      const filter = id === undefined ? filterOf([], { address }, command) : { ids: new Set([id]), limit: 1 };
+      const { matched } = await withDeadLetters(context, (broker, run) =>
+        browseDeadLetters(broker, { ...run, filter }, async (delivery, letter, position) => {
+          const gap = position > 1 ? '\n' : '';
+          await context.answer({ json }, letterBody(delivery, letter), () => `${gap}${letterText(delivery, letter)}`);
           return { do: 'keep' };
         }),
       );
+      if (id === undefined && matched === 0) throw new OperatorError('No dead letter names this address.');
     });
 }
 
@@ -178,6 +188,7 @@ function addFilters(command: Command): Command {
       parseWhen,
     )
     .option('--until <time>', 'only those that came before then', parseWhen)
+    .option('--address <email>', 'only those that name this address in their bodies')
     .option('--limit <n>', 'no more than this many, oldest first', positive);
 }
 
@@ -197,11 +208,18 @@ function parseId(text: string): string {
 
 /** Replaying and dropping need an explicit choice: ids, filters, or `--all`. */
 function selectionOf(ids: readonly string[], { all, ...options }: Selection, command: Command): Filter {
-  const filter = { ...options, ids: new Set(ids) };
+  const filter = filterOf(ids, options, command);
   if (all && isNarrow(filter)) command.error('error: --all means all of them: leave ids and filters out, or --all');
   if (!all && !isNarrow(filter)) command.error('error: say which dead letters: ids, filters, or --all');
   return filter;
 }
+
+/** Checks the address here: commander's own error for an option would repeat it. */
+const filterOf = (ids: readonly string[], { address, ...options }: FilterOptions, command: Command): Filter => ({
+  ...options,
+  ids: new Set(ids),
+  ...(address !== undefined && { mentions: mentionsOf({ addresses: [addressFrom(command, address).key] }) }),
+});
 
 /** Opens the broker for `work`, with progress, and with Ctrl-C as its signal. Reports ids that no dead letter has. */
 async function withDeadLetters<T extends Browsed>(

@@ -8,11 +8,14 @@ export interface Filter {
   originQueue?: string;
   since?: Date;
   until?: Date;
+  /** Whether a body names the wanted address. */
+  mentions?: (body: Buffer) => boolean;
   /** The first matches only, oldest first. */
   limit?: number;
 }
 
-export function matches({ ids, reason, originQueue, since, until }: Filter, letter: DeadLetter): boolean {
+export function matches(filter: Filter, letter: DeadLetter, body: Buffer): boolean {
+  const { ids, reason, originQueue, since, until, mentions } = filter;
   // NaN is outside any range: a letter without a time never matches `since` or `until`.
   const at = letter.lastSeen === null ? Number.NaN : Date.parse(letter.lastSeen);
   return (
@@ -20,11 +23,12 @@ export function matches({ ids, reason, originQueue, since, until }: Filter, lett
     (reason === undefined || letter.reason === reason) &&
     (originQueue === undefined || letter.origin === originQueue) &&
     (since === undefined || at >= since.getTime()) &&
-    (until === undefined || at < until.getTime())
+    (until === undefined || at < until.getTime()) &&
+    (mentions === undefined || mentions(body))
   );
 }
 
 /** Whether the filter selects by anything but number. */
-export function isNarrow({ ids, reason, originQueue, since, until }: Filter): boolean {
-  return ids.size > 0 || [reason, originQueue, since, until].some((value) => value !== undefined);
+export function isNarrow({ ids, reason, originQueue, since, until, mentions }: Filter): boolean {
+  return ids.size > 0 || [reason, originQueue, since, until, mentions].some((value) => value !== undefined);
 }

@@ -48,7 +48,7 @@ export async function browseDeadLetters(
     onProgress,
     visit: async (delivery) => {
       const letter = readDeadLetter(delivery);
-      if (!matches(filter, letter)) return { do: 'keep' };
+      if (!matches(filter, letter, delivery.content)) return { do: 'keep' };
       matched += 1;
       unknownIds.delete(letter.id);
       return visit(delivery, letter, matched);

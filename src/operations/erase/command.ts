@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
-import { addressFrom } from '../arguments';
+import { addressOrIdFrom } from '../arguments';
 import type { Context } from '../context';
 import { count } from '../render';
-import { withDatabase } from '../servers';
+import { withBroker, withDatabase } from '../servers';
+import { eraseWithDeadLetters } from './dead-letters';
 import { type Erased, erasePerson } from './run';
 
 interface Options {
+  deadLetters?: boolean;
   dryRun?: boolean;
   json?: boolean;
   yes?: boolean;
@@ -17,7 +19,8 @@ export function addErase(program: Command, context: Context): void {
   const command = program
     .command('erase')
     .description('Erase all that is known of a person, for good')
-    .argument('<email>', 'any address of the person')
+    .argument('<email|id>', 'any address of the person, or the id of their contact')
+    .option('--dead-letters', 'also drop the dead letters that name the person')
     .option('--dry-run', 'say what would be deleted, and change nothing')
     .option('--yes', 'yes, for good: needed where stdin is a terminal')
     .option('--json', 'for machines: what was deleted, in numbers')
@@ -28,14 +31,18 @@ Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the s
 keyed hashes are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
 remembered like that, too. A service that runs without the key must be restarted with it first.
 
-Not reached: what is in queues of the broker (late events are dropped when they come, dead letters are not), and backups.
+Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
+Messages in the retry queues come back within minutes, and are dropped when they are handled. Not reached: backups, and
+what others keep. An address that begins with a dash follows two more: erase -- -ada@mail.test
 
 Examples:
   $ onecontact erase ada@mail.test --dry-run
+  $ onecontact erase ada@mail.test --dead-letters
+  $ onecontact erase 0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11
   $ onecontact erase ada@mail.test --yes --json`,
     )
-    .action(async (email: string, { dryRun = false, json, yes }: Options) => {
-      const address = addressFrom(command, email);
+    .action(async (key: string, { deadLetters, dryRun = false, json, yes }: Options) => {
+      const wanted = addressOrIdFrom(command, key);
       const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
       if (erasureKey === null) {
         throw new OperatorError(
@@ -45,19 +52,29 @@ Examples:
       if (context.stdin?.isTTY && !yes && !dryRun) {
         command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
       }
-      const erased = await withDatabase(context.env, (db) => erasePerson(db, address, { erasureKey, dryRun }));
+      const options = { erasureKey, dryRun };
+      const erased: Shown = await withDatabase(context.env, (db) =>
+        deadLetters
+          ? withBroker(context.env, (broker) => eraseWithDeadLetters(db, broker, wanted, options))
+          : erasePerson(db, wanted, options),
+      );
       await context.answer({ json }, body(erased, dryRun), () => text(erased, dryRun));
     });
 }
 
-const body = ({ known, at, deleted }: Erased, dryRun: boolean) => ({
+type Shown = Omit<Erased, 'names'> & { deadLetters?: number };
+
+const body = ({ known, at, deleted, deadLetters }: Shown, dryRun: boolean) => ({
   known,
   until: new Date(at).toISOString(),
   dry_run: dryRun,
   deleted,
+  ...(deadLetters !== undefined && { dead_letters: deadLetters }),
 });
 
-function text({ known, at, deleted }: Erased, dryRun: boolean): string {
+const text = (erased: Shown, dryRun: boolean): string => databaseText(erased, dryRun) + brokerText(erased, dryRun);
+
+function databaseText({ known, at, deleted }: Shown, dryRun: boolean): string {
   const until = `Events up to ${new Date(at).toISOString()} that name`;
   if (!known) {
     return dryRun
@@ -67,6 +84,12 @@ function text({ known, at, deleted }: Erased, dryRun: boolean): string {
   const numbers = Object.entries(NAMES).map(([name, noun]) => count(deleted[name as keyof Erased['deleted']], noun));
   if (dryRun) return `Would be deleted: ${numbers.join(', ')}. Nothing was changed.\n`;
   return `Deleted: ${numbers.join(', ')}.\n${until} the person are dropped.\n`;
+}
+
+function brokerText({ deadLetters }: Shown, dryRun: boolean): string {
+  if (deadLetters !== undefined) return `${dryRun ? 'Would drop' : 'Dropped'} ${count(deadLetters, 'dead letter')}.\n`;
+  if (dryRun) return '';
+  return 'Dead letters may still name the person: see `onecontact dead-letters list --address EMAIL`.\n';
 }
 
 const NAMES: Record<keyof Erased['deleted'], string> = {

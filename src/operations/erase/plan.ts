@@ -22,6 +22,7 @@ import {
   PROFILE_FIELDS,
   type UndoneMerge,
 } from '../../contacts/facts/facts';
+import { accountPseudonym, addressPseudonym, isPseudonym } from '../../contacts/facts/pseudonym';
 import {
   addressesClaimedBy,
   addressesOwnedBy,
@@ -85,7 +86,10 @@ interface Subject {
 export function planErasure(facts: Facts, person: Person, { now, newName, merges }: ErasureOptions): ErasurePlan {
   const addresses = new Set(person.addresses);
   const uids = accountsOf(facts, person);
-  const pseudonyms = { address: pseudonymsFor(addresses, newName), account: pseudonymsFor(uids, newName) };
+  const pseudonyms = {
+    address: new Map([...addresses].map((address) => [address, addressPseudonym(newName())])),
+    account: new Map([...uids].map((uid) => [uid, accountPseudonym(uid, metBy(facts, uid), newName())])),
+  };
   const subject: Subject = { facts, addresses, uids, pseudonyms };
 
   const claims = [...claimsIn(facts)].filter((claim) => addresses.has(claim.address) || uids.has(claim.uid));
@@ -155,14 +159,15 @@ const successorsOf = (facts: Facts, uid: string): string[] =>
     periodsOf(facts, address).flatMap((period) => (period.inheritedFrom === uid ? period.uid : [])),
   );
 
-/** Neither an address nor a uid begins like this. */
-const isPseudonym = (key: string): boolean => /^[!~]/.test(key);
-
-/** Pseudonyms in the same order as their keys. */
-function pseudonymsFor(keys: Iterable<string>, newName: () => string): Map<string, string> {
-  const inOrder = [...keys].sort();
-  const pseudonyms = inOrder.map(() => `~${newName()}`).sort();
-  return new Map(inOrder.map((key, i) => [key, pseudonyms[i] as string]));
+/** The other accounts that claimed an address at the very time at which an account did. */
+function metBy(facts: Facts, uid: string): Set<string> {
+  const met = new Set<string>();
+  for (const address of addressesClaimedBy(facts, uid)) {
+    const claims = facts.claimsOn(address);
+    const times = new Set(claims.flatMap((claim) => (claim.uid === uid ? claim.at : [])));
+    for (const claim of claims) if (claim.uid !== uid && times.has(claim.at)) met.add(claim.uid);
+  }
+  return met;
 }
 
 /** Whether a fact was learned in the person's account, at their address, or in their period at another address. */
@@ -197,9 +202,10 @@ const timesOf = ({ deletedAt, locale, country, service }: Partial<AccountFacts> 
  */
 function replacementsFor(subject: Subject, deleted: Deleted): ErasurePlan['replacements'] {
   const { facts, addresses, uids, pseudonyms } = subject;
-  const kept = deleted.claims.filter(
-    (claim) => isEffective(facts, claim) && othersClaimsOn(subject, claim.address).length > 0,
+  const shared = new Set(
+    deleted.claims.map(({ address }) => address).filter((address) => isClaimedByOthers(subject, address)),
   );
+  const kept = deleted.claims.filter((claim) => isEffective(facts, claim) && shared.has(claim.address));
   const claims = kept.map((claim) => pseudonymise(subject, claim));
   // A period is inherited if its account was deleted before the next one began. A live account's is not: its pseudonym
   // is deleted after all claims.
@@ -220,25 +226,16 @@ function replacementsFor(subject: Subject, deleted: Deleted): ErasurePlan['repla
   };
 }
 
-/** Other people's effective claims on an address. */
-const othersClaimsOn = ({ facts, uids }: Subject, address: string): Claim[] =>
-  facts.claimsOn(address).filter((claim) => !uids.has(claim.uid) && isEffective(facts, claim));
+const isClaimedByOthers = ({ facts, uids }: Subject, address: string): boolean =>
+  facts.claimsOn(address).some((claim) => !uids.has(claim.uid) && isEffective(facts, claim));
 
-/**
- * A claim with pseudonyms for the person's account and address. Of claims at the same time, that of the greater uid is
- * the later one: a pseudonym with `!` sorts before all uids, one with `~` after them, as the person's uid does.
- */
-function pseudonymise(subject: Subject, claim: Claim): Claim {
-  const { address, account } = subject.pseudonyms;
-  const pseudonym = account.get(claim.uid);
-  const isBefore = othersClaimsOn(subject, claim.address).some(({ at, uid }) => at === claim.at && uid > claim.uid);
-  return {
-    ...claim,
-    address: address.get(claim.address) ?? claim.address,
-    uid: pseudonym === undefined ? claim.uid : isBefore ? pseudonym.replace('~', '!') : pseudonym,
-    eventId: '', // it can be a hash of the event's content
-  };
-}
+/** A claim with pseudonyms for the person's account and address. */
+const pseudonymise = ({ pseudonyms: { address, account } }: Subject, claim: Claim): Claim => ({
+  ...claim,
+  address: address.get(claim.address) ?? claim.address,
+  uid: account.get(claim.uid) ?? claim.uid,
+  eventId: '', // it can be a hash of the event's content
+});
 
 /** The facts after the erasure, except for undone merges and lost refusals. */
 function factsLeft(

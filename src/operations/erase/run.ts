@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Address, Time } from '../../contacts/facts/event';
-import { addressesOwnedBy, ownerOf } from '../../contacts/identity/ownership';
+import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { requireErasureKey, requireKeyOfServices, saveErasureHashes } from '../../postgres/tables/erasure';
 import { holdRelay } from '../../postgres/tables/outbox';
+import type { Names } from '../mentions';
 import { planErasure } from './plan';
 import {
   type ContactGroup,
@@ -15,6 +15,7 @@ import {
   eraseNotifications,
   lockAndLoadFacts,
   lockContactGroup,
+  type Wanted,
 } from './store';
 
 export interface Erased {
@@ -23,6 +24,8 @@ export interface Erased {
   /** Events up to this time that name the person are dropped from now on. */
   at: Time;
   deleted: ErasedFacts & { contacts: number; tokens: number; merges: number; messages: number };
+  /** What messages name the person by. Personal data: for a search, never to be shown. */
+  names: Names;
 }
 
 export interface EraseOptions {
@@ -32,47 +35,45 @@ export interface EraseOptions {
 }
 
 /**
- * Erases the person who has an address, with all their addresses, accounts and contacts, in one transaction under the
+ * Erases the person who has an address or a contact, with all their addresses, accounts and contacts, in one transaction under the
  * same locks as events. Other people's facts stay, but do not name the erased person any more (see `planErasure`).
  *
- * @throws OperatorError for another key than that of earlier erasures, or of a running service.
+ * @throws OperatorError for another key than that of earlier erasures or of a running service, and for an unknown id.
  */
-export const erasePerson = (db: Database, address: Address, { erasureKey, dryRun }: EraseOptions): Promise<Erased> =>
-  retryTransient(() => inTransaction(db, (tx) => erase(tx, address, erasureKey), { dryRun }));
+export const erasePerson = (db: Database, wanted: Wanted, { erasureKey, dryRun }: EraseOptions): Promise<Erased> =>
+  retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, erasureKey), { dryRun }));
 
 /** An arbitrary number of ours: one erasure at a time, so that no two can be the first, with different keys. */
 const ERASURE_LOCK = 7_261_002;
 
-async function erase(tx: Transaction, address: Address, erasureKey: string): Promise<Erased> {
+async function erase(tx: Transaction, wanted: Wanted, erasureKey: string): Promise<Erased> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await requireErasureKey(tx, erasureKey);
   await requireKeyOfServices(tx, erasureKey);
   await holdRelay(tx);
-  const { facts, component, contactOf } = await lockAndLoadFacts(tx, address);
-  const contactId = contactOf.get(address.key);
+  const { facts, component, contactOf, contactId, person } = await lockAndLoadFacts(tx, wanted);
   const { contacts, tokens, merges }: ContactGroup = contactId
     ? await lockContactGroup(tx, contactId)
     : { contacts: [], tokens: [], merges: [] };
 
-  const uid = ownerOf(facts, address.key);
-  const person = { uid, addresses: uid === null ? [address.key] : addressesOwnedBy(facts, uid) };
   const plan = planErasure(facts, person, { now: Date.now(), newName: randomUUID, merges: new Set(merges) });
   const { addresses, uids, pseudonyms } = plan;
   const erased = await eraseFacts(tx, plan, contactOf);
   await eraseMerges(tx, { merges, pseudonyms, uids: component.uids });
   await eraseContacts(tx, { contacts, tokens, merges });
-  const messages = await eraseNotifications(tx, { contacts, addresses, uids, tokens });
+  const messages = await eraseNotifications(tx, contacts, { addresses, uids, tokens });
   await saveErasureHashes(tx, erasureKey, plan);
   return {
-    known: contactId !== undefined,
+    known: contactId !== null,
     at: plan.at,
     deleted: {
       ...erased,
-      addresses: erased.addresses - (contactId === undefined ? 1 : 0), // the row that was inserted as a lock
+      addresses: erased.addresses - (contactId === null ? 1 : 0), // the row that was inserted as a lock
       contacts: contacts.length,
       tokens: tokens.length,
       merges: merges.length,
       messages,
     },
+    names: { addresses, uids, tokens },
   };
 }

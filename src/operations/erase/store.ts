@@ -1,9 +1,11 @@
-import { storedKeyOf } from '../../contacts/facts/address';
 import type { Address } from '../../contacts/facts/event';
 import { Facts } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
 import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { addressesOwnedBy, ownerOf, type Person } from '../../contacts/identity/ownership';
+import { OperatorError } from '../../foundation/operator-error';
 import type { Queries } from '../../postgres/database';
+import { StaleReadError } from '../../postgres/find-component';
 import { ids } from '../../postgres/ids';
 import { loadConsent } from '../../postgres/load-facts';
 import { lockAndLoad } from '../../postgres/lock-and-load';
@@ -13,6 +15,7 @@ import { insertClaims } from '../../postgres/tables/address-claim';
 import { insertChoices } from '../../postgres/tables/choice';
 import { updateAddresses } from '../../postgres/tables/email-address';
 import { deleteFromOutbox } from '../../postgres/tables/outbox';
+import { mentionsOf, type Names } from '../mentions';
 import type { ErasurePlan, Pseudonyms } from './plan';
 
 /** Everything known of the people whom an address leads to, locked until the commit. */
@@ -21,23 +24,49 @@ export interface LockedFacts {
   component: ConnectedComponent;
   /** The contact of each stored address. */
   contactOf: ReadonlyMap<string, string>;
+  /** The person to erase, and the person's contact; null for an unknown address. */
+  person: Person;
+  contactId: string | null;
 }
 
+/** Whom to erase: the person with an address, or with a live contact whose address cannot be typed any more. */
+export type Wanted = Address | { contactId: string };
+
 /**
- * Locks and loads the connected component of an address. An unknown address is inserted, which locks it: an event that
+ * Locks and loads the connected component of a person. An unknown address is inserted, which locks it: an event that
  * names it waits, and then finds it erased.
+ *
+ * @throws OperatorError if no live contact has the id
  */
-export async function lockAndLoadFacts(tx: Queries, address: Address): Promise<LockedFacts> {
+export async function lockAndLoadFacts(tx: Queries, wanted: Wanted): Promise<LockedFacts> {
   const incoming = new Facts();
-  incoming.addAddress(addressFacts(address, 0));
+  if ('key' in wanted) incoming.addAddress(addressFacts(wanted, 0));
+  const members = 'key' in wanted ? { addresses: [wanted.key], uids: [] } : await membersOf(tx, wanted.contactId);
   const { facts, component, rows, fresh } = await lockAndLoad(tx, {
     incoming,
-    candidates: new Map([[address.key, ids.contact()]]),
-    seeds: { addresses: [address.key], uids: [], tokens: [] },
+    candidates: new Map([...incoming.addresses.keys()].map((key) => [key, ids.contact()])),
+    seeds: { ...members, tokens: [] },
   });
   await loadConsent(tx, component, facts);
   const contactOf = new Map([...rows.address].filter(([key]) => !fresh.address.has(key)));
-  return { facts, component, contactOf };
+  const [address] = members.addresses;
+  const [uid = address === undefined ? null : ownerOf(facts, address)] = members.uids;
+  const contactId = address === undefined ? rows.account.get(uid as string) : contactOf.get(address);
+  if ('contactId' in wanted && contactId !== wanted.contactId) throw new StaleReadError();
+  const addresses = uid === null ? members.addresses : addressesOwnedBy(facts, uid);
+  return { facts, component, contactOf, contactId: contactId ?? null, person: { uid, addresses } };
+}
+
+/** An address of a live contact, or the account of a contact without addresses. */
+async function membersOf(tx: Queries, contactId: string): Promise<ConnectedComponent> {
+  const [address] = await tx.$queryRaw<{ address: string }[]>`
+    SELECT address FROM email_address WHERE contact_id = ${contactId}::uuid ORDER BY address LIMIT 1`;
+  if (address) return { addresses: [address.address], uids: [] };
+  const [account] = await tx.$queryRaw<
+    { uid: string }[]
+  >`SELECT uid FROM account WHERE contact_id = ${contactId}::uuid`;
+  if (account) return { addresses: [], uids: [account.uid] };
+  throw new OperatorError('No live contact has this id.');
 }
 
 /** A live contact, the contacts that were merged into it at any depth, and their tokens and merges. */
@@ -160,42 +189,31 @@ export async function eraseContacts(tx: Queries, { contacts, tokens }: ContactGr
     WHERE id = ANY (${contacts}::uuid[])`;
 }
 
-/** What pending notifications must not name. */
-export interface ErasedNames {
-  contacts: readonly string[];
-  addresses: readonly string[];
-  uids: readonly string[];
-  tokens: readonly string[];
-}
-
 /**
  * Deletes pending notifications about erased contacts, and all others that name an erased address, account or token: a
  * mailer would write to the erased address. The relay must be kept from publishing (`holdRelay`).
  *
  * @returns how many were deleted
  */
-export async function eraseNotifications(tx: Queries, erased: ErasedNames): Promise<number> {
+export async function eraseNotifications(
+  tx: Queries,
+  contacts: readonly string[],
+  erased: Required<Names>,
+): Promise<number> {
   // Notifications have addresses as typed. Only the local part is certain to be the same, except for its case: it
   // selects candidates, whose bodies are then read.
   const locals = erased.addresses.map((address) =>
     JSON.stringify(address.slice(0, address.indexOf('@') + 1)).slice(0, -1),
   );
   const words = [...locals, ...erased.uids, ...erased.tokens];
-  const rows = await tx.$queryRaw<{ seq: bigint; contact_id: string; body: unknown }[]>`
-    SELECT seq, contact_id, body FROM outbox
-    WHERE contact_id = ANY (${erased.contacts}::uuid[])
-      OR EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(lower(body::text), word) > 0)`;
-  const contacts = new Set(erased.contacts);
-  const names = new Set([...erased.addresses, ...erased.uids, ...erased.tokens]);
-  const isErased = (text: string): boolean => names.has(storedKeyOf(text) ?? text);
+  const rows = await tx.$queryRaw<{ seq: bigint; contact_id: string; body: string }[]>`
+    SELECT seq, contact_id, body::text AS body FROM outbox
+    WHERE contact_id = ANY (${contacts}::uuid[])
+      OR EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(lower(body::text COLLATE "C"), word) > 0)`;
+  const isNamedIn = mentionsOf(erased);
   const seqs = rows
-    .filter(({ contact_id, body }) => contacts.has(contact_id) || [...textsIn(body)].some(isErased))
+    .filter(({ contact_id, body }) => contacts.includes(contact_id) || isNamedIn(body))
     .map(({ seq }) => seq);
   await deleteFromOutbox(tx, seqs);
   return seqs.length;
-}
-
-function* textsIn(body: unknown): Iterable<string> {
-  if (typeof body === 'string') yield body;
-  else if (typeof body === 'object' && body !== null) for (const part of Object.values(body)) yield* textsIn(part);
 }

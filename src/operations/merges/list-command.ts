@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { shownKey } from '../../contacts/facts/pseudonym';
 import type { StoredMerge } from '../../contacts/merge/merge';
 import { storedMergeBody } from '../../messages/outgoing/merge-body';
 import { positive, uidFrom } from '../arguments';
@@ -47,7 +48,7 @@ function listText(merges: readonly StoredMerge[], withHead: boolean): string {
     id,
     shortTime(mergedAt),
     (undoneAt ? `${reason}, undone` : reason).padEnd('recreated, undone'.length),
-    uid,
+    shownKey(uid) ?? '(erased)',
     addresses.join(', '),
   ]);
   const lines = table([['merge', 'merged (UTC)', 'reason', 'account', 'addresses that came'], ...rows]);

@@ -18,7 +18,8 @@ export function addShow(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Exits with 1 when no live contact has the key, be it unknown or retired.
+Needs DATABASE_URL. Exits with 1 when no live contact has the key, be it unknown or retired. An address that begins with a
+dash follows two more: show -- -ada@mail.test
 
 Examples:
   $ onecontact show ada@mail.test

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DEAD_LETTERS } from '../../../src/rabbitmq/names';
+import { withBroker } from '../../support/broker';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, signup } from '../../support/events';
+import { addDeadLetters, drain } from '../../support/dead-letters';
+import { acct, signup, uidOf } from '../../support/events';
 import { apply } from '../../support/stored';
 import { tracesOf } from '../../support/traces';
 
@@ -35,7 +38,7 @@ describe('onecontact erase', () => {
     const { code, out, err } = await onecontact(['erase', 'ada2@mail.test'], env);
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(
-      /^Deleted: 2 contacts, .*\.\nEvents up to \d{4}-\d\d-\d\dT[\d:.]+Z that name the person are dropped\.\n$/,
+      /^Deleted: 2 contacts, .*\.\nEvents up to \d{4}-\d\d-\d\dT[\d:.]+Z that name the person are dropped\.\nDead letters may still name the person: see `onecontact dead-letters list --address EMAIL`\.\n$/,
     );
     expect(out).not.toContain('ada');
     expect(await tracesOf(data, ['ada@', 'ada2@'])).toEqual([]);
@@ -59,7 +62,7 @@ describe('onecontact erase', () => {
     const { code, out } = await onecontact(['erase', 'nobody@mail.test'], env);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^The address is unknown: nothing to delete\. It is remembered, in a keyed hash\. Events up to .*\n$/,
+      /^The address is unknown: nothing to delete\. It is remembered, in a keyed hash\. Events up to .*\nDead letters may .*\n$/,
     );
     expect(JSON.parse((await onecontact(['erase', 'nobody@mail.test', '--json'], env)).out)).toMatchObject({
       known: false,
@@ -98,10 +101,92 @@ describe('onecontact erase', () => {
     expect(await atTerminal('--yes')).toMatchObject({ code: 0, out: expect.stringContaining('Deleted: 2 contacts') });
   });
 
+  it('erases the person of a contact id, also one without an address; an unknown id erases nothing', async () => {
+    for (const event of [acct('id-one', 'id1', 1), acct('id-two', 'id2', 1), acct('id-three', 'id2', 2)])
+      await apply(data.db, event);
+    const idOf = async (name: string) => {
+      const [row] = await data.sql<{ id: string }>('SELECT contact_id AS id FROM account WHERE uid = $1', [
+        uidOf(name),
+      ]);
+      return row?.id as string;
+    };
+    for (const [name, addresses] of [
+      ['id-one', 1],
+      ['id-two', 0],
+    ] as const) {
+      const { code, out } = await onecontact(['erase', '--json', (await idOf(name)).toUpperCase()], env);
+      expect([code, JSON.parse(out)]).toMatchObject([
+        0,
+        { known: true, deleted: { accounts: 1, contacts: 1, addresses } },
+      ]);
+      expect(await tracesOf(data, [uidOf(name)])).toEqual([]);
+    }
+    const hashes = await data.sql('SELECT * FROM erasure');
+    expect(await onecontact(['erase', '00000000-0000-4000-8000-000000000000'], env)).toEqual({
+      ...{ code: 1, out: '' },
+      err: 'onecontact: No live contact has this id.\n',
+    });
+    expect(await data.sql('SELECT * FROM erasure')).toEqual(hashes);
+    expect((await onecontact(['show', 'id2@mail.test'], env)).code).toBe(0);
+  });
+
   it('reports an unreachable database like every command', async () => {
     const away = { ...env, DATABASE_URL: 'postgresql://user:top-secret@127.0.0.1:1/none' };
     const { code, out, err } = await onecontact(['erase', 'joe@mail.test'], away);
     expect([code, out]).toEqual([1, '']);
     expect(err).toMatch(/^onecontact: The database cannot be used \(\w+\): check DATABASE_URL[^\n]*\n$/);
+  });
+});
+
+describe('onecontact erase --dead-letters', () => {
+  const broker = withBroker();
+  let data: TestDatabase;
+  beforeAll(async () => {
+    data = await freshDatabase();
+  });
+  afterAll(() => data?.drop());
+
+  it('drops the dead letters that name the person by any address, account or token, and no other', async () => {
+    await broker().freshTopology();
+    const env = { DATABASE_URL: data.url, AMQP_URL: broker().url, ERASURE_KEY: 'a key for erasure in tests' };
+    for (const event of [acct('zoe', 'zoe', 1), signup('zoe2', ['x'], 2), acct('zoe', 'zoe2', 3)]) {
+      await apply(data.db, event);
+    }
+    const tokens = await data.sql<{ token: string }>('SELECT token FROM basket_token');
+    expect(tokens).toHaveLength(2);
+    const named = [
+      'email=zoe%40mail.test',
+      JSON.stringify({ event: 'newsletter.subscribe', email: ' Zoe2@Mail.TEST ' }),
+      JSON.stringify({ event: 'delete', uid: uidOf('zoe') }),
+      ...tokens.map(({ token }) => JSON.stringify({ token })),
+    ];
+    const others = [JSON.stringify({ email: 'xzoe@mail.test' }), '{'];
+    const publish = (bodies: string[]) =>
+      broker().send('', DEAD_LETTERS, bodies, { persistent: true, headers: { reason: 'failed' } });
+    await publish([...named, ...others]);
+    await addDeadLetters(broker(), 1);
+
+    const look = await onecontact(['erase', '--dead-letters', '--dry-run', 'zoe@mail.test'], env);
+    expect(look).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/Nothing was changed\.\nWould drop 5 dead letters\.\n$/),
+    });
+    expect(await broker().ready(DEAD_LETTERS)).toBe(8);
+    const { code, out, err } = await onecontact(['erase', '--dead-letters', 'zoe@mail.test'], env);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^Deleted: 2 contacts, .*\nEvents up to .*\nDropped 5 dead letters\.\n$/);
+    expect(out).not.toMatch(/zoe/i);
+    expect(await drain(broker())).toEqual([...others, '1']);
+    expect(await tracesOf(data, ['zoe', uidOf('zoe')])).toEqual([]);
+    const again = await onecontact(['erase', '--dead-letters', '--json', 'zoe@mail.test'], env);
+    expect(JSON.parse(again.out)).toMatchObject({ known: false, dead_letters: 0 });
+  }, 60_000);
+
+  it('erases nothing while the broker cannot be reached', async () => {
+    await apply(data.db, signup('zed', ['x'], 1));
+    const env = { DATABASE_URL: data.url, AMQP_URL: 'amqp://127.0.0.1:1', ERASURE_KEY: 'a key for erasure in tests' };
+    const { code, err } = await onecontact(['erase', '--dead-letters', 'zed@mail.test'], env);
+    expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: The broker cannot be reached/)]);
+    expect((await onecontact(['show', 'zed@mail.test'], env)).code).toBe(0);
   });
 });
