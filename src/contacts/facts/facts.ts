@@ -99,7 +99,8 @@ export function latest<T extends string | null>(
   return a.value >= b.value ? a : b;
 }
 
-export const isRefusal = ({ act }: Choice): boolean => act === 'unsubscribe' || act === 'opt_out';
+export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out';
+export const isRefusal = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act);
 
 /** Merges two choices under one key: the refusal wins; the same act twice is proven if either is. */
 export function mergeChoices(a: Choice, b: Choice): Choice {
