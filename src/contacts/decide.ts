@@ -114,7 +114,9 @@ export function decide(
       recorder.addChoices(newsletterChoices(event, { kind: 'address', key: address.key }));
       return true;
     }
-    const contact = contactIndex.ofToken(event.to.token);
+    const { token } = event.to;
+    // Links in old mails carry a contact's id. Ids are no secret, so they work for refusals only.
+    const contact = contactIndex.ofToken(token) ?? (isRefusalAct(event.act) ? contactIndex.ofId(token) : null);
     if (!contact) return false;
     const uid = contactIndex.accountOf(contact);
     const address = uid === null ? contactIndex.addressesOf(contact)[0] : (primaryOf(facts, uid) ?? undefined);

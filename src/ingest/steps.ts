@@ -1,5 +1,6 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { ContactEvent } from '../contacts/facts/event';
+import type { Act, ContactEvent } from '../contacts/facts/event';
+import { isRefusalAct } from '../contacts/facts/facts';
 import { incomingFacts, namedAddress } from '../contacts/facts/record';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
@@ -41,17 +42,19 @@ function scopeOf(steps: readonly Step[]): Scope {
   const incoming = incomingFacts(events);
   const named = namedBy(commands);
   const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
+  const byToken = events.flatMap(tokenIn);
   const seeds = {
     addresses: [...claimed, ...named.addresses],
     uids: [...incoming.accounts.keys(), ...named.uids],
-    tokens: [...new Set(events.flatMap((event) => tokenOf(event) ?? []))],
+    tokens: [...new Set(byToken.map(({ token }) => token))],
+    ids: [...new Set(byToken.flatMap(({ token, act }) => (isRefusalAct(act) ? token : [])))],
   };
   const isNarrow = incoming.accounts.size === 0 && seeds.tokens.length === 0 && commands.length === 0;
   return { incoming, candidates: candidatesFor(events), seeds: isNarrow ? null : seeds };
 }
 
-const tokenOf = (event: ContactEvent): string | undefined =>
-  event.kind === 'newsletter' && 'token' in event.to ? event.to.token : undefined;
+const tokenIn = (event: ContactEvent): { token: string; act: Act }[] =>
+  event.kind === 'newsletter' && 'token' in event.to ? [{ token: event.to.token, act: event.act }] : [];
 
 /** The addresses and accounts that commands name, all of them stored. */
 function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedComponent {
