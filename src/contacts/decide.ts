@@ -5,16 +5,23 @@
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
 import type { ClaimEvent, ContactEvent, NewsletterEvent } from './facts/event';
-import type { Claim } from './facts/facts';
+import { type Claim, isRefusalAct } from './facts/facts';
 import { greatest } from './facts/order';
-import { accountChoices, accountFacts, addressFacts, claimOf, newsletterChoices } from './facts/record';
+import {
+  accountChoices,
+  accountFacts,
+  addressFacts,
+  claimOf,
+  newsletterChoices,
+  refusalsByToken,
+} from './facts/record';
 import { isLive, primaryOf } from './identity/ownership';
 import { type Cause, PrimaryAddressTracker } from './identity/primary-address-tracker';
 import type { Command } from './merge/command';
 import { reconcileClaim, reconcileDeletion, reconcileNewAddress, takesAddress } from './merge/reconcile';
 import type { TokenPolicy } from './merge/token-policy';
 import { undo } from './merge/undo';
-import { belongsTo } from './profile/attribution';
+import { belongsTo, mailboxesOf } from './profile/attribution';
 
 export interface Options {
   tokenPolicy: TokenPolicy;
@@ -113,19 +120,27 @@ export function decide(
       recorder.addChoices(newsletterChoices(event, { kind: 'address', key: address.key }));
       return true;
     }
-    const contact = contactIndex.ofToken(event.to.token);
+    const { token } = event.to;
+    // Links in old mails carry a contact's id. Ids are no secret, so they work for refusals only.
+    const contact = contactIndex.ofToken(token) ?? (isRefusalAct(event.act) ? contactIndex.ofId(token) : null);
     if (!contact) return false;
     const uid = contactIndex.accountOf(contact);
     const address = uid === null ? contactIndex.addressesOf(contact)[0] : (primaryOf(facts, uid) ?? undefined);
+    const wasTheirs = address !== undefined && belongsTo(facts, uid, address, event.at);
     const typed = address === undefined ? undefined : facts.addresses.get(address)?.typed.value;
     // A profile is kept at the primary address, but only if the address was this contact's at the event's time.
-    if (address !== undefined && typed !== undefined && belongsTo(facts, uid, address, event.at)) {
+    if (wasTheirs && typed !== undefined) {
       recorder.addAddress(addressFacts({ key: address, typed }, Number.NEGATIVE_INFINITY, event.profile, event.at));
     }
-    const origin = isLive(facts, uid)
-      ? ({ kind: 'account', key: uid } as const)
-      : ({ kind: 'address', key: address as string } as const);
-    recorder.addChoices(newsletterChoices(event, origin));
+    if (isRefusalAct(event.act)) {
+      recorder.addChoices(
+        refusalsByToken(event, uid, mailboxesOf(facts, uid, contactIndex.addressesOf(contact), event.at)),
+      );
+    } else if (isLive(facts, uid)) {
+      recorder.addChoices(newsletterChoices(event, { kind: 'account', key: uid }));
+    } else if (wasTheirs) {
+      recorder.addChoices(newsletterChoices(event, { kind: 'address', key: address }));
+    }
     return true;
   }
 

@@ -1,6 +1,7 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { ContactEvent } from '../contacts/facts/event';
 import { incomingFacts, insertableAddress, namedAddress } from '../contacts/facts/record';
+import type { Act, ContactEvent } from '../contacts/facts/event';
+import { isRefusalAct } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
 import type { Queries } from '../postgres/database';
@@ -43,17 +44,19 @@ function scopeOf(steps: readonly Step[]): Scope {
   const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
   // Locked if they are stored, and never inserted.
   const perhapsStored = events.flatMap((event) => (insertableAddress(event) ? [] : (namedAddress(event)?.key ?? [])));
+  const byToken = events.flatMap(tokenIn);
   const seeds = {
     addresses: [...claimed, ...perhapsStored, ...named.addresses],
     uids: [...incoming.accounts.keys(), ...named.uids],
-    tokens: [...new Set(events.flatMap((event) => tokenOf(event) ?? []))],
+    tokens: [...new Set(byToken.map(({ token }) => token))],
+    ids: [...new Set(byToken.flatMap(({ token, act }) => (isRefusalAct(act) ? token : [])))],
   };
   const isNarrow = incoming.accounts.size + seeds.tokens.length + perhapsStored.length + commands.length === 0;
   return { incoming, candidates: candidatesFor(events), seeds: isNarrow ? null : seeds };
 }
 
-const tokenOf = (event: ContactEvent): string | undefined =>
-  event.kind === 'newsletter' && 'token' in event.to ? event.to.token : undefined;
+const tokenIn = (event: ContactEvent): { token: string; act: Act }[] =>
+  event.kind === 'newsletter' && 'token' in event.to ? [{ token: event.to.token, act: event.act }] : [];
 
 /** The addresses and accounts that commands name, all of them stored. */
 function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedComponent {

@@ -2,9 +2,11 @@ import type { ConnectedComponent } from '../contacts/identity/connected-componen
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 
-/** Where the search for a connected component begins: addresses, accounts, and tokens of contacts. */
+/** Where the search for a connected component begins: addresses, accounts, and contacts by token or id. */
 export interface Seeds extends ConnectedComponent {
   tokens: string[];
+  /** Of contacts, live or not. */
+  ids?: string[];
 }
 
 /** Another transaction changed what was looked up before it was locked. Nothing was written: try again. */
@@ -22,8 +24,9 @@ export async function findConnectedComponent(db: Queries, seeds: Seeds): Promise
     WITH RECURSIVE
     target AS (
       SELECT coalesce(c.merged_into, c.id) AS id
-      FROM basket_token t JOIN contact c ON c.id = t.contact_id
-      WHERE t.token = ANY (${arrayLiteral(seeds.tokens)}::uuid[])
+      FROM contact c
+      WHERE c.id = ANY (${arrayLiteral(seeds.ids ?? [])}::uuid[])
+        OR c.id IN (SELECT contact_id FROM basket_token WHERE token = ANY (${arrayLiteral(seeds.tokens)}::uuid[]))
     ),
     component (kind, key) AS (
       (

@@ -121,15 +121,17 @@ export async function loadContactIndex(
       facts.claimsBy(uid).some(({ status }) => status === 'blocked'),
     );
     if (blocked.length > 0) for (const block of await loadBlocks(tx, blocked)) facts.addBlock(block);
-    const targets = seeds.tokens.length === 0 ? [] : await resolveTokens(tx, seeds.tokens);
+    const targets = seeds.tokens.length === 0 ? [] : await resolveTokens(tx, seeds.tokens, seeds.ids);
     const wanted = new Set([...stored, ...targets.map(({ contact_id }) => contact_id), ...others]);
     for (const { id, state, merged_into, version, token } of await loadContacts(tx, [...wanted])) {
       contactIndex.restore(id, state, merged_into, version, token);
     }
-    for (const { token, contact_id } of targets) {
-      const isClosed = contactIndex.contacts.get(contact_id)?.state === 'closed';
-      if (!isClosed && !stored.has(contact_id)) throw new StaleReadError();
-      contactIndex.knowToken(token, contact_id);
+    for (const { by, key, contact_id } of targets) {
+      const state = contactIndex.contacts.get(contact_id)?.state;
+      const hasEnded = state === 'closed' || state === 'erased';
+      if (!hasEnded && !stored.has(contact_id)) throw new StaleReadError();
+      if (by === 'token') contactIndex.knowToken(key, contact_id);
+      else contactIndex.knowId(key, contact_id);
     }
   } else {
     // A constraint guarantees that the contact of an address is live.

@@ -223,6 +223,20 @@ describe('attribution of a choice', () => {
     ]);
   });
 
+  it('is listed once if it is a refusal by token, with the details that only the account has', () => {
+    const store = new MemoryStore();
+    for (const event of [acct('u', 'a', 1), acct('u', 'b', 2), signup('b', ['x'], 3)]) store.apply([event]);
+    const token = store.liveToken(store.accountRows.get(uidOf('u')) as string) as string;
+    store.apply([{ ...unsub({ token }, ['x'], 4), reason: 'mine' }, unsub('a', ['x'], 4), unsub('a', ['x'], 5)]);
+    const entries = consentOf(store.facts, personAt(store.facts, 'a'));
+    expect(entries.map(lineOf)).toEqual([
+      '3 subscribe x at b: not, superseded',
+      '4 unsubscribe x at u: not, superseded',
+      '5 unsubscribe x at a: decides',
+    ]);
+    expect(entries[1]?.reason).toBe('mine');
+  });
+
   it('counts for both sides of an undone merge if it is an opt-out made while merged, without the other side’s origin', () => {
     const store = new MemoryStore();
     for (const event of [acct('u', 'a', 1), signup('b', ['x'], 2), acct('u', 'b', 3)]) store.apply([event]);
@@ -232,7 +246,7 @@ describe('attribution of a choice', () => {
     const { facts } = store;
     expect(consentOf(facts, personAt(facts, 'b')).map(lineOf)).toEqual([
       '2 subscribe x at b: not, ended_by_opt_out',
-      '4 opt_out: ends (undone_merge)',
+      '4 opt_out at b: ends',
       '5 opt_out at b: stands',
     ]);
     expect(consentOf(facts, personAt(facts, 'a')).map(lineOf)).toEqual([
@@ -269,6 +283,9 @@ function factsWith(events: ContactEvent[], undone: Omit<UndoneMerge, 'mergeId'>[
   return facts;
 }
 
+/** Copies of a refusal are listed once. */
+const contentOf = ({ act, newsletter, at }: Pick<Choice, 'act' | 'newsletter' | 'at'>): string =>
+  [act, newsletter, at].join(' ');
 const keyOf = (choice: Pick<Choice, 'origin' | 'newsletter' | 'at'>): string =>
   [originKey(choice.origin), choice.newsletter, choice.at].join(' ');
 const hasOrigin = (entry: LedgerEntry): entry is LedgerEntry & Choice => entry.origin !== null;
@@ -377,7 +394,10 @@ describe(`generated histories (SEED=${seed})`, () => {
   forEveryone('list every choice at the person’s addresses and account, each once', (facts, person, entries) => {
     const keys = entries.filter(hasOrigin).map(keyOf);
     const known = new Set(keys);
-    const missing = allChoices(facts).filter((choice) => has(person, choice.origin) && !known.has(keyOf(choice)));
+    const refusals = new Set(entries.filter(isRefusal).map(contentOf));
+    const isListed = (choice: Choice): boolean =>
+      known.has(keyOf(choice)) || (isRefusal(choice) && refusals.has(contentOf(choice)));
+    const missing = allChoices(facts).filter((choice) => has(person, choice.origin) && !isListed(choice));
     const times = entries.map((entry) => entry.at);
     same(show({ missing, repeated: keys.length - known.size }), show({ missing: [], repeated: 0 }));
     same(show(times), show([...times].sort((a, b) => a - b)));

@@ -156,7 +156,9 @@ describe('the undo of a merge with events in between', () => {
       'in-account': 'subscribed',
       later: 'subscribed',
     });
-    expect(lineAt(store, 'b').newsletters).toEqual({ 'at-b': 'subscribed', x: 'unsubscribed' });
+    // A refusal by token stays with every mailbox that the token opened.
+    const atB = { 'at-b': 'subscribed', 'by-token': 'unsubscribed', x: 'unsubscribed' };
+    expect(lineAt(store, 'b').newsletters).toEqual(atB);
     for (const name of ['a', 'b']) expect(lineAt(store, name).opted_out).toBe(false);
   });
 

@@ -114,19 +114,24 @@ export function earliest<T extends string>(a: Dated<T> | undefined, b: Dated<T> 
   return a.value <= b.value ? a : b;
 }
 
-export const isRefusal = ({ act }: Choice): boolean => act === 'unsubscribe' || act === 'opt_out';
+export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out';
+export const isRefusal = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act);
 
 /** Merges two choices under one key: the refusal wins; the same act twice is proven if either is. */
 export function mergeChoices(a: Choice, b: Choice): Choice {
   if (a.act !== b.act) return isRefusal(a) ? a : b;
   const proven = a.proven || b.proven;
-  const kept = detail(a) >= detail(b) ? a : b;
+  const kept = Buffer.compare(detail(a), detail(b)) >= 0 ? a : b;
   return kept.proven === proven ? kept : { ...kept, proven };
 }
 
-/** Orders the details of choices, so that the same one is kept in any order of arrival. */
-const detail = (choice: Choice): string =>
-  [choice.source, choice.lang, choice.format, choice.reason].map((text) => text ?? '').join('\u0000');
+/** Orders the details of choices by their bytes, null first, as `insertChoices` does: the same one is kept everywhere. */
+const detail = (choice: Choice): Buffer =>
+  Buffer.from(
+    [choice.source, choice.lang, choice.format, choice.reason]
+      .map((text) => (text === null ? '' : `\u0001${text}`))
+      .join('\u0000'),
+  );
 
 export const choiceKey = (choice: Choice): string => `${choice.newsletter}\u0000${choice.at}`;
 export const originKey = (origin: Origin): string => `${origin.kind}\u0000${origin.key}`;

@@ -88,3 +88,13 @@ export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choic
   const details = { source, lang: profile.lang ?? null, format: profile.format ?? null, reason };
   return newsletters.map((newsletter) => ({ origin, newsletter, at, act, proven, ...details }));
 }
+
+/**
+ * A refusal by token, at each mailbox that the token opened. Only the account has its details: an address may turn out to
+ * be another reader's, who must not see them, and whose erasure would miss them.
+ */
+export function refusalsByToken(event: NewsletterEvent, uid: string | null, addresses: readonly string[]): Choice[] {
+  const inAccount = uid === null ? [] : newsletterChoices(event, { kind: 'account', key: uid });
+  const atAddresses = addresses.flatMap((key) => newsletterChoices(event, { kind: 'address', key }));
+  return [...inAccount, ...atAddresses.map((choice) => ({ ...choice, ...NO_DETAILS }))];
+}

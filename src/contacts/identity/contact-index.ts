@@ -59,6 +59,7 @@ export class ContactIndex {
   readonly #addresses = new Map<string, Set<string>>();
   readonly #account = new Map<string, string>();
   readonly #contactOfToken = new Map<string, string>();
+  readonly #contactOfId = new Map<string, string>();
   readonly #ids: Pick<Ids, 'contact' | 'token'>;
 
   constructor(ids: Pick<Ids, 'contact' | 'token'>) {
@@ -79,6 +80,11 @@ export class ContactIndex {
 
   knowToken(token: string, contactId: string): void {
     this.#contactOfToken.set(token, contactId);
+  }
+
+  /** Notes the contact that one with this id was merged into. */
+  knowId(id: string, contactId: string): void {
+    this.#contactOfId.set(id, contactId);
   }
 
   /** Links a stored address or account to its contact: not a change. */
@@ -115,9 +121,12 @@ export class ContactIndex {
 
   /** The live contact that has a live or retired token now, at any depth of merges; null if there is none. */
   ofToken(token: string): Contact | null {
-    const contact = this.#get(this.#contactOfToken.get(token));
-    const root = contact?.mergedInto ? this.#get(contact.mergedInto) : contact;
-    return root?.state === 'live' ? root : null;
+    return this.#liveRoot(this.#contactOfToken.get(token));
+  }
+
+  /** The live contact that has an id or that the contact with this id ended in, at any depth of merges. */
+  ofId(id: string): Contact | null {
+    return this.#liveRoot(this.#contactOfId.get(id) ?? id);
   }
 
   addressesOf(contact: Contact): string[] {
@@ -199,6 +208,12 @@ export class ContactIndex {
   #mark(contact: Contact): void {
     contact.changed = true;
     this.moved.add(contact);
+  }
+
+  #liveRoot(id: string | undefined): Contact | null {
+    const contact = this.#get(id);
+    const root = contact?.mergedInto ? this.#get(contact.mergedInto) : contact;
+    return root?.state === 'live' ? root : null;
   }
 
   #get(id: string | undefined): Contact | null {

@@ -19,6 +19,18 @@ export const belongsTo = (facts: Facts, uid: string | null, address: string, at:
   uid === null || periodAt(facts, address, at)?.owner === uid;
 
 /**
+ * The addresses at which a contact's refusal by token is recorded: those that it has now or had at the refusal's time,
+ * except those in another account's period then.
+ */
+export function mailboxesOf(facts: Facts, uid: string | null, addresses: readonly string[], at: Time): string[] {
+  if (uid === null) return [...addresses];
+  return [...new Set([...addresses, ...addressesClaimedBy(facts, uid)])].filter((address) => {
+    const period = periodAt(facts, address, at);
+    return period !== undefined && (period.uid === uid || period.owner === uid);
+  });
+}
+
+/**
  * Why a choice counts for a person: it was made at the person's address or in its account (`own`); in a predecessor's
  * period or account (`predecessor`); or on the other side of an undone merge, while the merge stood (`undone_merge`).
  */

@@ -69,7 +69,7 @@ export interface LedgerEntry extends Omit<Choice, 'origin'> {
 
 /**
  * The choices attributed to a person, and those that are not but were made at its addresses, in its account (live or
- * deleted) or in its predecessors' accounts. Each choice once, by time.
+ * deleted) or in its predecessors' accounts. Each choice once, by time; copies of a refusal once.
  */
 export function consentOf(facts: Facts, person: Person): LedgerEntry[] {
   const attributed = attributedChoices(facts, person);
@@ -87,8 +87,33 @@ export function consentOf(facts: Facts, person: Person): LedgerEntry[] {
       entries.push(entryOf(choice, isAccount ? 'account_deleted' : 'not_their_period', via, own));
     }
   }
-  return entries.sort(byTime);
+  return withoutCopies(entries).sort(byTime);
 }
+
+/**
+ * A refusal by token is recorded at the account and, without details, at each mailbox. Of such copies one is listed, at
+ * the account if possible.
+ */
+function withoutCopies(entries: readonly LedgerEntry[]): LedgerEntry[] {
+  const original = new Map<string, LedgerEntry>();
+  const keyOf = ({ act, newsletter, at }: LedgerEntry): string => [act, at, newsletter].join(' ');
+  for (const entry of entries) {
+    if (!isRefusal(entry)) continue;
+    const known = original.get(keyOf(entry));
+    if (!known || rankOf(entry) > rankOf(known)) original.set(keyOf(entry), entry);
+  }
+  return entries.filter((entry) => !isRefusal(entry) || hasDetails(entry) || original.get(keyOf(entry)) === entry);
+}
+
+const hasDetails = (entry: LedgerEntry): boolean =>
+  (Object.keys(NO_DETAILS) as (keyof typeof NO_DETAILS)[]).some((detail) => entry[detail] !== null);
+
+/** How much an entry says about a refusal: whether it is the person's, then its details, then its origin. */
+const rankOf = (entry: LedgerEntry): number =>
+  (entry.via === 'own' || entry.via === 'predecessor' ? 8 : 0) +
+  (entry.via === 'undone_merge' ? 4 : 0) +
+  (hasDetails(entry) ? 2 : 0) +
+  (entry.origin?.kind === 'account' ? 1 : 0);
 
 /** A person's addresses, present and lost, its account, and its predecessors' accounts. */
 function originsOf(facts: Facts, { uid, addresses }: Person): Origin[] {

@@ -22,7 +22,10 @@ import { attributedChoices, belongsTo } from './attribution';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
-  /** The time of the choice, of the opt-out that ended the subscription, or of the confirmation that started it. */
+  /**
+   * The start of the unbroken run of subscriptions: the time of its first choice, or of the confirmation that it waited for.
+   * Of an ended one, the time of the refusal or of the opt-out.
+   */
   since: Time;
   /** The time of the latest choice about the newsletter. */
   chosenAt: Time;
@@ -162,8 +165,8 @@ export function subscriptions(history: ChoiceHistory): Map<string, Subscription>
   for (const choice of history.choices) {
     if (choice.newsletter === '') continue;
     const list = byNewsletter.get(choice.newsletter);
-    if (!list || (list[0] as Choice).at < choice.at) byNewsletter.set(choice.newsletter, [choice]);
-    else if ((list[0] as Choice).at === choice.at) list.push(choice);
+    if (list) list.push(choice);
+    else byNewsletter.set(choice.newsletter, [choice]);
   }
   const states = new Map<string, Subscription>();
   for (const name of [...byNewsletter.keys()].sort()) {
@@ -172,17 +175,53 @@ export function subscriptions(history: ChoiceHistory): Map<string, Subscription>
   return states;
 }
 
-/** @param last the latest choices about one newsletter, all of one time */
-function subscription(last: Choice[], history: ChoiceHistory): Subscription {
+/** @param choices all about one newsletter */
+function subscription(choices: Choice[], history: ChoiceHistory): Subscription {
+  const byTime = groupedByTime(choices);
+  const last = byTime[0] as Choice[];
   const chosenAt = (last[0] as Choice).at;
   if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'choice' };
   const ended = history.optOuts.filter((time) => time >= chosenAt);
   if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), chosenAt, by: 'opt_out' };
-  const since = earliest(last.map((choice) => takesEffectAt(choice, history)));
-  if (since === Number.POSITIVE_INFINITY) {
+  const effectiveAt = startOf(last, history);
+  if (effectiveAt === Number.POSITIVE_INFINITY) {
     return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'unconfirmed' };
   }
-  return { state: 'subscribed', since, chosenAt, by: since === chosenAt ? 'choice' : 'confirmation' };
+  const by = effectiveAt === chosenAt ? 'choice' : 'confirmation';
+  return { state: 'subscribed', since: startOfRun(byTime.slice(1), chosenAt, effectiveAt, history), chosenAt, by };
+}
+
+/** The choices of each time, the latest first. */
+function groupedByTime(choices: Choice[]): Choice[][] {
+  const groups: Choice[][] = [];
+  for (const choice of choices.sort((a, b) => b.at - a.at)) {
+    const group = groups.at(-1);
+    if (group?.[0]?.at === choice.at) group.push(choice);
+    else groups.push([choice]);
+  }
+  return groups;
+}
+
+const startOf = (subscribes: readonly Choice[], history: ChoiceHistory): Time =>
+  earliest(subscribes.map((choice) => takesEffectAt(choice, history)));
+
+/**
+ * When the unbroken run of subscriptions began: each repeated one found the subscription in effect, so it changed nothing
+ * that readers see.
+ *
+ * @param before the earlier choices of each time, the latest first
+ * @param effectiveAt when the latest one took effect
+ */
+function startOfRun(before: readonly Choice[][], chosenAt: Time, effectiveAt: Time, history: ChoiceHistory): Time {
+  let [start, at] = [effectiveAt, chosenAt];
+  for (const group of before) {
+    const from = group.some(isRefusal) ? Number.POSITIVE_INFINITY : startOf(group, history);
+    const made = (group[0] as Choice).at;
+    const wasInEffect = from < at && !history.optOuts.some((time) => time >= made && time < at);
+    if (start !== at || !wasInEffect) break;
+    [start, at] = [from, made];
+  }
+  return start;
 }
 
 /**

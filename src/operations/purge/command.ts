@@ -97,7 +97,7 @@ const DESCRIPTIONS: Record<keyof Purged, string> = {
   accounts: 'deleted accounts blanked',
   addresses: 'addresses dropped, of which only claims of deleted accounts were known',
   contacts: 'contacts closed, that were left with nothing',
-  choices: 'choices removed: superseded, or made in deleted accounts',
+  choices: 'choices removed: repeated subscriptions, or made in deleted accounts',
   claims: 'claims removed, between two of the same account',
   explanations: 'explanations of merges removed',
 };

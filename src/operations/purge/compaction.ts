@@ -11,7 +11,7 @@ export const compactAddresses: PurgeStep = async (tx, page, before) => {
   if (addresses.length === 0) return {};
   return {
     claims: await deleteClaimsBetween(tx, addresses, before),
-    choices: await deleteSupersededChoices(tx, 'address', addresses, before),
+    choices: await deleteRepeatedChoices(tx, 'address', addresses, before),
   };
 };
 
@@ -31,7 +31,7 @@ export const compactAccounts: PurgeStep = async (tx, page, before) => {
       (await tx.$executeRaw`
         DELETE FROM choice USING account
         WHERE account.uid = ANY (${uids}::text[]) AND ${isDeleted(before)} AND ${isUselessChoice(before)}`) +
-      (await deleteSupersededChoices(tx, 'account', uids, before)),
+      (await deleteRepeatedChoices(tx, 'account', uids, before)),
   };
 };
 
@@ -64,7 +64,7 @@ async function lockAddresses(tx: Queries, page: Page, before: Time): Promise<str
     SELECT address FROM email_address
     WHERE ${isInPage} AND address IN (
       SELECT address FROM ${claimsBetween(isInPage, before)} AS claim
-      UNION SELECT origin FROM ${supersededChoices('address', within('origin', page), before)} AS choice)
+      UNION SELECT origin FROM ${repeatedChoices('address', within('origin', page), before)} AS choice)
     ORDER BY address FOR NO KEY UPDATE`;
   return rows.map(({ address }) => address);
 }
@@ -75,7 +75,7 @@ async function lockAccounts(tx: Queries, page: Page, before: Time): Promise<stri
     SELECT uid FROM account
     WHERE ${within('uid', page)} AND (
       (${isDeleted(before)} AND (${HAS_DATA} OR EXISTS (SELECT FROM choice WHERE ${isUselessChoice(before)})))
-      OR uid IN (SELECT origin FROM ${supersededChoices('account', within('origin', page), before)} AS choice))
+      OR uid IN (SELECT origin FROM ${repeatedChoices('account', within('origin', page), before)} AS choice))
     ORDER BY uid FOR NO KEY UPDATE`;
   return rows.map(({ uid }) => uid);
 }
@@ -96,40 +96,64 @@ const isUselessChoice = (before: Time): Prisma.Sql => Prisma.sql`
   AND choice.at < to_timestamp(${before}::float8 / 1000)`;
 
 /**
- * A row source of unproven subscriptions (origin, newsletter, at, next_at) that a later choice about the same
- * newsletter at the same origin supersedes, both older than a time. Everything else in the consent ledger is needed: a
- * refusal counts for the successors of a deleted account, a proven act lifts opt-outs.
+ * A row source of unproven subscriptions (origin, newsletter, at, earlier_at, later_at) between two others of the same
+ * newsletter at the same origin, all older than a time. The first of such a run is where the subscription began; the last
+ * decides its state. Everything else in the consent ledger is needed: a refusal counts for the successors of a deleted
+ * account, a proven act lifts opt-outs.
  *
  * @param isWanted a condition on `origin`.
  */
-const supersededChoices = (kind: Origin['kind'], isWanted: Prisma.Sql, before: Time): Prisma.Sql => Prisma.sql`(
-    SELECT origin, newsletter, at, next_at
+const repeatedChoices = (kind: Origin['kind'], isWanted: Prisma.Sql, before: Time): Prisma.Sql => Prisma.sql`(
+    SELECT origin, newsletter, at, earlier_at, later_at
     FROM (
-      SELECT origin, newsletter, at, act, proven, lead(at) OVER (PARTITION BY origin, newsletter ORDER BY at) AS next_at
+      SELECT origin, newsletter, at, act, proven, lag(act) OVER run AS earlier, lag(at) OVER run AS earlier_at,
+        lead(act) OVER run AS later, lead(at) OVER run AS later_at
       FROM choice
       WHERE origin_kind = ${kind}::origin_kind AND ${isWanted} AND newsletter <> '' AND at < to_timestamp(${before}::float8 / 1000)
+      WINDOW run AS (PARTITION BY origin, newsletter ORDER BY at)
     ) AS made
-    WHERE act = 'subscribe' AND NOT proven AND next_at IS NOT NULL
+    WHERE act = 'subscribe' AND NOT proven AND earlier = 'subscribe' AND later = 'subscribe'
   )`;
 
 /**
- * Deletes the superseded subscriptions of some locked origins. If any account claimed the address between the two
- * choices, effectively or not, they may turn out to be different people's: then both stay.
+ * Deletes the repeated subscriptions of some locked origins. Two things keep one: a claim on its address between its
+ * neighbours, effective or not, because they may turn out to be different people's; and a refusal of any connected address
+ * or account that splits the run, or an opt-out before it, after which only some of them may be in effect.
  *
  * @returns how many were deleted
  */
-async function deleteSupersededChoices(
+async function deleteRepeatedChoices(
   tx: Queries,
   kind: Origin['kind'],
   origins: readonly string[],
   before: Time,
 ): Promise<number> {
   return tx.$executeRaw`
+    WITH RECURSIVE
+    repeated AS MATERIALIZED (
+      SELECT * FROM ${repeatedChoices(kind, Prisma.sql`origin = ANY (${origins}::text[])`, before)} AS choice
+    ),
+    reach (origin, kind, key) AS (
+      SELECT DISTINCT origin, ${kind}, origin FROM repeated
+      UNION
+      SELECT reach.origin, next.kind, next.key
+      FROM reach, LATERAL (
+        SELECT 'account' AS kind, uid AS key FROM address_claim WHERE reach.kind = 'address' AND address = reach.key
+        UNION ALL
+        SELECT 'address', address FROM address_claim WHERE reach.kind = 'account' AND uid = reach.key
+      ) AS next
+    )
     DELETE FROM choice AS known
-    USING ${supersededChoices(kind, Prisma.sql`origin = ANY (${origins}::text[])`, before)} AS x
+    USING repeated AS x
     WHERE known.origin_kind = ${kind}::origin_kind AND known.origin = x.origin AND known.newsletter = x.newsletter AND known.at = x.at
       AND NOT EXISTS (
-        SELECT FROM address_claim AS claim WHERE claim.address = x.origin AND claim.at >= x.at AND claim.at < x.next_at)`;
+        SELECT FROM address_claim AS claim
+        WHERE claim.address = x.origin AND claim.at >= x.earlier_at AND claim.at < x.later_at)
+      AND NOT EXISTS (
+        SELECT FROM reach JOIN choice AS refusal ON refusal.origin = reach.key AND refusal.origin_kind = reach.kind::origin_kind
+        WHERE reach.origin = x.origin AND refusal.at < x.later_at AND (
+          refusal.act = 'opt_out'
+          OR (refusal.act = 'unsubscribe' AND refusal.newsletter = x.newsletter AND refusal.at >= x.earlier_at)))`;
 }
 
 /**

@@ -6,7 +6,7 @@ import { Prisma } from '../../postgres/generated/prisma/client';
 export interface Purged {
   /** Claims between two of the same account. */
   claims: number;
-  /** Subscriptions that a later choice superseded, and all choices of deleted accounts except refusals. */
+  /** Repeated subscriptions, and all choices of deleted accounts except refusals. */
   choices: number;
   /** Deleted accounts that were blanked. */
   accounts: number;

@@ -12,15 +12,24 @@ const COLUMNS = {
   contact_id: ['uuid', ({ contactId }) => contactId],
 } satisfies Columns<StoredToken>;
 
-/** The contact of each token that was ever issued, or the one that this contact was merged into, at any depth. */
+interface Resolved {
+  by: 'token' | 'id';
+  key: string;
+  contact_id: string;
+}
+
+/** The contact of each token that was ever issued, and of each id, or the one that it was merged into, at any depth. */
 export function resolveTokens(
   db: Queries,
   tokens: readonly string[],
-): Promise<{ token: string; contact_id: string }[]> {
-  return db.$queryRaw<{ token: string; contact_id: string }[]>`
-    SELECT t.token, coalesce(c.merged_into, c.id) AS contact_id
+  ids: readonly string[] = [],
+): Promise<Resolved[]> {
+  return db.$queryRaw<Resolved[]>`
+    SELECT 'token' AS by, t.token AS key, coalesce(c.merged_into, c.id) AS contact_id
     FROM basket_token t JOIN contact c ON c.id = t.contact_id
-    WHERE t.token = ANY (${arrayLiteral(tokens)}::uuid[])`;
+    WHERE t.token = ANY (${arrayLiteral(tokens)}::uuid[])
+    UNION ALL
+    SELECT 'id', id, coalesce(merged_into, id) FROM contact WHERE id = ANY (${arrayLiteral(ids)}::uuid[])`;
 }
 
 /** Retires tokens, then moves and revives others, in this order: a contact never has two live tokens. */

@@ -27,6 +27,14 @@ export async function loadChoices(db: Queries, { addresses, uids }: ConnectedCom
   return rows.map(({ origin, origin_kind, ...choice }) => ({ ...choice, origin: { kind: origin_kind, key: origin } }));
 }
 
+/** A row's details in the order of `mergeChoices`: by bytes, null before every text. */
+const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prisma.Sql =>
+  Prisma.raw(
+    ['source', 'lang', 'format', 'reason']
+      .map((name) => `coalesce(chr(1) || ${row}.${name}, '') COLLATE "C"`)
+      .join(separator),
+  );
+
 /**
  * Adds choices to the consent ledger. For one with a stored key `mergeChoices` decides: the refusal wins (the greater
  * act), the same act twice is proven if either is, the greater detail is kept. Returns the origins (`kind`, `key`) of
@@ -44,14 +52,10 @@ export function insertChoices(choices: readonly Choice[]): Write {
         FROM (VALUES (excluded.source, excluded.lang, excluded.format, excluded.reason, 1),
                      (known.source, known.lang, known.format, known.reason, 2)) AS w (source, lang, format, reason, side)
         WHERE w.side = 1 OR known.act = excluded.act
-        ORDER BY coalesce(w.source, '') COLLATE "C" DESC, coalesce(w.lang, '') COLLATE "C" DESC,
-          coalesce(w.format, '') COLLATE "C" DESC, coalesce(w.reason, '') COLLATE "C" DESC
+        ORDER BY ${orderedDetails('w', ' DESC, ')} DESC
         LIMIT 1)
     WHERE excluded.act > known.act OR (excluded.act = known.act AND (
       (excluded.proven AND NOT known.proven)
-      OR (coalesce(excluded.source, '') COLLATE "C", coalesce(excluded.lang, '') COLLATE "C",
-          coalesce(excluded.format, '') COLLATE "C", coalesce(excluded.reason, '') COLLATE "C")
-       > (coalesce(known.source, '') COLLATE "C", coalesce(known.lang, '') COLLATE "C",
-          coalesce(known.format, '') COLLATE "C", coalesce(known.reason, '') COLLATE "C")))
+      OR (${orderedDetails('excluded')}) > (${orderedDetails('known')})))
     RETURNING origin_kind::text AS kind, origin AS key`;
 }

@@ -4,7 +4,7 @@ import { run } from '../../../src/cli/run';
 import { parseDuration } from '../../../src/operations/purge/command';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, del, signup, unsub } from '../../support/events';
+import { acct, del, signup } from '../../support/events';
 import { apply, canonicalExportOf } from '../../support/stored';
 
 const DAY = 86_400_000;
@@ -16,7 +16,7 @@ describe('onecontact purge', () => {
     data = await freshDatabase();
     env = { DATABASE_URL: data.url };
     await apply(data.db, acct('d', 'a', 1, { country: 'at' }), del('d', 2));
-    await apply(data.db, signup('b', ['x'], 1), unsub('b', ['x'], 2));
+    await apply(data.db, ...[1, 2, 3].map((t) => signup('b', ['x'], t)));
     // Made a moment ago: `--older-than` is at least a day.
     const now = Date.now() - 1_000;
     await apply(data.db, { ...acct('e', 'c', 1), at: now }, { ...del('e', 1), at: now });

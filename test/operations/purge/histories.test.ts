@@ -62,7 +62,7 @@ const past = fc.tuple(
 const EACH_KIND: [ContactEvent[], ContactEvent[]] = [
   [
     ...[acct('u1', 'a', 1, { locale: 'de' }), acct('u1', 'a', 2), acct('u1', 'a', 3), acct('u2', 'c', 1)],
-    ...[signup('b', ['n1'], 1), signup('b', ['n1'], 2)],
+    ...[1, 2, 3].map((t) => signup('b', ['n1'], t)),
   ],
   [acct('u1', 'b', 4), del('u1', 6), del('u2', 6)],
 ];
@@ -154,7 +154,9 @@ describe(`purge on ${histories} generated histories (SEED=${seed})`, () => {
           const [facts, remaining] = [factsFrom(whole), factsFrom(purged)];
           expect(viewsOf(remaining, dropped)).toEqual(viewsOf(facts, dropped));
           for (const step of steps) learn(step, facts, remaining, merges);
-          expect(viewsOf(remaining, dropped, touched)).toEqual(viewsOf(facts, dropped, touched));
+          expect(viewsOf(remaining, dropped, touched, withoutStart)).toEqual(
+            viewsOf(facts, dropped, touched, withoutStart),
+          );
         }),
         { numRuns: FUTURES, seed: seed + i },
       );
@@ -245,16 +247,33 @@ function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: Stored
  * All contact views, times included. A dropped address that no later event names has none; one that is named again has
  * a new view, without the confirmation by a deleted account.
  */
-function viewsOf(facts: Facts, dropped: ReadonlySet<string>, touched: ReadonlySet<string> = new Set()): string[] {
+function viewsOf(
+  facts: Facts,
+  dropped: ReadonlySet<string>,
+  touched: ReadonlySet<string> = new Set(),
+  shown = (view: ContactView): ContactView => view,
+): string[] {
   return peopleOf(facts)
     .map((person) => contactView(facts, person))
     .flatMap((view) => {
       const addresses = view.addresses.filter((address) => !dropped.has(address) || touched.has(address));
       if (addresses.length === 0 && view.account === null) return [];
       const renewed = view.account === null && addresses.some((address) => dropped.has(address));
-      return text({ ...view, addresses, ...(renewed && { primary: addresses[0] as string, doubleOptIn: false }) });
+      return text({
+        ...shown(view),
+        addresses,
+        ...(renewed && { primary: addresses[0] as string, doubleOptIn: false }),
+      });
     })
     .sort();
 }
+
+/** A later merge with a contact that had refused between two sign-ups can show a later start. */
+const withoutStart = (view: ContactView): ContactView => ({
+  ...view,
+  newsletters: new Map(
+    [...view.newsletters].map(([name, it]) => [name, it.state === 'subscribed' ? { ...it, since: 0 } : it]),
+  ),
+});
 
 const text = (view: ContactView): string => JSON.stringify({ ...view, newsletters: [...view.newsletters] });
