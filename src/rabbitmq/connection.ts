@@ -1,15 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
-import {
-  type Channel,
-  type ChannelModel,
-  type ConfirmChannel,
-  connect,
-  type RecoveringChannelModel,
-  type ServerProperties,
-} from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel, RecoveringChannelModel, ServerProperties } from 'amqplib';
 import type { Logger } from 'pino';
 import { within } from '../foundation/timeout';
+import { connect } from './amqplib';
 import { type BrokerRefusal, describe, refusalOf } from './errors';
 import { parseAmqpUrl } from './url';
 

@@ -12,7 +12,7 @@ export interface ConsumerOptions {
   readonly queue: string;
   /** The most unacknowledged deliveries, reached as acks show that the channel is good. */
   readonly prefetch: number;
-  /** The prefetch that a new channel begins with. */
+  /** The prefetch that a new channel begins with, unless earlier ones were lost too soon. */
   readonly firstWindow?: number;
   /** Called once for each delivery, synchronously, in order. An error is logged; the delivery stays unacknowledged. */
   readonly onMessage: (delivery: Delivery) => void;
@@ -34,6 +34,11 @@ const FLUSH_MS = 3_000;
  * as it has processed.
  */
 const FIRST_WINDOW = 50;
+/**
+ * The factor by which a prefetch grows with each whole window of acks. After a channel that was lost before a window of
+ * acks, the next begins with so many times fewer, down to one: a message that amqplib cannot read ends the connection
+ * each time, and soon it is the only one whose delivery count rises.
+ */
 const WINDOW_GROWTH = 4;
 /** A channel that lived this long counts as good, even if nothing was delivered on it. */
 const STABLE_MS = 60_000;
@@ -64,11 +69,14 @@ export class Consumer {
   readonly #done: Promise<void>;
   #state: ConsumerState = 'opening';
   #paused = false;
+  /** The prefetch that the next channel begins with. */
+  #firstWindow: number;
   #ledger: ChannelLedger | undefined;
   #wake = (): void => undefined;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
+    this.#firstWindow = this.#largestFirstWindow;
     this.#log = options.log.child({ queue: options.queue });
     options.connection.once('closed', this.#onConnectionClosed);
     this.#done = this.#run();
@@ -143,6 +151,10 @@ export class Consumer {
     this.#state = 'stopped';
   }
 
+  get #largestFirstWindow(): number {
+    return Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
+  }
+
   /** Consumes over one channel. Returns when it is closed; rejects if consuming cannot begin. */
   async #serve(channel: Channel): Promise<void> {
     const since = performance.now();
@@ -154,7 +166,8 @@ export class Consumer {
     let over = false;
     let consumerTag: string | undefined;
     let framesAtCancel = 0;
-    let window = Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
+    const first = this.#firstWindow;
+    let window = first;
     let ackedBefore = 0;
     const mayGrow = (): boolean => window < this.#options.prefetch && ledger.acked - ackedBefore >= window;
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
@@ -190,6 +203,7 @@ export class Consumer {
           framesAtCancel = ledger.frames;
           if (pausing) this.#log.info({ outstanding: ledger.open }, 'consumer paused');
           else window = Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
+          if (window >= this.#largestFirstWindow) this.#firstWindow = this.#largestFirstWindow;
         } else {
           await this.#idle(consumerTag === undefined ? 'paused' : 'consuming');
         }
@@ -198,6 +212,7 @@ export class Consumer {
       if (!over && unsure) await this.#flushAcks(channel, consumerTag);
     } finally {
       this.#state = 'opening';
+      if (over && ledger.acked < first) this.#firstWindow = Math.max(1, Math.floor(first / WINDOW_GROWTH));
       if (ledger.alive) await closeChannel(channel);
       ledger.die();
       if (performance.now() - since > STABLE_MS) this.#backoff.reset();

@@ -196,14 +196,14 @@ export class Publisher {
     const { exchange, routingKey, content, headers, ...properties } = request.message;
     request.deadline = performance.now() + this.#timeoutMs;
     this.#inFlight.add(request);
-    const options = {
-      ...properties,
-      messageId: request.id,
-      headers: fitHeaders(headers ?? {}),
-      persistent: true,
-      mandatory: true,
-    };
     try {
+      const options = {
+        ...properties,
+        messageId: request.id,
+        headers: fitHeaders(headers ?? {}),
+        persistent: true,
+        mandatory: true,
+      };
       const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
         if (!this.#inFlight.has(request)) return; // its channel was given up
         this.#backoff.reset();

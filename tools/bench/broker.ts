@@ -1,4 +1,5 @@
-import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
+import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE, QUEUES } from '../../src/rabbitmq/names';
 import { declareAll, deleteAll } from '../../src/rabbitmq/topology';
 import type { Message } from './load/acts';
