@@ -35,9 +35,9 @@ const FLUSH_MS = 3_000;
  */
 const FIRST_WINDOW = 50;
 /**
- * The factor by which a prefetch grows with each whole window of acks. After a channel that was lost before a window of
- * acks, the next begins with so many times fewer, down to one: a message that amqplib cannot read ends the connection
- * each time, and soon it is the only one whose delivery count rises.
+ * The factor by which a prefetch grows with each whole window of acks. After a channel that was lost before that, the next
+ * begins with so many times fewer, down to one: a message that amqplib cannot read ends the connection each time, and so
+ * it is soon the only one whose delivery count rises. A small window grows no sooner than the first one.
  */
 const WINDOW_GROWTH = 4;
 /** A channel that lived this long counts as good, even if nothing was delivered on it. */
@@ -169,7 +169,8 @@ export class Consumer {
     const first = this.#firstWindow;
     let window = first;
     let ackedBefore = 0;
-    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.acked - ackedBefore >= window;
+    const enough = (): number => Math.max(window, this.#largestFirstWindow);
+    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.acked - ackedBefore >= enough();
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
     channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
