@@ -3,9 +3,9 @@ import type { ContactEvent } from '../contacts/facts/event';
 /** The most bytes of messages that a slot takes at once. An ordinary message has some hundred. */
 export const MAX_BATCH_BYTES = 4 * 1_024 * 1_024;
 /** The most facts that one transaction writes, unless a single message has more. Each is a row of a statement. */
-const MAX_FACTS = 10_000;
+const MAX_FACTS = 5_000;
 /** The most text in these rows. Each repeats the source and the reason of its message. */
-const MAX_TEXT = 4 * 1_024 * 1_024;
+const MAX_TEXT = 2 * 1_024 * 1_024;
 
 /** Splits events into parts of bounded weight, in order; an ordinary batch is one part. */
 export function partsOf<T extends { readonly event: ContactEvent }>(items: readonly T[]): T[][] {
