@@ -1,7 +1,7 @@
 import type { ContactEvent } from '../contacts/facts/event';
 
 /** The most bytes of messages that a slot takes at once. An ordinary message has some hundred. */
-export const MAX_BATCH_BYTES = 4 * 1_024 * 1_024;
+export const MAX_BATCH_BYTES = 2 * 1_024 * 1_024;
 /** The most facts that one transaction writes, unless a single message has more. Each is a row of a statement. */
 const MAX_FACTS = 5_000;
 /** The most text in these rows. Each repeats the source and the reason of its message. */
