@@ -227,9 +227,15 @@ class QueueBrowser {
       if (isFull) this.#startRotating();
       if (await this.#woken()) continue;
       if (this.#inFlight.size > 0) continue; // each confirm makes room for another delivery
-      const { messageCount } = await this.channel.checkQueue(this.options.queue);
-      if (this.#incoming.length > 0) continue;
-      if (messageCount === 0) return undefined;
+      // A delivery meanwhile may reach the read limit, and then the answer is not read.
+      const arrived = new Promise<undefined>((resolve) => {
+        this.#wake = () => resolve(undefined);
+      });
+      const checked = this.channel.checkQueue(this.options.queue);
+      checked.catch(() => undefined); // a lost channel also wakes
+      const answer = await Promise.race([checked, arrived]);
+      if (answer === undefined || this.#incoming.length > 0) continue;
+      if (answer.messageCount === 0) return undefined;
       if (this.#stuck >= this.#window) this.#fail(new BrokerRefusal(`${this.#stuck} messages cannot be published.`));
     }
   }
