@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import { traceOf } from '../messages/trace';
 import type { Metrics } from '../observability/metrics';
+import { failureOf } from '../postgres/errors';
 import { count, type Delivery } from '../rabbitmq/delivery';
 import { describe } from '../rabbitmq/errors';
 import { toDeadLetters, toRetry } from '../rabbitmq/forward';
@@ -48,9 +49,19 @@ export async function forwardAll(
   const sending = items.map(async (item) => {
     const { delivery, eventId, outcome } = item;
     const log = context.log.child({ queue: context.queue, ...aboutMessage(eventId, traceOf(delivery.headers)) });
-    const route = routeOf(delivery, outcome);
-    batchLog.add(log, route.level, route.text, route.shared, route.first);
-    return (await publishUntilConfirmed(delivery, route, { ...context, log }, batchLog)) ? [item] : [];
+    try {
+      const route = routeOf(delivery, outcome);
+      batchLog.add(log, route.level, route.text, route.shared, route.first);
+      return (await publishUntilConfirmed(delivery, route, { ...context, log }, batchLog)) ? [item] : [];
+    } catch (error) {
+      // One message must not keep the others from their acks.
+      log.error(
+        { failure: failureOf(error) },
+        'message cannot be forwarded: rejected, so that the broker dead-letters it',
+      );
+      delivery.reject();
+      return [];
+    }
   });
   batchLog.write();
   return (await Promise.all(sending)).flat();

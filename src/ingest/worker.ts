@@ -5,6 +5,7 @@ import { codeLabel, type PauseReason } from '../observability/metrics';
 import { observeApplied, observeDropped, observeLag } from '../observability/observe-batch';
 import { Stopwatch } from '../observability/stopwatch';
 import type { Database } from '../postgres/database';
+import { failureOf } from '../postgres/errors';
 import type { BrokerConnection } from '../rabbitmq/connection';
 import { Consumer } from '../rabbitmq/consumer';
 import { ackAll, type Delivery } from '../rabbitmq/delivery';
@@ -13,6 +14,7 @@ import { type BatchContext, handleBatch } from './batch';
 import { type DisposeContext, forwardAll } from './dispose';
 import { type DecidedItem, type Item, isPending, makeItem, publishedAt } from './item';
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
+import { MAX_BATCH_BYTES, partsOf } from './parts';
 import { PoisonScheduler } from './poison-scheduler';
 import { batchesOf, isSuspect } from './suspects';
 import type { ApplyOptions } from './transaction';
@@ -86,7 +88,7 @@ export class EventWorker {
     const { batchSize } = this.#options;
     const worth = (): number => (this.#busySlots === 0 ? 1 : Math.ceil(batchSize * WORTH_A_SLOT));
     for (;;) {
-      const deliveries = await this.#buffer.take(batchSize, worth);
+      const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
       if (deliveries.length === 0) return;
       this.#busySlots += 1;
       await this.#handleAll(deliveries);
@@ -114,19 +116,63 @@ export class EventWorker {
     }
   }
 
+  /**
+   * Handles a batch whatever happens. An error that is our bug splits it until the message that causes it stands alone:
+   * that message is retried, or else rejected, so that the broker dead-letters it.
+   */
   async #handle(deliveries: readonly Delivery[]): Promise<void> {
-    const { source, queue, publisher, metrics, log } = this.#options;
+    try {
+      await this.#handleBatch(deliveries);
+    } catch (error) {
+      const { queue, log } = this.#options;
+      const open = deliveries.filter((delivery) => delivery.open);
+      log.error({ queue, failure: failureOf(error), messages: open.length }, 'unexpected error in a batch');
+      if (open.length > 1) {
+        const middle = Math.ceil(open.length / 2);
+        await this.#handle(open.slice(0, middle));
+        await this.#handle(open.slice(middle));
+      } else if (open[0]) {
+        await this.#retryLater(open[0], failureOf(error).code);
+      }
+    }
+  }
+
+  async #retryLater(delivery: Delivery, error: string): Promise<void> {
+    const item = { delivery, event: null, eventId: undefined, outcome: { kind: 'retry', error } as const };
+    try {
+      this.#acknowledge(await forwardAll([item], this.#disposeContext));
+    } catch {
+      delivery.reject();
+    }
+  }
+
+  get #disposeContext(): DisposeContext {
+    const { queue, publisher, metrics, log } = this.#options;
+    return { queue, publisher, metrics, log, stopping: this.#stopping.signal };
+  }
+
+  async #handleBatch(deliveries: readonly Delivery[]): Promise<void> {
+    const { source, queue, metrics } = this.#options;
     const stopwatch = new Stopwatch((stage, seconds) => metrics.stageSeconds.observe({ queue, stage }, seconds));
     const now = Date.now();
     const items = deliveries.map((delivery) => makeItem(source, delivery, now));
     stopwatch.lap('decode');
     const pending = items.filter(isPending);
-    const complete = pending.length === 0 || (await handleBatch(pending, this.#batchContext(stopwatch)));
+    const acknowledged = new Set<Item>();
+    const acknowledgeDone = (): void => {
+      const done = items.filter(isDone).filter((item) => !acknowledged.has(item));
+      for (const item of done) acknowledged.add(item);
+      this.#acknowledge(done);
+    };
+    let complete = true;
+    for (const [place, part] of partsOf(pending).entries()) {
+      if (place > 0) acknowledgeDone();
+      complete &&= await handleBatch(part, this.#batchContext(stopwatch));
+    }
     stopwatch.restart();
     // Done messages first: a dead letter that cannot be published now must not hold them back.
-    this.#acknowledge(items.filter(isDone));
-    const context = { queue, publisher, metrics, log, stopping: this.#stopping.signal };
-    this.#acknowledge(await forwardAll(items.filter(mustForward), context));
+    acknowledgeDone();
+    this.#acknowledge(await forwardAll(items.filter(mustForward), this.#disposeContext));
     stopwatch.lap('settle');
     metrics.batchMessages.observe({ queue }, items.length);
     if (complete) {

@@ -64,7 +64,7 @@ const IDLE_MS = 100;
  * - *holding*: kept messages are held unacknowledged and at the end returned to their old places. Nothing is written.
  * - *rotating*: kept messages are published to the end of the queue and acknowledged when that is confirmed. Once all have
  *   rotated, they have their old order and no deliveries counted. Rotating begins when a message is found that was
- *   delivered {@link LOOKS} times before, or when the queue has more messages than can be held. The held messages then
+ *   delivered {@link LOOKS} times before, or when the queue has more messages, or more bytes, than can be held. The held messages then
  *   rotate too, and browsing goes on to the end of the queue, even if it has seen enough.
  *
  * Rejects with a {@link BrokerRefusal} if the queue does not exist or a message could not be published.
@@ -95,6 +95,8 @@ class QueueBrowser {
   readonly #round = randomUUID();
   readonly #inFlight = new Set<Promise<void>>();
   #failure: Error | undefined;
+  /** Nothing more is visited: what is held is about to be returned. */
+  #finishing = false;
   #returning = false;
   #wake = (): void => undefined;
 
@@ -103,7 +105,7 @@ class QueueBrowser {
     private readonly options: BrowseOptions,
     private readonly result: BrowseResult,
   ) {
-    this.#ledger = new ChannelLedger(channel, { acked: 0, late: 0, repeated: 0 });
+    this.#ledger = new ChannelLedger(channel, { acked: 0, late: 0, repeated: 0 }, options.connection.readLimit.add);
     this.#window = Math.min(WINDOW, result.total, Math.max(1, options.expected ?? WINDOW));
     channel.on('close', () => {
       this.#ledger.die();
@@ -124,6 +126,10 @@ class QueueBrowser {
       await this.#visitAll();
     } finally {
       await Promise.all(this.#inFlight);
+      this.#finishing = true;
+      this.#held = [];
+      this.#incoming.length = 0;
+      this.#ledger.releaseAll(); // else the answers that this waits for may not be read
       if (this.#ledger.alive) await this.#returnAll(consumerTag);
     }
     if (this.#failure) throw this.#failure;
@@ -177,6 +183,7 @@ class QueueBrowser {
         if (purpose === 'send') this.result.sent += 1;
       } else if (published.outcome === 'failed' && !published.retryable) {
         this.#stuck += 1;
+        delivery.release();
         if (purpose === 'send') this.result.unsendable += 1;
       } else {
         this.#fail(notTaken(message, published));
@@ -201,7 +208,8 @@ class QueueBrowser {
       this.#fail(new BrokerRefusal(`The queue ${this.options.queue} went away meanwhile.`));
       return;
     }
-    this.#ledger.delivered(message.fields.deliveryTag);
+    this.#ledger.delivered(message.fields.deliveryTag, message.content.length);
+    if (this.#finishing) return;
     this.#incoming.push(new Delivery(this.#ledger, this.options.queue, message));
     this.#wake();
   }
@@ -214,13 +222,20 @@ class QueueBrowser {
       // Counting alone would miss the end if messages expired or were consumed meanwhile.
       if (delivery?.headers[HEADERS.round] === this.#round) return undefined;
       if (delivery) return delivery;
-      // The window is full and more messages are to come: holding would wait for ever.
-      if (this.#held.length + this.#stuck >= this.#window) this.#startRotating();
+      // No more can be held, and more messages are to come: holding would wait for ever.
+      const isFull = this.#held.length + this.#stuck >= this.#window || this.options.connection.readLimit.isOver;
+      if (isFull) this.#startRotating();
       if (await this.#woken()) continue;
       if (this.#inFlight.size > 0) continue; // each confirm makes room for another delivery
-      const { messageCount } = await this.channel.checkQueue(this.options.queue);
-      if (this.#incoming.length > 0) continue;
-      if (messageCount === 0) return undefined;
+      // A delivery meanwhile may reach the read limit, and then the answer is not read.
+      const arrived = new Promise<undefined>((resolve) => {
+        this.#wake = () => resolve(undefined);
+      });
+      const checked = this.channel.checkQueue(this.options.queue);
+      checked.catch(() => undefined); // a lost channel also wakes
+      const answer = await Promise.race([checked, arrived]);
+      if (answer === undefined || this.#incoming.length > 0) continue;
+      if (answer.messageCount === 0) return undefined;
       if (this.#stuck >= this.#window) this.#fail(new BrokerRefusal(`${this.#stuck} messages cannot be published.`));
     }
   }

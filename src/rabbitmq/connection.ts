@@ -1,16 +1,11 @@
 import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
-import {
-  type Channel,
-  type ChannelModel,
-  type ConfirmChannel,
-  connect,
-  type RecoveringChannelModel,
-  type ServerProperties,
-} from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel, RecoveringChannelModel, ServerProperties } from 'amqplib';
 import type { Logger } from 'pino';
 import { within } from '../foundation/timeout';
+import { connect } from './amqplib';
 import { type BrokerRefusal, describe, refusalOf } from './errors';
+import { ReadLimit } from './read-limit';
 import { parseAmqpUrl } from './url';
 
 export interface ConnectionOptions {
@@ -54,6 +49,8 @@ const CLOSE_MS = 3_000;
  * Channels do not survive a loss: their owners (consumer and publisher) open new ones.
  */
 export class BrokerConnection extends EventEmitter<ConnectionEvents> {
+  /** Of the unacknowledged deliveries, which its consumers report. */
+  readonly readLimit = new ReadLimit();
   readonly #model: RecoveringChannelModel;
   readonly #log: Logger;
   readonly #ready: Promise<void>;
@@ -142,6 +139,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     model.on('connect', (established: ChannelModel) => {
       this.#server = established.connection.serverProperties;
       this.#socket = socketOf(established);
+      if (this.#socket) this.readLimit.attach(this.#socket);
       this.#connected = true;
       this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');

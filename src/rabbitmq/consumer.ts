@@ -5,6 +5,7 @@ import { untilAborted, within } from '../foundation/timeout';
 import { type BrokerConnection, closeChannel } from './connection';
 import { type AckCounts, ChannelLedger, Delivery } from './delivery';
 import { describe } from './errors';
+import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
   /** For consuming only: under an alarm the broker stops reading from a connection that publishes, acks included. */
@@ -12,7 +13,7 @@ export interface ConsumerOptions {
   readonly queue: string;
   /** The most unacknowledged deliveries, reached as acks show that the channel is good. */
   readonly prefetch: number;
-  /** The prefetch that a new channel begins with. */
+  /** The prefetch that a new channel begins with, unless earlier ones were lost too soon. */
   readonly firstWindow?: number;
   /** Called once for each delivery, synchronously, in order. An error is logged; the delivery stays unacknowledged. */
   readonly onMessage: (delivery: Delivery) => void;
@@ -34,7 +35,14 @@ const FLUSH_MS = 3_000;
  * as it has processed.
  */
 const FIRST_WINDOW = 50;
+/**
+ * The factor by which a prefetch grows with each whole window of acks. After a channel that was lost before that, the next
+ * begins with so many times fewer, down to one: a message that amqplib cannot read ends the connection each time, and so
+ * it is soon the only one whose delivery count rises. A small window grows no sooner than the first one.
+ */
 const WINDOW_GROWTH = 4;
+/** A window grows only if it then holds no more than this of messages like the last ones. Two queues share a connection. */
+const MAX_WINDOW_BYTES = MAX_UNACKED_BYTES / 2;
 /** A channel that lived this long counts as good, even if nothing was delivered on it. */
 const STABLE_MS = 60_000;
 
@@ -64,11 +72,14 @@ export class Consumer {
   readonly #done: Promise<void>;
   #state: ConsumerState = 'opening';
   #paused = false;
+  /** The prefetch that the next channel begins with. */
+  #firstWindow: number;
   #ledger: ChannelLedger | undefined;
   #wake = (): void => undefined;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
+    this.#firstWindow = this.#largestFirstWindow;
     this.#log = options.log.child({ queue: options.queue });
     options.connection.once('closed', this.#onConnectionClosed);
     this.#done = this.#run();
@@ -143,10 +154,14 @@ export class Consumer {
     this.#state = 'stopped';
   }
 
+  get #largestFirstWindow(): number {
+    return Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
+  }
+
   /** Consumes over one channel. Returns when it is closed; rejects if consuming cannot begin. */
   async #serve(channel: Channel): Promise<void> {
     const since = performance.now();
-    const ledger = new ChannelLedger(channel, this.counts, () => {
+    const ledger = new ChannelLedger(channel, this.counts, this.#options.connection.readLimit.add, () => {
       this.#backoff.reset(); // an open channel proves nothing: it may be closed at once every time
       if (this.#state === 'paused' || mayGrow()) this.#wake();
     });
@@ -154,9 +169,19 @@ export class Consumer {
     let over = false;
     let consumerTag: string | undefined;
     let framesAtCancel = 0;
-    let window = Math.min(this.#options.firstWindow ?? FIRST_WINDOW, this.#options.prefetch);
-    let ackedBefore = 0;
-    const mayGrow = (): boolean => window < this.#options.prefetch && ledger.acked - ackedBefore >= window;
+    const first = this.#firstWindow;
+    let window = first;
+    let before = { acked: 0, ackedBytes: 0 };
+    const next = (): number => Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
+    const mayGrow = (): boolean => {
+      const acked = ledger.acked - before.acked;
+      const bytes = ledger.ackedBytes - before.ackedBytes;
+      return (
+        window < this.#options.prefetch &&
+        acked >= Math.max(window, this.#largestFirstWindow) &&
+        (bytes / acked) * next() <= MAX_WINDOW_BYTES
+      );
+    };
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
     channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
@@ -180,7 +205,7 @@ export class Consumer {
         if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
           await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
-          ackedBefore = ledger.acked;
+          before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes };
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
         } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {
@@ -189,15 +214,18 @@ export class Consumer {
           consumerTag = undefined;
           framesAtCancel = ledger.frames;
           if (pausing) this.#log.info({ outstanding: ledger.open }, 'consumer paused');
-          else window = Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
+          else window = next();
+          if (window >= this.#largestFirstWindow) this.#firstWindow = this.#largestFirstWindow;
         } else {
           await this.#idle(consumerTag === undefined ? 'paused' : 'consuming');
         }
       }
+      ledger.releaseAll(); // else the answers that a stop waits for may not be read
       const unsure = consumerTag !== undefined || ledger.frames - framesAtCancel >= ACKS_ON_THEIR_WAY;
       if (!over && unsure) await this.#flushAcks(channel, consumerTag);
     } finally {
       this.#state = 'opening';
+      if (over && ledger.acked < first) this.#firstWindow = Math.max(1, Math.floor(first / WINDOW_GROWTH));
       if (ledger.alive) await closeChannel(channel);
       ledger.die();
       if (performance.now() - since > STABLE_MS) this.#backoff.reset();
@@ -223,7 +251,7 @@ export class Consumer {
   }
 
   #deliver(ledger: ChannelLedger, message: ConsumeMessage): void {
-    ledger.delivered(message.fields.deliveryTag);
+    ledger.delivered(message.fields.deliveryTag, message.content.length);
     try {
       this.#options.onMessage(new Delivery(ledger, this.#options.queue, message));
     } catch (error) {

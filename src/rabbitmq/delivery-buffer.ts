@@ -6,8 +6,9 @@ const PATIENCE_MS = 50;
 /**
  * Buffers deliveries between the consumer, which pushes them, and the worker, which takes them.
  *
- * States: *open* -> *closed*. Nothing in it is acknowledged, so the consumer's prefetch bounds its size. Deliveries whose
- * channel has closed are dropped: the broker delivers them again, and an ack of these would have no effect.
+ * States: *open* -> *closed*. Nothing in it is acknowledged, so the consumer's prefetch and the connection's read limit
+ * bound its size. Deliveries whose channel has closed are dropped: the broker delivers them again, and an ack of these
+ * would have no effect.
  */
 export class DeliveryBuffer {
   #waiting: Delivery[] = [];
@@ -35,8 +36,9 @@ export class DeliveryBuffer {
    * at once; each delivery goes to one of them.
    *
    * @param worth how many are worth taking now, from 1; fewer are left for another taker, for up to {@link PATIENCE_MS}
+   * @param maxBytes the most bytes of content, if there are several
    */
-  async take(max: number, worth: () => number = () => 1): Promise<Delivery[]> {
+  async take(max: number, worth: () => number = () => 1, maxBytes = Number.POSITIVE_INFINITY): Promise<Delivery[]> {
     let wake = (): void => undefined;
     let patience: NodeJS.Timeout | undefined;
     let isOver = false;
@@ -48,7 +50,7 @@ export class DeliveryBuffer {
     try {
       while (!this.#closed) {
         this.#dropDead();
-        if (this.#waiting.length >= (isOver ? 1 : worth())) return this.#waiting.splice(0, max);
+        if (this.#waiting.length >= (isOver ? 1 : worth())) return this.#splice(max, maxBytes);
         if (this.#waiting.length > 0) patience ??= setTimeout(onOver, PATIENCE_MS);
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -66,6 +68,17 @@ export class DeliveryBuffer {
     this.#closed = true;
     this.#waiting = [];
     for (const wake of this.#takers.splice(0)) wake();
+  }
+
+  #splice(max: number, maxBytes: number): Delivery[] {
+    let bytes = this.#waiting[0]!.content.length;
+    let end = 1;
+    while (end < Math.min(max, this.#waiting.length)) {
+      bytes += this.#waiting[end]!.content.length;
+      if (bytes > maxBytes) break;
+      end += 1;
+    }
+    return this.#waiting.splice(0, end);
   }
 
   #dropDead(): void {

@@ -33,16 +33,20 @@ export interface AckCounts {
  * Typically the oldest batch ends first and costs one frame.
  */
 export class ChannelLedger {
-  readonly #open = new Set<number>(); // in insertion order: the first member is the lowest tag
+  readonly #open = new Map<number, number>(); // tag -> bytes, in insertion order: the first is the lowest tag
   #alive = true;
+  #counting = true;
   /** Ack frames sent so far. */
   frames = 0;
-  /** Deliveries acknowledged so far. */
+  /** Deliveries acknowledged so far, and their bytes. */
   acked = 0;
+  ackedBytes = 0;
 
   constructor(
     private readonly channel: Channel,
     private readonly counts: AckCounts,
+    /** Told of the bytes of each delivery, and with a minus when it need not be in memory any more. */
+    private readonly onBytes: (bytes: number) => void,
     private readonly onAck: () => void = () => undefined,
   ) {}
 
@@ -55,13 +59,33 @@ export class ChannelLedger {
     return this.#open.size;
   }
 
-  delivered(tag: number): void {
-    this.#open.add(tag);
+  isOpen(tag: number): boolean {
+    return this.#open.has(tag);
+  }
+
+  delivered(tag: number, bytes: number): void {
+    this.#open.set(tag, this.#counting ? bytes : 0);
+    if (this.#counting) this.onBytes(bytes);
+  }
+
+  /** This open delivery's content is not in memory any more. */
+  release(tag: number): void {
+    const bytes = this.#open.get(tag);
+    if (!bytes) return;
+    this.#open.set(tag, 0);
+    this.onBytes(-bytes);
+  }
+
+  /** Neither the open deliveries nor later ones are kept in memory. */
+  releaseAll(): void {
+    this.#counting = false;
+    for (const tag of this.#open.keys()) this.release(tag);
   }
 
   /** To be called when the channel has closed. */
   die(): void {
     this.#alive = false;
+    this.releaseAll();
     this.#open.clear();
   }
 
@@ -71,9 +95,9 @@ export class ChannelLedger {
       this.counts.late += tags.length;
       return;
     }
-    const group = tags.filter((tag) => this.#open.delete(tag));
+    const group = tags.filter((tag) => this.#close(tag));
     this.counts.repeated += tags.length - group.length;
-    const first = this.#open.values().next().value ?? Number.POSITIVE_INFINITY;
+    const first = this.#open.keys().next().value ?? Number.POSITIVE_INFINITY;
     const above = group.filter((tag) => tag > first);
     const below = group.length - above.length;
     let sent = 0;
@@ -98,9 +122,16 @@ export class ChannelLedger {
     this.onAck();
   }
 
+  /** @returns whether it was open */
+  #close(tag: number): boolean {
+    this.ackedBytes += this.#open.get(tag) ?? 0;
+    this.release(tag);
+    return this.#open.delete(tag);
+  }
+
   /** Rejects one delivery without requeueing it. Never throws. */
   reject(tag: number): void {
-    if (!this.#alive || !this.#open.delete(tag)) return;
+    if (!this.#alive || !this.#close(tag)) return;
     try {
       this.channel.reject(withTag(tag), false);
       this.frames += 1;
@@ -160,6 +191,16 @@ export class Delivery {
   /** Whether an ack would still reach the broker. */
   get alive(): boolean {
     return this.#ledger.alive;
+  }
+
+  /** Whether it is neither acknowledged nor lost with its channel. */
+  get open(): boolean {
+    return this.#ledger.isOpen(this.#tag);
+  }
+
+  /** Its content is not in memory any more, although it is open. */
+  release(): void {
+    this.#ledger.release(this.#tag);
   }
 
   /** Acknowledges this delivery alone, at most once; without effect after its channel has closed. Never throws. */

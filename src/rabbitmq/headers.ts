@@ -1,3 +1,5 @@
+import { MAX_DEPTH } from './field-table';
+
 /** Headers of a message to publish. `undefined` values are left out. */
 export type Headers = Readonly<Record<string, unknown>>;
 
@@ -9,14 +11,15 @@ const MAX_KEY = 255;
 const MAX_TOTAL = 48 * 1_024;
 
 /**
- * Reduces headers to what can be published. Texts over 4 KiB are cut and values without an AMQP type left out. If the
+ * Reduces headers to what can be published. Texts over 4 KiB are cut, values without an AMQP type are left out, and tables
+ * and arrays below {@link MAX_DEPTH} levels become null. If the
  * rest is too large, the largest headers are left out until it fits; ours are small, so those are foreign. Never throws.
  */
 export function fitHeaders(headers: Headers): Record<string, unknown> {
   const entries: { key: string; value: unknown; size: number }[] = [];
   let total = 0;
   for (const [key, raw] of Object.entries(headers)) {
-    const value = encodable(raw);
+    const value = encodable(raw, 2);
     if (value === undefined || Buffer.byteLength(key) > MAX_KEY) continue;
     const size = Buffer.byteLength(key) + 1 + sizeOf(value);
     entries.push({ key, value, size });
@@ -38,8 +41,12 @@ export function cutText(text: string, maxBytes = MAX_TEXT): string {
   return `${bytes.toString('utf8', 0, end)}…`;
 }
 
-/** The value as amqplib can write it, or `undefined`. Every type that amqplib can receive must be writable again. */
-function encodable(value: unknown): unknown {
+/**
+ * The value as amqplib can write it, or `undefined`. Every type that amqplib can receive must be writable again.
+ *
+ * @param level of the value, if it is a table or an array; that of the headers themselves is 1
+ */
+function encodable(value: unknown, level: number): unknown {
   if (typeof value === 'string') return cutText(value);
   if (typeof value === 'boolean' || value === null || Buffer.isBuffer(value)) return value;
   if (typeof value === 'number') {
@@ -47,12 +54,13 @@ function encodable(value: unknown): unknown {
     // amqplib writes a number without a fraction as an integer, and fails if no integer type holds it.
     return Number.isSafeInteger(value) ? value : { '!': 'double', value };
   }
-  if (Array.isArray(value)) return value.map(encodable).filter((item) => item !== undefined);
   if (typeof value !== 'object') return undefined;
   if ('!' in value) return isTyped(value) ? value : undefined;
+  if (level > MAX_DEPTH) return null;
+  if (Array.isArray(value)) return value.map((item) => encodable(item, level + 1)).filter((item) => item !== undefined);
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, inner]) => {
-      const written = Buffer.byteLength(key) > MAX_KEY ? undefined : encodable(inner);
+      const written = Buffer.byteLength(key) > MAX_KEY ? undefined : encodable(inner, level + 1);
       return written === undefined ? [] : [[key, written]];
     }),
   );
@@ -61,11 +69,13 @@ function encodable(value: unknown): unknown {
 /** amqplib's notation for types that JavaScript lacks. It produces only these two from received headers. */
 function isTyped(value: { '!'?: unknown; value?: unknown }): boolean {
   const inner = value.value;
-  if (value['!'] === 'timestamp') return typeof inner === 'number' && Number.isSafeInteger(inner) && inner >= 0;
-  return (
-    value['!'] === 'decimal' && typeof inner === 'object' && inner !== null && 'places' in inner && 'digits' in inner
-  );
+  if (value['!'] === 'timestamp') return isWhole(inner, Number.MAX_SAFE_INTEGER);
+  if (value['!'] !== 'decimal' || typeof inner !== 'object' || inner === null) return false;
+  return 'places' in inner && isWhole(inner.places, 0xff) && 'digits' in inner && isWhole(inner.digits, 0xffff_ffff);
 }
+
+const isWhole = (value: unknown, max: number): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max;
 
 /** Upper bound of the bytes that a value takes in a field table. */
 function sizeOf(value: unknown): number {

@@ -29,6 +29,8 @@ interface Request {
 
 /** For a larger content RabbitMQ 4 closes the channel, which would fail all other messages in flight as well. */
 const MAX_CONTENT_BYTES = 16 * 1_024 * 1_024;
+/** The most bytes of messages that await their confirms, unless one has more: amqplib copies what it is to write. */
+const MAX_IN_FLIGHT_BYTES = 16 * 1_024 * 1_024;
 /** How a broker with a smaller limit reports it. */
 const TOO_LARGE = /message size \d+ (?:is )?larger than (?:configured )?max size (\d+)/;
 const CONFIRMED: PublishResult = { outcome: 'confirmed' };
@@ -41,7 +43,7 @@ const NACKED: PublishResult = { outcome: 'nacked' };
  * States: *opening* <-> *open* (<-> *stalled*), and from each of them *closed*, which is final.
  *
  * - opening: no channel. Requests wait up to the time limit, then fail.
- * - open: requests are written in order, while fewer than `maxInFlight` await a confirm.
+ * - open: requests are written in order, while fewer than `maxInFlight`, and not too many bytes, await a confirm.
  * - stalled: the channel's write buffer is full. Requests wait for it to drain.
  * - If the channel closes, or a confirm does not come in time, everything in flight has *failed* (it may have arrived;
  *   publish it again with the same id), and another channel is opened.
@@ -61,6 +63,7 @@ export class Publisher {
   readonly #stopping = new AbortController();
   readonly #queued = new Set<Request>(); // both are in the order of their deadlines
   readonly #inFlight = new Set<Request>();
+  #inFlightBytes = 0;
   #channel: ConfirmChannel | undefined;
   #stalled = false;
   /** Gives up the current channel: a channel that closed before its listeners were added emits nothing. */
@@ -186,24 +189,29 @@ export class Publisher {
 
   #pump(): void {
     for (const request of this.#queued) {
-      if (this.#channel === undefined || this.#stalled || this.#inFlight.size >= this.#maxInFlight) return;
+      if (this.#channel === undefined || this.#stalled || this.#isFull) return;
       this.#queued.delete(request);
       this.#write(this.#channel, request);
     }
+  }
+
+  get #isFull(): boolean {
+    return this.#inFlight.size >= this.#maxInFlight || this.#inFlightBytes >= MAX_IN_FLIGHT_BYTES;
   }
 
   #write(channel: ConfirmChannel, request: Request): void {
     const { exchange, routingKey, content, headers, ...properties } = request.message;
     request.deadline = performance.now() + this.#timeoutMs;
     this.#inFlight.add(request);
-    const options = {
-      ...properties,
-      messageId: request.id,
-      headers: fitHeaders(headers ?? {}),
-      persistent: true,
-      mandatory: true,
-    };
+    this.#inFlightBytes += content.length;
     try {
+      const options = {
+        ...properties,
+        messageId: request.id,
+        headers: fitHeaders(headers ?? {}),
+        persistent: true,
+        mandatory: true,
+      };
       const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
         if (!this.#inFlight.has(request)) return; // its channel was given up
         this.#backoff.reset();
@@ -226,7 +234,7 @@ export class Publisher {
 
   #settle(request: Request, result: PublishResult): void {
     this.#queued.delete(request);
-    this.#inFlight.delete(request);
+    if (this.#inFlight.delete(request)) this.#inFlightBytes -= request.message.content.length;
     request.settle(result);
     if (this.pending === 0) {
       clearTimeout(this.#timer);

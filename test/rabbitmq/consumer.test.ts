@@ -2,23 +2,47 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { Consumer } from '../../src/rabbitmq/consumer';
 import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
-import { TcpProxy } from '../../tools/proxy/tcp-proxy';
+import { amqpFrames } from '../../tools/proxy/amqp-frames';
+import { type Link, type Reader, TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
 
 const broker = withBroker();
 const QUEUE = 'test.consumer';
+/** In a header of messages whose frames {@link garbled} damages, so that amqplib ends the connection. */
+const UNREADABLE = 'unreadable';
+
+function garbled({ toTarget, toClient }: Link): Reader {
+  const frames = amqpFrames('server');
+  return {
+    asked: toTarget,
+    answered: (received) => {
+      for (const { bytes } of frames(received)) {
+        const frame = Buffer.from(bytes);
+        if (frame.includes(UNREADABLE)) frame[frame.length - 1] = 0;
+        toClient(frame);
+      }
+    },
+  };
+}
+
 const text = (delivery: Delivery): string => delivery.content.toString();
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1));
 
 describe('the consumer', () => {
   const open: { connections: BrokerConnection[]; proxy?: TcpProxy } = { connections: [] };
 
-  /** Consumes a fresh QUEUE through a proxy into an array. */
+  /** Consumes QUEUE, a fresh one unless it is given, through a proxy into an array. */
   async function start(
-    options: { prefetch?: number; firstWindow?: number; onMessage?: (delivery: Delivery) => void } = {},
+    options: {
+      prefetch?: number;
+      firstWindow?: number;
+      onMessage?: (delivery: Delivery) => void;
+      reader?: (link: Link) => Reader;
+      given?: true;
+    } = {},
   ) {
-    await broker().queue(QUEUE);
-    const proxy = await TcpProxy.to(broker().url);
+    if (!options.given) await broker().queue(QUEUE);
+    const proxy = await TcpProxy.to(broker().url, options.reader && { reader: options.reader });
     open.proxy = proxy;
     const connection = await openConnection({ url: proxy.through(broker().url), name: 'test', log: silent });
     open.connections.push(connection);
@@ -219,6 +243,28 @@ describe('the consumer', () => {
     expect(got.slice(-4).map(({ deliveryCount }) => deliveryCount)).toEqual([1, 1, 1, 1]);
     await expectLeft(consumer, numbers(100).slice(80));
   });
+
+  it('takes fewer and fewer messages at once until one that ends the connection is alone, and handles all others', async () => {
+    const dead = await broker().queue('test.consumer.dead');
+    const limited = { 'x-queue-type': 'quorum', 'x-delivery-limit': 15, 'x-dead-letter-exchange': '' };
+    await broker().queue(QUEUE, { arguments: { ...limited, 'x-dead-letter-routing-key': dead } });
+    await broker().send('', QUEUE, numbers(60));
+    await broker().send('', QUEUE, ['0'], { headers: { [UNREADABLE]: true } });
+    await broker().send('', QUEUE, numbers(120).slice(60));
+    const handled = new Set<string>();
+    const onMessage = (delivery: Delivery): void => {
+      setImmediate(() => {
+        if (delivery.alive) handled.add(text(delivery));
+        delivery.ack();
+      });
+    };
+    const { consumer } = await start({ given: true, prefetch: 1_000, firstWindow: 50, onMessage, reader: garbled });
+    await until(async () => (await broker().ready(dead)) > 0, 100_000);
+    await until(() => handled.size === 120);
+    await expectLeft(consumer, []);
+    expect((await broker().next(dead)).content.toString()).toBe('0');
+    expect(await broker().ready(dead)).toBe(0);
+  }, 150_000);
 
   it('receives nothing while paused, still acknowledges, and goes on when resumed', async () => {
     const { consumer, got } = await start();

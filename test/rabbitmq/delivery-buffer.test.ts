@@ -22,7 +22,8 @@ describe('the delivery buffer', () => {
     const consumer = new Consumer({
       connection,
       queue: QUEUE,
-      prefetch: 100,
+      prefetch: 1_000,
+      firstWindow: 1_000, // each lost channel makes it smaller
       onMessage: deliveryBuffer.push,
       log: silent,
     });

@@ -140,6 +140,27 @@ describe('headers', () => {
     expect(JSON.stringify(fitted).length).toBeLessThan(64 * 1_024);
   });
 
+  it('are written down to a fixed depth', () => {
+    const deep = (levels: number): unknown => {
+      let value: unknown = 'end';
+      for (let level = 0; level < levels; level++) value = level % 2 === 0 ? { value } : [value];
+      return value;
+    };
+    expect(fitHeaders({ deep: deep(31) })).toEqual({ deep: deep(31) });
+    const written = JSON.stringify(fitHeaders({ deep: deep(100_000), other: 'kept' }));
+    expect(written).toMatch(/^\{"deep":\[(\{"value":\[){15}null(\]\}){15}\],"other":"kept"\}$/);
+  });
+
+  it('lose a typed value that cannot be written', () => {
+    const odd = [
+      { '!': 'decimal', value: { places: { a: 1 }, digits: 'x' } },
+      { '!': 'timestamp', value: -1 },
+    ];
+    expect(fitHeaders({ ...odd, kept: { '!': 'decimal', value: { places: 2, digits: 5 } } })).toEqual({
+      kept: { '!': 'decimal', value: { places: 2, digits: 5 } },
+    });
+  });
+
   it('are cut at a character boundary', () => {
     expect(cutText('short')).toBe('short');
     for (const text of ['é'.repeat(50), '😀'.repeat(30), 'a'.repeat(101)]) {

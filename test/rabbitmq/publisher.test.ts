@@ -168,14 +168,22 @@ describe('the publisher', () => {
 
   it('refuses messages that can never be published, without harm to others', async () => {
     const { publisher } = await start();
+    const unreadable = Object.defineProperty({}, 'broken', {
+      enumerable: true,
+      get: () => {
+        throw new RangeError('unexpected');
+      },
+    });
     const results = await Promise.all([
       publisher.publish(message('fine')),
       publisher.publish(message('', { content: Buffer.alloc(16 * 1_024 * 1_024 + 1) })),
       publisher.publish(message('', { messageId: 'x'.repeat(256) })),
+      publisher.publish(message('', { headers: unreadable })),
       publisher.publish(message('fine')),
     ]);
     expect(results).toMatchObject([
       { outcome: 'confirmed' },
+      { outcome: 'failed', retryable: false },
       { outcome: 'failed', retryable: false },
       { outcome: 'failed', retryable: false },
       { outcome: 'confirmed' },
@@ -188,6 +196,18 @@ describe('the publisher', () => {
     const results = await Promise.all([1, 2, 3].map(() => publisher.publish(message('', { content }))));
     expect(results.every(({ outcome }) => outcome === 'confirmed')).toBe(true);
     expect((await broker().next(QUEUE)).content.equals(content)).toBe(true);
+  });
+
+  it('has few bytes in flight at once, whatever the number of messages', async () => {
+    const { publisher, proxy } = await start();
+    await publisher.publish(message('before'));
+    proxy.hold('answers');
+    const content = Buffer.alloc(5 * 1_024 * 1_024);
+    const results = Array.from({ length: 12 }, () => publisher.publish(message('', { content })));
+    await until(async () => (await broker().ready(QUEUE)) > 1);
+    expect(publisher.inFlight).toBeLessThanOrEqual(4);
+    proxy.restore();
+    expect((await Promise.all(results)).every(({ outcome }) => outcome === 'confirmed')).toBe(true);
   });
 
   it('settles everything before it closes, and fails later messages', async () => {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll } from '@jest/globals';
-import { type Channel, type ChannelModel, type ConfirmChannel, connect, type GetMessage } from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel, GetMessage } from 'amqplib';
 import pino from 'pino';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { declareAll, declareQueue, deleteAll, type QueueSpec } from '../../src/rabbitmq/topology';
 
 export const silent = pino({ level: 'silent' });

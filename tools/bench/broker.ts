@@ -1,4 +1,5 @@
-import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
+import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE, QUEUES } from '../../src/rabbitmq/names';
 import { declareAll, deleteAll } from '../../src/rabbitmq/topology';
 import type { Message } from './load/acts';
@@ -10,6 +11,7 @@ export const DUE = 'due';
 export const WORK_QUEUES = [FXA_QUEUE, NEWSLETTER_QUEUE] as const;
 /** The most unconfirmed messages. */
 const WINDOW = 2_000;
+const WINDOW_BYTES = 64 * 1_024 * 1_024;
 
 /** The producers' connection to the broker, and its queues. */
 export class Broker {
@@ -32,19 +34,26 @@ export class Broker {
   /** Resolves when the broker has confirmed all messages. */
   async publish(messages: Iterable<Message>, onProgress: (done: number) => void = () => undefined): Promise<void> {
     let sent = 0;
+    let bytes = 0;
     for (const message of messages) {
-      this.send(message);
-      if (++sent % WINDOW !== 0) continue;
+      bytes += this.send(message);
+      if (++sent % WINDOW !== 0 && bytes < WINDOW_BYTES) continue;
+      bytes = 0;
       await this.channel.waitForConfirms();
       onProgress(sent);
     }
     await this.channel.waitForConfirms();
   }
 
-  /** @param due when the message should have been sent: its latency counts from then */
-  send({ exchange, routingKey, body }: Message, due?: number): void {
+  /**
+   * @param due when the message should have been sent: its latency counts from then
+   * @returns the bytes of its body
+   */
+  send({ exchange, routingKey, body }: Message, due?: number): number {
     const headers = due === undefined ? {} : { [DUE]: due };
-    this.channel.publish(exchange, routingKey, Buffer.from(JSON.stringify(body)), { persistent: true, headers });
+    const content = Buffer.from(JSON.stringify(body));
+    this.channel.publish(exchange, routingKey, content, { persistent: true, headers });
+    return content.length;
   }
 
   confirmed(): Promise<void> {

@@ -1,7 +1,8 @@
 /** Leaves a broker and a database of the user's own as they were: removes only what was created since. */
-import { type ChannelModel, connect } from 'amqplib';
+import type { ChannelModel } from 'amqplib';
 import type { Database } from '../../src/postgres/database';
 import { Prisma } from '../../src/postgres/generated/prisma/client';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { EXCHANGES } from '../../src/rabbitmq/names';
 import { deleteAll } from '../../src/rabbitmq/topology';
 import { exists } from '../services/given';

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Channel, connect } from 'amqplib';
+import type { Channel } from 'amqplib';
 import pino from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { startService } from '../../src/main';
+import { connect } from '../../src/rabbitmq/amqplib';
 import {
   DEAD_LETTERS,
   FXA_EVENTS,

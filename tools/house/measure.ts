@@ -7,12 +7,13 @@
 import { type Profiler, Session } from 'node:inspector/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type ConfirmChannel, connect } from 'amqplib';
+import type { ConfirmChannel } from 'amqplib';
 import { Client } from 'pg';
 import pino from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { startService } from '../../src/main';
 import { migrate } from '../../src/postgres/migrations/migrate';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
 import { accountMade, makeUid, primaryChanged, type Sent, signUp } from '../demo/messages';
 import { startServices } from '../services';

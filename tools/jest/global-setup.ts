@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { connect } from 'amqplib';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { deleteAll } from '../../src/rabbitmq/topology';
 import { startServices } from '../services';
 import { onTeardown } from './global-teardown';

@@ -1,5 +1,6 @@
-import { type Channel, type ChannelModel, connect } from 'amqplib';
+import type { Channel, ChannelModel } from 'amqplib';
 import { Client } from 'pg';
+import { connect } from '../../src/rabbitmq/amqplib';
 import { QUEUES } from '../../src/rabbitmq/names';
 import { type Context, type Service, Unavailable } from './types';
 

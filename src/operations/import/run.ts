@@ -15,6 +15,8 @@ export const MAX_LINE = 1024 * 1024;
 /** Maximum records, and maximum bytes of their lines, in one transaction. */
 const BATCH = 1_000;
 const BATCH_BYTES = 8 * MAX_LINE;
+/** Choices at which a batch is full: each is a row of a statement. */
+const BATCH_CHOICES = 10_000;
 /** Concurrent batches, and so connections: the database works on some while the next one is read and decided. */
 export const SLOTS = 3;
 /** Batches between two saves of the progress: the most that a run repeats after a kill. */
@@ -56,6 +58,8 @@ interface Batch {
   unreadable: Reject[];
   /** Of all its lines. */
   bytes: number;
+  /** Of all its records. */
+  choices: number;
 }
 
 /**
@@ -170,7 +174,7 @@ async function* batchesOf(input: Input, after: number): AsyncIterable<Batch> {
     for await (const lines of linesOf(input, after)) {
       for (const line of lines) {
         addLine(batch, line, now);
-        if (batch.records.length + batch.unreadable.length < BATCH && batch.bytes < BATCH_BYTES) continue;
+        if (!isFull(batch)) continue;
         yield batch;
         batch = emptyBatch(line.number);
       }
@@ -182,7 +186,10 @@ async function* batchesOf(input: Input, after: number): AsyncIterable<Batch> {
   yield batch;
 }
 
-const emptyBatch = (lastLine: number): Batch => ({ lastLine, records: [], unreadable: [], bytes: 0 });
+const emptyBatch = (lastLine: number): Batch => ({ lastLine, records: [], unreadable: [], bytes: 0, choices: 0 });
+
+const isFull = ({ records, unreadable, bytes, choices }: Batch): boolean =>
+  records.length + unreadable.length >= BATCH || bytes >= BATCH_BYTES || choices >= BATCH_CHOICES;
 
 async function* linesOf(input: Input, after: number): AsyncIterable<Line[]> {
   const splitter = new LineSplitter(MAX_LINE, after);
@@ -202,8 +209,10 @@ function addLine(batch: Batch, line: Line, now: number): void {
   const json = parse(text);
   const read = json === undefined ? NOT_JSON : readRecord(json, now);
   // Keeps the bytes, not the parsed JSON: only a rejected record is parsed again.
-  if (!isUnreadable(read)) batch.records.push({ line: line.number, record: read, bytes: line.bytes });
-  else batch.unreadable.push({ line: line.number, ...read, ...(json !== undefined && { record: json }) });
+  if (!isUnreadable(read)) {
+    batch.records.push({ line: line.number, record: read, bytes: line.bytes });
+    batch.choices += read.choices.length;
+  } else batch.unreadable.push({ line: line.number, ...read, ...(json !== undefined && { record: json }) });
 }
 
 const NOT_JSON: Unreadable = { reason: 'not_json', problems: ['the line is no JSON'] };

@@ -8,10 +8,10 @@
 import './probe';
 import { randomUUID } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { connect } from 'amqplib';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 import { Prisma, PrismaClient } from '../../../src/postgres/generated/prisma/client';
+import { connect } from '../../../src/rabbitmq/amqplib';
 import { WORK_QUEUES } from '../broker';
 
 const NewsletterMessage = z.object({

@@ -1,6 +1,7 @@
 /** The broker's limit: consume, parse, and acknowledge everything read from the socket at once with one ack. */
 import './probe';
-import { type Channel, type ConsumeMessage, connect } from 'amqplib';
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { connect } from '../../../src/rabbitmq/amqplib';
 import { WORK_QUEUES } from '../broker';
 
 const [prefetch] = process.argv.slice(2).map(Number);
