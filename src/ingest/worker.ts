@@ -138,7 +138,8 @@ export class EventWorker {
   }
 
   async #retryLater(delivery: Delivery, error: string): Promise<void> {
-    const item = { delivery, event: null, eventId: undefined, outcome: { kind: 'retry', error } as const };
+    const outcome = { kind: 'retry', error } as const;
+    const item = { delivery, event: null, eventId: undefined, dropped: [], partial: [], outcome };
     try {
       this.#acknowledge(await forwardAll([item], this.#disposeContext));
     } catch {
