@@ -91,6 +91,35 @@ describe('onecontact dead-letters', () => {
     expect((await deadLetters('list')).out).toBe('There are no dead letters.\n');
   });
 
+  it('lists, shows, replays and drops the dead letters that name an address, and never repeats the address', async () => {
+    const bodies = ['{"email":" Ada@Mail.test"}', '{"email":"x.ada@mail.test"}', 'x?email=ada%40mail.test', '[[{'];
+    const headers = { reason: 'failed', 'origin-queue': NEWSLETTER_QUEUE };
+    await broker().send('', DEAD_LETTERS, bodies, { persistent: true, headers });
+    const by = ['--address', 'ADA@mail.test'];
+    expect(await listed(...by)).toHaveLength(2);
+    const list = await deadLetters('list', ...by);
+    expect(list.out).toMatch(/\n2 of 4 dead letters match\.\n$/);
+    expect(list.out + list.err).not.toMatch(/ada/i);
+    const { out } = await deadLetters('show', '--json', ...by);
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).body),
+    ).toEqual([bodies[0], bodies[2]]);
+    expect(await deadLetters('show', '--address', 'eve@mail.test')).toEqual({
+      ...{ code: 1, out: '' },
+      err: 'onecontact: No dead letter names this address.\n',
+    });
+    for (const args of [['show'], ['show', '0123456789abcdef', ...by], ['drop', '--all', ...by]]) {
+      expect((await deadLetters(...args)).code).toBe(2);
+    }
+    expect((await deadLetters('replay', '--limit', '1', ...by)).code).toBe(0);
+    expect((await deadLetters('drop', ...by)).out).toBe('Dropped 1 of 3 dead letters.\n');
+    expect(await drain(broker())).toEqual([bodies[1], bodies[3]]);
+    expect(await drain(broker(), NEWSLETTER_QUEUE)).toEqual([bodies[0]]);
+  });
+
   it('replays each dead letter to its origin queue; a dead letter of a foreign queue stays', async () => {
     await addDeadLetters(broker(), 3);
     await addDeadLetters(broker(), 1, { 'origin-queue': 'somebody.else' });

@@ -19,6 +19,7 @@ import { findHistory, listMerges } from '../../../src/postgres/tables/merge';
 import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/outbox';
 import { keepRows } from '../../../tools/table-rows';
 import { silent } from '../../support/broker';
+import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../../support/events';
 import { gate, waiting } from '../../support/gate';
@@ -235,6 +236,45 @@ describe('other people', () => {
     expect((await found('u1'))?.token).toBe(token);
     expect(await tracesOf(database, [key('u2')])).toEqual([]);
     expect(await brokenPromises(database)).toEqual([]);
+  });
+
+  it('keep their subscriptions when the middle one of three accounts that claimed an address in one millisecond is erased', async () => {
+    const names = ['tri1', 'tri2', 'tri3'];
+    for (const name of names) await apply(acct(name, `of-${name}`, 1));
+    await apply(signup('tri', ['x'], 2), ...names.map((name) => acct(name, 'tri', 5)));
+    const before = [await lineAt('of-tri1'), await lineAt('of-tri3')];
+    expect(before[0]).toMatchObject({ newsletters: { x: 'subscribed' } });
+    await erase('of-tri2');
+    expect([await lineAt('of-tri1'), await lineAt('of-tri3')]).toEqual(before);
+    expect(await tracesOf(database, [uidOf('tri2'), key('of-tri2')])).toEqual([]);
+  });
+
+  it('never see a pseudonym: a late deletion gives an address back to what is left of the person', async () => {
+    await inTurn(acct('pn1', 'pn-a', 1), acct('pn2', 'pn-b', 2), acct('pn1', 'pn-b', 10), acct('pn2', 'pn-a', 12));
+    await apply(acct('pn3', 'pn-b', 3));
+    await erase('pn-b');
+    await apply(del('pn2', 11));
+    expect(await lineAt('pn-a')).toMatchObject({ addresses: [key('pn-a')], account: null, primary: key('pn-a') });
+    const env = { DATABASE_URL: database.url };
+    const shown = await Promise.all(
+      [
+        ['export'],
+        ['export', '--canonical'],
+        ['show', '--json', key('pn-a')],
+        ['consent', '--json', key('pn-a')],
+        ['merges', 'list', '--json', '--limit', '1000'],
+        ['merges', 'list', '--limit', '1000'],
+        ['collisions', 'list', '--json'],
+        ['collisions', 'list'],
+      ].map((args) => onecontact(args, env)),
+    );
+    const bodies = await database.sql<{ body: string }>('SELECT body::text FROM outbox');
+    const pseudonym = /[~!][0-9a-f]{8}-[0-9a-f]{4}-/;
+    expect(await tracesOf(database, ['~'])).not.toEqual([]);
+    expect(shown.map(({ code }) => code)).toEqual(shown.map(() => 0));
+    expect(
+      [...shown.map(({ out }) => out), ...bodies.map(({ body }) => body)].filter((it) => pseudonym.test(it)),
+    ).toEqual([]);
   });
 
   it('can be erased later, with the facts that were kept for them', async () => {
