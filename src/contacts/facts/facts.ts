@@ -83,10 +83,12 @@ export interface Choice {
   lang: string | null;
   format: string | null;
   reason: string | null;
+  /** What a waitlist asked for besides, as canonical JSON: ASCII, without spaces, keys sorted. Replaced as a whole. */
+  fields: string | null;
 }
 
 /** The details of a choice that says nothing but the act itself. */
-export const NO_DETAILS = { source: null, lang: null, format: null, reason: null } as const;
+export const NO_DETAILS = { source: null, lang: null, format: null, reason: null, fields: null } as const;
 
 /** The later value; at equal times a value before a null, and the greater value. */
 export function latest<T extends string | null>(
@@ -111,7 +113,7 @@ export function mergeChoices(a: Choice, b: Choice): Choice {
 
 /** Orders the details of choices, so that the same one is kept in any order of arrival. */
 const detail = (choice: Choice): string =>
-  [choice.source, choice.lang, choice.format, choice.reason].map((text) => text ?? '').join('\u0000');
+  [choice.fields, choice.source, choice.lang, choice.format, choice.reason].map((text) => text ?? '').join('\u0000');
 
 export const choiceKey = (choice: Choice): string => `${choice.newsletter}\u0000${choice.at}`;
 export const originKey = (origin: Origin): string => `${origin.kind}\u0000${origin.key}`;

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
-import { iso } from '../../foundation/times';
+import { knownTime } from '../../messages/outgoing/contact-body';
 import { addressFrom } from '../arguments';
 import type { Context } from '../context';
 import { table } from '../render';
@@ -31,12 +31,12 @@ export function addConsent(program: Command, context: Context): void {
     .command('consent')
     .description('Show every choice that is known of a person, whether it counts, and why')
     .argument('<email>', 'any address of the person')
-    .option('--json', 'for machines, and for an answer to the person: also language, format and reason')
+    .option('--json', 'for machines, and for an answer to the person: also language, format, reason and fields')
     .addHelpText(
       'after',
       `
 Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
-told without its source, language, format and reason. With --json, "why" is one of:
+told without its source, language, format, reason and fields. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
 Examples:
@@ -63,9 +63,13 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
     account: view.account,
     opted_out: view.optedOut,
     newsletters: Object.fromEntries(
-      [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]),
+      [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: knownTime(since) }]),
     ),
-    choices: consentOf(facts, person).map(({ at, ...entry }) => ({ event_time: iso(at), ...entry })),
+    choices: consentOf(facts, person).map(({ at, ...entry }) => ({
+      event_time: knownTime(at),
+      ...entry,
+      fields: entry.fields === null ? null : (JSON.parse(entry.fields) as Record<string, unknown>),
+    })),
   };
 }
 
@@ -79,7 +83,7 @@ function textOf({ id, addresses, account, opted_out, choices }: ConsentBody): st
     ['opted out', opted_out ? 'yes, of all email' : 'no'],
   ]);
   const rows = choices.map((choice) => [
-    choice.event_time,
+    choice.event_time ?? 'unknown',
     choice.newsletter || 'all email',
     choice.proven ? `${choice.act} (proven)` : choice.act,
     choice.counts ? 'counts' : 'no',

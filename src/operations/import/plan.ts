@@ -8,7 +8,7 @@ import type { DeletionEvent } from '../../contacts/facts/event';
 import type { Claim } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
 import type { Contact } from '../../contacts/identity/contact-index';
-import { isLive } from '../../contacts/identity/ownership';
+import { isLive, primaryOf } from '../../contacts/identity/ownership';
 import { reconcileClaim, takesAddress } from '../../contacts/merge/reconcile';
 import {
   ACCOUNT_ADDRESS_CLAIM,
@@ -32,6 +32,11 @@ export interface ImportPlan {
   changes: ChangeSet;
   /** One for each record. */
   admissions: Admission[];
+  /**
+   * How many contacts have another primary address than their record's own now, because their account claims it; less
+   * those that lost it again, because its own record came.
+   */
+  readdressed: number;
   /**
    * Deletions of accounts that were stored before. They are applied as events, because they may move, merge and close.
    */
@@ -74,6 +79,8 @@ export function planImport(
   const { facts, contactIndex } = state;
   const recorder = new ChangeRecorder(state);
   const deletions: DeletionEvent[] = [];
+  const elsewhere: Claim[] = [];
+  let givenBack = 0;
   const context = recorder.reconcileContext({
     tokenPolicy: 'address',
     mergeId: () => {
@@ -87,7 +94,8 @@ export function planImport(
     if (record.account) addAccount(record.account, record.id);
     return admission;
   });
-  return { changes: recorder.changes({ emailChanges: [], reviews: [] }), admissions, deletions };
+  const readdressed = elsewhere.filter(isPrimary).length - givenBack;
+  return { changes: recorder.changes({ emailChanges: [], reviews: [] }), admissions, readdressed, deletions };
 
   function placeRecord({ id, token, createdAt, address: { key } }: ImportRecord): Admission {
     const contact = contactIndex.ofAddress(key);
@@ -113,7 +121,9 @@ export function planImport(
     for (const uid of new Set(claims.map((claim) => claim.uid))) {
       const held = facts.setClaimStatus(uid, address, 'held', ({ status }) => status === 'active');
       // Claims of this batch are written with their final status anyway.
-      recorder.recordStatusChanges(held.filter((claim) => !recorder.claims.includes(claim)));
+      const stored = held.filter((claim) => !recorder.claims.includes(claim));
+      if (stored.length > 0) givenBack += 1;
+      recorder.recordStatusChanges(stored);
     }
     return true;
   }
@@ -140,5 +150,10 @@ export function planImport(
     if (takesAddress(context, claim)) facts.setClaimStatus(uid, address.key, 'held', (other) => other === claim);
     reconcileClaim(context, { uid, address: address.key, at, trigger: { source: 'fxa', event, id: recordId } });
     recorder.recordClaim(claim);
+    if (event === ACCOUNT_ADDRESS_CLAIM) elsewhere.push(claim);
+  }
+
+  function isPrimary({ status, uid, address }: Claim): boolean {
+    return status === 'active' && primaryOf(facts, uid) === address;
   }
 }

@@ -16,6 +16,7 @@ const COLUMNS: Columns<Choice> = {
   lang: ['text', ({ lang }) => lang],
   format: ['text', ({ format }) => format],
   reason: ['text', ({ reason }) => reason],
+  fields: ['text', ({ fields }) => fields],
 };
 
 /** The consent ledger of some addresses and accounts. */
@@ -39,19 +40,24 @@ export function insertChoices(choices: readonly Choice[]): Write {
     ON CONFLICT (origin, origin_kind, newsletter, at) DO UPDATE SET
       act = excluded.act,
       proven = excluded.proven OR (known.act = excluded.act AND known.proven),
-      (source, lang, format, reason) = (
-        SELECT w.source, w.lang, w.format, w.reason
-        FROM (VALUES (excluded.source, excluded.lang, excluded.format, excluded.reason, 1),
-                     (known.source, known.lang, known.format, known.reason, 2)) AS w (source, lang, format, reason, side)
+      (source, lang, format, reason, fields) = (
+        SELECT w.source, w.lang, w.format, w.reason, w.fields
+        FROM (VALUES
+          (excluded.source, excluded.lang, excluded.format, excluded.reason, excluded.fields, 1),
+          (known.source, known.lang, known.format, known.reason, known.fields, 2)
+        ) AS w (source, lang, format, reason, fields, side)
         WHERE w.side = 1 OR known.act = excluded.act
-        ORDER BY coalesce(w.source, '') COLLATE "C" DESC, coalesce(w.lang, '') COLLATE "C" DESC,
-          coalesce(w.format, '') COLLATE "C" DESC, coalesce(w.reason, '') COLLATE "C" DESC
+        ORDER BY coalesce(w.fields, '') COLLATE "C" DESC, coalesce(w.source, '') COLLATE "C" DESC,
+          coalesce(w.lang, '') COLLATE "C" DESC, coalesce(w.format, '') COLLATE "C" DESC,
+          coalesce(w.reason, '') COLLATE "C" DESC
         LIMIT 1)
     WHERE excluded.act > known.act OR (excluded.act = known.act AND (
       (excluded.proven AND NOT known.proven)
-      OR (coalesce(excluded.source, '') COLLATE "C", coalesce(excluded.lang, '') COLLATE "C",
-          coalesce(excluded.format, '') COLLATE "C", coalesce(excluded.reason, '') COLLATE "C")
-       > (coalesce(known.source, '') COLLATE "C", coalesce(known.lang, '') COLLATE "C",
-          coalesce(known.format, '') COLLATE "C", coalesce(known.reason, '') COLLATE "C")))
+      OR (coalesce(excluded.fields, '') COLLATE "C", coalesce(excluded.source, '') COLLATE "C",
+          coalesce(excluded.lang, '') COLLATE "C", coalesce(excluded.format, '') COLLATE "C",
+          coalesce(excluded.reason, '') COLLATE "C")
+       > (coalesce(known.fields, '') COLLATE "C", coalesce(known.source, '') COLLATE "C",
+          coalesce(known.lang, '') COLLATE "C", coalesce(known.format, '') COLLATE "C",
+          coalesce(known.reason, '') COLLATE "C")))
     RETURNING origin_kind::text AS kind, origin AS key`;
 }

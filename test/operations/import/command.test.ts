@@ -51,7 +51,10 @@ const rejectsOf = (path: string) =>
     .split('\n')
     .slice(0, -1)
     .map((line) => JSON.parse(line));
-const NONE = { resumed: 0, erased: 0, rejected: {}, partly: {}, held: 0, dry_run: false };
+const NONE = {
+  ...{ resumed: 0, erased: 0, rejected: {}, partly: {}, incomplete: 0, held: 0, readdressed: 0, not_taken: {} },
+  dry_run: false,
+};
 
 /** Two people with two records each, one without a collision, a deleted account, and an unknown account address. */
 const RECORDS: Said[] = [
@@ -132,6 +135,7 @@ describe('onecontact import', () => {
       imported: 6,
       known: 0,
       held: 2,
+      readdressed: 1,
     });
     expect(await allRows(data)).toEqual(before);
   });
@@ -217,9 +221,9 @@ describe('onecontact import, interrupted', () => {
     expect(rejectsBefore).toHaveLength(1);
     expect(await summary(path)).toMatchObject({
       resumed: 2_000,
-      records: 502,
-      imported: 501,
-      rejected: { not_json: 1 },
+      records: 2_502,
+      imported: 2_500,
+      rejected: { not_json: 2 },
     });
     expect(rejectsOf(path).map(({ line }) => line)).toEqual([1_101, 2_502]);
     expect(await data.sql("SELECT count(*)::int AS n FROM address_claim WHERE status = 'held'")).toEqual([{ n: 250 }]);
@@ -243,7 +247,7 @@ describe('onecontact import, interrupted', () => {
     await ended;
     await open();
     expect(await data.sql('SELECT lines::int FROM import_progress')).toEqual([{ lines: 5_000 }]);
-    expect(await summary(path)).toEqual({ ...NONE, resumed: 5_000, records: 2_500, imported: 2_500, known: 1_501 });
+    expect(await summary(path)).toEqual({ ...NONE, resumed: 5_000, records: 7_500, imported: 7_500, known: 1_501 });
     expect([await contacts(), await data.sql('SELECT FROM import_progress')]).toEqual([7_500, []]);
     expect(await brokenPromises(data)).toEqual([]);
   });
