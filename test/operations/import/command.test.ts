@@ -10,7 +10,7 @@ import { allRows, keepRows } from '../../../tools/table-rows';
 import { onecontact } from '../../support/command-line';
 import { crashesOf } from '../../support/crashes';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
+import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../../support/events';
 import { gate } from '../../support/gate';
 import { ctms, factsOfRecords, idOf, newsletter, recordOf, type Said, tokenOf } from '../../support/records';
 import { eventually } from '../../support/service';
@@ -199,24 +199,218 @@ describe('onecontact import', () => {
   });
 });
 
+describe('onecontact import, refusals', () => {
+  const NEVER = { create_timestamp: null, update_timestamp: null };
+  const undated = (name: string, subscribed: boolean) => ({ ...newsletter(name, subscribed, 1), ...NEVER });
+  const viewOf = async (a: string) => JSON.parse((await show(a)).out);
+  const show = (a: string) => onecontact(['show', addressOf(a).key, '--json'], { DATABASE_URL: data.url });
+  const released = () => onecontact(['collisions', 'resolve'], { DATABASE_URL: data.url });
+
+  it('does not lift an opt-out with the confirmation of a record that does not say when it was created', async () => {
+    await apply(data.db, optout('a', 6));
+    const email = { double_opt_in: true, create_timestamp: null };
+    await importing(file([{ a: 'a', written: 11, email, newsletters: [newsletter('x', true, 9)] }]));
+    expect(await viewOf('a')).toMatchObject({
+      opted_out: true,
+      double_opt_in: true,
+      newsletters: { x: { state: 'unsubscribed' } },
+    });
+  });
+
+  it('does not undo an unsubscribe with a subscription that has no time, and shows such a one without a time', async () => {
+    await apply(data.db, unsub('a', ['x'], 6));
+    await importing(file([{ a: 'a', written: 11, newsletters: [undated('x', true), undated('y', true)] }]));
+    expect((await viewOf('a')).newsletters).toEqual({
+      x: { state: 'unsubscribed', since: new Date(at(6)).toISOString() },
+      y: { state: 'subscribed', since: null },
+    });
+    const { out } = await onecontact(['consent', addressOf('a').key], { DATABASE_URL: data.url });
+    expect(out).toMatch(/\nunknown +y +subscribe +counts +the latest about its newsletter/);
+  });
+
+  it('lets a refusal without a time count once: a subscription after the first import stays when it is imported again', async () => {
+    const now = Date.now() / 1_000 - at(0) / 1_000;
+    const records: Said[] = [
+      { a: 'a', email: NEVER, newsletters: [undated('x', false)] },
+      { a: 'b', email: { ...NEVER, has_opted_out_of_email: true } },
+    ];
+    await apply(data.db, signup('a', ['x'], now - 60), signup('b', ['x'], now - 60, { optin: true }));
+    const path = file(records);
+    expect(await importing(path)).toMatchObject({ code: 1 }); // both addresses were known: `address_taken`
+    expect(await viewOf('a')).toMatchObject({ newsletters: { x: { state: 'unsubscribed' } } });
+    expect(await viewOf('b')).toMatchObject({ opted_out: true });
+    await apply(data.db, signup('a', ['x'], now + 60), signup('b', ['x'], now + 60, { optin: true }));
+    await importing(path);
+    await importing(file([...records, { a: 'c' }]));
+    expect(await data.sql('SELECT FROM first_import')).toHaveLength(2);
+    expect(await viewOf('a')).toMatchObject({ newsletters: { x: { state: 'subscribed' } } });
+    expect(await viewOf('b')).toMatchObject({ opted_out: false });
+  });
+
+  it('takes a record without any time', async () => {
+    const email = { ...NEVER, first_name: 'Ada' };
+    await importing(file([{ a: 'a', u: 'u', email, fxa: { created_date: null } }]));
+    await apply(data.db, acct('v', 'a', 1), signup('a', [], 2, { profile: { firstName: 'Bob' } }));
+    expect(await brokenPromises(data)).toEqual([]);
+    expect(await viewOf('a')).toMatchObject({ account: uidOf('v'), first_name: 'Bob' });
+  });
+
+  it('takes the refusals of a record with unusable fields, counts it apart, and reports the fields', async () => {
+    const path = file([
+      {
+        ...{ a: 'a', u: 'u', deleted: true, email: { has_opted_out_of_email: true } },
+        fxa: { fxa_id: `DUPE:${'a'.repeat(32)}` },
+        newsletters: [{ name: 'x' }, newsletter('y', false, 1)],
+      },
+      { a: 'b' },
+    ]);
+    const { code, out } = await importing(path);
+    expect([code, out]).toEqual([
+      1,
+      expect.stringContaining('\n  1  imported without fields that could not be used\n'),
+    ]);
+    expect(await viewOf('a')).toMatchObject({ opted_out: true, newsletters: { y: { state: 'unsubscribed' } } });
+    expect(rejectsOf(path)).toMatchObject([
+      {
+        ...{ line: 1, reason: 'invalid_fields' },
+        problems: [expect.stringMatching(/^fxa\.fxa_id: /), expect.stringMatching(/^newsletters\.0\.subscribed: /)],
+        record: { email: { email_id: idOf('a') } },
+      },
+    ]);
+    expect(await summary(path)).toMatchObject({ records: 2, imported: 2, incomplete: 1, rejected: {}, partly: {} });
+  });
+
+  it('takes waitlists with their fields, which consent shows and an unsubscribe from the list ends', async () => {
+    const on = (t: number) => ({ create_timestamp: null, update_timestamp: new Date(at(t)).toISOString() });
+    const list = {
+      name: 'vpn-bundle',
+      subscribed: true,
+      source: null,
+      fields: { geo: 'fr', n: 2, yes: true },
+      ...on(2),
+    };
+    const path = file([
+      { a: 'a', waitlists: [list, { ...list, name: 'relay', subscribed: false, fields: { geo: 'de' } }] },
+    ]);
+    expect(await importing(path)).toMatchObject({ code: 0 });
+    const before = await allRows(data);
+    await importing(path);
+    expect(await allRows(data)).toEqual(before);
+    const { out } = await onecontact(['consent', '--json', addressOf('a').key], { DATABASE_URL: data.url });
+    expect(JSON.parse(out).choices).toMatchObject([
+      { newsletter: 'relay-waitlist', act: 'unsubscribe', fields: { geo: 'de' } },
+      { newsletter: 'vpn-bundle-waitlist', act: 'subscribe', fields: { geo: 'fr', n: 2, yes: true } },
+    ]);
+    await apply(data.db, unsub('a', ['vpn-bundle-waitlist'], 3));
+    expect((await viewOf('a')).newsletters).toMatchObject({
+      'vpn-bundle-waitlist': { state: 'unsubscribed' },
+      'relay-waitlist': { state: 'unsubscribed' },
+    });
+  });
+
+  it.each([
+    ['fr', 'gb'],
+    ['gb', 'fr'],
+  ])('keeps the greater fields of two waitlists of one time, in any order: %s, %s', async (...places) => {
+    const list = (geo: string) => ({ ...newsletter('w', true, 2), fields: { geo } });
+    for (const geo of places) await importing(file([{ a: 'a', waitlists: [list(geo)] }], `${geo}.ndjson`));
+    expect(await data.sql('SELECT fields FROM choice')).toEqual([{ fields: '{"geo":"gb"}' }]);
+  });
+
+  it('names and counts what it does not take', async () => {
+    const record = { ...ctms({ a: 'a' }), amo: { user_id: '1' }, mofo: { mofo_relevant: true }, products: [] };
+    const path = file([JSON.stringify(record), JSON.stringify({ ...ctms({ a: 'b' }), amo: { user_id: '2' } })]);
+    const { code, out } = await importing(path);
+    expect(code).toBe(0);
+    expect(out).toMatch(/\n {2}2 {2}with amo, which is not taken\n {2}1 {2}with mofo, which is not taken\n/);
+  });
+
+  it('counts contacts that are mailed at another address from now on, and not those whose claim is held', async () => {
+    const said: Said[] = [{ a: 'a', u: 'u', p: 'own', written: 5 }, ...RECORDS.slice(0, 2)];
+    const { out } = await importing(file(said.slice(0, 1)));
+    expect(out).toContain('\n  1  mailed at their account’s address from now on, not at their own\n');
+    await empty();
+    const path = file([{ a: 'a', u: 'u', p: 'b', written: 5 }], 'first.ndjson');
+    expect(await summary(path)).toMatchObject({ readdressed: 1, held: 0 });
+    expect(await summary(file([{ a: 'b' }], 'second.ndjson'))).toMatchObject({ readdressed: -1, held: 1 });
+    expect(await data.sql('SELECT FROM outbox')).toEqual([]);
+  });
+
+  it('announces the new primary address when the claim on it is released', async () => {
+    await importing(file(RECORDS.slice(0, 2)));
+    expect((await released()).code).toBe(0);
+    expect(
+      await data.sql(
+        `SELECT type, coalesce(body->'survivor', body->'contact', body)->>'primary_email' AS mailed FROM outbox`,
+      ),
+    ).toEqual([
+      { type: 'contact.merged', mailed: addressOf('B').typed },
+      { type: 'contact.email_changed', mailed: addressOf('B').typed },
+    ]);
+  });
+});
+
+describe('onecontact import, rejects', () => {
+  const nested = (depth: number) => `{"x":${'['.repeat(depth)}${']'.repeat(depth)},"email":{}}`;
+
+  it('keeps the bytes of a rejected record, however deeply it is nested, and imports the rest', async () => {
+    const record = ctms({ a: 'a', id: 'b' });
+    const lines = [
+      JSON.stringify(ctms({ a: 'b' })),
+      nested(200_000),
+      `${JSON.stringify(record).slice(0, -1)}, "x": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`,
+      JSON.stringify(ctms({ a: 'c' })),
+    ];
+    const path = file(lines);
+    for (let run = 0; run < 2; run++) {
+      expect(await summary(path)).toMatchObject({
+        ...{ records: 4, imported: 2 },
+        rejected: { invalid_shape: 1, email_id_taken: 1 },
+      });
+      const rejects = readFileSync(`${path}.rejects.ndjson`, 'utf8').split('\n');
+      expect(rejects.map((line) => line.slice(line.indexOf('"record":') + 9, -1))).toEqual([lines[1], lines[2], '']);
+    }
+  });
+
+  it('is not confused by line separators of Unicode in a rejected record, also when it goes on', async () => {
+    const odd = (a: string) => JSON.stringify(ctms({ a, email: { primary_email: `no\u2028at\u2029sign ${a}` } }));
+    const broken = [odd('b'), odd('c'), 'broken'];
+    const path = file([...broken, ...many(2_500)]);
+    await whileFailingAt('r2200', () => importing(path));
+    expect(await summary(path)).toMatchObject({ resumed: 2_000, rejected: { invalid_address: 2, not_json: 1 } });
+    expect(rejectsOf(path).map(({ line }) => line)).toEqual([1, 2, 3]);
+    expect(rejectsOf(path)[0].record.email.primary_email).toContain('\u2028');
+    expect(await importing(path)).toMatchObject({ code: 1 });
+  });
+});
+
+const many = (n: number): Said[] => Array.from({ length: n }, (_, i) => ({ a: `r${i}` }));
+
+/** Runs with a database that fails each batch which has this record. */
+async function whileFailingAt<T>(name: string, work: () => Promise<T>): Promise<T> {
+  await data.sql(`
+    CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF EXISTS (SELECT FROM contact WHERE id = '${idOf(name)}') THEN RAISE 'cut off'; END IF; RETURN NULL; END $$;
+    CREATE TRIGGER cut AFTER INSERT ON contact FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
+  try {
+    return await work();
+  } finally {
+    await data.sql('DROP TRIGGER cut ON contact; DROP FUNCTION cut');
+  }
+}
+
 describe('onecontact import, interrupted', () => {
-  const many: Said[] = Array.from({ length: 2_500 }, (_, i) => ({
+  const claimed: Said[] = Array.from({ length: 2_500 }, (_, i) => ({
     a: `r${i}`,
     u: `u${i}`,
     ...(i % 10 === 0 && { p: `r${i + 1}`, written: 3 }),
   }));
 
   it('resumes after an error, and ends as an uninterrupted run', async () => {
-    const path = file([...many.slice(0, 1_100), 'broken', ...many.slice(1_100), 'broken too']);
-    await data.sql(`
-      CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF EXISTS (SELECT FROM contact WHERE id = '${idOf('r2200')}') THEN RAISE 'cut off'; END IF; RETURN NULL; END $$;
-      CREATE TRIGGER cut AFTER INSERT ON contact FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
-    try {
-      expect(await importing(path)).toMatchObject({ code: 1, err: expect.stringMatching(/^onecontact: Failed/) });
-    } finally {
-      await data.sql('DROP TRIGGER cut ON contact; DROP FUNCTION cut');
-    }
+    const path = file([...claimed.slice(0, 1_100), 'broken', ...claimed.slice(1_100), 'broken too']);
+    const { code, err } = await whileFailingAt('r2200', () => importing(path));
+    expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: Failed/)]);
+    expect(err).toMatch(/\nRun the same command again: it goes on where this run has come to\.\n$/);
     const rejectsBefore = rejectsOf(path);
     expect(rejectsBefore).toHaveLength(1);
     expect(await summary(path)).toMatchObject({
@@ -229,6 +423,42 @@ describe('onecontact import, interrupted', () => {
     expect(await data.sql("SELECT count(*)::int AS n FROM address_claim WHERE status = 'held'")).toEqual([{ n: 250 }]);
     expect(await data.sql('SELECT count(*)::int AS n FROM contact')).toEqual([{ n: 2_500 }]);
     expect(await brokenPromises(data)).toEqual([]);
+  });
+
+  it('covers the whole file with the summary and the exit code of a resumed run, although the rest is good', async () => {
+    const path = file(['broken', { a: 'x', email: { first_name: 1 } }, ...many(2_300)]);
+    await whileFailingAt('r2200', () => importing(path));
+    const { code, out } = await importing(path);
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /^Went on after line 2,000, where an earlier run had come to: 302 records now\.\n2,302 records in /,
+    );
+    expect(out).toMatch(/\n {6}1 {2}rejected\n/);
+    expect(out).toMatch(/:\n {6}1 {2}invalid_fields\n {6}1 {2}not_json\n$/);
+  });
+
+  it('finishes what is in flight on SIGINT, says how to go on, and exits with 1', async () => {
+    const path = file(many(20_000));
+    const child = spawn(process.execPath, ['tools/run.mjs', 'onecontact', 'import', path], {
+      env: { ...process.env, DATABASE_URL: data.url },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let err = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString();
+    });
+    const ended = once(child, 'close');
+    const contacts = async () => (await data.sql<{ n: number }>('SELECT count(*)::int AS n FROM contact'))[0]?.n;
+    await eventually(contacts, (n) => (n ?? 0) > 0, 60_000);
+    child.kill('SIGINT');
+    const [code] = await ended;
+    expect(code).toBe(1);
+    expect(err).toContain(
+      'onecontact: Interrupted. Run the same command again: it goes on where this run has come to.\n',
+    );
+    const [row] = await data.sql<{ lines: number }>('SELECT lines::int FROM import_progress');
+    expect(row).toEqual({ lines: await contacts() });
+    expect(await summary(path)).toMatchObject({ resumed: row?.lines, records: 20_000, imported: 20_000, known: 0 });
   });
 
   it('resumes after SIGKILL from the first uncommitted batch, even if later ones were committed', async () => {
@@ -269,7 +499,7 @@ describe('onecontact import, interrupted', () => {
   });
 
   it('says that a gzip file is truncated, and imports the records before the end', async () => {
-    const packed = gzipSync(readFileSync(file(many)));
+    const packed = gzipSync(readFileSync(file(claimed)));
     writeFileSync(inFolder('cut.gz'), packed.subarray(0, packed.length - 2_000));
     const { code, out, err } = await importing(inFolder('cut.gz'));
     expect([code, out]).toEqual([1, '']);
