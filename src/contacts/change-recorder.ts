@@ -54,6 +54,8 @@ export interface ChangeSet {
   inactiveClaims: { held: number; blocked: number };
   /** The indexes of events addressed by an unknown token, or by one whose contact was closed. */
   unknownTokens: number[];
+  /** The indexes of events that count only at a stored address, and whose address is not stored. */
+  notStored: number[];
   /** Why the merge cannot be undone. If it is set, nothing may be saved. */
   refusal: UndoRefusal | null;
 }
@@ -67,6 +69,7 @@ export class ChangeRecorder {
   readonly unblocked: UnblockCommand[] = [];
   readonly inactiveClaims = { held: 0, blocked: 0 };
   readonly unknownTokens: number[] = [];
+  readonly notStored: number[] = [];
   refusal: UndoRefusal | null = null;
   readonly #state: WorkingSet;
   readonly #changed = { address: new Set<string>(), account: new Set<string>() };
@@ -125,7 +128,7 @@ export class ChangeRecorder {
   }
 
   changes(notable: Pick<ChangeSet, 'emailChanges' | 'reviews'>): ChangeSet {
-    const { claims, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, refusal } = this;
+    const { claims, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, notStored, refusal } = this;
     const { facts, contactIndex, rows } = this.#state;
     const choices = [...this.#choices.values()];
     const merges = this.merges.map((merge) => ({
@@ -152,6 +155,7 @@ export class ChangeRecorder {
       ...notable,
       inactiveClaims,
       unknownTokens,
+      notStored,
       refusal,
     };
   }

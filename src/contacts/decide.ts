@@ -47,7 +47,8 @@ export function decide(
         track(step.uid, step);
         break;
       case 'newsletter':
-        if (!addNewsletterEvent(step)) recorder.unknownTokens.push(index);
+        if (isMissing(step.to)) recorder.notStored.push(index);
+        else if (!addNewsletterEvent(step)) recorder.unknownTokens.push(index);
         break;
       case 'release':
         reconcileActivated(facts.setClaimStatus(step.uid, step.address, 'active', ({ status }) => status === 'held'));
@@ -96,6 +97,11 @@ export function decide(
     reconcileClaim(context, { uid, address, trigger, at });
     recorder.recordStatusChanges(claims);
     track(uid, { trigger, at });
+  }
+
+  /** An address that would be refused today, and is not stored either. */
+  function isMissing(to: NewsletterEvent['to']): boolean {
+    return 'address' in to && to.onlyIfStored === true && !facts.addresses.has(to.address.key);
   }
 
   /** @returns false for an unknown token */

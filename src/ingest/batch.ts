@@ -6,7 +6,7 @@ import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf } from '../postgres/errors';
 import { aboutMessage } from './about-message';
-import type { Outcome } from './outcome';
+import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
 
 export interface BatchContext {
@@ -43,6 +43,7 @@ interface Search {
 
 interface Undecided {
   readonly event: ContactEvent;
+  readonly partial?: readonly string[];
   outcome: Outcome | null;
 }
 
@@ -100,10 +101,10 @@ async function applyOnce(
     const applied = await applyBatch(db, events, { ...options, ...(lockTimeoutMs !== undefined && { lockTimeoutMs }) });
     onBack();
     onApplied(applied);
-    for (const item of items) item.outcome = { kind: 'ok', type: item.event.trigger.event };
+    for (const item of items) item.outcome = committed(item.event, item.partial);
     for (const index of applied.erased) items[index]!.outcome = { kind: 'erased', type: events[index]!.trigger.event };
-    for (const index of applied.unknownTokens)
-      items[index]!.outcome = { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };
+    for (const index of applied.unknownTokens) items[index]!.outcome = UNKNOWN_TOKEN;
+    for (const index of applied.notStored) items[index]!.outcome = NOT_STORED;
     return null;
   } catch (error) {
     const failure = failureOf(error);

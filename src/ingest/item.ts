@@ -1,5 +1,6 @@
 import type { ContactEvent } from '../contacts/facts/event';
 import { decode, idIn } from '../messages/incoming/decode';
+import type { DetailField } from '../messages/incoming/decoded';
 import { traceOf } from '../messages/trace';
 import type { Delivery } from '../rabbitmq/delivery';
 import type { Outcome } from './outcome';
@@ -11,6 +12,10 @@ export interface Item {
   readonly event: ContactEvent | null;
   /** The event's id as its producer gave it; for the log. */
   readonly eventId: string | undefined;
+  /** The details of the event that could not be used. */
+  readonly dropped: readonly DetailField[];
+  /** What could not be understood of the event's choice. */
+  readonly partial: readonly string[];
   /** Null until decided. A message without an outcome is not acknowledged, and is delivered again. */
   outcome: Outcome | null;
 }
@@ -30,14 +35,12 @@ export const isPending = (item: Item): item is PendingItem => item.event !== nul
 export function makeItem(source: 'fxa' | 'newsletter', delivery: Delivery, now: number): Item {
   const { content, messageId, headers } = delivery;
   const decoded = decode(source, content, { messageId, trace: traceOf(headers), now });
-  switch (decoded.kind) {
-    case 'event':
-      return { delivery, event: decoded.event, eventId: decoded.event.trigger.id, outcome: null };
-    case 'ignored':
-      return { delivery, event: null, eventId: undefined, outcome: decoded };
-    case 'dead':
-      return { delivery, event: null, eventId: idIn(content) ?? messageId, outcome: decoded };
+  if (decoded.kind === 'event') {
+    const { event, dropped, partial } = decoded;
+    return { delivery, event, eventId: event.trigger.id, dropped, partial, outcome: null };
   }
+  const eventId = decoded.kind === 'dead' ? (idIn(content) ?? messageId) : undefined;
+  return { delivery, event: null, eventId, dropped: [], partial: [], outcome: decoded };
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ContactEvent } from '../contacts/facts/event';
 import type { DeadLetterReason } from '../messages/incoming/decoded';
 
 /** The message is done here and can be acknowledged. */
@@ -19,6 +20,20 @@ export type Forwarded =
   | { kind: 'retry'; error: string };
 
 export type Outcome = Done | Forwarded;
+
+/** The outcome of an event whose facts are committed. One that was understood in part is also kept as a dead letter. */
+export function committed(event: ContactEvent, partial: readonly string[] = []): Outcome {
+  if (partial.length === 0) return { kind: 'ok', type: event.trigger.event };
+  return { kind: 'dead', reason: 'partial', problems: [...partial] };
+}
+
+export const UNKNOWN_TOKEN: Outcome = { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };
+/** A refusal at an address that is accepted only where it is stored already. */
+export const NOT_STORED: Outcome = {
+  kind: 'dead',
+  reason: 'invalid_address',
+  problems: ['email: has mail-header syntax in its local part'],
+};
 
 export const isForwarded = (outcome: Outcome): outcome is Forwarded => 'reason' in outcome || 'error' in outcome;
 

@@ -1,6 +1,6 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import type { ContactEvent } from '../contacts/facts/event';
-import { incomingFacts, namedAddress } from '../contacts/facts/record';
+import { incomingFacts, insertableAddress, namedAddress } from '../contacts/facts/record';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
 import type { Queries } from '../postgres/database';
@@ -41,12 +41,14 @@ function scopeOf(steps: readonly Step[]): Scope {
   const incoming = incomingFacts(events);
   const named = namedBy(commands);
   const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
+  // Locked if they are stored, and never inserted.
+  const perhapsStored = events.flatMap((event) => (insertableAddress(event) ? [] : (namedAddress(event)?.key ?? [])));
   const seeds = {
-    addresses: [...claimed, ...named.addresses],
+    addresses: [...claimed, ...perhapsStored, ...named.addresses],
     uids: [...incoming.accounts.keys(), ...named.uids],
     tokens: [...new Set(events.flatMap((event) => tokenOf(event) ?? []))],
   };
-  const isNarrow = incoming.accounts.size === 0 && seeds.tokens.length === 0 && commands.length === 0;
+  const isNarrow = incoming.accounts.size + seeds.tokens.length + perhapsStored.length + commands.length === 0;
   return { incoming, candidates: candidatesFor(events), seeds: isNarrow ? null : seeds };
 }
 
@@ -76,7 +78,7 @@ function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedCom
 function candidatesFor(events: readonly ContactEvent[]): Map<string, string> {
   const candidates = new Map<string, string>();
   for (const event of events) {
-    const address = namedAddress(event)?.key;
+    const address = insertableAddress(event)?.key;
     const id = address !== undefined && !candidates.has(address) ? ids.contact() : undefined;
     if (address !== undefined && id) candidates.set(address, id);
     if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, id ?? ids.contact());

@@ -66,6 +66,7 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
     return {
       ...result,
       unknownTokens: result.unknownTokens.map((index) => indexes[index] as number),
+      notStored: result.notStored.map((index) => indexes[index] as number),
       erased: [...steps.keys()].filter((index) => erased.has(steps[index] as Step)),
     };
   }

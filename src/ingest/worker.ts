@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { groupBy } from '../foundation/group-by';
 import { codeLabel, type PauseReason } from '../observability/metrics';
-import { observeApplied, observeLag } from '../observability/observe-batch';
+import { observeApplied, observeDropped, observeLag } from '../observability/observe-batch';
 import { Stopwatch } from '../observability/stopwatch';
 import type { Database } from '../postgres/database';
 import type { BrokerConnection } from '../rabbitmq/connection';
@@ -178,9 +178,15 @@ export class EventWorker {
       const { outcome } = group[0]!;
       metrics.messages.inc({ queue, type: typeOf(outcome), outcome: outcome.kind }, group.length);
     }
+    observeDropped(
+      metrics,
+      items.filter(isCommitted).flatMap(({ dropped }) => dropped),
+    );
     ackAll(items.map(({ delivery }) => delivery));
   }
 }
 
+const isCommitted = ({ outcome }: DecidedItem): boolean =>
+  outcome.kind === 'ok' || (outcome.kind === 'dead' && outcome.reason === 'partial');
 const isDone = (item: Item): item is DecidedItem<Done> => item.outcome !== null && !isForwarded(item.outcome);
 const mustForward = (item: Item): item is DecidedItem<Forwarded> => item.outcome !== null && isForwarded(item.outcome);

@@ -77,6 +77,11 @@ export function makeMetrics() {
       'Merges of which a side was opted out: the contact is (only, same), is not (proven), or it was not its to bring (left_behind)',
       'why',
     ),
+    droppedDetails: counter(
+      'dropped_details_total',
+      'Details of handled messages that could not be used and were left out, by field',
+      'field',
+    ),
     choices: counter('choices_total', 'Choices received, by act, repetitions included', 'act'),
     notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
     reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),

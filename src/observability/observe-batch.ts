@@ -27,6 +27,11 @@ export function observeApplied(metrics: Metrics, applied: Decided): void {
   for (const [act, count] of acts) metrics.choices.inc({ act }, count);
 }
 
+/** Counts the details that were left out of committed messages. @param fields names from a fixed list */
+export function observeDropped(metrics: Metrics, fields: readonly string[]): void {
+  for (const field of fields) metrics.droppedDetails.inc({ field });
+}
+
 /**
  * Observes how far a batch was behind, once, however many messages it has.
  *

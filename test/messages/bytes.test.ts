@@ -41,13 +41,39 @@ describe('bytes that are not a message', () => {
   });
 });
 
+/** A whole message with a field that the event does not have, nested to a depth. */
+const nested = (depth: number): string =>
+  JSON.stringify(newsletter('unsubscribe', { newsletters: ['x'] })).replace(
+    '{',
+    `{"x":${'['.repeat(depth - 1)}${']'.repeat(depth - 1)},`,
+  );
+
 describe('odd messages', () => {
+  it('may be nested 64 deep, in any field', () => {
+    expect(read(nested(64)).kind).toBe('event');
+  });
+
+  it('that are too deep say so, in whichever text they are', () => {
+    const problem = (name: string) => [`${name}: is nested deeper than 64 levels`];
+    expect(read(nested(65))).toMatchObject({ reason: 'invalid_shape', problems: problem('message') });
+    for (const inner of [nested(65), nested(1e5), `{"a":`.repeat(1e4) + 1 + '}'.repeat(1e4)]) {
+      const content = Buffer.from(JSON.stringify({ MessageId: 'x', Message: inner }));
+      expect(decode('fxa', content, { now: NOW })).toMatchObject({
+        ...{ reason: 'invalid_shape', problems: problem('Message') },
+      });
+    }
+    const wrapped = JSON.stringify({ ...flat('delete'), pad: JSON.parse(nested(63)) });
+    const content = Buffer.from(JSON.stringify({ MessageId: 'x', Message: wrapped }));
+    expect(decode('fxa', content, { now: NOW })).toMatchObject({ kind: 'event' });
+  });
+
   it('a byte order mark is dropped', () => {
     expect(read(`\ufeff${JSON.stringify(newsletter('subscribe'))}`).kind).toBe('event');
   });
 
   it.each([
-    ['nested 100,000 deep', `{"event":"newsletter.subscribe","x":${'['.repeat(1e5)}${']'.repeat(1e5)}}`],
+    ['nested 100,000 deep', nested(1e5)],
+    ['nested 65 deep', nested(65)],
     ['of 100,000 newsletters', `{"event":"newsletter.subscribe","newsletters":[${'1,'.repeat(1e5)}1]}`],
     ['of 999 newsletters without a name', `{"event":"newsletter.subscribe","newsletters":[${'1,'.repeat(998)}1]}`],
     ['of 10,000 keys', JSON.stringify({ event: 'newsletter.subscribe', ...Array(10_000).fill(1) })],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { DataMessage, SecurityEventToken, WrappedMessage } from '../../src/messages/incoming/envelope';
+import { AccountEventData, AccountEventToken, AccountEventWrapped } from '../../tools/contracts/incoming';
 import { eventOf, flat, fxa, TYPES, token, UID, wrapped } from './examples';
 
 const CHANGE = { email: 'New.Name@mail.test' };
@@ -35,9 +35,9 @@ describe('the four envelopes', () => {
   });
 
   it('have published schemas that accept the examples', () => {
-    expect(WrappedMessage.safeParse(wrapped(flat('delete'))).success).toBe(true);
-    expect(DataMessage.safeParse(IN_DATA).success).toBe(true);
-    expect(SecurityEventToken.safeParse(IN_TOKEN).success).toBe(true);
+    expect(AccountEventWrapped.safeParse(wrapped(flat('delete'))).success).toBe(true);
+    expect(AccountEventData.safeParse(IN_DATA).success).toBe(true);
+    expect(AccountEventToken.safeParse(IN_TOKEN).success).toBe(true);
   });
 
   it.each([

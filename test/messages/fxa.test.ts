@@ -108,31 +108,53 @@ describe('a claim', () => {
 
   it.each([
     ['email', 5],
+    ['email', { toString: 1, valueOf: 1 }],
+    ['uid', { toString: 1, valueOf: 1 }],
+    ['ts', '1769000123'],
+    ['ts', { valueOf: 1 }],
+  ])('is a dead letter if its address, account or time has the wrong shape: %s', (field, value) => {
+    expect(fxa(proves('verified', { [field]: value }))).toEqual(
+      dead('invalid_shape', expect.stringMatching(new RegExp(`^${field}: `)) as unknown as string),
+    );
+  });
+
+  it.each([
     ['locale', ['en']],
+    ['locale', 'not;a;locale'],
     ['countryCode', 49],
+    ['countryCode', 'XX'],
     ['service', {}],
     ['service', 'a\0b'],
-    ['service', 'x'.repeat(201)],
-    ['newsletters', 'a,b'],
-    ['newsletters', Array.from({ length: 1_001 }, (_, i) => `n${i}`)],
-    ['newsletters.1', ['a', 5]],
-    ['newsletters.0', ['']],
-    ['newsletters.0', [' a']],
-    ['newsletters.0', ['__proto__']],
-    ['newsletters.0', ['a'.repeat(101)]],
-    ['newsletters.0', ['a\ud800']],
     ['timestamp', '1769000123456'],
-    ['ts', '1769000123'],
-  ])('is a dead letter if a field has the wrong shape: %s', (path, value) => {
-    const field = path.split('.')[0] as string;
-    expect(fxa(proves('verified', { [field]: value }))).toEqual(
-      dead('invalid_shape', expect.stringMatching(new RegExp(`^${path}: `)) as unknown as string),
-    );
+  ])('is taken without a detail that cannot be used, which is counted: %s %j', (field, value) => {
+    expect(fxa(proves('verified', { [field]: value, newsletters: ['x'] }))).toMatchObject({
+      ...{ kind: 'event', event: { kind: 'claim', newsletters: ['x'] }, dropped: [field], partial: [] },
+    });
+  });
+
+  it('has its texts trimmed, and an overlong service cut', () => {
+    expect(
+      eventOf(fxa(proves('login', { service: ` ${'x'.repeat(300)}`, locale: ' fr ', countryCode: ' FR ' }))),
+    ).toEqual(expect.objectContaining({ service: 'x'.repeat(255), locale: 'fr', country: 'fr' }));
+  });
+
+  it.each([
+    ['newsletters', 'a,b', []],
+    ['newsletters', Array.from({ length: 1_001 }, (_, i) => `n${i}`), Array.from({ length: 1_000 }, (_, i) => `n${i}`)],
+    ['newsletters.1', ['a', 5], ['a']],
+    ['newsletters.0', ['__proto__', 'a'], ['a']],
+    ['newsletters.0', ['a'.repeat(101)], []],
+    ['newsletters.0', ['a\ud800'], []],
+  ])('is taken without a choice that cannot be understood, and names it: %s', (path, sent, newsletters) => {
+    expect(fxa(proves('verified', { newsletters: sent }))).toMatchObject({
+      event: { kind: 'claim', newsletters },
+      partial: [expect.stringMatching(new RegExp(`^${path}: `))],
+    });
   });
 
   it('has every problem in its dead letter', () => {
     expect(fxa(proves('verified', { uid: 'x', ts: 'x', email: 5, service: 5 }))).toMatchObject({
-      problems: ['uid', 'ts', 'email', 'service'].map((field) => expect.stringMatching(new RegExp(`^${field}: `))),
+      problems: ['uid', 'email', 'ts'].map((field) => expect.stringMatching(new RegExp(`^${field}: `))),
     });
   });
 });
@@ -142,11 +164,12 @@ describe('the uid', () => {
     ['in capitals', UID.toUpperCase()],
     ['with the domain of very old producers', `${UID}@accounts.fxa.test`],
     ['with nothing after the @', `${UID}@`],
+    ['as a uuid', UID.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')],
   ])('is read %s', (_how, uid) => {
     expect(eventOf(fxa(flat('delete', { uid })))).toMatchObject({ kind: 'deletion', uid: UID });
   });
 
-  it.each([undefined, null, '', 5, UID.slice(1), `${UID}0`, ` ${UID}`, `${UID}\n`, UID.replace('9', 'g')])(
+  it.each([undefined, null, '', 5, UID.slice(1), `${UID}0`, ` ${UID}`, `${UID}\n`, UID.replace('9', 'g'), `-${UID}`])(
     'is 32 hexadecimal digits or a dead letter: %j',
     (uid) => {
       for (const event of ['delete', 'primaryEmailChanged']) {
@@ -219,6 +242,6 @@ describe('the event id', () => {
   });
 });
 
-it('account events are ignored in the newsletter queue', () => {
-  expect(form(CHANGE)).toEqual({ kind: 'ignored', type: 'other' });
+it('account events are not known in the newsletter queue', () => {
+  expect(form(CHANGE)).toMatchObject({ kind: 'dead', reason: 'unknown_event' });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { NewsletterEvent } from '../../src/contacts/facts/event';
+import type { Understood } from '../../src/messages/incoming/decoded';
 import { eventOf, form, newsletter, TOKEN } from './examples';
 
 const by = (event: string, fields: Record<string, unknown>) => form(newsletter(event, fields));
@@ -57,7 +58,12 @@ describe('a sign-up', () => {
     ['format', 'T', 'T'],
     ['format', 'html', undefined],
     ['first_name', '  ', undefined],
-    ['first_name', ' Ada ', ' Ada '],
+    ['first_name', ' Ada ', 'Ada'],
+    ['first_name', 'x'.repeat(300), 'x'.repeat(255)],
+    ['first_name', `${'x'.repeat(254)}😀`, 'x'.repeat(254)],
+    ['lang', ' ru', 'ru'],
+    ['country', ' USA ', 'us'],
+    ['format', ' h ', 'H'],
   ])('keeps %s %j as %j', (field, sent, kept) => {
     const { profile } = actOf('subscribe', { [field]: sent });
     expect(profile[field === 'first_name' ? 'firstName' : (field as 'lang')]).toBe(kept);
@@ -114,12 +120,15 @@ describe('an unsubscribe', () => {
     expect(actOf('unsubscribe', { newsletters: ['x'], all: false })).toMatchObject({ act: 'unsubscribe' });
   });
 
-  it.each([{}, { newsletters: [] }, { all: false }])('without newsletters is a dead letter: %j', (fields) => {
-    expect(by('unsubscribe', fields)).toMatchObject({
-      reason: 'invalid_shape',
-      problems: [/^newsletters: /].map((p) => expect.stringMatching(p)),
-    });
-  });
+  it.each([{}, { newsletters: [] }, { newsletters: [' ', null, ''] }, { newsletters: null }, { all: false }])(
+    'without newsletters is a dead letter: %j',
+    (fields) => {
+      expect(by('unsubscribe', fields)).toMatchObject({
+        reason: 'invalid_shape',
+        problems: [/^newsletters: /].map((p) => expect.stringMatching(p)),
+      });
+    },
+  );
 
   it('with an overlong reason is kept: the reason is cut, never in the middle of a character', () => {
     const { reason, source } = actOf('unsubscribe', {
@@ -147,72 +156,202 @@ describe('the addressee', () => {
     expect(actOf('confirm', { token: 'rubbish' }).to).toMatchObject({ address: { key: 'ada.l@mail.test' } });
   });
 
-  it.each(['', 'rubbish', TOKEN.replaceAll('-', ''), `${TOKEN} `])(
-    'is unknown for a token that is not a uuid: %j',
-    (token) => {
-      expect(by('confirm', { email: undefined, token })).toEqual({
-        kind: 'dead',
-        reason: 'unknown_token',
-        problems: ['token: is no uuid'],
-      });
-    },
-  );
+  it('is found by token with white space around it', () => {
+    expect(actOf('confirm', { email: undefined, token: ` ${TOKEN} ` }).to).toEqual({ token: TOKEN });
+  });
+
+  it.each(['', 'rubbish', TOKEN.replaceAll('-', '')])('is unknown for a token that is not a uuid: %j', (token) => {
+    expect(by('confirm', { email: undefined, token })).toEqual({
+      kind: 'dead',
+      reason: 'unknown_token',
+      problems: ['token: is no uuid'],
+    });
+  });
 
   it('is required', () => {
     expect(by('confirm', { email: undefined })).toMatchObject({ reason: 'invalid_address' });
   });
 
-  it.each(['', 'null@mail.test', 'undefined', '[object Object]@mail.test', 'a@b', `${'a'.repeat(300)}@mail.test`])(
-    'is never an invalid email, not even with a token beside it: %.30j',
+  it.each(['null@mail.test', 'undefined', '[object Object]@mail.test', 'a@b', `${'a'.repeat(300)}@mail.test`, 5, {}])(
+    'is the token if the email beside it cannot be used, which is counted: %.30j',
     (email) => {
-      expect(by('subscribe', { email, token: TOKEN })).toMatchObject({ kind: 'dead', reason: 'invalid_address' });
+      const decoded = by('unsubscribe', { email, token: TOKEN, newsletters: ['x'] });
+      expect(decoded).toMatchObject({ event: { to: { token: TOKEN } }, dropped: ['email'] });
     },
   );
+
+  it.each([null, '', '  '])('is the token if the email beside it is %j', (email) => {
+    expect(actOf('unsubscribe', { email, token: TOKEN, newsletters: ['x'] }).to).toEqual({ token: TOKEN });
+  });
+
+  it('is never an email that cannot be used alone', () => {
+    expect(by('subscribe', { email: 'null@mail.test' })).toMatchObject({ reason: 'invalid_address' });
+    expect(by('subscribe', { email: 'null@mail.test', token: 'rubbish' })).toMatchObject({ reason: 'invalid_address' });
+    expect(by('subscribe', { email: '' })).toMatchObject({ reason: 'invalid_address' });
+  });
+
+  it('may be a header-syntax address only in a refusal, and only where that is stored', () => {
+    const email = '"Ada.L"@mail.test';
+    const stored = { address: { key: '"ada.l"@mail.test', typed: email }, onlyIfStored: true };
+    expect(actOf('unsubscribe', { email, newsletters: ['x'] }).to).toEqual(stored);
+    expect(actOf('unsubscribe', { email, all: true }).to).toEqual(stored);
+    expect(by('subscribe', { email, newsletters: ['x'] })).toMatchObject({ reason: 'invalid_address' });
+    expect(by('confirm', { email })).toMatchObject({ reason: 'invalid_address' });
+  });
 });
 
-describe('a known field of the wrong type is a dead letter', () => {
+describe('a refusal is not lost over a detail', () => {
   it.each([
-    ['id', 5],
-    ['ts', '1769000100'],
-    ['ts', null],
-    ['ts', undefined],
-    ['email', 5],
-    ['email', null],
-    ['token', 5],
-    ['newsletters', 'a,b'],
-    ['newsletters', null],
-    ['newsletters', [null]],
-    ['newsletters', [' a']],
-    ['newsletters', ['a\nb']],
-    ['newsletters', Array.from({ length: 1_001 }, (_, i) => `n${i}`)],
-    ['all', 'true'],
+    ['newsletters of null beside all', { all: true, newsletters: null }, []],
+    ['newsletters of a wrong type beside all', { all: true, newsletters: 'a,b' }, []],
+    ['an email of null beside a token', { email: null, token: TOKEN, newsletters: ['x'] }, ['email']],
+    ['white space around a name', { newsletters: ['a', 'b '] }, []],
+    ['blank names', { newsletters: ['', ' ', null, 'a'] }, []],
+    ['an overlong first name, which it does not have', { newsletters: ['a'], first_name: 'x'.repeat(300) }, []],
+    ['a reason cut within an emoji', { newsletters: ['a'], reason: 'because \ud83c' }, ['reason']],
+    ['a reason of a wrong type', { newsletters: ['a'], reason: ['x'] }, ['reason']],
+    ['a source with U+0000', { newsletters: ['a'], source_url: 'https://site.test/\0' }, ['source_url']],
+    ['an id of a wrong type', { newsletters: ['a'], id: 5 }, ['id']],
+    ['an overlong id', { newsletters: ['a'], id: 'x'.repeat(256) }, ['id']],
+    ['a token of a wrong type beside the email', { newsletters: ['a'], token: 5 }, ['token']],
+    ['an all of null', { newsletters: ['a'], all: null }, []],
+  ])('%s', (_what, fields, dropped) => {
+    expect(by('unsubscribe', fields)).toMatchObject({ kind: 'event', dropped, partial: [] });
+  });
+
+  it('an unsubscribe has its names trimmed, each once', () => {
+    expect(actOf('unsubscribe', { newsletters: ['a', 'b ', ' a', ''] })).toMatchObject({ newsletters: ['a', 'b'] });
+  });
+
+  it('a reason that would be cut within a character is cut before it, and never dropped for what follows', () => {
+    expect(actOf('unsubscribe', { all: true, reason: `${'x'.repeat(1_000)}\ud83c` }).reason).toBe('x'.repeat(1_000));
+  });
+});
+
+describe('a detail that cannot be used is dropped and counted', () => {
+  it.each([
     ['optin', 'Y'],
     ['optin', 1],
-    ['optin', null],
+    ['optin', 'true'],
     ['lang', 5],
+    ['lang', 'english'],
     ['country', false],
+    ['country', 'Germany'],
     ['format', {}],
+    ['format', 'html'],
     ['first_name', 5],
-    ['first_name', 'x'.repeat(201)],
+    ['first_name', { toString: 1, valueOf: 1 }],
     ['last_name', 'a\0'],
     ['last_name', 'a\ud800'],
     ['source_url', 5],
     ['source_url', 'https://site.test/\0'],
-    ['reason', ['x']],
+    ['id', 5],
   ])('%s %.40j', (field, value) => {
-    for (const event of ['subscribe', 'unsubscribe', 'confirm']) {
+    const { event } = by('subscribe', { newsletters: ['x'], [field]: value }) as Understood;
+    expect(by('subscribe', { newsletters: ['x'], [field]: value })).toMatchObject({ dropped: [field], partial: [] });
+    expect(event).toMatchObject({ act: 'subscribe', newsletters: ['x'], proven: false, profile: {} });
+  });
+
+  it.each([null, '', '  ', undefined])('but not one that says nothing: %j', (value) => {
+    const names = ['lang', 'country', 'format', 'first_name', 'last_name', 'source_url', 'id', 'token'];
+    const fields = Object.fromEntries(names.map((name) => [name, value]));
+    expect(by('subscribe', { newsletters: ['x'], ...fields })).toMatchObject({ kind: 'event', dropped: [] });
+    expect(by('subscribe', { newsletters: ['x'], optin: null })).toMatchObject({ kind: 'event', dropped: [] });
+  });
+
+  it('optin that is not true proves nothing', () => {
+    expect(actOf('subscribe', { optin: 'Y' })).toMatchObject({ act: 'subscribe', proven: false });
+    expect(actOf('confirm', { ...byToken, optin: 1 })).toMatchObject({ proven: false });
+  });
+});
+
+describe('a choice that is understood in part', () => {
+  it.each([
+    ['a name with a control character', { newsletters: ['a\nb', 'x'] }, ['newsletters.0: ']],
+    ['a name of 101 characters, which is not cut', { newsletters: ['x', 'n'.repeat(101)] }, ['newsletters.1: ']],
+    ['a name that is not a text', { newsletters: ['x', 7, {}] }, ['newsletters.1: ', 'newsletters.2: ']],
+    ['a name with half a surrogate pair', { newsletters: ['x', 'a\ud800'] }, ['newsletters.1: ']],
+    ['__proto__', { newsletters: ['__proto__', 'x'] }, ['newsletters.0: ']],
+    ['an all that is neither true nor false', { newsletters: ['x'], all: 'true' }, ['all: ']],
+  ])('is taken without the part, which is named: %s', (_what, fields, starts) => {
+    const decoded = by('unsubscribe', fields) as Understood;
+    expect(decoded.event).toMatchObject({ act: 'unsubscribe', newsletters: ['x'] });
+    expect(decoded.partial.map((problem) => problem.slice(0, problem.indexOf(' ') + 1))).toEqual(starts);
+  });
+
+  it('is a sign-up to the names that are understood', () => {
+    const decoded = by('subscribe', { newsletters: ['x', 'a\0'], optin: true });
+    expect(decoded).toMatchObject({
+      event: { act: 'subscribe', newsletters: ['x'], proven: true },
+      partial: { length: 1 },
+    });
+  });
+
+  it('has the first thousand names of a longer list', () => {
+    const names = Array.from({ length: 1_001 }, (_, i) => `n${i}`);
+    const { event, partial } = by('unsubscribe', { newsletters: names }) as Understood;
+    expect(event).toMatchObject({ newsletters: names.slice(0, 1_000) });
+    expect(partial).toEqual(['newsletters: has more than 1000 names']);
+  });
+
+  it('lists few problems, however many there are', () => {
+    const { partial } = by('unsubscribe', { newsletters: ['x', ...Array(5_000).fill(7)] }) as Understood;
+    expect(partial).toHaveLength(21);
+    expect(partial.at(-1)).toBe('and 4980 more');
+  });
+});
+
+describe('an event, a time, an addressee or a choice that cannot be understood makes a dead letter', () => {
+  it.each([
+    ['ts', '1769000100'],
+    ['ts', null],
+    ['ts', undefined],
+    ['ts', { valueOf: 1 }],
+    ['email', 5],
+    ['email', { toString: 1, valueOf: 1 }],
+    ['newsletters', 'a,b'],
+    ['newsletters', '*'],
+    ['newsletters', {}],
+    ['newsletters', [7]],
+    ['newsletters', ['a\nb']],
+  ])('%s %.40j', (field, value) => {
+    for (const event of ['subscribe', 'unsubscribe']) {
       expect(by(event, { newsletters: ['x'], [field]: value })).toMatchObject({
         reason: 'invalid_shape',
         problems: [expect.stringMatching(new RegExp(`^${field}[.:]`))],
       });
     }
   });
+
+  it('a token of a wrong type', () => {
+    expect(by('unsubscribe', { email: undefined, token: 5, newsletters: ['x'] })).toMatchObject({
+      ...{ reason: 'invalid_shape', problems: ['token: must be a string'] },
+    });
+  });
+
+  it('an all of a wrong type, without newsletters', () => {
+    expect(by('unsubscribe', { all: 'yes' })).toMatchObject({
+      ...{ reason: 'invalid_shape', problems: ['all: must be true or false'] },
+    });
+  });
+
+  it('all its problems are listed', () => {
+    expect(form({ event: 'newsletter.unsubscribe', newsletters: [7], email: 'x', ts: 'x' })).toMatchObject({
+      reason: 'invalid_shape',
+      problems: ['newsletters.0: must be a string', 'email: has no @', 'ts: must be a number'],
+    });
+  });
 });
 
 describe('the event', () => {
-  it.each(['newsletter.open', 'newsletter.Subscribe', 'delete', ''])('%j is counted as other', (event) => {
-    expect(form({ event })).toEqual({ kind: 'ignored', type: 'other' });
-  });
+  it.each(['newsletter.set', 'newsletter.open', 'newsletter.Subscribe', 'delete', '', '__proto__', 'constructor'])(
+    '%j is not known: the message is kept as a dead letter, because a refusal may be in it',
+    (event) => {
+      expect(form({ event })).toEqual({
+        ...{ kind: 'dead', reason: 'unknown_event', problems: ['event: is not a known newsletter event'] },
+      });
+    },
+  );
 
   it.each([
     [undefined, 'event: is missing'],

@@ -93,6 +93,8 @@ const RUBBISH: Record<(typeof DEAD_LETTER_REASONS)[number], [exchange: string, b
     [NEWSLETTER_EVENTS, sub('ada', { email: 'Ada Lovelace' })],
     [FXA_EVENTS, acct('ada', 1, { email: `${key('ada')}@lovelace` })],
   ],
+  unknown_event: [[NEWSLETTER_EVENTS, sub('ada', {}, 'newsletter.lovelace')]],
+  partial: [[NEWSLETTER_EVENTS, sub('rest', { newsletters: ['x', 'Lovelace\u0007'], last_name: ['Lovelace'] })]],
   invalid_time: [[FXA_EVENTS, acct('ada', 1, { ts: at(1) })]],
   unknown_token: [
     [NEWSLETTER_EVENTS, sub('ada', { email: undefined, token: UNKNOWN_TOKEN })],

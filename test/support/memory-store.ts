@@ -7,7 +7,7 @@ import type { ChangeSet, WorkingSet } from '../../src/contacts/change-recorder';
 import { decide } from '../../src/contacts/decide';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type AddressFacts, Facts } from '../../src/contacts/facts/facts';
-import { namedAddress } from '../../src/contacts/facts/record';
+import { insertableAddress } from '../../src/contacts/facts/record';
 import { type Contact, ContactIndex, type ContactState } from '../../src/contacts/identity/contact-index';
 import { peopleOf } from '../../src/contacts/identity/ownership';
 import type { Command, UndoCommand } from '../../src/contacts/merge/command';
@@ -157,7 +157,7 @@ export class MemoryStore {
   ): WorkingSet {
     for (const event of steps) {
       if (event.kind === 'undo' || event.kind === 'release' || event.kind === 'unblock') continue;
-      const address = namedAddress(event);
+      const address = insertableAddress(event);
       if (address && !this.addressRows.has(address.key)) {
         this.addressRows.set(address.key, this.#id('contact'));
         fresh.address.add(address.key);

@@ -1,62 +1,110 @@
-/** The messages that producers should send. The decoders accept a little more. */
+/**
+ * The messages that producers should send. The decoders accept more: they leave out a detail that they cannot use, where a
+ * schema would refuse the message. Tests hold both together.
+ */
 import { z } from 'zod';
-import { DataMessage, SecurityEventToken, WrappedMessage } from '../../src/messages/incoming/envelope';
-import { AccountMessage, AccountSubscriptionsMessage, AddressProvenMessage } from '../../src/messages/incoming/fxa';
-import { NewsletterMessage } from '../../src/messages/incoming/newsletter';
+import {
+  MAX_NAME,
+  MAX_NEWSLETTERS,
+  MAX_REASON,
+  MAX_SERVICE,
+  MAX_SOURCE,
+  NewsletterName,
+} from '../../src/messages/incoming/fields';
 
-/** Not nullable, so that JSON Schema can require one of the two times. */
-const timestamp = z.number().optional().describe('Event time, milliseconds since 1970; goes before `ts`');
-const email = z.string().describe('The primary address, as typed');
+/** The names by which the sites know newsletters. */
+const NewsletterNames = z.array(NewsletterName).max(MAX_NEWSLETTERS);
+
 const ONE_TIME = [{ required: ['ts'] }, { required: ['timestamp'] }];
 const ONE_READER = [{ required: ['email'] }, { required: ['token'] }];
 
-export const AccountSubscriptions = AccountSubscriptionsMessage.extend({
-  event: z.enum(['verified', 'newsletters:update']),
-  timestamp,
-  email,
-}).meta({ anyOf: ONE_TIME });
+const account = {
+  uid: z
+    .string()
+    .regex(/^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:@[^@\s]*)?$/)
+    .describe('The account; lower-cased, without the dashes of a uuid and the `@domain` of very old producers'),
+  ts: z.number().optional().describe('Event time, float seconds since 1970; required unless `timestamp` is there'),
+  // Not nullable, so that JSON Schema can require one of the two times.
+  timestamp: z.number().optional().describe('Event time, milliseconds since 1970; goes before `ts`'),
+};
+const proof = {
+  email: z.string().describe('The primary address, as typed'),
+  locale: z.string().nullish().describe('Raw Accept-Language; dropped when it cannot be parsed'),
+  countryCode: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
+  service: z.string().nullish().describe(`What the account was used for; cut at ${MAX_SERVICE}`),
+};
 
-export const AccountAddress = AddressProvenMessage.extend({
-  event: z.enum(['login', 'primaryEmailChanged']),
-  timestamp,
-  email,
-}).meta({ anyOf: ONE_TIME });
+export const AccountSubscriptions = z
+  .object({
+    ...{ event: z.enum(['verified', 'newsletters:update']), ...account, ...proof },
+    newsletters: NewsletterNames.nullish().describe('Add-only: absence ends no subscription'),
+  })
+  .meta({ anyOf: ONE_TIME });
 
-export const AccountProfile = AddressProvenMessage.extend({
-  event: z.enum(['profileDataChange', 'profileDataChanged']),
-  timestamp,
-  email: z.string().nullish().describe('The primary address, as typed; without it the message is ignored'),
-}).meta({ anyOf: ONE_TIME });
+export const AccountAddress = z
+  .object({ event: z.enum(['login', 'primaryEmailChanged']), ...account, ...proof })
+  .meta({ anyOf: ONE_TIME });
 
-export const AccountDeletion = AccountMessage.extend({ event: z.literal('delete'), timestamp }).meta({
-  anyOf: ONE_TIME,
+export const AccountProfile = z
+  .object({
+    ...{ event: z.enum(['profileDataChange', 'profileDataChanged']), ...account, ...proof },
+    email: z.string().nullish().describe('The primary address, as typed; without it the message is ignored'),
+  })
+  .meta({ anyOf: ONE_TIME });
+
+export const AccountDeletion = z.object({ event: z.literal('delete'), ...account }).meta({ anyOf: ONE_TIME });
+
+export const AccountEventWrapped = z.object({
+  MessageId: z.string().optional().describe('Names the event when no `jti` does'),
+  Message: z.string().describe('The message, as a JSON text'),
 });
 
-export const AccountEventWrapped = WrappedMessage;
-export const AccountEventData = DataMessage;
-export const AccountEventToken = SecurityEventToken;
+export const AccountEventData = z.object({
+  event: z.string(),
+  data: z.record(z.string(), z.unknown()).describe('The flat fields'),
+});
 
-const {
-  event: _,
-  all,
-  newsletters,
-  reason,
-  lang,
-  country,
-  format,
-  first_name,
-  last_name,
-  ...common
-} = NewsletterMessage.shape;
-const { source_url, ...reader } = common;
+export const AccountEventToken = z.object({
+  sub: z.string().describe('The uid'),
+  iat: z
+    .number()
+    .describe('Float seconds; the time of delivery, taken as the event time because nothing better is there'),
+  jti: z.string().optional().describe('Names the event'),
+  events: z
+    .record(z.string(), z.unknown())
+    .describe('Type URI to payload. Of several types in one token one counts: deletion, else a change of profile'),
+});
+
+const reader = {
+  id: z.string().optional().describe('For tracing only'),
+  ts: z.number().describe('Event time, float seconds since 1970'),
+  email: z.string().optional().describe('Whose act it is; counts when there is a `token` too'),
+  token: z.string().optional().describe("The reader's `basket_token`; required unless `email` is there"),
+};
+const optin = z.boolean().nullish().describe('True when the caller vouches for the address');
+const source_url = z.string().nullish().describe(`The page it was made on; cut at ${MAX_SOURCE}`);
+const name = z.string().nullish().describe(`Cut at ${MAX_NAME}`);
 
 export const NewsletterSubscribe = z
-  .object({ event: z.literal('newsletter.subscribe'), ...reader, newsletters, source_url })
-  .extend({ lang, country, format, first_name, last_name })
+  .object({
+    ...{ event: z.literal('newsletter.subscribe'), ...reader, optin },
+    newsletters: NewsletterNames.nullish().describe('Absent and null are empty: the reader only leaves an address'),
+    source_url,
+    lang: z.string().nullish().describe('Two or three letters, perhaps a region of two; dropped when malformed'),
+    country: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
+    format: z.string().nullish().describe('H or T; anything else is dropped'),
+    ...{ first_name: name, last_name: name },
+  })
   .meta({ anyOf: ONE_READER });
 
 export const NewsletterUnsubscribe = z
-  .object({ event: z.literal('newsletter.unsubscribe'), ...reader, newsletters, all, reason, source_url })
+  .object({
+    ...{ event: z.literal('newsletter.unsubscribe'), ...reader },
+    newsletters: NewsletterNames.optional().describe('Required unless `all` is true'),
+    all: z.boolean().optional().describe('Opt out of all email; wins over `newsletters`'),
+    reason: z.string().nullish().describe(`Why the reader left; cut at ${MAX_REASON}`),
+    source_url,
+  })
   .meta({
     allOf: [
       { anyOf: ONE_READER },
@@ -70,5 +118,5 @@ export const NewsletterUnsubscribe = z
   });
 
 export const NewsletterConfirm = z
-  .object({ event: z.literal('newsletter.confirm'), ...reader })
+  .object({ event: z.literal('newsletter.confirm'), ...reader, optin, source_url })
   .meta({ anyOf: ONE_READER });

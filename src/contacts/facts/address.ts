@@ -16,6 +16,13 @@ const MAX_DOMAIN_LENGTH = 253;
 const PLACEHOLDERS = new Set(['null', 'undefined', 'nan', '[object object]']);
 
 const PRINTABLE_ASCII = /^[\x21-\x7e]+$/;
+
+/**
+ * Mail headers give these characters a meaning: `"ada"@mail.test` and `ada(x)@mail.test` are the mailbox `ada@mail.test`.
+ * With both spellings stored as two addresses, the second would evade an opt-out of the first.
+ */
+const HEADER_SYNTAX = /[()<>[\]:;@\\,"]/;
+
 const ANY_NON_ASCII = /[^\0-\x7f]/;
 
 /** RFC 1123 host name: two labels or more, each of 1-63 letters, digits and hyphens, no hyphen at either end. */
@@ -37,9 +44,17 @@ export type AddressProblem =
   | 'has a placeholder as its local part'
   | 'has white space or control characters in its local part'
   | 'has a local part that is not ASCII'
+  | 'has mail-header syntax in its local part'
   | 'has an impossible domain';
 
-export type NormalisedAddress = { ok: true; address: Address } | { ok: false; problem: AddressProblem };
+export type NormalisedAddress =
+  | { ok: true; address: Address }
+  | {
+      ok: false;
+      problem: AddressProblem;
+      /** An earlier version accepted it: it may be stored. A refusal at a stored address counts, nothing else does. */
+      perhapsStored?: Address;
+    };
 
 /**
  * Normalises an address: trimmed, lower-case, the domain in ASCII (punycode, UTS 46). Plus-tags and dots are kept,
@@ -74,7 +89,17 @@ export function normaliseAddress(raw: string): NormalisedAddress {
 
   const key = `${local.toLowerCase()}@${domain}`;
   if (key.length > MAX_ADDRESS_LENGTH) return refused('is too long');
-  return { ok: true, address: { key, typed } };
+  const address = { key, typed };
+  if (HEADER_SYNTAX.test(local)) {
+    return { ok: false, problem: 'has mail-header syntax in its local part', perhapsStored: address };
+  }
+  return { ok: true, address };
+}
+
+/** The key under which a text may be stored as an address, also if it would be refused today. */
+export function storedKeyOf(typed: string): string | undefined {
+  const normalised = normaliseAddress(typed);
+  return (normalised.ok ? normalised.address : normalised.perhapsStored)?.key;
 }
 
 /** The domain in lower-case ASCII; undefined if it is impossible. */

@@ -70,8 +70,11 @@ export interface NewsletterEvent {
   kind: 'newsletter';
   trigger: Trigger;
   at: Time;
-  /** The address if a message has both. */
-  to: { address: Address } | { token: string };
+  /**
+   * The address if a message has both. `onlyIfStored`: the address would be refused today, so the event counts only where
+   * it is stored already.
+   */
+  to: { address: Address; onlyIfStored?: true } | { token: string };
   act: Act;
   /** Without repetitions; empty for `opt_out` and `confirm`, and for a sign-up that only leaves an address. */
   newsletters: string[];

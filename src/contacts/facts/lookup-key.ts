@@ -10,7 +10,7 @@ export type LookupKey =
   | { by: 'id'; id: string };
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const UID = /^[0-9a-f]{32}$/i;
+const UID = /^[0-9a-f]{32}$/;
 
 /** A uuid of any version, lower-case. */
 export function asUuid(text: string): string | undefined {
@@ -28,8 +28,15 @@ export function idKey(text: string): Extract<LookupKey, { by: 'id' }> | undefine
   return id === undefined ? undefined : { by: 'id', id };
 }
 
+/** An account's uid, lower-case: 32 hexadecimal digits, or a uuid, whose dashes are dropped. */
+export function asUid(text: string): string | undefined {
+  const lower = text.toLowerCase();
+  return UID.test(lower) ? lower : asUuid(lower)?.replaceAll('-', '');
+}
+
 export function accountKey(text: string): LookupKey | undefined {
-  return UID.test(text) ? { by: 'account', uid: text.toLowerCase() } : undefined;
+  const uid = asUid(text);
+  return uid === undefined ? undefined : { by: 'account', uid };
 }
 
 export function emailKey(text: string): LookupKey | undefined {

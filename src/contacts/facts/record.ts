@@ -18,6 +18,11 @@ export function namedAddress(event: ContactEvent): Address | null {
   return event.kind === 'newsletter' && 'address' in event.to ? event.to.address : null;
 }
 
+/** The named address, if the event may add it to the stored ones. */
+export function insertableAddress(event: ContactEvent): Address | null {
+  return event.kind === 'newsletter' && 'address' in event.to && event.to.onlyIfStored ? null : namedAddress(event);
+}
+
 /**
  * The addresses and accounts of a batch with their facts: the rows to insert for new ones. Deletions are left out,
  * because they move addresses, which needs all claims.
@@ -25,7 +30,7 @@ export function namedAddress(event: ContactEvent): Address | null {
 export function incomingFacts(events: readonly ContactEvent[]): Facts {
   const incoming = new Facts();
   for (const event of events) {
-    const address = namedAddress(event);
+    const address = insertableAddress(event);
     if (address) incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : {}));
     if (event.kind === 'deletion') incoming.addAccount({ uid: event.uid });
     else if (event.kind === 'claim') incoming.addAccount(accountFacts(event));

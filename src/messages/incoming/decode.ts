@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type DecodeContext, type Decoded, dead, isJsonObject, parseJson } from './decoded';
+import { type DecodeContext, type Decoded, dead, isDead, readJsonObject } from './decoded';
 import { givenId } from './fields';
 import { decodeFxa } from './fxa';
 import { decodeNewsletter } from './newsletter';
@@ -17,18 +17,20 @@ const DECODERS = { fxa: decodeFxa, newsletter: decodeNewsletter };
 export function decode(source: 'fxa' | 'newsletter', content: Buffer, context: DecodeContext): Decoded {
   if (content.length > MAX_BYTES) return dead('too_large', `message: has more than ${MAX_BYTES} bytes`);
   if (!isUtf8(content)) return dead('not_json', 'message: is not UTF-8');
-  const message = parseJson(textOf(content));
-  if (message === undefined) return dead('not_json', 'message: is not JSON');
-  if (!isJsonObject(message)) return dead('invalid_shape', 'message: must be a JSON object');
-  const decoded = DECODERS[source](message, context);
+  const message = readJsonObject(textOf(content), 'message');
+  if (isDead(message)) return message;
+  const decoded = DECODERS[source](message.object, context);
   if (decoded.kind === 'event' && context.trace) decoded.event.trigger.trace = context.trace;
   return decoded;
 }
 
 /** For the log: the id in a message that could not be decoded, if it has one. Never throws. */
 export function idIn(content: Buffer): string | undefined {
-  const message = content.length > MAX_BYTES ? undefined : parseJson(textOf(content));
-  return isJsonObject(message) ? givenId([message.jti, message.MessageId, message.id]) : undefined;
+  if (content.length > MAX_BYTES) return undefined;
+  const message = readJsonObject(textOf(content), 'message');
+  if (isDead(message)) return undefined;
+  const { jti, MessageId, id } = message.object;
+  return givenId([jti, MessageId, id]);
 }
 
 /** Drops a byte order mark, as RFC 8259 (section 8.1) allows. */

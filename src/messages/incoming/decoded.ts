@@ -8,16 +8,50 @@ export const DEAD_LETTER_REASONS = [
   'invalid_shape',
   'invalid_address',
   'invalid_time',
+  'unknown_event',
   'unknown_token',
+  /** The message was handled, but for a part of its choice that could not be understood. */
+  'partial',
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
+/** The fields without which a message can still be understood: the label of a counter. */
+export const DETAIL_FIELDS = [
+  'id',
+  'email',
+  'token',
+  'optin',
+  'lang',
+  'country',
+  'format',
+  'first_name',
+  'last_name',
+  'source_url',
+  'reason',
+  'ts',
+  'timestamp',
+  'locale',
+  'countryCode',
+  'service',
+] as const;
+export type DetailField = (typeof DETAIL_FIELDS)[number];
+
 /** The result of decoding a message. */
 export type Decoded =
-  | { kind: 'event'; event: ContactEvent }
+  | Understood
   /** The message does not concern contacts. `type` labels a counter: known types by name, all others as `other`. */
   | { kind: 'ignored'; type: string }
   | Dead;
+
+/** A message that is an event of the domain, at least in part. */
+export interface Understood {
+  kind: 'event';
+  event: ContactEvent;
+  /** The details that could not be used and were left out; usually none. */
+  dropped: readonly DetailField[];
+  /** What could not be understood of the reader's choice. If there is any, the message is also kept as a dead letter. */
+  partial: readonly string[];
+}
 
 /** A message for the dead letters. Each problem names a field and what is wrong with it, never a value. */
 export interface Dead {
@@ -40,24 +74,33 @@ export function dead(reason: DeadLetterReason, ...problems: string[]): Dead {
   return { kind: 'dead', reason, problems };
 }
 
+/** Several faults of one message as one dead letter: a wrong shape names it, because other problems may follow from it. */
+export function allDead(faults: readonly [Dead, ...Dead[]]): Dead {
+  const { reason } = faults.find((fault) => fault.reason === 'invalid_shape') ?? faults[0];
+  return dead(reason, ...listed(faults.flatMap(({ problems }) => problems)));
+}
+
+/** Tells a fault from what was read. Not for foreign objects, which may have any field. */
+export const isDead = <T>(read: T | Dead): read is Dead => typeof read === 'object' && read !== null && 'kind' in read;
+
 const MAX_PROBLEMS = 20;
+
+/** The first problems, and how many more there are. */
+export function listed(problems: readonly string[]): string[] {
+  const more = problems.length - MAX_PROBLEMS;
+  return more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `and ${more} more`] : [...problems];
+}
 
 /**
  * The problems of a value that does not fit its schema. Zod's messages name types and bounds, never the value; unknown
  * keys are never part of a path, because no schema here is strict.
  *
  * A problem of the value as a whole is one of `record`: an envelope is known to be an object, a record of an import is not.
- *
- * @param names the envelope's names of fields, where they are not the schema's
  */
-export function shapeProblems(error: z.ZodError, names: Readonly<Record<string, string>> = {}): string[] {
-  const problems = error.issues.slice(0, MAX_PROBLEMS).map(({ path: [field = 'record', ...rest], message }) => {
-    const name = String(field);
-    return `${[names[name] ?? name, ...rest].join('.')}: ${message}`;
-  });
-  const more = error.issues.length - MAX_PROBLEMS;
-  if (more > 0) problems.push(`and ${more} more`);
-  return problems;
+export function shapeProblems(error: z.ZodError): string[] {
+  return listed(
+    error.issues.map(({ path: [field = 'record', ...rest], message }) => `${[field, ...rest].join('.')}: ${message}`),
+  );
 }
 
 /** A JSON object as it was sent: any key, with a value of any type. */
@@ -67,11 +110,35 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The text's value, or undefined if it is not JSON. The parser's own message is dropped because it quotes the text. */
-export function parseJson(text: string): unknown {
+/** How deep JSON from outside may be nested; real messages have four levels. */
+export const MAX_DEPTH = 64;
+
+/**
+ * Reads a JSON object. What it returns is safe to walk recursively, and to write as JSON: V8 parses any depth, but a walk
+ * of 10,000 levels ends the process. The parser's own message is dropped because it quotes the text.
+ *
+ * @param name the text's name in problems
+ */
+export function readJsonObject(
+  text: string,
+  name: string,
+  must = 'must be a JSON object',
+): { object: JsonObject } | Dead {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
-    return undefined;
+    return dead('not_json', `${name}: is not JSON`);
   }
+  if (isDeeperThan(MAX_DEPTH, value))
+    return dead('invalid_shape', `${name}: is nested deeper than ${MAX_DEPTH} levels`);
+  return isJsonObject(value) ? { object: value } : dead('invalid_shape', `${name}: ${must}`);
+}
+
+/** Walks no deeper than `levels`, whatever the value. */
+export function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const inner of Object.values(value)) if (isDeeperThan(levels - 1, inner)) return true;
+  return false;
 }

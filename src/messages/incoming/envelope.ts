@@ -1,29 +1,6 @@
-import { z } from 'zod';
-import { type Dead, dead, isJsonObject, type JsonObject, parseJson } from './decoded';
-
-/** Envelope 2, SNS to SQS without raw delivery: one of the other envelopes as a JSON text. */
-export const WrappedMessage = z.object({
-  MessageId: z.string().optional().describe('Names the event when no `jti` does'),
-  Message: z.string().describe('The message, as a JSON text'),
-});
-
-/** Envelope 3, as documented in 2026. The fields of `data` win over those beside it. */
-export const DataMessage = z.object({
-  event: z.string(),
-  data: z.record(z.string(), z.unknown()).describe('The flat fields'),
-});
-
-/** Envelope 4, a decoded Security Event Token (RFC 8417), as relying parties receive it. */
-export const SecurityEventToken = z.object({
-  sub: z.string().describe('The uid'),
-  iat: z
-    .number()
-    .describe('Float seconds; the time of delivery, taken as the event time because nothing better is there'),
-  jti: z.string().optional().describe('Names the event'),
-  events: z
-    .record(z.string(), z.unknown())
-    .describe('Type URI to payload. Of several types in one token one counts: deletion, else a change of profile'),
-});
+import { asUid } from '../../contacts/facts/lookup-key';
+import { type Dead, dead, isDead, isJsonObject, type JsonObject, readJsonObject } from './decoded';
+import { isBlank } from './fields';
 
 /** FxA's prefix of event types in a token. Another issuer's types are not understood. */
 export const TYPE_PREFIX = 'https://schemas.accounts.firefox.com/event/';
@@ -42,15 +19,19 @@ export interface FlatMessage {
 }
 
 /**
- * Takes an account event out of its envelope. Envelope 1 is the flat message itself. One wrapper is opened, not a
- * wrapper inside it.
+ * Takes an account event out of its envelope:
+ *
+ * 1. the flat message itself;
+ * 2. SNS to SQS without raw delivery: one of the others as a JSON text in `Message`;
+ * 3. as documented in 2026: the fields in `data`, where they win over those beside it;
+ * 4. a decoded Security Event Token (RFC 8417), as relying parties receive it.
+ *
+ * One wrapper is opened, not a wrapper inside it.
  */
 export function unwrap(message: JsonObject): FlatMessage | Dead {
   if (message.event !== undefined || typeof message.Message !== 'string') return open(message, []);
-  const inner = parseJson(message.Message);
-  if (inner === undefined) return dead('not_json', 'Message: is not JSON');
-  if (!isJsonObject(inner)) return dead('invalid_shape', 'Message: must hold a JSON object');
-  return open(inner, [message.MessageId]);
+  const inner = readJsonObject(message.Message, 'Message', 'must hold a JSON object');
+  return isDead(inner) ? inner : open(inner.object, [message.MessageId]);
 }
 
 function open(message: JsonObject, ids: unknown[]): FlatMessage | Dead {
@@ -93,8 +74,14 @@ function openToken(token: JsonObject, events: JsonObject, ids: unknown[]): FlatM
     names: TOKEN_NAMES,
   };
   // Guessing the account could merge two strangers.
-  if (payload.uid != null && String(payload.uid).toLowerCase() !== String(token.sub).toLowerCase()) {
+  if (!isBlank(payload.uid) && !isSameAccount(payload.uid, token.sub)) {
     flat.contradiction = 'uid: is not the sub of the token';
   }
   return flat;
+}
+
+/** Foreign values are compared only once they are known to be texts: any other could make the comparison throw. */
+function isSameAccount(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'string' || typeof b !== 'string') return false;
+  return (asUid(a) ?? a.toLowerCase()) === (asUid(b) ?? b.toLowerCase());
 }

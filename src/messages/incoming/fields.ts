@@ -2,15 +2,7 @@
 import { hash } from 'node:crypto';
 import { getAlpha2Codes } from 'i18n-iso-countries/index';
 import { z } from 'zod';
-import { normaliseAddress } from '../../contacts/facts/address';
-import type { Address, Time } from '../../contacts/facts/event';
-import { type Dead, dead } from './decoded';
-
-export function addressOf(email: string | null | undefined, ifMissing: string): Address | Dead {
-  if (email === undefined || email === null) return dead('invalid_address', ifMissing);
-  const normalised = normaliseAddress(email);
-  return normalised.ok ? normalised.address : dead('invalid_address', `email: ${normalised.problem}`);
-}
+import type { Time } from '../../contacts/facts/event';
 
 /** FxA and the newsletters are younger; an earlier time usually means seconds instead of milliseconds. */
 const EARLIEST: Time = Date.UTC(2010, 0, 1);
@@ -30,6 +22,14 @@ export function timeProblem(at: Time, now: Time, earliest = EARLIEST): string | 
   return undefined;
 }
 
+/** Absent, null, or a text of white space: ordinary ways to say nothing. */
+export function isBlank(sent: unknown): boolean {
+  return sent === undefined || sent === null || (typeof sent === 'string' && sent.trim() === '');
+}
+
+/** Not Infinity, which JSON can express as 1e999. */
+export const isNumber = (sent: unknown): sent is number => typeof sent === 'number' && Number.isFinite(sent);
+
 /** ISO 3166-1 codes of two and of three letters, lower-case, to the code of two letters, lower-case. */
 const ALPHA_2 = new Map(
   Object.entries(getAlpha2Codes()).flatMap(([two, three]) =>
@@ -39,7 +39,7 @@ const ALPHA_2 = new Map(
 
 /** The ISO 3166-1 alpha-2 code, lower-case, of a code of two or three letters; undefined if there is no such country. */
 export function countryOf(code: string): string | undefined {
-  return ALPHA_2.get(code.toLowerCase());
+  return ALPHA_2.get(code.trim().toLowerCase());
 }
 
 /** PostgreSQL cannot store U+0000, and UTF-8 cannot encode half of a surrogate pair. */
@@ -47,6 +47,24 @@ const UNSTORABLE = /[\0\p{Cs}]/u;
 const CONTROL_OR_UNSTORABLE = /[\p{Cc}\p{Cs}]/u;
 
 const isStorable = (text: string): boolean => !UNSTORABLE.test(text);
+
+/** The most UTF-16 code units of a text that is kept. A longer one is cut, because no message is lost for its length. */
+export const MAX_NAME = 255;
+export const MAX_SERVICE = 255;
+export const MAX_SOURCE = 2_000;
+export const MAX_REASON = 1_000;
+
+/** A text as it is kept: trimmed, and cut at a code point. Undefined if nothing is left, or if it cannot be stored. */
+export function tidy(text: string, max: number): string | undefined {
+  const kept = cut(text.trim(), max).trimEnd();
+  return kept !== '' && isStorable(kept) ? kept : undefined;
+}
+
+/** The format of mails, `H` or `T`; undefined for any other text. */
+export function formatOf(text: string): string | undefined {
+  const format = text.trim().toUpperCase();
+  return format === 'H' || format === 'T' ? format : undefined;
+}
 
 /** Text of any length: bound it with `.max()`, or `cut` it once it is read. */
 export const Text = z.string().refine(isStorable, 'has U+0000 or half of a surrogate pair');
@@ -72,12 +90,38 @@ export const NewsletterName = z
   .max(MAX_NEWSLETTER_NAME)
   .refine(isNewsletterName, 'must have no white space at its ends and no control characters');
 
-/** The names by which the sites know newsletters. */
-export const NewsletterNames = z.array(NewsletterName).max(MAX_NEWSLETTERS);
+export interface ReadNewsletters {
+  /** Each name once, trimmed, in the order of first mention. */
+  names: string[];
+  /** What could not be understood: such a name is never cut, because another newsletter may have the shorter name. */
+  problems: string[];
+}
 
-/** Each name once, in the order of first mention. */
-export function distinct(names: readonly string[] | null | undefined): string[] {
-  return [...new Set(names)];
+/** Reads the field `newsletters`. Absent and null are empty, and blank names are skipped. */
+export function readNewsletters(sent: unknown): ReadNewsletters {
+  if (sent === undefined || sent === null) return { names: [], problems: [] };
+  if (!Array.isArray(sent)) return { names: [], problems: ['newsletters: must be a list of names'] };
+  const names = new Set<string>();
+  const problems: string[] = [];
+  for (const [index, value] of sent.entries()) {
+    const name = typeof value === 'string' ? value.trim() : (value ?? '');
+    if (name === '') continue;
+    const problem = newsletterProblem(name);
+    if (problem !== undefined) problems.push(`newsletters.${index}: ${problem}`);
+    else if (names.size < MAX_NEWSLETTERS || names.has(name)) names.add(name);
+    else {
+      problems.push(`newsletters: has more than ${MAX_NEWSLETTERS} names`);
+      break;
+    }
+  }
+  return { names: [...names], problems };
+}
+
+/** Says why a trimmed value cannot be a newsletter's name. */
+function newsletterProblem(name: unknown): string | undefined {
+  if (typeof name !== 'string') return 'must be a string';
+  if (name.length > MAX_NEWSLETTER_NAME) return `has more than ${MAX_NEWSLETTER_NAME} characters`;
+  return isNewsletterName(name) ? undefined : 'has control characters, or is a reserved word';
 }
 
 /** The most bytes of an AMQP short string. */

@@ -1,46 +1,25 @@
-import { z } from 'zod';
-import type { ClaimEvent, DeletionEvent, Time } from '../../contacts/facts/event';
+import { normaliseAddress } from '../../contacts/facts/address';
+import type { Address, ClaimEvent, DeletionEvent, Time } from '../../contacts/facts/event';
 import { languageOf } from '../../contacts/facts/language';
-import { type Dead, type DecodeContext, type Decoded, dead, type JsonObject, shapeProblems } from './decoded';
+import { asUid } from '../../contacts/facts/lookup-key';
+import { allDead, type Dead, type DecodeContext, type Decoded, dead, isDead, type JsonObject, listed } from './decoded';
+import { Details } from './details';
 import { type FlatMessage, unwrap } from './envelope';
-import { addressOf, countryOf, distinct, fromSeconds, NewsletterNames, Text, timeProblem, traceId } from './fields';
+import {
+  countryOf,
+  fromSeconds,
+  isBlank,
+  isNumber,
+  MAX_SERVICE,
+  type ReadNewsletters,
+  readNewsletters,
+  tidy,
+  timeProblem,
+  traceId,
+} from './fields';
 
-const MAX_SERVICE = 200;
-
-/** The fields of every handled account event. */
-export const AccountMessage = z.object({
-  uid: z
-    .string()
-    .regex(/^[0-9a-fA-F]{32}(?:@[^@\s]*)?$/, 'must be 32 hexadecimal digits')
-    .describe('The account; lower-cased, and the `@domain` of very old producers dropped'),
-  ts: z.number().optional().describe('Event time, float seconds since 1970; required unless `timestamp` is there'),
-  timestamp: z.number().nullish().describe('Event time, milliseconds since 1970; goes before `ts`'),
-});
-
-/** `primaryEmailChanged`, `login`, and a change of profile with an address: proof that the account owns it. */
-export const AddressProvenMessage = AccountMessage.extend({
-  email: z.string().nullish().describe('The primary address as typed. A message without it is refused'),
-  locale: z.string().nullish().describe('Raw Accept-Language; dropped when it cannot be parsed'),
-  countryCode: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
-  service: Text.max(MAX_SERVICE).nullish().describe('What the account was used for'),
-});
-
-/** `verified`, `newsletters:update`: the same, with subscriptions made in the account. */
-export const AccountSubscriptionsMessage = AddressProvenMessage.extend({
-  newsletters: NewsletterNames.nullish().describe('Add-only: absence ends no subscription'),
-});
-
-type AccountSubscriptions = z.infer<typeof AccountSubscriptionsMessage>;
-
-const SCHEMAS = {
-  subscriptions: AccountSubscriptionsMessage,
-  address: AddressProvenMessage,
-  /** Like `address`, if the event has one: flags such as `accountDisabled` do not concern contacts. */
-  profile: AddressProvenMessage,
-  deletion: AccountMessage,
-};
-
-type Handling = keyof typeof SCHEMAS | 'ignore';
+/** How an account event is read; `profile` is ignored without an address, and `subscriptions` may have newsletters. */
+type Handling = 'subscriptions' | 'address' | 'profile' | 'deletion' | 'ignore';
 
 /** Flat names and token types in one table, because no name has two meanings. Names are case-sensitive. */
 const HANDLING = new Map<string, Handling>([
@@ -79,46 +58,68 @@ export function decodeFxa(message: JsonObject, context: DecodeContext): Decoded 
     return { kind: 'ignored', type: flat.event };
   }
   if (flat.contradiction !== undefined) return dead('invalid_shape', flat.contradiction);
-
-  const event = eventOf(flat, handling, context);
-  return event.kind === 'dead' ? event : { kind: 'event', event };
+  return eventOf(flat, handling, context);
 }
 
-function eventOf(
-  flat: FlatMessage,
-  handling: keyof typeof SCHEMAS,
-  context: DecodeContext,
-): ClaimEvent | DeletionEvent | Dead {
-  const { names = {}, fields, ids } = flat;
-  const { data, error }: z.ZodSafeParseResult<AccountSubscriptions> = SCHEMAS[handling].safeParse(fields);
-  if (error) return dead('invalid_shape', ...shapeProblems(error, names));
+const NO_NEWSLETTERS: ReadNewsletters = { names: [], problems: [] };
 
-  const [timeField, at] = timeOf(data);
-  const timeName = names[timeField] ?? timeField;
-  if (at === undefined) return dead('invalid_shape', `${timeName}: is missing`);
-  const address = handling === 'deletion' ? null : addressOf(data.email, 'email: is missing');
-  if (address && 'kind' in address) return address;
-  const problem = timeProblem(at, context.now);
-  if (problem !== undefined) return dead('invalid_time', `${timeName}: ${problem}`);
-
-  const uid = data.uid.slice(0, 32).toLowerCase();
-  const id = traceId([...ids, context.messageId], () => [flat.event, uid, at, address?.key ?? null]);
-  const trigger = { source: 'fxa', event: flat.event, id } as const;
-  if (!address) return { kind: 'deletion', trigger, at, uid };
-
-  const event: ClaimEvent = { kind: 'claim', trigger, at, uid, address, newsletters: distinct(data.newsletters) };
-  if (data.locale && languageOf(data.locale) !== undefined) event.locale = data.locale;
-  const country = data.countryCode ? countryOf(data.countryCode) : undefined;
-  if (country !== undefined) event.country = country;
-  if (data.service) event.service = data.service;
-  return event;
+/** A dead letter only if account, address or time cannot be understood: a detail that cannot be used is left out. */
+function eventOf({ event, names = {}, fields, ids }: FlatMessage, handling: Handling, context: DecodeContext): Decoded {
+  const details = new Details(fields);
+  const uid = uidOf(fields.uid, names.uid ?? 'uid');
+  const at = timeOf(fields, names, details, context.now);
+  const address = handling === 'deletion' ? null : addressOf(fields.email);
+  if (isDead(uid) || isDead(at) || isDead(address)) {
+    const [first, ...others] = [uid, address, at].filter(isDead);
+    return allDead([first as Dead, ...others]);
+  }
+  const id = traceId([...ids, context.messageId], () => [event, uid, at, address?.key ?? null]);
+  const trigger = { source: 'fxa', event, id } as const;
+  if (!address) {
+    const deletion: DeletionEvent = { kind: 'deletion', trigger, at, uid };
+    return { kind: 'event', event: deletion, dropped: details.dropped, partial: [] };
+  }
+  const { names: newsletters, problems } =
+    handling === 'subscriptions' ? readNewsletters(fields.newsletters) : NO_NEWSLETTERS;
+  const locale = details.text('locale', (text) => (languageOf(text) === undefined ? undefined : text));
+  const country = details.text('countryCode', countryOf);
+  const service = details.text('service', (text) => tidy(text, MAX_SERVICE));
+  const claim: ClaimEvent = {
+    ...{ kind: 'claim', trigger, at, uid, address, newsletters },
+    ...(locale !== undefined && { locale }),
+    ...(country !== undefined && { country }),
+    ...(service !== undefined && { service }),
+  };
+  return { kind: 'event', event: claim, dropped: details.dropped, partial: listed(problems) };
 }
 
-function timeOf({ ts, timestamp }: AccountSubscriptions): ['timestamp' | 'ts', Time | undefined] {
-  if (typeof timestamp === 'number') return ['timestamp', Math.round(timestamp)];
-  return ['ts', ts === undefined ? undefined : fromSeconds(ts)];
+/** Very old producers append `@domain`. */
+function uidOf(sent: unknown, name: string): string | Dead {
+  if (sent === undefined) return dead('invalid_shape', `${name}: is missing`);
+  const uid = typeof sent === 'string' ? asUid(sent.replace(/@[^@\s]*$/, '')) : undefined;
+  return uid ?? dead('invalid_shape', `${name}: must be 32 hexadecimal digits`);
 }
 
-function isBlank(email: unknown): boolean {
-  return email === undefined || email === null || (typeof email === 'string' && email.trim() === '');
+function addressOf(email: unknown): Address | Dead {
+  if (email === undefined || email === null) return dead('invalid_address', 'email: is missing');
+  if (typeof email !== 'string') return dead('invalid_shape', 'email: must be a string');
+  const normalised = normaliseAddress(email);
+  return normalised.ok ? normalised.address : dead('invalid_address', `email: ${normalised.problem}`);
+}
+
+/** `timestamp` has milliseconds, `ts` float seconds. The first counts, unless only the second is a number. */
+function timeOf(
+  { timestamp, ts }: JsonObject,
+  names: NonNullable<FlatMessage['names']>,
+  details: Details,
+  now: Time,
+): Time | Dead {
+  const isExact = isNumber(timestamp);
+  const name = isExact ? 'timestamp' : (names.ts ?? 'ts');
+  if (!isExact && !isBlank(timestamp)) details.drop('timestamp');
+  if (isExact && !isBlank(ts) && !isNumber(ts)) details.drop('ts');
+  const at = isExact ? Math.round(timestamp) : isNumber(ts) ? fromSeconds(ts) : undefined;
+  if (at === undefined) return dead('invalid_shape', `${name}: ${isBlank(ts) ? 'is missing' : 'must be a number'}`);
+  const problem = timeProblem(at, now);
+  return problem === undefined ? at : dead('invalid_time', `${name}: ${problem}`);
 }

@@ -1,145 +1,162 @@
-import { z } from 'zod';
+import { normaliseAddress } from '../../contacts/facts/address';
 import type { NewsletterEvent, Profile } from '../../contacts/facts/event';
 import { asLanguage } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
-import { type Dead, type DecodeContext, type Decoded, dead, type JsonObject, shapeProblems } from './decoded';
 import {
-  addressOf,
+  allDead,
+  type Dead,
+  type DecodeContext,
+  type Decoded,
+  type DetailField,
+  dead,
+  isDead,
+  type JsonObject,
+  listed,
+} from './decoded';
+import { Details } from './details';
+import {
   countryOf,
-  cut,
-  distinct,
+  formatOf,
   fromSeconds,
-  NewsletterNames,
-  Text,
+  givenId,
+  isBlank,
+  isNumber,
+  MAX_NAME,
+  MAX_REASON,
+  MAX_SOURCE,
+  readNewsletters,
+  tidy,
   timeProblem,
   traceId,
 } from './fields';
 
-const MAX_NAME = 200;
-const MAX_SOURCE_URL = 2_000;
-const MAX_REASON = 1_000;
-
-const NEWSLETTER_TYPES = ['newsletter.subscribe', 'newsletter.unsubscribe', 'newsletter.confirm'] as const;
-const KNOWN = new Set<unknown>(NEWSLETTER_TYPES);
+export const NEWSLETTER_TYPES = ['newsletter.subscribe', 'newsletter.unsubscribe', 'newsletter.confirm'] as const;
+type NewsletterType = (typeof NEWSLETTER_TYPES)[number];
 
 /**
- * A newsletter event: unverified input. A known field of a wrong type makes the message a dead letter; unknown fields are
- * ignored. In a profile field `null` clears the value, and an empty text has no effect. An overlong name makes the message
- * a dead letter; an overlong `source_url` or `reason` is cut, so that a long remark never loses a refusal.
+ * Decodes a newsletter event: unverified input. The message is a dead letter only if its event, its time, its addressee or
+ * its choice cannot be understood. A detail that cannot be used is left out, and fields that the event does not have are
+ * not looked at. In a profile field `null` clears the value, and a blank text has no effect.
  */
-export const NewsletterMessage = z.object({
-  event: z.enum(NEWSLETTER_TYPES),
-  id: z.string().optional().describe('For tracing only'),
-  ts: z.number().describe('Event time, float seconds since 1970'),
-  email: z.string().optional().describe('Whose act it is; counts when there is a `token` too'),
-  token: z.string().optional().describe("The reader's `basket_token`; required unless `email` is there"),
-  newsletters: NewsletterNames.optional().describe('Absent is empty; an unsubscribe needs it unless it says `all`'),
-  all: z.boolean().optional().describe('In an unsubscribe: opt out of all email; wins over `newsletters`'),
-  optin: z.boolean().optional().describe('True when the caller vouches for the address'),
-  lang: z.string().nullish().describe('Two or three letters, perhaps a region of two; dropped when malformed'),
-  country: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
-  format: z.string().nullish().describe('H or T; anything else is dropped'),
-  first_name: Text.max(MAX_NAME).nullish(),
-  last_name: Text.max(MAX_NAME).nullish(),
-  source_url: Text.nullish().describe(`The page it was made on; cut at ${MAX_SOURCE_URL}`),
-  reason: Text.nullish().describe(`Why the reader left, in an unsubscribe; cut at ${MAX_REASON}`),
-});
-
-type Message = z.infer<typeof NewsletterMessage>;
-
 export function decodeNewsletter(message: JsonObject, context: DecodeContext): Decoded {
-  if (typeof message.event !== 'string') {
-    return dead('invalid_shape', message.event === undefined ? 'event: is missing' : 'event: must be a string');
+  const type = typeOf(message.event);
+  if (isDead(type)) return type;
+  const details = new Details(message);
+  const at = timeOf(message.ts, context.now);
+  const choice = choiceOf(type, message, details);
+  const to = addresseeOf(message, details, type === 'newsletter.unsubscribe');
+  if (isDead(at) || isDead(choice) || isDead(to)) {
+    const [first, ...others] = [choice, to, at].filter(isDead);
+    return allDead([first as Dead, ...others]);
   }
-  if (!KNOWN.has(message.event)) return { kind: 'ignored', type: 'other' };
+  const { act, newsletters, optin, partial } = choice;
 
-  const { data, error } = NewsletterMessage.safeParse(message);
-  if (error) return dead('invalid_shape', ...shapeProblems(error));
-
-  const act = actOf(data);
-  if (act === 'unsubscribe' && !data.newsletters?.length) {
-    return dead('invalid_shape', 'newsletters: an unsubscribe must name some, or say all');
-  }
-  const to = addresseeOf(data);
-  if ('kind' in to) return to;
-  const at = fromSeconds(data.ts);
-  const problem = timeProblem(at, context.now);
-  if (problem !== undefined) return dead('invalid_time', `ts: ${problem}`);
-
+  const source = details.text('source_url', (text) => tidy(text, MAX_SOURCE));
+  const reason =
+    type === 'newsletter.unsubscribe' ? details.text('reason', (text) => tidy(text, MAX_REASON)) : undefined;
   const content = {
     at,
     to,
     act,
-    newsletters: act === 'opt_out' || act === 'confirm' ? [] : distinct(data.newsletters),
-    proven: isProven(data, act, to),
-    profile: data.event === 'newsletter.subscribe' ? profileOf(data) : {},
-    ...(data.source_url ? { source: cut(data.source_url, MAX_SOURCE_URL) } : {}),
-    ...(data.reason && data.event === 'newsletter.unsubscribe' ? { reason: cut(data.reason, MAX_REASON) } : {}),
+    newsletters,
+    // A confirmation clicked in a mail proves the address that the mail went to. A token alone proves nothing: anyone who
+    // has an old mail has its token, and must not be able to lift an opt-out with it.
+    proven: optin || (type === 'newsletter.confirm' && 'address' in to),
+    profile: type === 'newsletter.subscribe' ? profileOf(message, details) : {},
+    ...(source !== undefined && { source }),
+    ...(reason !== undefined && { reason }),
   };
-  const id = traceId([data.id, context.messageId], () => [data.event, content]);
-  return {
-    kind: 'event',
-    event: { kind: 'newsletter', trigger: { source: 'newsletter', event: data.event, id }, ...content },
-  };
+  details.text('id', (text) => givenId([text]));
+  const id = traceId([message.id, context.messageId], () => [type, content]);
+  const trigger = { source: 'newsletter', event: type, id } as const;
+  return { kind: 'event', event: { kind: 'newsletter', trigger, ...content }, dropped: details.dropped, partial };
 }
 
-/** A sign-up with `optin` and without newsletters only confirms its address. */
-function actOf(data: Message): NewsletterEvent['act'] {
-  switch (data.event) {
-    case 'newsletter.subscribe':
-      return data.optin === true && !data.newsletters?.length ? 'confirm' : 'subscribe';
+function typeOf(event: unknown): NewsletterType | Dead {
+  if (event === undefined) return dead('invalid_shape', 'event: is missing');
+  if (typeof event !== 'string') return dead('invalid_shape', 'event: must be a string');
+  const type = NEWSLETTER_TYPES.find((known) => known === event);
+  // Kept rather than acknowledged: a refusal may be in it, and it can be replayed once it is understood.
+  return type ?? dead('unknown_event', 'event: is not a known newsletter event');
+}
+
+function timeOf(ts: unknown, now: number): number | Dead {
+  if (!isNumber(ts)) return dead('invalid_shape', `ts: ${ts === undefined ? 'is missing' : 'must be a number'}`);
+  const at = fromSeconds(ts);
+  const problem = timeProblem(at, now);
+  return problem === undefined ? at : dead('invalid_time', `ts: ${problem}`);
+}
+
+interface Choice {
+  act: NewsletterEvent['act'];
+  newsletters: string[];
+  /** The caller vouches for the address. */
+  optin: boolean;
+  partial: string[];
+}
+
+function choiceOf(type: NewsletterType, message: JsonObject, details: Details): Choice | Dead {
+  switch (type) {
     case 'newsletter.unsubscribe':
-      return data.all === true ? 'opt_out' : 'unsubscribe';
+      return refusalOf(message);
     case 'newsletter.confirm':
-      return 'confirm';
+      return { act: 'confirm', newsletters: [], optin: details.flag('optin'), partial: [] };
+    case 'newsletter.subscribe': {
+      const { names, problems } = readNewsletters(message.newsletters);
+      const partial = listed(problems);
+      if (names.length === 0 && partial.length > 0) return dead('invalid_shape', ...partial);
+      const optin = details.flag('optin');
+      // With `optin` and without newsletters it only confirms its address.
+      return { act: optin && names.length === 0 ? 'confirm' : 'subscribe', newsletters: names, optin, partial };
+    }
   }
 }
 
-/**
- * A confirmation clicked in a mail proves the address that the mail went to. A token alone proves nothing: anyone who has
- * an old mail has its token, and must not be able to lift an opt-out with it.
- */
-function isProven(data: Message, act: NewsletterEvent['act'], to: NewsletterEvent['to']): boolean {
-  if (act === 'unsubscribe' || act === 'opt_out') return false;
-  return data.optin === true || (data.event === 'newsletter.confirm' && 'address' in to);
+/** `all` wins over `newsletters`. */
+function refusalOf({ all, newsletters }: JsonObject): Choice | Dead {
+  if (all === true) return { act: 'opt_out', newsletters: [], optin: false, partial: [] };
+  const { names, problems } = readNewsletters(newsletters);
+  const isUnderstood = all === undefined || all === null || typeof all === 'boolean';
+  const partial = listed(isUnderstood ? problems : ['all: must be true or false', ...problems]);
+  if (names.length > 0) return { act: 'unsubscribe', newsletters: names, optin: false, partial };
+  const problem = 'newsletters: an unsubscribe must name some, or say all';
+  return dead('invalid_shape', ...(partial.length > 0 ? partial : [problem]));
 }
 
-function addresseeOf({ email, token }: Message): NewsletterEvent['to'] | Dead {
-  if (email !== undefined || token === undefined) {
-    const address = addressOf(email, 'email: is missing, and so is token');
-    return 'kind' in address ? address : { address };
+/** The address if it can be used, else the token. */
+function addresseeOf(message: JsonObject, details: Details, isRefusal: boolean): NewsletterEvent['to'] | Dead {
+  const { email, token } = message;
+  const normalised = typeof email === 'string' ? normaliseAddress(email) : undefined;
+  const uuid = details.text('token', asUuid);
+  if (normalised?.ok) return { address: normalised.address };
+  if (uuid !== undefined) {
+    if (email !== undefined) details.drop('email');
+    return { token: uuid };
   }
-  const uuid = asUuid(token);
-  return uuid === undefined ? dead('unknown_token', 'token: is no uuid') : { token: uuid };
+  // An address that was accepted once: a refusal still counts where it is stored.
+  if (isRefusal && normalised?.perhapsStored) return { address: normalised.perhapsStored, onlyIfStored: true };
+  if (isBlank(email) && token !== undefined && token !== null) {
+    return typeof token === 'string'
+      ? dead('unknown_token', 'token: is no uuid')
+      : dead('invalid_shape', 'token: must be a string');
+  }
+  if (normalised) return dead('invalid_address', `email: ${normalised.problem}`);
+  return isBlank(email)
+    ? dead('invalid_address', 'email: is missing, and so is token')
+    : dead('invalid_shape', 'email: must be a string');
 }
 
-function profileOf(data: Message): Profile {
+function profileOf(message: JsonObject, details: Details): Profile {
   const profile: Profile = {};
-  set(profile, 'firstName', data.first_name, asSent);
-  set(profile, 'lastName', data.last_name, asSent);
-  set(profile, 'country', data.country, countryOf);
-  set(profile, 'lang', data.lang, asLanguage);
-  set(profile, 'format', data.format, formatOf);
+  const set = (field: keyof Profile, name: DetailField, read: (text: string) => string | undefined): void => {
+    const value = message[name] === null ? null : details.text(name, read);
+    if (value !== undefined) profile[field] = value;
+  };
+  const asName = (text: string): string | undefined => tidy(text, MAX_NAME);
+  set('firstName', 'first_name', asName);
+  set('lastName', 'last_name', asName);
+  set('country', 'country', countryOf);
+  set('lang', 'lang', asLanguage);
+  set('format', 'format', formatOf);
   return profile;
-}
-
-function set(
-  profile: Profile,
-  field: keyof Profile,
-  sent: string | null | undefined,
-  read: (text: string) => string | undefined,
-): void {
-  if (sent === undefined) return;
-  const value = sent === null ? null : read(sent);
-  if (value !== undefined) profile[field] = value;
-}
-
-/** White space alone counts as empty. */
-function asSent(text: string): string | undefined {
-  return text.trim() === '' ? undefined : text;
-}
-
-function formatOf(text: string): string | undefined {
-  const format = text.toUpperCase();
-  return format === 'H' || format === 'T' ? format : undefined;
 }

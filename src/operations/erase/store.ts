@@ -1,4 +1,4 @@
-import { normaliseAddress } from '../../contacts/facts/address';
+import { storedKeyOf } from '../../contacts/facts/address';
 import type { Address } from '../../contacts/facts/event';
 import { Facts } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
@@ -188,10 +188,7 @@ export async function eraseNotifications(tx: Queries, erased: ErasedNames): Prom
       OR EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(lower(body::text), word) > 0)`;
   const contacts = new Set(erased.contacts);
   const names = new Set([...erased.addresses, ...erased.uids, ...erased.tokens]);
-  const isErased = (text: string): boolean => {
-    const normalised = normaliseAddress(text);
-    return names.has(normalised.ok ? normalised.address.key : text);
-  };
+  const isErased = (text: string): boolean => names.has(storedKeyOf(text) ?? text);
   const seqs = rows
     .filter(({ contact_id, body }) => contacts.has(contact_id) || [...textsIn(body)].some(isErased))
     .map(({ seq }) => seq);

@@ -1,0 +1,33 @@
+import type { DetailField, JsonObject } from './decoded';
+import { isBlank } from './fields';
+
+/**
+ * Reads the details of one message. One that cannot be used is left out and noted: no message, above all no refusal, is
+ * lost over it.
+ */
+export class Details {
+  readonly dropped: DetailField[] = [];
+
+  constructor(private readonly message: JsonObject) {}
+
+  /**
+   * The text of a field as `read` understands it, trimmed before. Undefined if the field is absent, null or blank, which
+   * is an ordinary way to say nothing, and if it cannot be used.
+   */
+  text<T>(field: DetailField, read: (text: string) => T | undefined): T | undefined {
+    const sent = this.message[field];
+    if (isBlank(sent)) return undefined;
+    return typeof sent === 'string' ? (read(sent.trim()) ?? this.drop(field)) : this.drop(field);
+  }
+
+  /** Whether a field is the boolean `true`. */
+  flag(field: DetailField): boolean {
+    const sent = this.message[field];
+    if (sent !== undefined && sent !== null && typeof sent !== 'boolean') this.drop(field);
+    return sent === true;
+  }
+
+  drop(field: DetailField): undefined {
+    this.dropped.push(field);
+  }
+}
