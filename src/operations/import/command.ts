@@ -71,8 +71,8 @@ Examples:
         const isCutShort = stop.signal.aborted;
         if (isCutShort || hasRejects(summary)) context.exitCode = 1;
         const seconds = (performance.now() - began) / 1_000;
-        const body = { ...summary, dry_run: dryRun };
-        await context.answer(options, body, () => textOf(summary, { before, dryRun, seconds, rejectsPath }));
+        const body = { ...summary, readdressed: Math.max(0, summary.readdressed), dry_run: dryRun };
+        await context.answer(options, body, () => textOf(body, { before, dryRun, seconds, rejectsPath }));
         if (isCutShort) context.stderr.write(`onecontact: Interrupted. ${howToGoOn(run)}\n`);
       } finally {
         stop.ignore();
@@ -157,11 +157,11 @@ function textOf(
     `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(now, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
     ...table([
       row(imported, `imported, of which ${number(known)} were here before`),
-      row(sumOf(partly), 'imported without their id or token'),
+      row(sumOf(partly), 'imported without their id or token, or only their refusals'),
       row(incomplete, 'imported without fields that could not be used'),
       row(erased, 'dropped: their people were erased since'),
       row(sumOf(rejected), 'rejected'),
-      row(Math.max(0, readdressed), 'mailed at their account’s address from now on, not at their own'),
+      row(readdressed, 'mailed at their account’s address from now on, not at their own'),
       ...byName(summary.not_taken).map(([group, n]) => row(n, `with ${group}, which is not taken`)),
       row(held, `claims held${held > 0 ? ': `onecontact collisions list`' : ''}`),
     ]),

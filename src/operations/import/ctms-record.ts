@@ -1,23 +1,19 @@
 /** The shape of a record as CTMS exports it, and which parts of a record that does not fit can still be read. */
 import { z } from 'zod';
-import { asUuid } from '../../contacts/facts/lookup-key';
+import { asUid, asUuid } from '../../contacts/facts/lookup-key';
 import { isJsonObject, type JsonObject } from '../../messages/incoming/decoded';
 import { NewsletterName, Text } from '../../messages/incoming/fields';
 import { isWaitlistFields, WAITLIST_FIELDS_BOUNDS } from './waitlist-fields';
 
-/** 32 hexadecimal digits or a uuid, with or without the domain that the account service once added. */
-const UID = /^(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:@\S*)?$/i;
-
-const UID_LENGTH = 32;
-
-/** Lower-case; undefined if the text is not an account's id. */
-export const asUid = (text: string): string | undefined =>
-  UID.test(text) ? text.replaceAll('-', '').slice(0, UID_LENGTH).toLowerCase() : undefined;
+/** An account's uid in CTMS, which may have the domain that the account service once added. */
+export const uidIn = (text: string): string | undefined => asUid(text.trim().replace(/@\S*$/, ''));
 
 const Timestamps = { create_timestamp: z.string().nullish(), update_timestamp: z.string().nullish() };
 
+const Name = z.string().trim().pipe(NewsletterName);
+
 const Newsletter = z.object({
-  name: NewsletterName,
+  name: Name,
   subscribed: z.boolean(),
   format: z.string().nullish(),
   lang: z.string().nullish(),
@@ -27,7 +23,7 @@ const Newsletter = z.object({
 });
 
 const Waitlist = z.object({
-  name: NewsletterName,
+  name: Name,
   subscribed: z.boolean(),
   source: Text.nullish(),
   unsub_reason: Text.nullish(),
@@ -58,7 +54,7 @@ export const CtmsRecord = z.object({
     .object({
       fxa_id: z
         .string()
-        .refine((id) => id === '' || UID.test(id), 'must be 32 hexadecimal digits, or a uuid')
+        .refine((id) => id.trim() === '' || uidIn(id) !== undefined, 'must be 32 hexadecimal digits, or a uuid')
         .nullish(),
       primary_email: z.string().nullish(),
       created_date: z.string().nullish(),

@@ -43,10 +43,6 @@ export interface ImportPlan {
   deletions: DeletionEvent[];
 }
 
-/** Whether nothing of a record is imported. */
-export const isRefused = (admission: Admission): boolean =>
-  admission === 'email_id_taken' || admission === 'basket_token_taken';
-
 /**
  * Finds the records of a batch that cannot be imported at all, because another contact has their id or token, before
  * anything is inserted for them. Of several records of the batch with the same id or token, the first one gets it.
@@ -56,7 +52,8 @@ export function findConflicts(
   { ids, tokens, addresses }: Known,
 ): (ImportConflict | null)[] {
   const seen = { ids: new Map<string, string>(), tokens: new Map<string, string>() };
-  return records.map(({ id, token, address: { key } }) => {
+  return records.map(({ id, token, address: { key }, onlyIfStored }) => {
+    if (onlyIfStored) return addresses.has(key) ? null : 'invalid_address';
     const contact = ids.get(id);
     if (contact !== undefined && (contact === null || contact !== addresses.get(key))) return 'email_id_taken';
     if ((seen.ids.get(id) ?? key) !== key) return 'email_id_taken';
@@ -87,7 +84,11 @@ export function planImport(
       throw new Error('an import merges nothing');
     },
   });
-  const admissions = records.map((record) => {
+  const admissions = records.map((record): Admission => {
+    if (record.onlyIfStored) {
+      recorder.addChoices(record.choices);
+      return 'refusals_only';
+    }
     const admission = placeRecord(record);
     recorder.addAddress(addressFacts(record.address, record.at, record.profile));
     recorder.addChoices(record.choices);

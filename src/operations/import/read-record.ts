@@ -4,13 +4,22 @@
  */
 import { type NormalisedAddress, normaliseAddress } from '../../contacts/facts/address';
 import { type Address, type Profile, TIME_UNKNOWN, type Time } from '../../contacts/facts/event';
-import { type Choice, NO_DETAILS } from '../../contacts/facts/facts';
+import { type Choice, isRefusal, NO_DETAILS } from '../../contacts/facts/facts';
 import { asLanguage, languageOf } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
 import { readTime } from '../../foundation/times';
 import { isJsonObject, type JsonObject, shapeProblems } from '../../messages/incoming/decoded';
-import { countryOf, cut, timeProblem } from '../../messages/incoming/fields';
-import { asUid, type Ctms, CtmsRecord, type Entry, groupsNotTaken, withoutUnfit } from './ctms-record';
+import {
+  countryOf,
+  formatOf,
+  MAX_NAME,
+  MAX_REASON,
+  MAX_SERVICE,
+  MAX_SOURCE,
+  tidy,
+  timeProblem,
+} from '../../messages/incoming/fields';
+import { type Ctms, CtmsRecord, type Entry, groupsNotTaken, uidIn, withoutUnfit } from './ctms-record';
 import {
   ACCOUNT_ADDRESS_CLAIM,
   AT_FIRST_IMPORT,
@@ -19,11 +28,6 @@ import {
   OWN_ADDRESS_CLAIM,
 } from './record';
 import { canonicalFields } from './waitlist-fields';
-
-const MAX_NAME = 255; // CTMS's own limit
-const MAX_SERVICE = 255;
-const MAX_SOURCE = 2_000;
-const MAX_REASON = 1_000;
 
 export interface Unreadable {
   reason: 'not_json' | 'invalid_shape' | 'invalid_address';
@@ -47,16 +51,26 @@ export function readRecord(json: unknown, now: Time): ImportRecord | Unreadable 
   }
   if (data === undefined) return { reason: 'invalid_shape', problems };
   const normalised = normaliseAddress(data.email.primary_email);
+  const reading: Reading = { now, report: (problem) => problems.push(problem) };
   if (!normalised.ok) {
-    return { reason: 'invalid_address', problems: [`email.primary_email: ${normalised.problem}`, ...problems] };
+    problems.unshift(`email.primary_email: ${normalised.problem}`);
+    const { perhapsStored } = normalised;
+    const refusals = perhapsStored ? refusalsOf(translate(data, perhapsStored, reading)) : null;
+    return refusals ? { ...refusals, problems } : { reason: 'invalid_address', problems };
   }
-  const record = translate(data, normalised.address, { now, report: (problem) => problems.push(problem) });
+  const record = translate(data, normalised.address, reading);
   const notTaken = isJsonObject(json) ? groupsNotTaken(json) : [];
   return {
     ...record,
     ...(problems.length > 0 && { problems }),
     ...(notTaken.length > 0 && { notTaken }),
   };
+}
+
+/** What counts at an address that would be refused today, if it is stored; null if nothing does. */
+function refusalsOf(record: ImportRecord): ImportRecord | null {
+  const choices = record.choices.filter(isRefusal);
+  return choices.length === 0 ? null : { ...record, onlyIfStored: true, profile: {}, account: null, choices };
 }
 
 export const isUnreadable = (read: ImportRecord | Unreadable): read is Unreadable => 'reason' in read;
@@ -78,7 +92,7 @@ function translate(
   const at = Math.max(createdAt, updated ?? createdAt);
   // Nothing was refused after the last write. Too early a time could lose a refusal, too late a time cannot.
   const refusedAt = updated === undefined ? AT_FIRST_IMPORT : at;
-  const uid = fxa?.fxa_id ? asUid(fxa.fxa_id) : undefined;
+  const uid = fxa?.fxa_id ? uidIn(fxa.fxa_id) : undefined;
   return {
     id: asUuid(email.email_id) as string,
     token: email.basket_token ? (asUuid(email.basket_token) as string) : null,
@@ -122,7 +136,10 @@ function translate(
     const { subscribed, source, unsub_reason } = entry;
     const writtenAt = timeOf(entry.update_timestamp, `${field}.update_timestamp`);
     const madeAt = timeOf(entry.create_timestamp, `${field}.create_timestamp`);
-    const details = { source: textOf(source, MAX_SOURCE), ...('fields' in entry ? waiting(entry) : reading(entry)) };
+    const details = {
+      source: textOf(source, MAX_SOURCE),
+      ...('fields' in entry ? waitingOf(entry) : readingOf(entry)),
+    };
     if (subscribed) return choice(newsletter, writtenAt ?? madeAt ?? TIME_UNKNOWN, 'subscribe', details);
     return choice(newsletter, writtenAt ?? refusedAt, 'unsubscribe', {
       ...details,
@@ -149,12 +166,13 @@ function translate(
       const claimedAt = isOther && writtenAt === madeAt ? madeAt + 1 : writtenAt;
       claims.push({ address: own, at: claimedAt, event: isOther ? ACCOUNT_ADDRESS_CLAIM : OWN_ADDRESS_CLAIM });
     }
+    const service = textOf(group.first_service, MAX_SERVICE);
     return {
       uid,
       at: madeAt,
       claims: claims.length === 2 && claims[0]?.at === claims[1]?.at ? claims.slice(1) : claims,
       ...(group.lang && languageOf(group.lang) && { locale: group.lang }),
-      ...(group.first_service?.trim() && { service: cut(group.first_service.trim(), MAX_SERVICE) }),
+      ...(service !== null && { service }),
       ...(group.account_deleted && { deletedAt: Math.max(refusedAt, ...claims.map((claim) => claim.at)) }),
     };
   }
@@ -169,12 +187,12 @@ function translate(
   }
 }
 
-const reading = ({ lang, format }: { lang?: string | null | undefined; format?: string | null | undefined }) => ({
-  lang: (lang && asLanguage(lang)) || null,
-  format: formatOf(format) ?? null,
+const readingOf = ({ lang, format }: { lang?: string | null | undefined; format?: string | null | undefined }) => ({
+  lang: (lang && asLanguage(lang.trim())) || null,
+  format: (format && formatOf(format)) || null,
 });
 
-const waiting = ({ fields }: { fields: unknown }) => ({ fields: canonicalFields(fields as JsonObject | null) });
+const waitingOf = ({ fields }: { fields: unknown }) => ({ fields: canonicalFields(fields as JsonObject | null) });
 
 /** The name by which sites and mails know a waitlist: CTMS leaves the end out, and calls one of them differently. */
 function slugOf(waitlist: string): string {
@@ -188,18 +206,10 @@ function profileOf(email: Ctms['email']): Profile {
     firstName: textOf(email.first_name, MAX_NAME),
     lastName: textOf(email.last_name, MAX_NAME),
     country: email.mailing_country && countryOf(email.mailing_country),
-    lang: email.email_lang && asLanguage(email.email_lang),
-    format: formatOf(email.email_format),
+    lang: email.email_lang && asLanguage(email.email_lang.trim()),
+    format: email.email_format && formatOf(email.email_format),
   } satisfies Record<keyof Profile, unknown>;
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 }
 
-function formatOf(text: string | null | undefined): string | undefined {
-  const format = text?.toUpperCase();
-  return format === 'H' || format === 'T' ? format : undefined;
-}
-
-const textOf = (text: string | null | undefined, max: number): string | null => {
-  const trimmed = text?.trim();
-  return trimmed ? cut(trimmed, max) : null;
-};
+const textOf = (text: string | null | undefined, max: number): string | null => (text && tidy(text, max)) || null;

@@ -12,6 +12,8 @@ export interface ImportRecord {
   at: Time;
   /** The address that only this contact has in the other service (CTMS: `email.primary_email`). */
   address: Address;
+  /** The address would be refused today: the record's refusals count if it is stored, and nothing else of it does. */
+  onlyIfStored?: true;
   /** Learned at the address, at `at`. */
   profile: Profile;
   account: ImportedAccount | null;
@@ -79,7 +81,11 @@ export type ImportConflict =
   /** The address is on another contact: the record's facts are imported, its id and token are not. */
   | 'address_taken'
   /** The contact has another token: the record's facts are imported, its token is not. */
-  | 'token_changed';
+  | 'token_changed'
+  /** The address would be refused today, and no contact has it: nothing of the record is imported. */
+  | 'invalid_address'
+  /** The address would be refused today, but a contact has it: only the record's refusals are imported. */
+  | 'refusals_only';
 
 /**
  * The part of a record that is later than an erasure of its person; null if the record was not written since, or does

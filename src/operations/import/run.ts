@@ -151,7 +151,7 @@ function addToSummary(summary: ImportSummary, batch: Batch, { outcomes, held, re
       increment(outcome in NOTHING_TAKEN ? summary.rejected : summary.partly, outcome);
       rejects.push({ line, reason: outcome, problems: [CONFLICTS[outcome], ...problems], bytes });
     }
-    if (problems.length > 0 && !(outcome in NOTHING_TAKEN)) summary.incomplete += 1;
+    if (problems.length > 0 && !(outcome in NOTHING_TAKEN) && outcome !== 'refusals_only') summary.incomplete += 1;
   }
   summary.records += batch.records.length + batch.unreadable.length;
   summary.held += held;
@@ -167,12 +167,14 @@ const NOTHING_TAKEN = {
   email_id_taken:
     'email.email_id: is another contact’s, or its contact has another address now or is gone; nothing was taken',
   basket_token_taken: 'email.basket_token: is another contact’s; nothing was taken',
+  invalid_address: 'email.primary_email: no contact has this address; nothing was taken',
 };
 
 const CONFLICTS: Record<Exclude<Admission, 'new' | 'known'>, string> = {
   ...NOTHING_TAKEN,
   address_taken:
     'email.primary_email: is on another contact; what the record says was taken, but not its id and its token',
+  refusals_only: 'email.primary_email: a contact has this address; the refusals were taken, and nothing else',
   token_changed:
     'email.basket_token: is not the one that its contact has; what the record says was taken, but not its token',
 };
