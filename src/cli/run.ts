@@ -32,6 +32,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     // The reader of the output, such as `head`, has closed it.
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') return FAILED;
     context.stderr.write(`onecontact: ${explain(error)}\n`);
+    if (context.advice !== null) context.stderr.write(`${context.advice}\n`);
     return FAILED;
   }
 }

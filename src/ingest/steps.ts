@@ -1,7 +1,7 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import { incomingFacts, insertableAddress, namedAddress } from '../contacts/facts/record';
 import type { Act, ContactEvent } from '../contacts/facts/event';
 import { isRefusalAct } from '../contacts/facts/facts';
+import { incomingFacts, insertableAddress, namedAddress } from '../contacts/facts/record';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
 import type { Queries } from '../postgres/database';

@@ -24,6 +24,8 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 export class Context {
   /** 0 done, 1 failed. A command that fails without throwing sets it. */
   exitCode = 0;
+  /** What to do after a failure: printed below the error. */
+  advice: string | null = null;
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Sink;
   readonly stderr: Sink;

@@ -1,5 +1,5 @@
 /** A merge for people, stored or only planned. */
-import type { Time } from '../contacts/facts/event';
+import { TIME_UNKNOWN, type Time } from '../contacts/facts/event';
 import type { FieldName } from '../contacts/facts/facts';
 import { shownKey } from '../contacts/facts/pseudonym';
 import { type ExplainedMerge, type Explanation, type Verdict, valueAfter, type Why } from '../contacts/merge/explain';
@@ -87,7 +87,7 @@ function row<T>(title: string, verdict: Verdict<T> | undefined, cellOf: (value: 
   const before = (value: T | undefined): string => {
     if (value === undefined) return '-';
     const { text, at } = cellOf(value);
-    return at === null ? text : `${text} (${shortTime(at)})`;
+    return at === null || at === TIME_UNKNOWN ? text : `${text} (${shortTime(at)})`;
   };
   const after = valueAfter(verdict);
   const now = after === undefined ? '-' : cellOf(after).text;

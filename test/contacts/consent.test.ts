@@ -192,6 +192,7 @@ describe('attribution of a choice', () => {
         lang: null,
         format: null,
         reason: null,
+        fields: null,
         counts: false,
         why: 'not_their_period',
         via: null,

@@ -21,6 +21,8 @@ const shared: Fate = { merge: 'stays', undo: 'stays', erasure: 'renamed' };
 const ledger: Fate = { merge: 'written', undo: 'stays', erasure: 'renamed' };
 const block: Fate = { merge: 'stays', undo: 'written', erasure: 'deleted' };
 const message: Fate = { merge: 'written', undo: 'written', erasure: 'deleted' };
+/** An id with a time. The contact's own goes with it; one that was taken leads to no person. */
+const moment: Fate = { merge: 'stays', undo: 'stays', erasure: 'deleted' };
 /** Not about a person. */
 const impersonal: Fate = { merge: 'stays', undo: 'stays', erasure: 'stays' };
 const hash: Fate = { merge: 'stays', undo: 'stays', erasure: 'written' };
@@ -75,6 +77,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     lang: fact,
     format: fact,
     reason: fact,
+    fields: fact,
   },
   contact: {
     id: { merge: 'stays', undo: 'stays', erasure: 'stays' },
@@ -124,5 +127,6 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     traceparent: message,
     tracestate: message,
   },
-  import_progress: { source: impersonal, lines: impersonal, written_at: impersonal },
+  import_progress: { source: impersonal, lines: impersonal, counts: impersonal, written_at: impersonal },
+  first_import: { record_id: moment, at: moment },
 };

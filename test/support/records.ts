@@ -28,12 +28,14 @@ export interface Said {
   p?: string;
   deleted?: boolean;
   fxa?: Record<string, unknown>;
-  newsletters?: Record<string, unknown>[];
+  newsletters?: unknown[];
+  waitlists?: unknown[];
 }
 
 /** The JSON of one line. */
 export function ctms(said: Said) {
-  const { a, id = a, token = a, made = 1, written = made, email, u, p = a, deleted = false, fxa, newsletters } = said;
+  const { a, id = a, token = a, made = 1, written = made, email, u, p = a, deleted = false, fxa } = said;
+  const { newsletters = [], waitlists = [] } = said;
   return {
     email: {
       email_id: idOf(id),
@@ -58,8 +60,8 @@ export function ctms(said: Said) {
             ...{ fxa_id: uidOf(u), primary_email: addressOf(p).typed, created_date: iso(made), lang: null },
             ...{ first_service: null, account_deleted: deleted, ...fxa },
           },
-    newsletters: newsletters ?? [],
-    waitlists: [],
+    newsletters,
+    waitlists,
   };
 }
 

@@ -3,6 +3,9 @@
 /** Milliseconds since 1970, UTC: the event's own time, never the time of delivery. */
 export type Time = number;
 
+/** The time of what an import cannot date: earlier than every event, so that it overrides none. Readers see no time. */
+export const TIME_UNKNOWN: Time = Date.UTC(1995, 0, 1);
+
 export interface Address {
   /** Normalised by `normaliseAddress`: only this form is compared. */
   key: string;

@@ -91,10 +91,12 @@ export interface Choice {
   lang: string | null;
   format: string | null;
   reason: string | null;
+  /** What a waitlist asked for besides, as canonical JSON: ASCII, without spaces, keys sorted. Replaced as a whole. */
+  fields: string | null;
 }
 
 /** The details of a choice that says nothing but the act itself. */
-export const NO_DETAILS = { source: null, lang: null, format: null, reason: null } as const;
+export const NO_DETAILS = { source: null, lang: null, format: null, reason: null, fields: null } as const;
 
 /** The later value; at equal times a value before a null, and the greater value. */
 export function latest<T extends string | null>(
@@ -128,7 +130,7 @@ export function mergeChoices(a: Choice, b: Choice): Choice {
 /** Orders the details of choices by their bytes, null first, as `insertChoices` does: the same one is kept everywhere. */
 const detail = (choice: Choice): Buffer =>
   Buffer.from(
-    [choice.source, choice.lang, choice.format, choice.reason]
+    [choice.fields, choice.source, choice.lang, choice.format, choice.reason]
       .map((text) => (text === null ? '' : `\u0001${text}`))
       .join('\u0000'),
   );

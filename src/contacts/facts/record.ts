@@ -85,7 +85,7 @@ export function accountChoices({ uid, at, trigger, locale, newsletters }: ClaimE
 export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choice[] {
   const { at, act, proven, profile, source = null, reason = null } = event;
   const newsletters = act === 'opt_out' || act === 'confirm' ? [''] : event.newsletters;
-  const details = { source, lang: profile.lang ?? null, format: profile.format ?? null, reason };
+  const details = { source, lang: profile.lang ?? null, format: profile.format ?? null, reason, fields: null };
   return newsletters.map((newsletter) => ({ origin, newsletter, at, act, proven, ...details }));
 }
 

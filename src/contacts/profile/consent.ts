@@ -57,7 +57,7 @@ export type Why = (typeof COUNTED)[number] | IgnoredBecause;
 
 /**
  * One choice of the ledger. If another person made it (in their period, or on the other side of an undone merge), its
- * source, language, format and reason are withheld, and its origin too unless it is an address of this person.
+ * source, language, format, reason and fields are withheld, and its origin too unless it is an address of this person.
  */
 export interface LedgerEntry extends Omit<Choice, 'origin'> {
   origin: Origin | null;

@@ -1,4 +1,5 @@
 /** A contact as JSON: in HTTP answers, `show --json`, the export and notifications. */
+import { TIME_UNKNOWN, type Time } from '../../contacts/facts/event';
 import { viewFields } from '../../contacts/profile/canonical';
 import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import { iso } from '../../foundation/times';
@@ -31,4 +32,9 @@ export const contactPart = ({ id, token, version, view, primaryAsTyped }: Contac
 });
 
 export const newslettersBody = ({ view }: Pick<ContactSnapshot, 'view'>): NewsletterStates =>
-  Object.fromEntries([...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]));
+  Object.fromEntries(
+    [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: knownTime(since) }]),
+  );
+
+/** Null for a time that an import did not know. */
+export const knownTime = (at: Time): string | null => (at === TIME_UNKNOWN ? null : iso(at));

@@ -11,6 +11,7 @@ import {
 } from '../../contacts/merge/explain';
 import type { MergePlan, StoredMerge } from '../../contacts/merge/merge';
 import { iso } from '../../foundation/times';
+import { knownTime } from './contact-body';
 
 export const triggerBody = ({ trigger, at }: { trigger: Trigger; at: Time }) => ({
   source: trigger.source,
@@ -80,12 +81,14 @@ export const historyBody = (contactId: string, merges: readonly StoredMerge[]) =
 function explanationBody({ explanation }: ExplainedMerge) {
   if (!explanation) return null;
   const { primary, fields, newsletters, opted_out } = explanation;
-  const field = ({ value, at }: Dated) => ({ value, at: iso(at) });
-  const newsletter = ({ state, since }: NewsletterState) => ({ state, since: iso(since) });
+  const field = ({ value, at }: Dated) => ({ value, at: knownTime(at) });
+  const newsletter = ({ state, since }: NewsletterState) => ({ state, since: knownTime(since) });
   const all = <T, S>(verdicts: { [name: string]: Verdict<T> }, bodyOf: (value: T) => S) =>
     Object.fromEntries(Object.entries(verdicts).map(([name, verdict]) => [name, verdictBody(verdict, bodyOf)]));
   return {
-    primary: primary ? verdictBody(primary, ({ value, at }) => ({ value, at: at === null ? null : iso(at) })) : null,
+    primary: primary
+      ? verdictBody(primary, ({ value, at }) => ({ value, at: at === null ? null : knownTime(at) }))
+      : null,
     fields: all(fields, field),
     newsletters: all(newsletters, newsletter),
     opted_out: opted_out ? verdictBody(opted_out, (value) => value) : null,

@@ -42,7 +42,7 @@ export const RetiredBody = z.object({
 
 export const NewsletterStateBody = z.object({
   state: z.enum(['subscribed', 'unsubscribed']),
-  since: Instant.describe('Event time of the choice that counts'),
+  since: Instant.nullable().describe('Event time of the choice that counts; null when an import did not know it'),
 });
 
 const Newsletters = z.record(z.string(), NewsletterStateBody).describe('By name; as in effect from now on');

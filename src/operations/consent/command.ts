@@ -3,7 +3,7 @@ import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
-import { iso } from '../../foundation/times';
+import { knownTime } from '../../messages/outgoing/contact-body';
 import { addressFrom } from '../arguments';
 import type { Context } from '../context';
 import { table } from '../render';
@@ -32,12 +32,12 @@ export function addConsent(program: Command, context: Context): void {
     .command('consent')
     .description('Show every choice that is known of a person, whether it counts, and why')
     .argument('<email>', 'any address of the person')
-    .option('--json', 'for machines, and for an answer to the person: also language, format and reason')
+    .option('--json', 'for machines, and for an answer to the person: also language, format, reason and fields')
     .addHelpText(
       'after',
       `
 Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
-told without its source, language, format and reason. An address that begins with a dash follows two more:
+told without its source, language, format, reason and fields. An address that begins with a dash follows two more:
 consent -- -ada@mail.test. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
@@ -65,12 +65,13 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
     account: view.account,
     opted_out: view.optedOut,
     newsletters: Object.fromEntries(
-      [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: iso(since) }]),
+      [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: knownTime(since) }]),
     ),
     choices: consentOf(facts, person).map(({ at, origin, ...entry }) => ({
-      event_time: iso(at),
+      event_time: knownTime(at),
       origin: origin && isPseudonym(origin.key) ? null : origin,
       ...entry,
+      fields: entry.fields === null ? null : (JSON.parse(entry.fields) as Record<string, unknown>),
     })),
   };
 }
@@ -85,7 +86,7 @@ function textOf({ id, addresses, account, opted_out, choices }: ConsentBody): st
     ['opted out', opted_out ? 'yes, of all email' : 'no'],
   ]);
   const rows = choices.map((choice) => [
-    choice.event_time,
+    choice.event_time ?? 'unknown',
     choice.newsletter || 'all email',
     choice.proven ? `${choice.act} (proven)` : choice.act,
     choice.counts ? 'counts' : 'no',

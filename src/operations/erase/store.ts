@@ -184,6 +184,7 @@ export async function eraseMerges(
 /** Deletes tokens. Of contacts only the ids stay: they are never issued again, and answer like unknown ids. */
 export async function eraseContacts(tx: Queries, { contacts, tokens }: ContactGroup): Promise<void> {
   await tx.$executeRaw`DELETE FROM basket_token WHERE token = ANY (${tokens}::uuid[])`;
+  await tx.$executeRaw`DELETE FROM first_import WHERE record_id = ANY (${contacts}::uuid[])`;
   await tx.$executeRaw`
     UPDATE contact SET state = 'erased', merged_into = NULL, version = 0, created_at = 'epoch'
     WHERE id = ANY (${contacts}::uuid[])`;

@@ -4,14 +4,14 @@ import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../../postgres/database';
 import { requireErasureKey } from '../../postgres/tables/erasure';
-import { linesDone } from '../../postgres/tables/import-progress';
+import { loadProgress } from '../../postgres/tables/import-progress';
 import type { Context } from '../context';
 import { makePace, makeProgress, perSecond } from '../progress';
 import { count, number, table } from '../render';
 import { withDatabase } from '../servers';
 import { type Input, openFile, openStream } from './input';
 import { RejectsFile } from './rejects';
-import { type ImportRun, type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
+import { type ImportCounts, type ImportRun, type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
 
 interface Options {
   rejects?: string;
@@ -40,8 +40,9 @@ nothing is announced: a claim on another record's address is held, for \`onecont
 ${MAX_LINE.toLocaleString('en')} bytes.
 
 It may be stopped at any moment: the same command goes on where it was (from standard input: from the beginning), and run
-again changes nothing. What cannot be taken is in the rejects file, with line number and reason, and with the record: it
-holds personal data, and only you may read it. Then, and when something failed, it exits with 1.
+again changes nothing; the summary covers the whole file. What cannot be taken, records and single fields, is in the
+rejects file, with line number and reason, and with the record: it holds personal data, and only you may read it. Then,
+and when something failed, it exits with 1.
 
 A dry run tries each batch alone: what an earlier one would have changed is not seen by a later one.
 
@@ -59,45 +60,71 @@ Examples:
       const { erasureKey, tokenPolicy } = readConfig(context.env, ['database', 'erasure', 'merging']);
       const input = file === STDIN ? openStdin(context) : await openFile(file);
       const began = performance.now();
+      const stop = stopSignal();
       try {
-        const run = { input, erasureKey, tokenPolicy, dryRun };
-        const summary = await withDatabase(
+        const run = { input, erasureKey, tokenPolicy, dryRun, signal: stop.signal };
+        const { summary, before } = await withDatabase(
           context.env,
           (db) => importWithProgress(context, db, run, rejectsPath),
           SLOTS,
         );
-        if (sumOf(summary.rejected) + sumOf(summary.partly) > 0) context.exitCode = 1;
+        const isCutShort = stop.signal.aborted;
+        if (isCutShort || hasRejects(summary)) context.exitCode = 1;
         const seconds = (performance.now() - began) / 1_000;
-        const body = { ...summary, dry_run: dryRun };
-        await context.answer(options, body, () => textOf(summary, { dryRun, seconds, rejectsPath }));
+        const body = { ...summary, readdressed: Math.max(0, summary.readdressed), dry_run: dryRun };
+        await context.answer(options, body, () => textOf(body, { before, dryRun, seconds, rejectsPath }));
+        if (isCutShort) context.stderr.write(`onecontact: Interrupted. ${howToGoOn(run)}\n`);
       } finally {
+        stop.ignore();
         await input.close();
       }
     });
 }
 
 async function importWithProgress(
-  { stderr }: Context,
+  context: Context,
   db: Database,
-  run: Omit<ImportRun, 'rejects' | 'after' | 'onBatch'>,
+  run: Omit<ImportRun, 'rejects' | 'done' | 'onBatch'>,
   rejectsPath: string,
-): Promise<ImportSummary> {
+): Promise<{ summary: ImportSummary; before: number }> {
   const { input, dryRun, erasureKey } = run;
   await requireErasureKey(db, erasureKey);
-  const after = dryRun || input.fingerprint === null ? 0 : await linesDone(db, input.fingerprint);
-  const rejects = await RejectsFile.at(rejectsPath, after);
-  const progress = makeProgress(stderr);
+  const done = dryRun || input.fingerprint === null ? null : await loadProgress<ImportCounts>(db, input.fingerprint);
+  const rejects = await RejectsFile.at(rejectsPath, done?.lines ?? 0);
+  const before = done?.counts.records ?? 0;
+  const progress = makeProgress(context.stderr);
   const pace = makePace();
-  const onBatch = ({ resumed, records }: Readonly<ImportSummary>): void => {
+  const onBatch = ({ records }: Readonly<ImportSummary>): void => {
     const share = input.size === null ? null : input.bytesRead() / input.size;
-    progress.show(`${number(resumed + records)} records, ${pace(records, share)}`);
+    progress.show(`${number(records)} records, ${pace(records - before, share)}`);
   };
   try {
-    return await importInput(db, { ...run, rejects, after, onBatch });
+    return { summary: await importInput(db, { ...run, rejects, done, onBatch }), before };
+  } catch (error) {
+    // An error that tells the operator what to do says this itself.
+    if (!(error instanceof OperatorError)) context.advice = howToGoOn(run);
+    throw error;
   } finally {
     progress.clear();
     await rejects.close();
   }
+}
+
+const howToGoOn = ({ dryRun, input }: Pick<ImportRun, 'dryRun' | 'input'>): string =>
+  dryRun || input.fingerprint === null
+    ? 'Run the same command again: it starts from the beginning, and takes nothing twice.'
+    : 'Run the same command again: it goes on where this run has come to.';
+
+/** Aborted by the first Ctrl-C or SIGTERM: what is in flight is finished, and saved. A second one ends the process. */
+function stopSignal(): { signal: AbortSignal; ignore(): void } {
+  const stop = new AbortController();
+  const ignore = (): void => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  const onSignal = (): void => {
+    ignore();
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return { signal: stop.signal, ignore };
 }
 
 /** A dry run writes to its own file, so that an interrupted run keeps its rejects. */
@@ -111,25 +138,38 @@ function openStdin({ stdin }: Context): Input {
 
 const sumOf = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
 
+const hasRejects = ({ rejected, partly, incomplete }: ImportSummary): boolean =>
+  sumOf(rejected) + sumOf(partly) + incomplete > 0;
+
 function textOf(
-  { records, imported, known, erased, held, resumed, rejected, partly }: ImportSummary,
-  { dryRun, seconds, rejectsPath }: { dryRun: boolean; seconds: number; rejectsPath: string },
+  summary: ImportSummary,
+  { before, dryRun, seconds, rejectsPath }: { before: number; dryRun: boolean; seconds: number; rejectsPath: string },
 ): string {
+  const { records, imported, known, erased, held, resumed, rejected, partly, incomplete, readdressed } = summary;
   const width = number(records).length;
   const row = (n: number, what: string): string[] => ['', number(n).padStart(width), what];
-  const reasons = Object.entries({ ...rejected, ...partly }).sort(([a], [b]) => (a < b ? -1 : 1));
+  const reasons = Object.entries({ ...rejected, ...partly, ...(incomplete > 0 && { invalid_fields: incomplete }) });
+  const now = records - before;
   const lines = [
-    ...(resumed > 0 ? [`Went on after line ${number(resumed)}, where an earlier run had come to.`] : []),
-    `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(records, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
+    ...(resumed > 0
+      ? [`Went on after line ${number(resumed)}, where an earlier run had come to: ${count(now, 'record')} now.`]
+      : []),
+    `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(now, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
     ...table([
       row(imported, `imported, of which ${number(known)} were here before`),
-      row(sumOf(partly), 'imported without their id or token'),
+      row(sumOf(partly), 'imported without their id or token, or only their refusals'),
+      row(incomplete, 'imported without fields that could not be used'),
       row(erased, 'dropped: their people were erased since'),
       row(sumOf(rejected), 'rejected'),
+      row(readdressed, 'mailed at their account’s address from now on, not at their own'),
+      ...byName(summary.not_taken).map(([group, n]) => row(n, `with ${group}, which is not taken`)),
       row(held, `claims held${held > 0 ? ': `onecontact collisions list`' : ''}`),
     ]),
     ...(reasons.length > 0 ? [`See ${rejectsPath}:`] : []),
-    ...table(reasons.map(([reason, n]) => row(n, reason))),
+    ...table(byName(Object.fromEntries(reasons)).map(([reason, n]) => row(n, reason))),
   ];
   return `${lines.join('\n')}\n`;
 }
+
+const byName = (counts: Record<string, number>): [string, number][] =>
+  Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -8,7 +8,7 @@ import type { DeletionEvent } from '../../contacts/facts/event';
 import type { Claim } from '../../contacts/facts/facts';
 import { addressFacts } from '../../contacts/facts/record';
 import type { Contact } from '../../contacts/identity/contact-index';
-import { isLive } from '../../contacts/identity/ownership';
+import { isLive, primaryOf } from '../../contacts/identity/ownership';
 import { reconcileClaim, takesAddress } from '../../contacts/merge/reconcile';
 import {
   ACCOUNT_ADDRESS_CLAIM,
@@ -33,14 +33,15 @@ export interface ImportPlan {
   /** One for each record. */
   admissions: Admission[];
   /**
+   * How many contacts have another primary address than their record's own now, because their account claims it; less
+   * those that lost it again, because its own record came.
+   */
+  readdressed: number;
+  /**
    * Deletions of accounts that were stored before. They are applied as events, because they may move, merge and close.
    */
   deletions: DeletionEvent[];
 }
-
-/** Whether nothing of a record is imported. */
-export const isRefused = (admission: Admission): boolean =>
-  admission === 'email_id_taken' || admission === 'basket_token_taken';
 
 /**
  * Finds the records of a batch that cannot be imported at all, because another contact has their id or token, before
@@ -51,7 +52,8 @@ export function findConflicts(
   { ids, tokens, addresses }: Known,
 ): (ImportConflict | null)[] {
   const seen = { ids: new Map<string, string>(), tokens: new Map<string, string>() };
-  return records.map(({ id, token, address: { key } }) => {
+  return records.map(({ id, token, address: { key }, onlyIfStored }) => {
+    if (onlyIfStored) return addresses.has(key) ? null : 'invalid_address';
     const contact = ids.get(id);
     if (contact !== undefined && (contact === null || contact !== addresses.get(key))) return 'email_id_taken';
     if ((seen.ids.get(id) ?? key) !== key) return 'email_id_taken';
@@ -74,20 +76,27 @@ export function planImport(
   const { facts, contactIndex } = state;
   const recorder = new ChangeRecorder(state);
   const deletions: DeletionEvent[] = [];
+  const elsewhere: Claim[] = [];
+  let givenBack = 0;
   const context = recorder.reconcileContext({
     tokenPolicy: 'address',
     mergeId: () => {
       throw new Error('an import merges nothing');
     },
   });
-  const admissions = records.map((record) => {
+  const admissions = records.map((record): Admission => {
+    if (record.onlyIfStored) {
+      recorder.addChoices(record.choices);
+      return 'refusals_only';
+    }
     const admission = placeRecord(record);
     recorder.addAddress(addressFacts(record.address, record.at, record.profile));
     recorder.addChoices(record.choices);
     if (record.account) addAccount(record.account, record.id);
     return admission;
   });
-  return { changes: recorder.changes({ emailChanges: [], reviews: [] }), admissions, deletions };
+  const readdressed = elsewhere.filter(isPrimary).length - givenBack;
+  return { changes: recorder.changes({ emailChanges: [], reviews: [] }), admissions, readdressed, deletions };
 
   function placeRecord({ id, token, createdAt, address: { key } }: ImportRecord): Admission {
     const contact = contactIndex.ofAddress(key);
@@ -113,7 +122,9 @@ export function planImport(
     for (const uid of new Set(claims.map((claim) => claim.uid))) {
       const held = facts.setClaimStatus(uid, address, 'held', ({ status }) => status === 'active');
       // Claims of this batch are written with their final status anyway.
-      recorder.recordStatusChanges(held.filter((claim) => !recorder.claims.includes(claim)));
+      const stored = held.filter((claim) => !recorder.claims.includes(claim));
+      if (stored.length > 0) givenBack += 1;
+      recorder.recordStatusChanges(stored);
     }
     return true;
   }
@@ -140,5 +151,10 @@ export function planImport(
     if (takesAddress(context, claim)) facts.setClaimStatus(uid, address.key, 'held', (other) => other === claim);
     reconcileClaim(context, { uid, address: address.key, at, trigger: { source: 'fxa', event, id: recordId } });
     recorder.recordClaim(claim);
+    if (event === ACCOUNT_ADDRESS_CLAIM) elsewhere.push(claim);
+  }
+
+  function isPrimary({ status, uid, address }: Claim): boolean {
+    return status === 'active' && primaryOf(facts, uid) === address;
   }
 }

@@ -2,121 +2,95 @@
  * Translates a record as CTMS exports it into facts. Pure: the same record always gives the same facts, so that importing
  * it again changes nothing.
  */
-import { z } from 'zod';
 import { type NormalisedAddress, normaliseAddress } from '../../contacts/facts/address';
-import type { Address, Profile, Time } from '../../contacts/facts/event';
-import type { Choice } from '../../contacts/facts/facts';
+import { type Address, type Profile, TIME_UNKNOWN, type Time } from '../../contacts/facts/event';
+import { type Choice, isRefusal } from '../../contacts/facts/facts';
 import { asLanguage, languageOf } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
 import { readTime } from '../../foundation/times';
-import { shapeProblems } from '../../messages/incoming/decoded';
-import { countryOf, cut, MAX_NEWSLETTERS, NewsletterName, Text, timeProblem } from '../../messages/incoming/fields';
-import { ACCOUNT_ADDRESS_CLAIM, type ImportedAccount, type ImportRecord, OWN_ADDRESS_CLAIM } from './record';
-
-const MAX_NAME = 255; // CTMS's own limit
-const MAX_SERVICE = 255;
-const MAX_SOURCE = 2_000;
-const MAX_REASON = 1_000;
-
-/** Records may be older than events: CTMS itself imported them. An earlier time is a placeholder (1970, 1900). */
-const EARLIEST_RECORD: Time = Date.UTC(1995, 0, 1);
-
-/** Unknown fields are ignored, for example waiting lists and the groups of other products. */
-export const CtmsRecord = z.object({
-  email: z.object({
-    email_id: z.string().refine((id) => asUuid(id) !== undefined, 'must be a uuid'),
-    primary_email: z.string(),
-    basket_token: z
-      .string()
-      .refine((token) => token === '' || asUuid(token) !== undefined, 'must be a uuid')
-      .nullish(),
-    first_name: Text.nullish(),
-    last_name: Text.nullish(),
-    mailing_country: z.string().nullish(),
-    email_format: z.string().nullish(),
-    email_lang: z.string().nullish(),
-    double_opt_in: z.boolean().nullish(),
-    has_opted_out_of_email: z.boolean().nullish(),
-    unsubscribe_reason: Text.nullish(),
-    create_timestamp: z.string().nullish(),
-    update_timestamp: z.string().nullish(),
-  }),
-  fxa: z
-    .object({
-      fxa_id: z
-        .string()
-        .regex(/^(?:[0-9a-f]{32}(?:@\S*)?)?$/i, 'must be 32 hexadecimal digits')
-        .nullish(),
-      primary_email: z.string().nullish(),
-      created_date: z.string().nullish(),
-      lang: Text.nullish(),
-      first_service: Text.nullish(),
-      account_deleted: z.boolean().nullish(),
-    })
-    .nullish(),
-  newsletters: z
-    .array(
-      z.object({
-        name: NewsletterName,
-        subscribed: z.boolean(),
-        format: z.string().nullish(),
-        lang: z.string().nullish(),
-        source: Text.nullish(),
-        unsub_reason: Text.nullish(),
-        create_timestamp: z.string().nullish(),
-        update_timestamp: z.string().nullish(),
-      }),
-    )
-    .max(MAX_NEWSLETTERS)
-    .nullish(),
-});
-
-type Ctms = z.infer<typeof CtmsRecord>;
-type Newsletter = NonNullable<Ctms['newsletters']>[number];
+import { isJsonObject, type JsonObject, shapeProblems } from '../../messages/incoming/decoded';
+import {
+  countryOf,
+  formatOf,
+  MAX_NAME,
+  MAX_REASON,
+  MAX_SERVICE,
+  MAX_SOURCE,
+  tidy,
+  timeProblem,
+} from '../../messages/incoming/fields';
+import { type Ctms, CtmsRecord, type Entry, groupsNotTaken, uidIn, withoutUnfit } from './ctms-record';
+import {
+  ACCOUNT_ADDRESS_CLAIM,
+  AT_FIRST_IMPORT,
+  type ImportedAccount,
+  type ImportRecord,
+  OWN_ADDRESS_CLAIM,
+} from './record';
+import { canonicalFields } from './waitlist-fields';
 
 export interface Unreadable {
-  reason: 'not_json' | 'invalid_shape' | 'invalid_address' | 'invalid_time';
+  reason: 'not_json' | 'invalid_shape' | 'invalid_address';
   /** Each names a field and what is wrong with it, never a value. */
   problems: string[];
 }
 
-/** Ends the translation of a record. */
-class Problem extends Error {
-  constructor(
-    readonly reason: Unreadable['reason'],
-    problem: string,
-  ) {
-    super(problem);
-  }
-}
-
 /**
+ * A field that cannot be used is reported in the record's problems, and everything else is read: a refusal must not be
+ * lost over a detail.
+ *
  * @param json a parsed line
  * @param now milliseconds since 1970; no time in the record may be more than a day later
  */
 export function readRecord(json: unknown, now: Time): ImportRecord | Unreadable {
-  const { data, error } = CtmsRecord.safeParse(json);
-  if (error) return { reason: 'invalid_shape', problems: shapeProblems(error) };
-  try {
-    return translate(data, now);
-  } catch (error) {
-    if (error instanceof Problem) return { reason: error.reason, problems: [error.message] };
-    throw error;
+  let { data, error } = CtmsRecord.safeParse(json);
+  const problems = error ? shapeProblems(error) : [];
+  if (error) {
+    const fitting = withoutUnfit(json, error);
+    data = fitting ? CtmsRecord.safeParse(fitting).data : undefined;
   }
+  if (data === undefined) return { reason: 'invalid_shape', problems };
+  const normalised = normaliseAddress(data.email.primary_email);
+  const reading: Reading = { now, report: (problem) => problems.push(problem) };
+  if (!normalised.ok) {
+    problems.unshift(`email.primary_email: ${normalised.problem}`);
+    const { perhapsStored } = normalised;
+    const refusals = perhapsStored ? refusalsOf(translate(data, perhapsStored, reading)) : null;
+    return refusals ? { ...refusals, problems } : { reason: 'invalid_address', problems };
+  }
+  const record = translate(data, normalised.address, reading);
+  const notTaken = isJsonObject(json) ? groupsNotTaken(json) : [];
+  if (problems.length > 0) record.problems = problems;
+  if (notTaken.length > 0) record.notTaken = notTaken;
+  return record;
+}
+
+/** What counts at an address that would be refused today, if it is stored; null if nothing does. */
+function refusalsOf(record: ImportRecord): ImportRecord | null {
+  const choices = record.choices.filter(isRefusal);
+  return choices.length === 0 ? null : { ...record, onlyIfStored: true, profile: {}, account: null, choices };
 }
 
 export const isUnreadable = (read: ImportRecord | Unreadable): read is Unreadable => 'reason' in read;
 
-function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
-  const timeOf = (text: string | null | undefined, field: string): Time | undefined => asTime(text, field, now);
+interface Reading {
+  now: Time;
+  /** Takes the name of a field and what is wrong with it. */
+  report(problem: string): void;
+}
+
+function translate(
+  { email, fxa, newsletters, waitlists }: Ctms,
+  address: Address,
+  { now, report }: Reading,
+): ImportRecord {
   const created = timeOf(email.create_timestamp, 'email.create_timestamp');
   const updated = timeOf(email.update_timestamp, 'email.update_timestamp');
-  if (created === undefined && updated === undefined) {
-    throw new Problem('invalid_time', 'email.create_timestamp: is missing, and so is update_timestamp');
-  }
-  const createdAt = (created ?? updated) as Time;
+  const createdAt = created ?? updated ?? TIME_UNKNOWN;
   const at = Math.max(createdAt, updated ?? createdAt);
-  const address = asAddress(email.primary_email, 'email.primary_email');
+  // Nothing was refused after the last write. Too early a time could lose a refusal, too late a time cannot.
+  const refusedAt = updated === undefined ? AT_FIRST_IMPORT : at;
+  const uid = fxa?.fxa_id ? uidIn(fxa.fxa_id) : undefined;
   return {
     id: asUuid(email.email_id) as string,
     token: email.basket_token ? (asUuid(email.basket_token) as string) : null,
@@ -124,73 +98,103 @@ function translate({ email, fxa, newsletters }: Ctms, now: Time): ImportRecord {
     at,
     address,
     profile: profileOf(email),
-    account: fxa?.fxa_id ? accountOf(fxa.fxa_id, fxa) : null,
-    choices: [...aboutAllEmail(), ...(newsletters ?? []).map(choiceOf)],
+    account: fxa && uid !== undefined ? accountOf(uid, fxa) : null,
+    choices: [
+      ...aboutAllEmail(),
+      ...(newsletters ?? []).flatMap((entry, i) => (entry ? choiceOf(entry, `newsletters.${i}`, entry.name) : [])),
+      ...(waitlists ?? []).flatMap((entry, i) => (entry ? choiceOf(entry, `waitlists.${i}`, slugOf(entry.name)) : [])),
+    ],
   };
 
+  /** A time that cannot be used is as good as none. */
+  function timeOf(text: string | null | undefined, field: string): Time | undefined {
+    if (text === null || text === undefined || text === '') return undefined;
+    const read = readTime(text);
+    const problem = read === undefined ? 'is no time in ISO 8601' : timeProblem(read, now, TIME_UNKNOWN);
+    if (problem === undefined) return read;
+    report(`${field}: ${problem}`);
+    return undefined;
+  }
+
   /**
-   * The record does not say when these were made. An opt-out counts from the last write: it was made by then. A
-   * confirmation counts from the creation: it must not lift an opt-out that may have been later.
+   * The record does not say when these were made. A confirmation counts from the creation: it must not lift an opt-out
+   * that may have been later.
    */
   function aboutAllEmail(): Choice[] {
-    const details = { source: null, lang: null, format: null, reason: textOf(email.unsubscribe_reason, MAX_REASON) };
     const choices: Choice[] = [];
-    if (email.double_opt_in) choices.push(choice('', createdAt, 'confirm', { ...details, reason: null, proven: true }));
-    if (email.has_opted_out_of_email) choices.push(choice('', at, 'opt_out', details));
+    if (email.double_opt_in) choices.push(choice('', created ?? TIME_UNKNOWN, 'confirm', { proven: true }));
+    if (email.has_opted_out_of_email) {
+      choices.push(choice('', refusedAt, 'opt_out', { reason: textOf(email.unsubscribe_reason, MAX_REASON) }));
+    }
     return choices;
   }
 
-  /** A newsletter has one state, as of its last write. It is unproven: it must not lift an opt-out. */
-  function choiceOf(newsletter: Newsletter, index: number): Choice {
-    const field = (name: string): string => `newsletters.${index}.${name}`;
-    const chosenAt =
-      timeOf(newsletter.update_timestamp, field('update_timestamp')) ??
-      timeOf(newsletter.create_timestamp, field('create_timestamp')) ??
-      at;
-    const { name, subscribed, format, lang, source, unsub_reason } = newsletter;
-    return choice(name, chosenAt, subscribed ? 'subscribe' : 'unsubscribe', {
-      source: textOf(source, MAX_SOURCE),
-      lang: (lang && asLanguage(lang)) || null,
-      format: formatOf(format) ?? null,
-      reason: subscribed ? null : textOf(unsub_reason, MAX_REASON),
+  /** A newsletter or waitlist has one state, as of its last write. It is unproven: it must not lift an opt-out. */
+  function choiceOf(entry: Entry, field: string, newsletter: string): Choice {
+    const { subscribed } = entry;
+    const writtenAt = timeOf(entry.update_timestamp, `${field}.update_timestamp`);
+    const madeAt = (): Time => timeOf(entry.create_timestamp, `${field}.create_timestamp`) ?? TIME_UNKNOWN;
+    const chosenAt = writtenAt ?? (subscribed ? madeAt() : refusedAt);
+    const [lang, format] = 'fields' in entry ? [null, null] : [entry.lang, entry.format];
+    return choice(newsletter, chosenAt, subscribed ? 'subscribe' : 'unsubscribe', {
+      source: textOf(entry.source, MAX_SOURCE),
+      lang: (lang && asLanguage(lang.trim())) || null,
+      format: (format && formatOf(format)) || null,
+      reason: subscribed ? null : textOf(entry.unsub_reason, MAX_REASON),
+      fields: 'fields' in entry ? canonicalFields(entry.fields as JsonObject | null) : null,
     });
   }
 
+  /** Without spreads, which took most of the time of reading a record. */
   function choice(
     newsletter: string,
     chosenAt: Time,
     act: Choice['act'],
-    more: Omit<Choice, 'origin' | 'newsletter' | 'at' | 'act' | 'proven'> & { proven?: boolean },
+    { proven = false, source = null, lang = null, format = null, reason = null, fields = null }: Partial<Choice>,
   ): Choice {
     const origin = { kind: 'address' as const, key: address.key };
-    return { origin, newsletter, at: chosenAt, act, proven: false, ...more };
+    return { origin, newsletter, at: chosenAt, act, proven, source, lang, format, reason, fields };
   }
 
   /**
    * The account claims the record's address at the account's creation, and the account's own address at the last write.
    * The second claim is always later, because the account's own address is the one in use.
    */
-  function accountOf(id: string, group: NonNullable<Ctms['fxa']>): ImportedAccount {
-    const uid = id.slice(0, 32).toLowerCase();
+  function accountOf(uid: string, group: NonNullable<Ctms['fxa']>): ImportedAccount {
     const madeAt = timeOf(group.created_date, 'fxa.created_date') ?? createdAt;
     const writtenAt = Math.max(at, madeAt);
     const claims = [{ address, at: madeAt, event: OWN_ADDRESS_CLAIM }];
-    if (group.primary_email?.trim()) {
-      const isSame = group.primary_email === email.primary_email;
-      const own = isSame ? address : asAddress(group.primary_email, 'fxa.primary_email');
+    const own = ownAddressOf(group);
+    if (own) {
       const isOther = own.key !== address.key;
       const claimedAt = isOther && writtenAt === madeAt ? madeAt + 1 : writtenAt;
       claims.push({ address: own, at: claimedAt, event: isOther ? ACCOUNT_ADDRESS_CLAIM : OWN_ADDRESS_CLAIM });
     }
+    const service = textOf(group.first_service, MAX_SERVICE);
     return {
       uid,
       at: madeAt,
       claims: claims.length === 2 && claims[0]?.at === claims[1]?.at ? claims.slice(1) : claims,
       ...(group.lang && languageOf(group.lang) && { locale: group.lang }),
-      ...(group.first_service?.trim() && { service: cut(group.first_service, MAX_SERVICE) }),
-      ...(group.account_deleted && { deletedAt: Math.max(...claims.map((claim) => claim.at)) }),
+      ...(service !== null && { service }),
+      ...(group.account_deleted && { deletedAt: Math.max(refusedAt, ...claims.map((claim) => claim.at)) }),
     };
   }
+
+  function ownAddressOf({ primary_email }: NonNullable<Ctms['fxa']>): Address | undefined {
+    if (!primary_email?.trim()) return undefined;
+    if (primary_email === email.primary_email) return address;
+    const normalised: NormalisedAddress = normaliseAddress(primary_email);
+    if (normalised.ok) return normalised.address;
+    report(`fxa.primary_email: ${normalised.problem}`);
+    return undefined;
+  }
+}
+
+/** The name by which sites and mails know a waitlist: CTMS leaves the end out, and calls one of them differently. */
+function slugOf(waitlist: string): string {
+  if (waitlist === 'vpn') return 'guardian-vpn-waitlist';
+  return waitlist.endsWith('-waitlist') ? waitlist : `${waitlist}-waitlist`;
 }
 
 /** An absent or empty field contributes nothing: a record does not show that a field was cleared. */
@@ -199,29 +203,10 @@ function profileOf(email: Ctms['email']): Profile {
     firstName: textOf(email.first_name, MAX_NAME),
     lastName: textOf(email.last_name, MAX_NAME),
     country: email.mailing_country && countryOf(email.mailing_country),
-    lang: email.email_lang && asLanguage(email.email_lang),
-    format: formatOf(email.email_format),
+    lang: email.email_lang && asLanguage(email.email_lang.trim()),
+    format: email.email_format && formatOf(email.email_format),
   } satisfies Record<keyof Profile, unknown>;
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 }
 
-function formatOf(text: string | null | undefined): string | undefined {
-  const format = text?.toUpperCase();
-  return format === 'H' || format === 'T' ? format : undefined;
-}
-
-const textOf = (text: string | null | undefined, max: number): string | null => (text?.trim() ? cut(text, max) : null);
-
-function asAddress(text: string, field: string): Address {
-  const normalised: NormalisedAddress = normaliseAddress(text);
-  if (!normalised.ok) throw new Problem('invalid_address', `${field}: ${normalised.problem}`);
-  return normalised.address;
-}
-
-function asTime(text: string | null | undefined, field: string, now: Time): Time | undefined {
-  if (text === null || text === undefined || text === '') return undefined;
-  const at = readTime(text);
-  const problem = at === undefined ? 'is no time in ISO 8601' : timeProblem(at, now, EARLIEST_RECORD);
-  if (problem !== undefined) throw new Problem('invalid_time', `${field}: ${problem}`);
-  return at;
-}
+const textOf = (text: string | null | undefined, max: number): string | null => (text && tidy(text, max)) || null;

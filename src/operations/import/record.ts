@@ -8,15 +8,21 @@ export interface ImportRecord {
   /** The basket token, which it keeps; null if it has none. */
   token: string | null;
   createdAt: Time;
-  /** When the record was last written: the time of all facts without a time of their own. No fact is later. */
+  /** When the record was last written, as far as it says. */
   at: Time;
   /** The address that only this contact has in the other service (CTMS: `email.primary_email`). */
   address: Address;
+  /** The address would be refused today: the record's refusals count if it is stored, and nothing else of it does. */
+  onlyIfStored?: true;
   /** Learned at the address, at `at`. */
   profile: Profile;
   account: ImportedAccount | null;
   /** Choices at the address. */
   choices: Choice[];
+  /** The fields that could not be used, each with what is wrong with it. */
+  problems?: string[];
+  /** The groups of the record that are not imported. */
+  notTaken?: string[];
 }
 
 export interface ImportedAccount {
@@ -40,6 +46,27 @@ export interface ImportedClaim {
   event: string;
 }
 
+/**
+ * Stands for the time of a record's first import: the time of a refusal or a deletion in a record that does not say when
+ * it was last written.
+ */
+export const AT_FIRST_IMPORT: Time = Number.POSITIVE_INFINITY;
+
+export const needsFirstImport = ({ choices, account }: ImportRecord): boolean =>
+  account?.deletedAt === AT_FIRST_IMPORT || choices.some(({ at }) => at === AT_FIRST_IMPORT);
+
+export function withFirstImport(record: ImportRecord, time: Time): ImportRecord {
+  const { account, choices } = record;
+  return {
+    ...record,
+    choices: choices.map((choice) => (choice.at === AT_FIRST_IMPORT ? { ...choice, at: time } : choice)),
+    account:
+      account?.deletedAt === AT_FIRST_IMPORT
+        ? { ...account, deletedAt: Math.max(time, ...account.claims.map(({ at }) => at)) }
+        : account,
+  };
+}
+
 /** An account's claim on the address of its own record. */
 export const OWN_ADDRESS_CLAIM = 'import.primary_email';
 /** An account's claim on its own address according to the record, which may be another record's address. */
@@ -54,9 +81,16 @@ export type ImportConflict =
   /** The address is on another contact: the record's facts are imported, its id and token are not. */
   | 'address_taken'
   /** The contact has another token: the record's facts are imported, its token is not. */
-  | 'token_changed';
+  | 'token_changed'
+  /** The address would be refused today, and no contact has it: nothing of the record is imported. */
+  | 'invalid_address'
+  /** The address would be refused today, but a contact has it: only the record's refusals are imported. */
+  | 'refusals_only';
 
-/** The part of a record that is later than an erasure of its person; null if the record was not written since. */
+/**
+ * The part of a record that is later than an erasure of its person; null if the record was not written since, or does
+ * not say so.
+ */
 export function since(record: ImportRecord, time: Time): ImportRecord | null {
   if (record.at <= time) return null;
   const { account, choices } = record;

@@ -1,7 +1,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { chmod, type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { OperatorError } from '../../foundation/operator-error';
+import { type Line, LineSplitter } from './line-splitter';
 
 /** A record that could not be taken, or not completely. */
 export interface Reject {
@@ -9,9 +9,12 @@ export interface Reject {
   reason: string;
   /** Each names a field and what is wrong with it, or what was not taken. */
   problems: string[];
-  /** The record as it was read; absent when the line is not JSON. */
-  record?: unknown;
+  /** The line as it was read, if it is JSON. Never the parsed value: nesting can be too deep to write it again. */
+  bytes?: Buffer;
 }
+
+/** Longer lines of a rejects file are not ours: a record of the maximum length and its problems fit. */
+const MAX_REJECT = 2 * 1024 * 1024;
 
 /** NDJSON with personal data, so only its owner may read it (mode 0600). Created with the first reject. */
 export class RejectsFile {
@@ -28,29 +31,30 @@ export class RejectsFile {
   static async at(path: string, after: number): Promise<RejectsFile> {
     const rejects = new RejectsFile(path);
     if (!existsSync(path)) return rejects;
-    const kept: string[] = [];
-    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
-      const reject = parse(line);
-      // A crash may have cut off the last line.
-      if (!reject && kept.length === 0 && line !== '') {
-        throw new OperatorError('The rejects file exists and holds something else: name another one with --rejects.');
-      }
-      if (reject && reject.line <= after) kept.push(line);
-      else if (after === 0) break;
-    }
-    if (kept.length === 0) {
-      await rm(path);
-      return rejects;
-    }
     const part = new RejectsFile(`${path}.part`);
-    await part.#write(kept);
-    await part.close();
-    await rename(part.path, path);
+    await rm(part.path, { force: true });
+    let isFirst = true;
+    try {
+      for await (const lines of linesOf(path)) {
+        const read = lines.map((bytes) => ({ bytes, line: lineIn(bytes) }));
+        if (isFirst && read[0] && !isOurs(read[0].bytes)) {
+          throw new OperatorError('The rejects file exists and holds something else: name another one with --rejects.');
+        }
+        isFirst &&= read.length === 0;
+        const kept = read.filter(({ line }) => line !== null && line <= after);
+        await part.#write(kept.flatMap(({ bytes }) => [bytes as Buffer, NEWLINE]));
+        if (after === 0 && !isFirst) break;
+      }
+    } finally {
+      await part.close();
+    }
+    if (existsSync(part.path)) await rename(part.path, path);
+    else await rm(path);
     return rejects;
   }
 
   async add(rejects: readonly Reject[]): Promise<void> {
-    await this.#write(rejects.map((reject) => JSON.stringify(reject)));
+    await this.#write(rejects.flatMap(chunksOf));
   }
 
   /** Resolves when everything added is on the disk. */
@@ -63,22 +67,45 @@ export class RejectsFile {
     this.#file = null;
   }
 
-  async #write(lines: readonly string[]): Promise<void> {
-    if (lines.length === 0) return;
+  async #write(chunks: readonly Buffer[]): Promise<void> {
+    if (chunks.length === 0) return;
     if (!this.#file) {
       this.#file = await open(this.path, 'a', 0o600).catch((error: NodeJS.ErrnoException) => {
         throw new OperatorError(`The rejects file cannot be written (${error.code}): name another one with --rejects.`);
       });
       await chmod(this.path, 0o600);
     }
-    await this.#file.appendFile(lines.map((line) => `${line}\n`).join(''));
+    await this.#file.appendFile(Buffer.concat(chunks));
   }
 }
 
-function parse(line: string): { line: number } | null {
+const BEGINNING = Buffer.from('{"line":');
+const NEWLINE = Buffer.from('\n');
+const END = Buffer.from('}\n');
+
+/** One line: the record is part of it byte for byte. */
+function chunksOf({ bytes, ...reject }: Reject): Buffer[] {
+  const text = JSON.stringify(reject);
+  return bytes ? [Buffer.from(`${text.slice(0, -1)},"record":`), bytes, END] : [Buffer.from(text), NEWLINE];
+}
+
+/** Split at newlines only: a record may hold other line separators, such as U+2028. Null for a line that is not ours. */
+async function* linesOf(path: string): AsyncIterable<(Buffer | null)[]> {
+  const splitter = new LineSplitter(MAX_REJECT);
+  const bytesOf = (line: Line): Buffer | null => line.bytes;
+  for await (const chunk of createReadStream(path)) yield splitter.push(chunk as Buffer).map(bytesOf);
+  yield splitter.end().map(bytesOf);
+}
+
+/** A crash may have cut off a line, even the first one. */
+const isOurs = (bytes: Buffer | null): boolean =>
+  bytes?.subarray(0, BEGINNING.length).equals(BEGINNING.subarray(0, bytes.length)) ?? false;
+
+/** The number of the line that a reject is about; null for anything else. */
+function lineIn(bytes: Buffer | null): number | null {
   try {
-    const reject = JSON.parse(line);
-    return Number.isInteger(reject?.line) && typeof reject.reason === 'string' ? reject : null;
+    const reject = JSON.parse(bytes?.toString() ?? '');
+    return Number.isInteger(reject?.line) && typeof reject.reason === 'string' ? reject.line : null;
   } catch {
     return null;
   }

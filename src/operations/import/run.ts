@@ -1,7 +1,7 @@
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { forgetProgress, saveLinesDone } from '../../postgres/tables/import-progress';
+import { forgetProgress, type ImportProgress, saveProgress } from '../../postgres/tables/import-progress';
 import type { Input } from './input';
 import { type Line, LineSplitter } from './line-splitter';
 import type { Admission } from './plan';
@@ -22,6 +22,7 @@ export const SLOTS = 3;
 /** Batches between two saves of the progress: the most that a run repeats after a kill. */
 const SAVE_EVERY = 5;
 
+/** Covers the whole file, with the lines that an earlier run has done. */
 export interface ImportSummary {
   /** Lines skipped because an earlier run had done them. */
   resumed: number;
@@ -36,9 +37,22 @@ export interface ImportSummary {
   rejected: Record<string, number>;
   /** Records imported without their id or token, by reason. */
   partly: Record<string, number>;
-  /** Claims held by this run. */
+  /** Records imported without some fields, which could not be used. */
+  incomplete: number;
+  /** Claims held. */
   held: number;
+  /** Contacts that are mailed at their account's address from now on, not at the record's own. */
+  readdressed: number;
+  /** Records with a group that is not imported, by group. */
+  not_taken: Record<string, number>;
 }
+
+export type ImportCounts = Omit<ImportSummary, 'resumed'>;
+
+const NOTHING: ImportCounts = {
+  ...{ records: 0, imported: 0, known: 0, erased: 0, rejected: {}, partly: {} },
+  ...{ incomplete: 0, held: 0, readdressed: 0, not_taken: {} },
+};
 
 export interface ImportRun {
   input: Input;
@@ -46,8 +60,10 @@ export interface ImportRun {
   erasureKey: string | null;
   tokenPolicy: ApplyOptions['tokenPolicy'];
   dryRun: boolean;
-  /** Number of the last line that an earlier run has done. */
-  after: number;
+  /** What an earlier run has done; null if there was none. */
+  done: ImportProgress<Partial<ImportCounts>> | null;
+  /** Ends the run after the batches in flight: what is done is saved. */
+  signal: AbortSignal;
   onBatch(summary: Readonly<ImportSummary>): void;
 }
 
@@ -67,10 +83,10 @@ interface Batch {
  * behind the batches, in the order of the file, so an interrupted run resumes; repeating a batch changes nothing.
  */
 export async function importInput(db: Database, run: ImportRun): Promise<ImportSummary> {
-  const { input, rejects, dryRun, after } = run;
+  const { input, rejects, dryRun, done, signal } = run;
   const fingerprint = dryRun ? null : input.fingerprint;
-  const nothing = { records: 0, imported: 0, known: 0, erased: 0, held: 0 };
-  const summary: ImportSummary = { resumed: after, ...nothing, rejected: {}, partly: {} };
+  const after = done?.lines ?? 0;
+  const summary: ImportSummary = { resumed: after, ...structuredClone(NOTHING), ...done?.counts };
   const inFlight: { batch: Batch; result: Promise<ImportedBatch> }[] = [];
   let lastLine = after;
   let savedLine = after;
@@ -82,6 +98,7 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
       result.catch(() => undefined); // finishOldest handles it
       inFlight.push({ batch, result });
       if (inFlight.length >= SLOTS) await finishOldest();
+      if (signal.aborted) break;
     }
     while (inFlight.length > 0) await finishOldest();
   } catch (error) {
@@ -91,10 +108,11 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     } catch {
       await Promise.allSettled(inFlight.map(({ result }) => result));
     }
-    await saveProgress().catch(() => undefined);
+    await keepProgress().catch(() => undefined);
     throw error;
   }
-  if (fingerprint !== null) await forgetProgress(db, fingerprint);
+  if (signal.aborted) await keepProgress();
+  else if (fingerprint !== null) await forgetProgress(db, fingerprint);
   return summary;
 
   async function finishOldest(): Promise<void> {
@@ -104,35 +122,44 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
     lastLine = batch.lastLine;
     run.onBatch(summary);
     batches += 1;
-    if (batches % SAVE_EVERY === 0) await saveProgress();
+    if (batches % SAVE_EVERY === 0) await keepProgress();
   }
 
   /** Flushes the rejects first: a resumed run does not read these lines again. */
-  async function saveProgress(): Promise<void> {
+  async function keepProgress(): Promise<void> {
     if (fingerprint === null || lastLine === savedLine) return;
     await rejects.flush();
-    await saveLinesDone(db, fingerprint, lastLine);
+    const { resumed: _, ...counts } = summary;
+    await saveProgress(db, fingerprint, { lines: lastLine, counts });
     savedLine = lastLine;
   }
 }
 
 /** @returns the batch's rejects, in the order of their lines */
-function addToSummary(summary: ImportSummary, batch: Batch, { outcomes, held }: ImportedBatch): Reject[] {
+function addToSummary(summary: ImportSummary, batch: Batch, { outcomes, held, readdressed }: ImportedBatch): Reject[] {
   const rejects = [...batch.unreadable];
   for (const { reason } of batch.unreadable) increment(summary.rejected, reason);
-  for (const [i, { line, bytes }] of batch.records.entries()) {
+  for (const [i, { line, record, bytes }] of batch.records.entries()) {
     const outcome = outcomes[i] as (typeof outcomes)[number];
-    if (outcome === 'erased') summary.erased += 1;
-    else if (outcome === 'new' || outcome === 'known') {
+    if (outcome === 'erased') {
+      summary.erased += 1;
+      continue;
+    }
+    const { problems = [], notTaken = [] } = record;
+    for (const group of notTaken) increment(summary.not_taken, group);
+    if (outcome === 'new' || outcome === 'known') {
       summary.imported += 1;
       if (outcome === 'known') summary.known += 1;
+      if (problems.length > 0) rejects.push({ line, reason: 'invalid_fields', problems, bytes });
     } else {
       increment(outcome in NOTHING_TAKEN ? summary.rejected : summary.partly, outcome);
-      rejects.push({ line, reason: outcome, problems: [CONFLICTS[outcome]], record: parse(bytes.toString()) });
+      rejects.push({ line, reason: outcome, problems: [CONFLICTS[outcome], ...problems], bytes });
     }
+    if (problems.length > 0 && !(outcome in NOTHING_TAKEN) && outcome !== 'refusals_only') summary.incomplete += 1;
   }
   summary.records += batch.records.length + batch.unreadable.length;
   summary.held += held;
+  summary.readdressed += readdressed;
   return rejects.sort((a, b) => a.line - b.line);
 }
 
@@ -144,19 +171,21 @@ const NOTHING_TAKEN = {
   email_id_taken:
     'email.email_id: is another contact’s, or its contact has another address now or is gone; nothing was taken',
   basket_token_taken: 'email.basket_token: is another contact’s; nothing was taken',
+  invalid_address: 'email.primary_email: no contact has this address; nothing was taken',
 };
 
 const CONFLICTS: Record<Exclude<Admission, 'new' | 'known'>, string> = {
   ...NOTHING_TAKEN,
   address_taken:
     'email.primary_email: is on another contact; what the record says was taken, but not its id and its token',
+  refusals_only: 'email.primary_email: a contact has this address; the refusals were taken, and nothing else',
   token_changed:
     'email.basket_token: is not the one that its contact has; what the record says was taken, but not its token',
 };
 
 /** Imports the records, then applies the deletions of accounts that existed already, as events. */
 async function importBatch(db: Database, lines: Batch['records'], run: ImportRun): Promise<ImportedBatch> {
-  if (lines.length === 0) return { outcomes: [], held: 0, deletions: [] };
+  if (lines.length === 0) return { outcomes: [], held: 0, readdressed: 0, deletions: [] };
   const { tokenPolicy, erasureKey, dryRun } = run;
   const records = lines.map(({ record }) => record);
   const batch = await importRecords(db, records, { erasureKey, dryRun });
@@ -208,18 +237,17 @@ function addLine(batch: Batch, line: Line, now: number): void {
   if (text.trim() === '') return;
   const json = parse(text);
   const read = json === undefined ? NOT_JSON : readRecord(json, now);
-  // Keeps the bytes, not the parsed JSON: only a rejected record is parsed again.
   if (!isUnreadable(read)) {
     batch.records.push({ line: line.number, record: read, bytes: line.bytes });
     batch.choices += read.choices.length;
-  } else batch.unreadable.push({ line: line.number, ...read, ...(json !== undefined && { record: json }) });
+  } else batch.unreadable.push({ line: line.number, ...read, ...(json !== undefined && { bytes: line.bytes }) });
 }
 
-const NOT_JSON: Unreadable = { reason: 'not_json', problems: ['the line is no JSON'] };
+const NOT_JSON: Unreadable = { reason: 'not_json', problems: ['the line is not JSON'] };
 
 const UNREADABLE = {
   too_large: `the line is longer than ${MAX_LINE} bytes`,
-  not_utf8: 'the line is no UTF-8',
+  not_utf8: 'the line is not UTF-8',
 };
 
 function parse(text: string): unknown {

@@ -9,8 +9,9 @@ import { StaleReadError } from '../../postgres/find-component';
 import { type Locked, loadContactIndex, lockAndLoad } from '../../postgres/lock-and-load';
 import { saveChanges } from '../../postgres/save-changes';
 import { erasureTimes, type Hashed } from '../../postgres/tables/erasure';
+import { firstImports } from '../../postgres/tables/first-import';
 import { type Admission, findConflicts, type Known, planImport } from './plan';
-import { type ImportRecord, since } from './record';
+import { type ImportRecord, needsFirstImport, since, withFirstImport } from './record';
 
 export interface ImportOptions {
   /** Key of the erasure hashes; without it, erased people are not recognised. */
@@ -24,6 +25,8 @@ export interface ImportedBatch {
   outcomes: (Admission | 'erased')[];
   /** How many claims were held. */
   held: number;
+  /** How many contacts are mailed at another address than their record's own now. */
+  readdressed: number;
   /** Still to be applied, as events. */
   deletions: DeletionEvent[];
 }
@@ -48,13 +51,16 @@ async function importBatch(
   const kept = remaining.filter((record) => record !== null);
   const known = await findKnown(tx, kept);
   const conflicts = findConflicts(kept, known);
-  const accepted = kept.filter((_, i) => conflicts[i] === null);
+  const accepted = await withFirstImports(
+    tx,
+    kept.filter((_, i) => conflicts[i] === null),
+  );
   const state = await lockAndLoadRecords(tx, accepted, known);
   // Repeated under the locks, which have waited for an erasure in progress.
   if (erasureKey !== null && sizesOf(await withoutErased(tx, records, erasureKey)) !== sizesOf(remaining)) {
     throw new StaleReadError();
   }
-  const { changes, admissions, deletions } = planImport(state, accepted, known);
+  const { changes, admissions, readdressed, deletions } = planImport(state, accepted, known);
   await saveChanges(tx, changes, state.facts);
   const [ofKept, ofAccepted] = [conflicts.values(), admissions.values()];
   return {
@@ -62,6 +68,7 @@ async function importBatch(
       record === null ? 'erased' : (ofKept.next().value ?? (ofAccepted.next().value as Admission)),
     ),
     held: [...changes.claims, ...changes.statusChanges].filter(({ status }) => status === 'held').length,
+    readdressed,
     deletions,
   };
 }
@@ -75,6 +82,18 @@ async function withoutErased(
   if (erasureKey === null) return [...records];
   const times = await erasureTimes(tx, records.map(namedIn), erasureKey);
   return records.map((record, i) => since(record, times[i] as Time));
+}
+
+/** A second run gives undated refusals the time of the first one, so that it does not end what was chosen since. */
+async function withFirstImports(tx: Queries, records: readonly ImportRecord[]): Promise<ImportRecord[]> {
+  const times = await firstImports(
+    tx,
+    records.filter(needsFirstImport).map(({ id }) => id),
+  );
+  return records.map((record) => {
+    const time = times.get(record.id);
+    return time === undefined ? record : withFirstImport(record, time);
+  });
 }
 
 const namedIn = ({ address, account }: ImportRecord): Hashed[] => [

@@ -16,6 +16,7 @@ const COLUMNS: Columns<Choice> = {
   lang: ['text', ({ lang }) => lang],
   format: ['text', ({ format }) => format],
   reason: ['text', ({ reason }) => reason],
+  fields: ['text', ({ fields }) => fields],
 };
 
 /** The consent ledger of some addresses and accounts. */
@@ -30,7 +31,7 @@ export async function loadChoices(db: Queries, { addresses, uids }: ConnectedCom
 /** A row's details in the order of `mergeChoices`: by bytes, null before every text. */
 const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prisma.Sql =>
   Prisma.raw(
-    ['source', 'lang', 'format', 'reason']
+    ['fields', 'source', 'lang', 'format', 'reason']
       .map((name) => `coalesce(chr(1) || ${row}.${name}, '') COLLATE "C"`)
       .join(separator),
   );
@@ -47,10 +48,12 @@ export function insertChoices(choices: readonly Choice[]): Write {
     ON CONFLICT (origin, origin_kind, newsletter, at) DO UPDATE SET
       act = excluded.act,
       proven = excluded.proven OR (known.act = excluded.act AND known.proven),
-      (source, lang, format, reason) = (
-        SELECT w.source, w.lang, w.format, w.reason
-        FROM (VALUES (excluded.source, excluded.lang, excluded.format, excluded.reason, 1),
-                     (known.source, known.lang, known.format, known.reason, 2)) AS w (source, lang, format, reason, side)
+      (source, lang, format, reason, fields) = (
+        SELECT w.source, w.lang, w.format, w.reason, w.fields
+        FROM (VALUES
+          (excluded.source, excluded.lang, excluded.format, excluded.reason, excluded.fields, 1),
+          (known.source, known.lang, known.format, known.reason, known.fields, 2)
+        ) AS w (source, lang, format, reason, fields, side)
         WHERE w.side = 1 OR known.act = excluded.act
         ORDER BY ${orderedDetails('w', ' DESC, ')} DESC
         LIMIT 1)

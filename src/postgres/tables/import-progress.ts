@@ -1,16 +1,30 @@
 import type { Queries } from '../database';
 
-/** How many lines of a file are imported; 0 if its import never began, or has finished. */
-export async function linesDone(db: Queries, source: string): Promise<number> {
-  const [row] = await db.$queryRaw<{ lines: number }[]>`
-    SELECT lines::float8 AS lines FROM import_progress WHERE source = ${source}`;
-  return row?.lines ?? 0;
+/** How far the import of a file has come, and what it has counted until then. */
+export interface ImportProgress<Counts extends object> {
+  /** Lines that are done. */
+  lines: number;
+  counts: Counts;
 }
 
-export async function saveLinesDone(db: Queries, source: string, lines: number): Promise<void> {
+/** Null if the import of the file never began, or has finished. */
+export async function loadProgress<Counts extends object>(
+  db: Queries,
+  source: string,
+): Promise<ImportProgress<Partial<Counts>> | null> {
+  const [row] = await db.$queryRaw<{ lines: number; counts: Counts | null }[]>`
+    SELECT lines::float8 AS lines, counts FROM import_progress WHERE source = ${source}`;
+  return row ? { lines: row.lines, counts: row.counts ?? {} } : null;
+}
+
+export async function saveProgress(
+  db: Queries,
+  source: string,
+  { lines, counts }: ImportProgress<object>,
+): Promise<void> {
   await db.$executeRaw`
-    INSERT INTO import_progress (source, lines) VALUES (${source}, ${lines}::float8)
-    ON CONFLICT (source) DO UPDATE SET lines = excluded.lines, written_at = now()`;
+    INSERT INTO import_progress (source, lines, counts) VALUES (${source}, ${lines}::float8, ${JSON.stringify(counts)}::json)
+    ON CONFLICT (source) DO UPDATE SET lines = excluded.lines, counts = excluded.counts, written_at = now()`;
 }
 
 export async function forgetProgress(db: Queries, source: string): Promise<void> {

@@ -49,6 +49,7 @@ describe('the consent command', () => {
           lang: 'fr',
           format: 'H',
           reason: null,
+          fields: null,
           counts: false,
           why: 'superseded',
           via: 'own',

@@ -1,67 +1,19 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { canonicalExport } from '../../../src/contacts/profile/canonical';
-import { allRows, keepRows } from '../../../tools/table-rows';
+import { allRows } from '../../../tools/table-rows';
 import { onecontact } from '../../support/command-line';
-import { crashesOf } from '../../support/crashes';
-import { freshDatabase, type TestDatabase } from '../../support/database';
+import { freshDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
-import { gate } from '../../support/gate';
-import { ctms, factsOfRecords, idOf, newsletter, recordOf, type Said, tokenOf } from '../../support/records';
-import { eventually } from '../../support/service';
+import { NOTHING_SPECIAL, RECORDS, useImports } from '../../support/imports';
+import { factsOfRecords, idOf, recordOf, type Said, tokenOf } from '../../support/records';
 import { apply, brokenPromises, canonicalExportOf } from '../../support/stored';
 
 jest.setTimeout(240_000);
 
-let data: TestDatabase;
-let empty: () => Promise<void>;
-let folder: string;
-beforeAll(async () => {
-  data = await freshDatabase();
-  empty = await keepRows(data);
-});
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'onecontact-import-'));
-  await empty();
-});
-afterEach(() => rmSync(folder, { recursive: true }));
-afterAll(() => data?.drop());
-
-const inFolder = (name: string): string => join(folder, name);
-function file(lines: readonly (Said | string | Buffer)[], name = 'contacts.ndjson'): string {
-  const bytes = lines.map((line) =>
-    Buffer.concat([
-      Buffer.isBuffer(line) ? line : Buffer.from(typeof line === 'string' ? line : JSON.stringify(ctms(line))),
-      Buffer.from('\n'),
-    ]),
-  );
-  writeFileSync(inFolder(name), Buffer.concat(bytes));
-  return inFolder(name);
-}
-const importing = (path: string, ...args: string[]) =>
-  onecontact(['import', path, ...args], { DATABASE_URL: data.url });
-const summary = async (path: string, ...args: string[]) => JSON.parse((await importing(path, ...args, '--json')).out);
-const rejectsOf = (path: string) =>
-  readFileSync(`${path}.rejects.ndjson`, 'utf8')
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line));
-const NONE = { resumed: 0, erased: 0, rejected: {}, partly: {}, held: 0, dry_run: false };
-
-/** Two people with two records each, one without a collision, a deleted account, and an unknown account address. */
-const RECORDS: Said[] = [
-  { a: 'a', u: 'u', p: 'B', made: 1, written: 9, email: { first_name: 'Ada', email_lang: 'de' } },
-  { a: 'b', made: 5, newsletters: [newsletter('x', true, 5), newsletter('y', false, 6)] },
-  { a: 'c', u: 'v', made: 2, written: 3, email: { has_opted_out_of_email: true, double_opt_in: true } },
-  { a: 'd', u: 'w', made: 2, written: 3, deleted: true },
-  { a: 'e', u: 'z', p: 'new', made: 2, written: 8 },
-  { a: 'f', u: 'y', p: 'c', made: 2, written: 9 },
-];
+const imports = useImports();
+const { file, importing, inFolder, rejectsOf, summary } = imports;
 
 describe('onecontact import', () => {
   it('keeps ids, tokens and times, holds colliding claims, and merges and announces nothing', async () => {
@@ -70,7 +22,7 @@ describe('onecontact import', () => {
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(/^6 records in \d+\.\d s \(\d+\/s\):\n {2}6 {2}imported, of which 0 were here before\n/);
     expect(out).toMatch(/\n {2}2 {2}claims held: `onecontact collisions list`\n$/);
-    const contacts = await data.sql(`
+    const contacts = await imports.data.sql(`
       SELECT a.address, c.id, t.token, c.created_at FROM email_address a JOIN contact c ON c.id = a.contact_id
       JOIN basket_token t ON t.contact_id = c.id AND t.state = 'live' ORDER BY 1`);
     const name = (a: string) => ({ address: addressOf(a).key, id: idOf(a), token: tokenOf(a) });
@@ -80,35 +32,35 @@ describe('onecontact import', () => {
       ...['c', 'd', 'e', 'f'].map((a) => ({ ...name(a), created_at: new Date(at(2)) })),
       { ...name('e'), address: 'new@mail.test', created_at: new Date(at(2)) },
     ]);
-    expect(await data.sql('SELECT FROM merge UNION ALL SELECT FROM outbox')).toEqual([]);
-    expect(await data.sql('SELECT * FROM import_progress')).toEqual([]);
-    expect(await brokenPromises(data)).toEqual([]);
+    expect(await imports.data.sql('SELECT FROM merge UNION ALL SELECT FROM outbox')).toEqual([]);
+    expect(await imports.data.sql('SELECT * FROM import_progress')).toEqual([]);
+    expect(await brokenPromises(imports.data)).toEqual([]);
   });
 
   it('ends in the same export as the same facts sent as events, once all claims are released', async () => {
     await importing(file(RECORDS));
-    const { code } = await onecontact(['collisions', 'resolve'], { DATABASE_URL: data.url });
-    expect([code, await brokenPromises(data)]).toEqual([0, []]);
-    expect(await canonicalExportOf(data.db)).toEqual(canonicalExport(factsOfRecords(RECORDS.map(recordOf))));
+    const { code } = await onecontact(['collisions', 'resolve'], { DATABASE_URL: imports.data.url });
+    expect([code, await brokenPromises(imports.data)]).toEqual([0, []]);
+    expect(await canonicalExportOf(imports.data.db)).toEqual(canonicalExport(factsOfRecords(RECORDS.map(recordOf))));
   });
 
   it('applies later events to imported contacts by the usual rules', async () => {
     await importing(file(RECORDS));
-    await apply(data.db, acct('u', 'b', 20), signup({ token: tokenOf('b') }, ['late'], 21), del('v', 22));
-    expect(await brokenPromises(data)).toEqual([]);
-    expect(await data.sql('SELECT survivor_id, retired_id FROM merge')).toEqual([
+    await apply(imports.data.db, acct('u', 'b', 20), signup({ token: tokenOf('b') }, ['late'], 21), del('v', 22));
+    expect(await brokenPromises(imports.data)).toEqual([]);
+    expect(await imports.data.sql('SELECT survivor_id, retired_id FROM merge')).toEqual([
       { survivor_id: idOf('a'), retired_id: idOf('b') },
     ]);
-    const lines = (await canonicalExportOf(data.db)).map((line) => JSON.parse(line));
+    const lines = (await canonicalExportOf(imports.data.db)).map((line) => JSON.parse(line));
     expect(lines[0]).toMatchObject({ account: uidOf('u'), newsletters: { x: 'subscribed', late: 'subscribed' } });
   });
 
   it('changes no row when run again', async () => {
     const path = file(RECORDS);
     await importing(path);
-    const before = await allRows(data);
-    expect(await summary(path)).toEqual({ ...NONE, records: 6, imported: 6, known: 6 });
-    expect(await allRows(data)).toEqual(before);
+    const before = await allRows(imports.data);
+    expect(await summary(path)).toEqual({ ...NOTHING_SPECIAL, records: 6, imported: 6, known: 6 });
+    expect(await allRows(imports.data)).toEqual(before);
   });
 
   it('reads gzip under any file name, and from standard input', async () => {
@@ -119,25 +71,26 @@ describe('onecontact import', () => {
       for (const byte of packed) yield Buffer.from([byte]);
     }
     const args = ['import', '-', '--json', '--rejects', inFolder('rejects')];
-    const { out, code } = await onecontact(args, { DATABASE_URL: data.url }, bytes());
+    const { out, code } = await onecontact(args, { DATABASE_URL: imports.data.url }, bytes());
     expect([code, JSON.parse(out)]).toMatchObject([0, { imported: 6, known: 6 }]);
   });
 
   it('with --dry-run changes nothing and prints what it would do', async () => {
-    const before = await allRows(data);
+    const before = await allRows(imports.data);
     expect(await summary(file(RECORDS), '--dry-run')).toEqual({
-      ...NONE,
+      ...NOTHING_SPECIAL,
       dry_run: true,
       records: 6,
       imported: 6,
       known: 0,
       held: 2,
+      readdressed: 1,
     });
-    expect(await allRows(data)).toEqual(before);
+    expect(await allRows(imports.data)).toEqual(before);
   });
 
   it('writes rejects with line and reason to a file that only its owner may read, and prints nothing personal', async () => {
-    await apply(data.db, signup('live', ['x'], 1));
+    await apply(imports.data.db, signup('live', ['x'], 1));
     const path = file([
       { a: 'a' },
       'no json: secret@mail.test',
@@ -169,11 +122,11 @@ describe('onecontact import', () => {
     expect(rejects[1].record.email.primary_email).toBe('secret@mail.test');
     expect(statSync(`${path}.rejects.ndjson`).mode & 0o777).toBe(0o600);
     // The opt-out of a person whom events had made known before the import is not lost.
-    expect((await canonicalExportOf(data.db)).map((line) => JSON.parse(line))).toMatchObject([
+    expect((await canonicalExportOf(imports.data.db)).map((line) => JSON.parse(line))).toMatchObject([
       { addresses: ['a@mail.test'] },
       { addresses: ['live@mail.test'], opted_out: true },
     ]);
-    expect(await brokenPromises(data)).toEqual([]);
+    expect(await brokenPromises(imports.data)).toEqual([]);
     // A run of the corrected file removes the rejects file.
     file([{ a: 'a' }, { a: 'b' }]);
     expect(await importing(path)).toMatchObject({ code: 0 });
@@ -181,104 +134,17 @@ describe('onecontact import', () => {
   });
 
   it('drops records of people who were erased after the records were written', async () => {
-    const env = { DATABASE_URL: data.url, ERASURE_KEY: 'a key for erasure in tests' };
+    const env = { DATABASE_URL: imports.data.url, ERASURE_KEY: 'a key for erasure in tests' };
     const path = file(RECORDS);
     await importing(path);
     await onecontact(['erase', 'b@mail.test', '--yes'], env);
-    expect((await data.sql("SELECT FROM email_address WHERE address = 'b@mail.test'")).length).toBe(0);
+    expect((await imports.data.sql("SELECT FROM email_address WHERE address = 'b@mail.test'")).length).toBe(0);
     expect((await importing(path)).err).toMatch(/ERASURE_KEY is not set/);
     const { out } = await onecontact(['import', path, '--json'], env);
     // Also the record that names the erased address only as its account's.
     expect(JSON.parse(out)).toMatchObject({ erased: 2, imported: 4 });
-    expect(await data.sql("SELECT FROM email_address WHERE address = 'b@mail.test'")).toEqual([]);
-    expect(await brokenPromises(data)).toEqual([]);
-  });
-});
-
-describe('onecontact import, interrupted', () => {
-  const many: Said[] = Array.from({ length: 2_500 }, (_, i) => ({
-    a: `r${i}`,
-    u: `u${i}`,
-    ...(i % 10 === 0 && { p: `r${i + 1}`, written: 3 }),
-  }));
-
-  it('resumes after an error, and ends as an uninterrupted run', async () => {
-    const path = file([...many.slice(0, 1_100), 'broken', ...many.slice(1_100), 'broken too']);
-    await data.sql(`
-      CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF EXISTS (SELECT FROM contact WHERE id = '${idOf('r2200')}') THEN RAISE 'cut off'; END IF; RETURN NULL; END $$;
-      CREATE TRIGGER cut AFTER INSERT ON contact FOR EACH STATEMENT EXECUTE FUNCTION cut()`);
-    try {
-      expect(await importing(path)).toMatchObject({ code: 1, err: expect.stringMatching(/^onecontact: Failed/) });
-    } finally {
-      await data.sql('DROP TRIGGER cut ON contact; DROP FUNCTION cut');
-    }
-    const rejectsBefore = rejectsOf(path);
-    expect(rejectsBefore).toHaveLength(1);
-    expect(await summary(path)).toMatchObject({
-      resumed: 2_000,
-      records: 502,
-      imported: 501,
-      rejected: { not_json: 1 },
-    });
-    expect(rejectsOf(path).map(({ line }) => line)).toEqual([1_101, 2_502]);
-    expect(await data.sql("SELECT count(*)::int AS n FROM address_claim WHERE status = 'held'")).toEqual([{ n: 250 }]);
-    expect(await data.sql('SELECT count(*)::int AS n FROM contact')).toEqual([{ n: 2_500 }]);
-    expect(await brokenPromises(data)).toEqual([]);
-  });
-
-  it('resumes after SIGKILL from the first uncommitted batch, even if later ones were committed', async () => {
-    const lines = Array.from({ length: 7_500 }, (_, i): Said => ({ a: `r${i}` }));
-    await importing(file([{ a: 'r5500' }], 'one.ndjson'));
-    const path = file(lines);
-    const open = await gate(data, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [addressOf('r5500').key]);
-    const child = spawn(process.execPath, ['tools/run.mjs', 'onecontact', 'import', path], {
-      env: { ...process.env, DATABASE_URL: data.url },
-      stdio: 'ignore',
-    });
-    const ended = once(child, 'exit');
-    const contacts = async () => (await data.sql<{ n: number }>('SELECT count(*)::int AS n FROM contact'))[0]?.n;
-    await eventually(contacts, (n) => n === 6_501, 60_000);
-    child.kill('SIGKILL');
-    await ended;
-    await open();
-    expect(await data.sql('SELECT lines::int FROM import_progress')).toEqual([{ lines: 5_000 }]);
-    expect(await summary(path)).toEqual({ ...NONE, resumed: 5_000, records: 2_500, imported: 2_500, known: 1_501 });
-    expect([await contacts(), await data.sql('SELECT FROM import_progress')]).toEqual([7_500, []]);
-    expect(await brokenPromises(data)).toEqual([]);
-  });
-
-  it('leaves the database before or after each batch on a crash at any statement, and the same command completes it', async () => {
-    const path = file(RECORDS);
-    const work = async (_: unknown, url: string) => {
-      const { code } = await onecontact(['import', path], { DATABASE_URL: url });
-      if (code !== 0) throw new Error('cut off');
-    };
-    let crashes = 0;
-    const left: string[] = [];
-    for await (const crash of crashesOf(data, work)) {
-      crashes += 1;
-      left.push(crash.left);
-    }
-    expect(crashes).toBeGreaterThan(20);
-    expect(new Set(left)).toEqual(new Set(['before', 'after']));
-  });
-
-  it('says that a gzip file is truncated, and imports the records before the end', async () => {
-    const packed = gzipSync(readFileSync(file(many)));
-    writeFileSync(inFolder('cut.gz'), packed.subarray(0, packed.length - 2_000));
-    const { code, out, err } = await importing(inFolder('cut.gz'));
-    expect([code, out]).toEqual([1, '']);
-    expect(err).toMatch(
-      /^onecontact: The gzip file is cut off \(Z_BUF_ERROR\): get the whole file, and run the same command again; [^\n]*\n$/,
-    );
-    const [{ n } = { n: 0 }] = await data.sql<{ n: number }>('SELECT count(*)::int AS n FROM contact');
-    expect(n).toBeGreaterThan(1_000);
-    writeFileSync(inFolder('cut.gz'), packed);
-    expect(await summary(inFolder('cut.gz'))).toMatchObject({ resumed: 0, records: 2_500, imported: 2_500, known: n });
-    packed.fill(0x55, 200, 400);
-    writeFileSync(inFolder('cut.gz'), packed);
-    expect((await importing(inFolder('cut.gz'))).err).toMatch(/^onecontact: The gzip file is damaged \(Z_DATA_ERROR\)/);
+    expect(await imports.data.sql("SELECT FROM email_address WHERE address = 'b@mail.test'")).toEqual([]);
+    expect(await brokenPromises(imports.data)).toEqual([]);
   });
 });
 
@@ -297,13 +163,13 @@ describe('onecontact import, concurrently', () => {
     await Promise.all([
       importing(path),
       importing(reversed),
-      ...Array.from({ length: 30 }, (_, i) => apply(data.db, ...events.slice(i * 10, i * 10 + 10))),
+      ...Array.from({ length: 30 }, (_, i) => apply(imports.data.db, ...events.slice(i * 10, i * 10 + 10))),
     ]);
-    expect(await brokenPromises(data)).toEqual([]);
-    await onecontact(['collisions', 'resolve'], { DATABASE_URL: data.url });
-    const lists = (await canonicalExportOf(data.db)).map((line) => JSON.parse(line).newsletters);
+    expect(await brokenPromises(imports.data)).toEqual([]);
+    await onecontact(['collisions', 'resolve'], { DATABASE_URL: imports.data.url });
+    const lists = (await canonicalExportOf(imports.data.db)).map((line) => JSON.parse(line).newsletters);
     expect(lists.filter((newsletters) => newsletters.live === 'subscribed').length).toBeGreaterThan(0);
-    expect(await brokenPromises(data)).toEqual([]);
+    expect(await brokenPromises(imports.data)).toEqual([]);
   });
 });
 
@@ -325,7 +191,7 @@ describe('onecontact import, bad input', () => {
       expect.stringMatching(/^onecontact: The rejects file exists and holds something else/),
     ]);
     expect(readFileSync(inFolder('precious'), 'utf8')).toBe('something else\n');
-    expect((await data.sql('SELECT FROM contact')).length).toBe(0);
+    expect((await imports.data.sql('SELECT FROM contact')).length).toBe(0);
   });
 
   it.each([
@@ -356,7 +222,7 @@ describe('onecontact import, bad input', () => {
 
   it('accepts an empty file', async () => {
     writeFileSync(inFolder('empty'), '');
-    expect(await summary(inFolder('empty'))).toEqual({ ...NONE, records: 0, imported: 0, known: 0 });
+    expect(await summary(inFolder('empty'))).toEqual({ ...NOTHING_SPECIAL, records: 0, imported: 0, known: 0 });
   });
 
   it('shows examples in its help', async () => {

@@ -55,6 +55,7 @@ describe('a component', () => {
       lang: null,
       format: null,
       reason: null,
+      fields: null,
     } as const;
     facts.addChoice({ ...choice, origin: { kind: 'account', key: uidOf('d') } });
     expect(purgeableComponents(facts, at(T))).toEqual([]);
