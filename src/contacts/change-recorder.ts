@@ -9,6 +9,7 @@ import {
   type Origin,
   originKey,
 } from './facts/facts';
+import { type ConnectedComponent, connectedComponent } from './identity/connected-component';
 import type { Contact, ContactIndex, RetiredToken, StoredToken } from './identity/contact-index';
 import type { EmailChange, Review } from './identity/primary-address-tracker';
 import type { UnblockCommand } from './merge/command';
@@ -74,6 +75,8 @@ export class ChangeRecorder {
   readonly #state: WorkingSet;
   readonly #changed = { address: new Set<string>(), account: new Set<string>() };
   readonly #choices = new Map<string, Choice>();
+  /** Where ownership changed: with it, the views of all connected contacts may have changed. */
+  readonly #reowned: ConnectedComponent = { addresses: [], uids: [] };
 
   constructor(state: WorkingSet) {
     this.#state = state;
@@ -100,22 +103,42 @@ export class ChangeRecorder {
     this.#mark(this.#state.contactIndex.ofAddress(incoming.address));
   }
 
+  /** The address in a claim: readers see its spelling, and not when it was written so. */
+  addClaimedAddress(incoming: AddressFacts): void {
+    const { facts, contactIndex } = this.#state;
+    const before = facts.addresses.get(incoming.address)?.typed.value;
+    if (!facts.addAddress(incoming)) return;
+    this.#changed.address.add(incoming.address);
+    const after = facts.addresses.get(incoming.address)?.typed.value;
+    if (after !== before) this.#mark(contactIndex.ofAddress(incoming.address));
+  }
+
   addAccount(incoming: AccountFacts): boolean {
-    if (!this.#state.facts.addAccount(incoming)) return false;
-    this.#changed.account.add(incoming.uid);
-    this.#mark(this.#state.contactIndex.ofAccount(incoming.uid));
+    const { facts, contactIndex } = this.#state;
+    const { uid } = incoming;
+    const before = { ...facts.accounts.get(uid) };
+    if (!facts.addAccount(incoming)) return false;
+    this.#changed.account.add(uid);
+    const after = facts.accounts.get(uid) as AccountFacts;
+    const isShown = after.locale?.value !== before.locale?.value || after.country?.value !== before.country?.value;
+    if (isShown) this.#mark(contactIndex.ofAccount(uid));
+    if (after.deletedAt !== before.deletedAt) this.#reowned.uids.push(uid);
     return true;
   }
 
-  /** Call after the claim was added and reconciled. */
-  recordClaim(claim: Claim): void {
+  /**
+   * Call after the claim was added and reconciled.
+   *
+   * @param changesOwnership whether a period or the account's primary address is another one now
+   */
+  recordClaim(claim: Claim, changesOwnership = true): void {
     this.claims.push(claim);
-    this.#mark(this.#state.contactIndex.ofAccount(claim.uid));
+    if (changesOwnership) this.#reowned.addresses.push(claim.address);
   }
 
   recordStatusChanges(claims: readonly Claim[]): void {
     this.statusChanges.push(...claims);
-    for (const { uid } of claims) this.#mark(this.#state.contactIndex.ofAccount(uid));
+    this.#reowned.addresses.push(...claims.map(({ address }) => address));
   }
 
   /** Choices are not part of the working set: saving merges them with the stored ones. */
@@ -130,6 +153,7 @@ export class ChangeRecorder {
   changes(notable: Pick<ChangeSet, 'emailChanges' | 'reviews'>): ChangeSet {
     const { claims, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, notStored, refusal } = this;
     const { facts, contactIndex, rows } = this.#state;
+    this.#markReowned();
     const choices = [...this.#choices.values()];
     const merges = this.merges.map((merge) => ({
       ...merge,
@@ -165,6 +189,13 @@ export class ChangeRecorder {
     const { contacts } = this.#state.contactIndex;
     const survivor = contacts.get(survivorId) as Contact;
     return (survivor.mergedInto ? contacts.get(survivor.mergedInto) : survivor)?.state === 'live';
+  }
+
+  #markReowned(): void {
+    const { facts, contactIndex } = this.#state;
+    const { addresses, uids } = connectedComponent(facts, this.#reowned);
+    for (const address of addresses) this.#mark(contactIndex.ofAddress(address));
+    for (const uid of uids) this.#mark(contactIndex.ofAccount(uid));
   }
 
   #contactOf({ kind, key }: Origin): Contact | null {

@@ -15,7 +15,7 @@ import {
   newsletterChoices,
   refusalsByToken,
 } from './facts/record';
-import { isLive, primaryOf } from './identity/ownership';
+import { isLive, periodsOf, primaryOf } from './identity/ownership';
 import { type Cause, PrimaryAddressTracker } from './identity/primary-address-tracker';
 import type { Command } from './merge/command';
 import { reconcileClaim, reconcileDeletion, reconcileNewAddress, takesAddress } from './merge/reconcile';
@@ -82,8 +82,9 @@ export function decide(
   function addClaim(event: ClaimEvent): void {
     const { uid, trigger, at } = event;
     const address = event.address.key;
-    recorder.addAddress(addressFacts(event.address, at));
+    recorder.addClaimedAddress(addressFacts(event.address, at));
     recorder.addAccount(accountFacts(event));
+    const before = ownershipOf(uid, address);
     const isNew = facts.addClaim(claimOf(event));
     const claim = facts.claim({ address, uid, at }) as Claim;
     if (isNew && observes(uid) && takesAddress(context, claim)) {
@@ -91,8 +92,16 @@ export function decide(
     }
     if (claim.status !== 'active') recorder.inactiveClaims[claim.status] += 1;
     reconcileClaim(context, { uid, address, trigger, at });
-    if (isNew) recorder.recordClaim(claim);
+    if (isNew) recorder.recordClaim(claim, ownershipOf(uid, address) !== before);
     recorder.addChoices(accountChoices(event));
+  }
+
+  /** What a claim can change, as text. A login of the owner changes none of it. */
+  function ownershipOf(uid: string, address: string): string {
+    const claims = facts.claimsOn(address);
+    // After an undo, any other account's claim can end the time for which the merge shares opt-outs.
+    const afterUndo = claims.some(({ status }) => status !== 'active') ? claims.length : 0;
+    return JSON.stringify([primaryOf(facts, uid), afterUndo, ...periodsOf(facts, address)]);
   }
 
   /** Claims of one account on one address have become active: contacts are reconciled as if the latest had just come. */
