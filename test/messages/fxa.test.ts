@@ -125,7 +125,7 @@ describe('a claim', () => {
 
   it.each([
     ['locale', ['en']],
-    ['locale', 'not;a;locale'],
+    ['locale', 'english'],
     ['countryCode', 49],
     ['countryCode', 'XX'],
     ['service', {}],

@@ -171,7 +171,7 @@ describe(`generated histories (SEED=${seed})`, () => {
       );
       expect(seen.afterErasure).toBeGreaterThan(numRuns);
       expect(seen.messages).toBeGreaterThan(numRuns / 4);
-      expect(seen.nameless).toBeGreaterThan(numRuns / 200);
+      expect(seen.nameless).toBeGreaterThan(0); // rare: a threshold would fail by chance
     },
     60_000 + 20 * numRuns,
   );
