@@ -32,7 +32,8 @@ const text = fc.constantFrom(
   '\u{1f600}',
   '\u{e000}',
 );
-const content = fc.record({ proven: fc.boolean(), source: text, lang: text, format: text, reason: text });
+const fields = fc.constantFrom(null, '{"geo":"fr"}', '{"geo":"us"}', '{"platform":"ios"}');
+const content = fc.record({ proven: fc.boolean(), source: text, lang: text, format: text, reason: text, fields });
 const acts = fc.oneof(
   fc.record({
     newsletter: fc.constant('x'),
