@@ -10,7 +10,7 @@ export function sourceFiles(folder: string): string[] {
   return readdirSync(join(CHECKOUT, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && SOURCE.test(entry.name))
     .map((entry) => relative(CHECKOUT, join(entry.parentPath, entry.name)))
-    .filter((file) => !file.includes('/generated/'))
+    .filter((file) => !/\/(generated|results)\//.test(file))
     .sort();
 }
 
