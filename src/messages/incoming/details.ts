@@ -2,8 +2,8 @@ import type { DetailField, JsonObject } from './decoded';
 import { isBlank, isNumber } from './fields';
 
 /**
- * Reads the details of one message. One that cannot be used is left out and noted: no message, above all no refusal, is
- * lost over it.
+ * Reads the details of one message. A detail that cannot be used is left out and noted, so that no message, above all no
+ * refusal, is lost over it.
  */
 export class Details {
   readonly dropped: DetailField[] = [];

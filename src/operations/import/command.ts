@@ -113,7 +113,7 @@ async function importWithProgress(
 const howToGoOn = ({ dryRun, input }: Pick<ImportRun, 'dryRun' | 'input'>): string =>
   dryRun || input.fingerprint === null
     ? 'Run the same command again: it starts from the beginning, and takes nothing twice.'
-    : 'Run the same command again: it goes on where this run has come to.';
+    : 'Run the same command again: it continues where this run stopped.';
 
 /** Aborted by the first Ctrl-C or SIGTERM: what is in flight is finished, and saved. A second one ends the process. */
 function stopSignal(): { signal: AbortSignal; ignore(): void } {

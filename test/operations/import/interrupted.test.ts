@@ -29,7 +29,7 @@ describe('onecontact import, interrupted', () => {
     const path = file([...claimed.slice(0, 1_100), 'broken', ...claimed.slice(1_100), 'broken too']);
     const { code, err } = await whileFailingAt('r2200', () => importing(path));
     expect([code, err]).toEqual([1, expect.stringMatching(/^onecontact: Failed/)]);
-    expect(err).toMatch(/\nRun the same command again: it goes on where this run has come to\.\n$/);
+    expect(err).toMatch(/\nRun the same command again: it continues where this run stopped\.\n$/);
     const rejectsBefore = rejectsOf(path);
     expect(rejectsBefore).toHaveLength(1);
     expect(await summary(path)).toMatchObject({
@@ -76,7 +76,7 @@ describe('onecontact import, interrupted', () => {
     const [code] = await ended;
     expect(code).toBe(1);
     expect(err).toContain(
-      'onecontact: Interrupted. Run the same command again: it goes on where this run has come to.\n',
+      'onecontact: Interrupted. Run the same command again: it continues where this run stopped.\n',
     );
     const [row] = await imports.data.sql<{ lines: number }>('SELECT lines::int FROM import_progress');
     expect(row).toEqual({ lines: await contacts() });
