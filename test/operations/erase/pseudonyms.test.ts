@@ -20,7 +20,8 @@ import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
 import { contactEvent, history } from '../../support/histories';
 import { factsOf, MemoryStore } from '../../support/memory-store';
 
-const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
+/** Fixed, because some of the histories counted below are rare; `SEED=… HISTORIES=…` tries others. */
+const seed = Number(process.env.SEED ?? 348_279_270);
 const numRuns = Number(process.env.HISTORIES ?? 1_000);
 
 const key = (name: string): string => addressOf(name).key;
@@ -171,7 +172,7 @@ describe(`generated histories (SEED=${seed})`, () => {
       );
       expect(seen.afterErasure).toBeGreaterThan(numRuns);
       expect(seen.messages).toBeGreaterThan(numRuns / 4);
-      expect(seen.nameless).toBeGreaterThan(0); // rare: a threshold would fail by chance
+      expect(seen.nameless).toBeGreaterThan(0);
     },
     60_000 + 20 * numRuns,
   );

@@ -262,7 +262,12 @@ function viewsOf(
       return text({
         ...shown(view),
         addresses,
-        ...(renewed && { primary: addresses[0] as string, doubleOptIn: false }),
+        // What only a deleted account had proved is forgotten with its address.
+        ...(renewed && {
+          primary: addresses[0] as string,
+          emails: addresses.map((address, i) => ({ address, primary: i === 0, verified: false })),
+          doubleOptIn: false,
+        }),
       });
     })
     .sort();
