@@ -100,7 +100,7 @@ async function lockRows<F, C>(
 /**
  * The contacts of locked addresses and accounts, and of the seeds' tokens. Also adds blocks to the facts.
  *
- * @param seeds those that were locked; without them, all that matters of a contact is that it is live.
+ * @param seeds the seeds that were locked; without them, a contact only needs to be live.
  * @param others ids of further contacts to load.
  */
 export async function loadContactIndex(

@@ -52,7 +52,7 @@ export interface Verdict<T> {
   why: Why;
 }
 
-/** Field names are those that readers see; times are milliseconds since 1970. */
+/** Fields have their public names; times are milliseconds since 1970. */
 export interface Explanation {
   primary?: Verdict<PrimaryClaim>;
   fields: { [name: string]: Verdict<Dated> };
@@ -115,7 +115,7 @@ const valuesOf = <T>(
 
 type Decision = Pick<Verdict<unknown>, 'won' | 'why'>;
 
-/** Undefined where there is no value at all. */
+/** Undefined if neither side has a value. */
 function verdict<T extends object | true>(values: Values<T>, { won, why }: Decision): Verdict<T> | undefined {
   const { survivor, retired, after } = values;
   if (survivor === undefined && retired === undefined && after === undefined) return undefined;

@@ -80,7 +80,7 @@ const choicesAtAddress = (facts: Facts, address: string): Iterable<Choice> =>
 
 const refusalsAt = (facts: Facts, origin: Origin): Choice[] => [...facts.choicesAt(origin)].filter(isRefusal);
 
-/** The refusals in an account and in the periods that it claimed at any address, also in those that were inherited. */
+/** The refusals in an account and in the periods that it claimed at any address, inherited periods included. */
 function refusalsOf(facts: Facts, uid: string): Choice[] {
   const atAddresses = addressesClaimedBy(facts, uid).flatMap((address) =>
     madeInPeriodsOf(facts, uid, address, refusalsAt(facts, { kind: 'address', key: address })),

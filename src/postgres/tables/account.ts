@@ -67,7 +67,7 @@ export async function lockAccounts(tx: Queries, uids: readonly string[]): Promis
 /**
  * Inserts new accounts, in the order of their uids.
  *
- * @returns how many; one that another transaction has inserted meanwhile is left out.
+ * @returns how many were inserted; rows that another transaction has inserted meanwhile are left out.
  */
 export function insertAccounts(tx: Queries, rows: readonly StoredAccount[]): Promise<number> {
   return tx.$executeRaw`

@@ -63,7 +63,7 @@ export async function lockAddresses(tx: Queries, addresses: readonly string[]): 
 /**
  * Inserts new addresses, in the order of the addresses.
  *
- * @returns how many; one that another transaction has inserted meanwhile is left out.
+ * @returns how many were inserted; rows that another transaction has inserted meanwhile are left out.
  */
 export function insertAddresses(tx: Queries, rows: readonly StoredAddress[]): Promise<number> {
   return tx.$executeRaw`

@@ -69,7 +69,7 @@ describe('the pseudonym of an erased account', () => {
     );
   });
 
-  it('is next to its uid, and is made of no more of it than tells it from the next smaller one', () => {
+  it('sorts directly before its uid, and keeps no more of the uid than that takes', () => {
     const hex = fc.stringMatching(/^[0-9a-f]{32}$/);
     fc.assert(
       fc.property(hex, fc.uniqueArray(hex, { maxLength: 20 }), fc.uuid(), fc.uuid(), (uid, others, first, second) => {

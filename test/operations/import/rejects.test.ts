@@ -31,7 +31,7 @@ describe('onecontact import, rejects', () => {
     }
   });
 
-  it('is not confused by line separators of Unicode in a rejected record, also when it goes on', async () => {
+  it('is not confused by line separators of Unicode in a rejected record, also when it is resumed', async () => {
     const odd = (a: string) => JSON.stringify(ctms({ a, email: { primary_email: `no\u2028at\u2029sign ${a}` } }));
     const broken = [odd('b'), odd('c'), 'broken'];
     const path = file([...broken, ...manyRecords(2_500)]);
