@@ -8,6 +8,7 @@ import {
   mergeChoices,
   type Origin,
   originKey,
+  PROFILE_FIELDS,
 } from './facts/facts';
 import { type ConnectedComponent, connectedComponent } from './identity/connected-component';
 import type { Contact, ContactIndex, RetiredToken, StoredToken } from './identity/contact-index';
@@ -37,9 +38,15 @@ export interface ChangeSet {
   statusChanges: Claim[];
   /** One for each key; some may be stored already. */
   choices: Choice[];
-  /** The contact of each origin of these choices: its version rises if one of them is new. */
+  /** The contact of each origin of these choices. */
   contactOfOrigin: Map<string, string | undefined>;
   contacts: { created: Contact[]; changed: Contact[] };
+  /** Stored addresses and accounts whose facts changed so that a contact view may differ, as they were before. */
+  perhapsShown: {
+    /** `hasNewValue`: a profile field has another value, not only the same one at another time. */
+    addresses: Map<string, { before: AddressFacts; hasNewValue: boolean }>;
+    accounts: Map<string, AccountFacts>;
+  };
   tokens: {
     issued: StoredToken[];
     retired: RetiredToken[];
@@ -74,6 +81,7 @@ export class ChangeRecorder {
   refusal: UndoRefusal | null = null;
   readonly #state: WorkingSet;
   readonly #changed = { address: new Set<string>(), account: new Set<string>() };
+  readonly #perhapsShown: ChangeSet['perhapsShown'] = { addresses: new Map(), accounts: new Map() };
   readonly #choices = new Map<string, Choice>();
   /** Where ownership changed: with it, the views of all connected contacts may have changed. */
   readonly #reowned: ConnectedComponent = { addresses: [], uids: [] };
@@ -98,30 +106,32 @@ export class ChangeRecorder {
   }
 
   addAddress(incoming: AddressFacts): void {
-    if (!this.#state.facts.addAddress(incoming)) return;
-    this.#changed.address.add(incoming.address);
-    this.#mark(this.#state.contactIndex.ofAddress(incoming.address));
-  }
-
-  /** The address in a claim: readers see its spelling, and not when it was written so. */
-  addClaimedAddress(incoming: AddressFacts): void {
-    const { facts, contactIndex } = this.#state;
-    const before = facts.addresses.get(incoming.address)?.typed.value;
+    const { facts, contactIndex, fresh } = this.#state;
+    const { address } = incoming;
+    const known = facts.addresses.get(address);
+    const before = known && { ...known, profile: { ...known.profile } };
     if (!facts.addAddress(incoming)) return;
-    this.#changed.address.add(incoming.address);
-    const after = facts.addresses.get(incoming.address)?.typed.value;
-    if (after !== before) this.#mark(contactIndex.ofAddress(incoming.address));
+    this.#changed.address.add(address);
+    if (!before || fresh.address.has(address)) return;
+    const after = facts.addresses.get(address) as AddressFacts;
+    if (before.typed.value !== after.typed.value) this.#mark(contactIndex.ofAddress(address));
+    const fields = PROFILE_FIELDS.filter((field) => before.profile[field] !== after.profile[field]);
+    if (fields.length === 0) return;
+    const hasNewValue = fields.some((field) => before.profile[field]?.value !== after.profile[field]?.value);
+    const earlier = this.#perhapsShown.addresses.get(address) ?? { before, hasNewValue };
+    this.#perhapsShown.addresses.set(address, { ...earlier, hasNewValue: earlier.hasNewValue || hasNewValue });
   }
 
   addAccount(incoming: AccountFacts): boolean {
-    const { facts, contactIndex } = this.#state;
+    const { facts, fresh } = this.#state;
     const { uid } = incoming;
-    const before = { ...facts.accounts.get(uid) };
+    const before = { uid, ...facts.accounts.get(uid) };
     if (!facts.addAccount(incoming)) return false;
     this.#changed.account.add(uid);
     const after = facts.accounts.get(uid) as AccountFacts;
-    const isShown = after.locale?.value !== before.locale?.value || after.country?.value !== before.country?.value;
-    if (isShown) this.#mark(contactIndex.ofAccount(uid));
+    const mayShow = after.locale?.value !== before.locale?.value || after.country?.value !== before.country?.value;
+    const { accounts } = this.#perhapsShown;
+    if (mayShow && !fresh.account.has(uid) && !accounts.has(uid)) accounts.set(uid, before);
     if (after.deletedAt !== before.deletedAt) this.#reowned.uids.push(uid);
     return true;
   }
@@ -172,6 +182,7 @@ export class ChangeRecorder {
       choices,
       contactOfOrigin: new Map(choices.map(({ origin }) => [originKey(origin), this.#contactOf(origin)?.id])),
       contacts: this.#contacts(),
+      perhapsShown: this.#perhapsShown,
       tokens: this.#tokens(),
       merges,
       undone,

@@ -82,7 +82,7 @@ export function decide(
   function addClaim(event: ClaimEvent): void {
     const { uid, trigger, at } = event;
     const address = event.address.key;
-    recorder.addClaimedAddress(addressFacts(event.address, at));
+    recorder.addAddress(addressFacts(event.address, at));
     recorder.addAccount(accountFacts(event));
     const before = ownershipOf(uid, address);
     const isNew = facts.addClaim(claimOf(event));

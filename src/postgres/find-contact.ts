@@ -3,6 +3,7 @@ import { type ContactSnapshot, contactSnapshot } from '../contacts/profile/conta
 import { contactView } from '../contacts/profile/contact-view';
 import { type Database, inSnapshot, type Queries } from './database';
 import { loadFacts } from './load-facts';
+import { loadPeople } from './people';
 import { loadContacts } from './tables/contact';
 
 /** The live contact that a key opens. Null for every other key: unknown, retired, merged, closed, a deleted account. */
@@ -33,24 +34,14 @@ function idOf(db: Queries, key: LookupKey): Promise<{ id: string }[]> {
  */
 export async function loadSnapshots(db: Queries, ids: readonly string[]): Promise<ContactSnapshot[]> {
   const contacts = new Map((await loadContacts(db, ids)).map((row) => [row.id, row]));
-  const members = await db.$queryRaw<{ contact_id: string; address: string | null; uid: string | null }[]>`
-    SELECT contact_id, address, NULL AS uid FROM email_address WHERE contact_id = ANY (${ids}::uuid[])
-    UNION ALL
-    SELECT contact_id, NULL, uid FROM account WHERE contact_id = ANY (${ids}::uuid[])`;
-  const people = new Map(ids.map((id) => [id, { uid: null as string | null, addresses: [] as string[] }]));
-  for (const { contact_id, address, uid } of members) {
-    const person = people.get(contact_id);
-    if (address !== null) person?.addresses.push(address);
-    else if (person) person.uid = uid;
-  }
+  const people = await loadPeople(db, ids);
   const facts = await loadFacts(db, {
-    addresses: members.flatMap(({ address }) => address ?? []),
-    uids: members.flatMap(({ uid }) => uid ?? []),
+    addresses: [...people.values()].flatMap(({ addresses }) => addresses),
+    uids: [...people.values()].flatMap(({ uid }) => uid ?? []),
   });
   return ids.flatMap((id) => {
     const [contact, person] = [contacts.get(id), people.get(id)];
     if (contact?.state !== 'live' || !person) return [];
-    person.addresses.sort();
     const { version, token } = contact;
     return [contactSnapshot({ id, token: token as string, version }, contactView(facts, person), facts)];
   });

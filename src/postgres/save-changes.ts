@@ -1,6 +1,9 @@
-import type { ChangeSet, WorkingSet } from '../contacts/change-recorder';
-import { type AccountFacts, type Choice, type Origin, originKey } from '../contacts/facts/facts';
+import type { ChangeSet } from '../contacts/change-recorder';
+import { type AccountFacts, type Choice, type Facts, originKey } from '../contacts/facts/facts';
+import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
+import { Prisma } from './generated/prisma/client';
+import { contactsWithAnotherView, judgedChoices, type Uncertain } from './look-different';
 import { inOneStatement } from './statement';
 import { detachDeletedAccounts, updateAccounts } from './tables/account';
 import { insertClaims, updateClaimStatus } from './tables/address-claim';
@@ -15,44 +18,38 @@ import { markUndone } from './tables/merge';
  * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it; changes of
  * a claim's status, undos and blocks after it. The merge ledger is written by `insertMerges`, once merges are explained.
  */
-export async function saveChanges(tx: Queries, changes: ChangeSet, facts: WorkingSet['facts']): Promise<void> {
+export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts): Promise<void> {
   const { contacts, tokens } = changes;
   const accounts = changes.accounts.map((row) => ({ ...row, facts: facts.accounts.get(row.uid) as AccountFacts }));
-  const { choices, touched } = await saveTouchingChoices(tx, changes);
+  const created = new Set(contacts.created.map(({ id }) => id));
+  const [ofNewContacts, touching]: [Choice[], Choice[]] = [[], []];
+  for (const choice of changes.choices) {
+    const id = changes.contactOfOrigin.get(originKey(choice.origin));
+    (id !== undefined && created.has(id) ? ofNewContacts : touching).push(choice);
+  }
+  const judged = judgedChoices(touching, changes);
   for (const write of [detachDeletedAccounts(accounts), ...updateTokens(tokens)]) await inOneStatement(tx, [write]);
-  await inOneStatement(tx, [
-    insertChoices(choices),
-    updateAddresses(changes.addresses),
-    updateAccounts(accounts),
-    insertClaims(changes.claims),
-    insertContacts(contacts.created),
-    updateContacts(contacts.changed, touched),
-    insertTokens(tokens.issued),
-  ]);
+  const uncertain = await inOneStatement<Uncertain>(
+    tx,
+    [
+      insertChoices(ofNewContacts),
+      updateAddresses(changes.addresses),
+      updateAccounts(accounts),
+      insertClaims(changes.claims),
+      insertContacts(contacts.created),
+      updateContacts(contacts.changed, judged?.different),
+      insertTokens(tokens.issued),
+    ],
+    judged ? { named: judged.named, selected: judged.uncertain } : {},
+  );
   await inOneStatement(tx, [updateClaimStatus(changes.statusChanges), repointMerged(contacts)]);
   await markUndone(tx, changes.undone);
   await insertBlocks(tx, changes.undone);
   await deleteBlocks(tx, changes.unblocked);
-}
-
-/**
- * Writes the choices of contacts that nothing else changes. Such a contact gets its next version only if a choice is
- * new, which the consent ledger decides.
- *
- * @returns the choices that are still to be written, and the ids of the contacts that got a new choice.
- */
-async function saveTouchingChoices(
-  tx: Queries,
-  { choices, contacts, contactOfOrigin }: ChangeSet,
-): Promise<{ choices: Choice[]; touched: string[] }> {
-  const versioned = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
-  const contactOf = (origin: Origin): string | undefined => contactOfOrigin.get(originKey(origin));
-  const [remaining, touching]: [Choice[], Choice[]] = [[], []];
-  for (const choice of choices) {
-    const id = contactOf(choice.origin);
-    (id === undefined || versioned.has(id) ? remaining : touching).push(choice);
-  }
-  const insert = insertChoices(touching);
-  const added = insert === null ? [] : await tx.$queryRaw<Origin[]>(insert);
-  return { choices: remaining, touched: [...new Set(added.flatMap((origin) => contactOf(origin) ?? []))] };
+  if (uncertain.length === 0) return;
+  const others = await contactsWithAnotherView(tx, uncertain, changes);
+  if (others.length === 0) return;
+  await inOneStatement(tx, [
+    updateContacts([], Prisma.sql`SELECT unnest(${arrayLiteral(others)}::uuid[]) AS contact_id`),
+  ]);
 }

@@ -57,12 +57,27 @@ export type Write = Prisma.Sql | null;
 /**
  * Runs writes as parts of one statement: one round trip for all of them. Each part sees the database as it was before
  * all of them, so no two may touch the same row.
+ *
+ * @param named queries that the writes may refer to, `name AS (…)` each
+ * @param selected what to return of them
  */
-export async function inOneStatement(tx: Queries, writes: readonly Write[]): Promise<void> {
+export async function inOneStatement<Row = never>(
+  tx: Queries,
+  writes: readonly Write[],
+  { named = [], selected }: { named?: readonly Prisma.Sql[]; selected?: Prisma.Sql } = {},
+): Promise<Row[]> {
   const parts = writes.filter((write) => write !== null);
   const [only] = parts;
-  if (only === undefined) return;
-  if (parts.length === 1) return void (await tx.$executeRaw(only));
-  const named = parts.map((part, place) => Prisma.sql`${Prisma.raw(`part_${place + 1}`)} AS (${part})`);
-  await tx.$executeRaw`WITH ${Prisma.join(named)} SELECT`;
+  if (named.length === 0 && parts.length <= 1) {
+    if (only !== undefined) await tx.$executeRaw(only);
+    return [];
+  }
+  const queries = [
+    ...named,
+    ...parts.map((part, place) => Prisma.sql`${Prisma.raw(`part_${place + 1}`)} AS (${part})`),
+  ];
+  const statement = Prisma.sql`WITH ${Prisma.join(queries)} SELECT ${selected ?? Prisma.empty}`;
+  if (selected) return tx.$queryRaw<Row[]>(statement);
+  await tx.$executeRaw(statement);
+  return [];
 }

@@ -135,7 +135,8 @@ const detail = (choice: Choice): Buffer =>
       .join('\u0000'),
   );
 
-export const choiceKey = (choice: Choice): string => `${choice.newsletter}\u0000${choice.at}`;
+export const choiceKey = (choice: Pick<Choice, 'newsletter' | 'at'>): string =>
+  `${choice.newsletter}\u0000${choice.at}`;
 export const originKey = (origin: Origin): string => `${origin.kind}\u0000${origin.key}`;
 
 const claimKey = ({ address, uid, at }: Pick<Claim, 'address' | 'uid' | 'at'>): string =>
@@ -256,23 +257,27 @@ export class Facts {
     return true;
   }
 
-  /** The facts of some addresses and accounts, without the claims that `claim` selects or without an account's deletion. */
+  /** The facts of some addresses and accounts, without the claims and choices that are selected, or without a deletion. */
   without(
-    { addresses, uids }: { addresses: readonly string[]; uids: readonly string[] },
-    { claim, deletionOf }: { claim?: (claim: Claim) => boolean; deletionOf?: string | null },
+    { addresses, uids }: { addresses: Iterable<string>; uids: Iterable<string> },
+    selected: { claim?: (claim: Claim) => boolean; choice?: (choice: Choice) => boolean; deletionOf?: string | null },
   ): Facts {
+    const { claim, choice: isSelected, deletionOf } = selected;
+    const addChoices = (origin: Origin): void => {
+      for (const choice of this.choicesAt(origin)) if (!isSelected?.(choice)) others.addChoice(choice);
+    };
     const others = new Facts();
     for (const merge of this.undone) others.addUndone(merge);
     for (const address of addresses) {
       const known = this.addresses.get(address);
       if (known) others.addAddress(known);
       for (const made of this.claimsOn(address)) if (!claim?.(made)) others.addClaim(made);
-      for (const choice of this.choicesAt({ kind: 'address', key: address })) others.addChoice(choice);
+      addChoices({ kind: 'address', key: address });
     }
     for (const uid of uids) {
       const { deletedAt, ...account } = this.accounts.get(uid) ?? { uid };
       others.addAccount(deletedAt === undefined || uid === deletionOf ? account : { ...account, deletedAt });
-      for (const choice of this.choicesAt({ kind: 'account', key: uid })) others.addChoice(choice);
+      addChoices({ kind: 'account', key: uid });
     }
     return others;
   }

@@ -15,6 +15,13 @@ export function canonicalLine(view: ContactView): string {
   return `${head.slice(0, -1)},"newsletters":{${states.join(',')}}}`;
 }
 
+/** All that readers see of a contact, but its id, token and version: equal for two views that look the same to them. */
+export function shownText(view: ContactView): string {
+  const { addresses, emails, account } = view;
+  const newsletters = [...view.newsletters].map(([name, { state, since }]) => [name, state, since]);
+  return JSON.stringify([addresses, emails, account, viewFields(view), newsletters]);
+}
+
 /** The view's values under their public names, without addresses, account and newsletters. */
 export function viewFields(view: ContactView) {
   return {

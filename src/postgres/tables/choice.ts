@@ -38,10 +38,11 @@ const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prism
 
 /**
  * Adds choices to the consent ledger. For one with a stored key `mergeChoices` decides: the refusal wins (the greater
- * act), the same act twice is proven if either is, the greater detail is kept. Returns the origins (`kind`, `key`) of
- * the choices that changed the ledger.
+ * act), the same act twice is proven if either is, the greater detail is kept.
+ *
+ * @param returning what to return of each choice that changed the ledger
  */
-export function insertChoices(choices: readonly Choice[]): Write {
+export function insertChoices(choices: readonly Choice[], returning = Prisma.empty): Write {
   if (choices.length === 0) return null;
   return Prisma.sql`
     INSERT INTO choice AS known (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(choices, COLUMNS)}
@@ -60,5 +61,5 @@ export function insertChoices(choices: readonly Choice[]): Write {
     WHERE excluded.act > known.act OR (excluded.act = known.act AND (
       (excluded.proven AND NOT known.proven)
       OR (${orderedDetails('excluded')}) > (${orderedDetails('known')})))
-    RETURNING origin_kind::text AS kind, origin AS key`;
+    ${returning}`;
 }

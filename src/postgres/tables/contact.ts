@@ -3,7 +3,7 @@ import type { Contact, ContactState } from '../../contacts/identity/contact-inde
 import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
 import { Prisma } from '../generated/prisma/client';
-import { type Columns, rowSource, type Write } from '../statement';
+import { type Columns, namesOf, rowSource, type Write } from '../statement';
 
 export interface ContactRow {
   id: string;
@@ -14,12 +14,7 @@ export interface ContactRow {
   token: string | null;
 }
 
-/** A new state; with a null state, the contact keeps the stored one. */
-interface StateChange {
-  id: string;
-  state: ContactState | null;
-  mergedInto: string | null;
-}
+type StateChange = Pick<Contact, 'id' | 'state' | 'mergedInto'>;
 
 const COLUMNS = {
   id: ['uuid', ({ id }) => id],
@@ -45,16 +40,19 @@ export function insertContacts(created: readonly Contact[]): Write {
 /**
  * Writes the state of changed contacts, in the order of their ids, each with the next version.
  *
- * @param touched ids of contacts that get only the next version, because a choice was added.
+ * @param touched a query for the `contact_id` of other contacts that get only the next version
  */
-export function updateContacts(changed: readonly Contact[], touched: readonly string[]): Write {
-  if (changed.length + touched.length === 0) return null;
-  const rows = [...changed, ...touched.map((id) => ({ id, state: null, mergedInto: null }))];
+export function updateContacts(changed: readonly Contact[], touched?: Prisma.Sql): Write {
+  if (changed.length === 0 && touched === undefined) return null;
+  const sources = [
+    ...(changed.length === 0 ? [] : [Prisma.sql`SELECT ${namesOf(COLUMNS)} FROM ${rowSource(changed, COLUMNS)}`]),
+    ...(touched ? [Prisma.sql`SELECT contact_id, NULL::contact_state, NULL::uuid FROM (${touched}) AS touched`] : []),
+  ];
   return Prisma.sql`
     WITH changed AS (
       SELECT c.id, coalesce(x.state, c.state) AS state,
         CASE WHEN x.state IS NULL THEN c.merged_into ELSE x.merged_into END AS merged_into
-      FROM ${rowSource(rows, COLUMNS)} JOIN contact c ON c.id = x.id
+      FROM (${Prisma.join(sources, ' UNION ALL ')}) AS x (id, state, merged_into) JOIN contact c ON c.id = x.id
       ORDER BY c.id FOR NO KEY UPDATE OF c
     )
     UPDATE contact AS known SET state = changed.state, merged_into = changed.merged_into, version = known.version + 1

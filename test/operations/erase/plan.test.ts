@@ -210,7 +210,7 @@ function isExact(facts: Facts, plan: ErasurePlan): boolean {
   return (
     [...facts.undone].length < 2 &&
     !plan.replacements.choices.some(({ origin, ...choice }) =>
-      [...facts.choicesAt(origin)].some((own) => choiceKey(own) === choiceKey({ origin, ...choice })),
+      [...facts.choicesAt(origin)].some((own) => choiceKey(own) === choiceKey(choice)),
     )
   );
 }

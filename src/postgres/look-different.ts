@@ -1,0 +1,154 @@
+/** Which contacts look different to readers after a batch: these, and no others, get the next version. */
+import type { ChangeSet } from '../contacts/change-recorder';
+import { type Choice, choiceKey, type Origin, originKey } from '../contacts/facts/facts';
+import type { Person } from '../contacts/identity/ownership';
+import { shownText } from '../contacts/profile/canonical';
+import { contactView } from '../contacts/profile/contact-view';
+import type { Queries } from './database';
+import { Prisma } from './generated/prisma/client';
+import { loadFacts } from './load-facts';
+import { loadPeopleAt } from './people';
+import { type Columns, rowSource } from './statement';
+import { insertChoices } from './tables/choice';
+
+/** A stored address or account that a batch adds choices to, or whose profile it changes. */
+interface TouchedOrigin extends Origin {
+  /** Its contact; null for none, and for one that gets the next version anyway. */
+  contactId: string | null;
+  /** Whether the profile has a new value; null if it is unchanged. */
+  hasNewValue: boolean | null;
+}
+
+const COLUMNS: Columns<TouchedOrigin> = {
+  origin_kind: ['origin_kind', ({ kind }) => kind],
+  origin: ['text', ({ key }) => key],
+  contact_id: ['uuid', ({ contactId }) => contactId],
+  has_new_value: ['boolean', ({ hasNewValue }) => hasNewValue],
+};
+
+/** A choice that was added at an origin of which only the views can say whether it shows; without one, a new profile. */
+export interface Uncertain {
+  kind: Origin['kind'];
+  key: string;
+  newsletter: string | null;
+  at: number | null;
+  /** Its contact, if that has the next version already. */
+  raised: string | null;
+}
+
+/**
+ * Adds choices at stored addresses and accounts, and judges what they and new profiles mean for readers: queries for
+ * `inOneStatement`. What shows at an address without claims is clear from the choices there. Elsewhere a choice may count
+ * for several contacts, and the views must be compared.
+ */
+export function judgedChoices(choices: readonly Choice[], changes: ChangeSet) {
+  const origins = touchedOrigins(choices, changes);
+  if (origins.length === 0) return null;
+  const returning = Prisma.sql`RETURNING origin_kind, origin, newsletter, at, act, proven, known.xmax <> 0 AS was_stored`;
+  const added =
+    insertChoices(choices, returning) ??
+    Prisma.sql`SELECT origin_kind, origin, newsletter, at, act, proven, false AS was_stored FROM choice WHERE false`;
+  return {
+    named: [Prisma.sql`added AS (${added})`, Prisma.sql`judged AS (${judged(origins)})`],
+    /** The contacts that look different for certain. */
+    different: Prisma.sql`SELECT DISTINCT contact_id FROM judged WHERE contact_id IS NOT NULL AND is_different`,
+    /** {@link Uncertain} rows. */
+    uncertain: Prisma.sql`
+      j.origin_kind::text AS kind, j.origin AS key, newsletter, (extract(epoch FROM at) * 1000)::float8 AS at,
+      CASE WHEN is_different THEN contact_id END AS raised
+      FROM judged j LEFT JOIN added USING (origin_kind, origin) WHERE j.is_uncertain`,
+  };
+}
+
+/** Outside the insert, the statement sees every table as it was before. */
+const judged = (origins: readonly TouchedOrigin[]): Prisma.Sql => Prisma.sql`
+  SELECT origin_kind, origin, contact_id, was_stored OR lone AND shows AS is_different,
+    news > 0 AND NOT (lone AND (shows OR NOT perhaps)) AS is_uncertain
+  FROM (
+    SELECT origin_kind, origin, max(contact_id::text)::uuid AS contact_id, count(verdict) AS news,
+      bool_or(was_stored) AS was_stored, coalesce(bool_or(verdict = 'shows'), false) AS shows,
+      coalesce(bool_or(verdict = 'perhaps'), false) AS perhaps,
+      origin_kind = 'address' AND NOT EXISTS (SELECT FROM address_claim WHERE address = news.origin) AS lone
+    FROM (
+      SELECT origin_kind, origin, NULL::uuid AS contact_id, was_stored, ${VERDICT_AT_LONE_ADDRESS} AS verdict FROM added
+      UNION ALL
+      SELECT origin_kind, origin, contact_id, false, CASE WHEN has_new_value THEN 'shows' WHEN NOT has_new_value THEN 'hidden' END
+      FROM ${rowSource(origins, COLUMNS)}
+    ) AS news
+    GROUP BY origin_kind, origin
+  ) AS touched`;
+
+/**
+ * Of a choice at an address without claims, where only the choices there count. Without an opt-out, those about other
+ * newsletters do not matter: a later choice shows, unless it repeats a subscription and proves nothing new.
+ */
+const VERDICT_AT_LONE_ADDRESS = Prisma.sql`
+  CASE
+    WHEN EXISTS (
+      SELECT FROM choice WHERE origin = added.origin AND origin_kind = added.origin_kind
+        AND newsletter = '' AND (act = 'opt_out' OR added.newsletter = '')) THEN 'perhaps'
+    WHEN newsletter = '' THEN CASE act WHEN 'opt_out' THEN 'shows' ELSE 'perhaps' END
+    ELSE coalesce((
+      SELECT CASE
+        WHEN last.at >= added.at THEN 'perhaps'
+        WHEN added.act = 'subscribe' AND last.act = 'subscribe' AND (last.proven OR NOT added.proven) THEN 'hidden'
+        ELSE 'shows' END
+      FROM choice AS last
+      WHERE origin = added.origin AND origin_kind = added.origin_kind AND newsletter = added.newsletter
+      ORDER BY last.at DESC LIMIT 1), 'shows')
+  END`;
+
+function touchedOrigins(
+  choices: readonly Choice[],
+  { contacts, contactOfOrigin, ...changes }: ChangeSet,
+): TouchedOrigin[] {
+  const versioned = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
+  const origins = new Map<string, TouchedOrigin>();
+  const touch = (origin: Origin, id: string | null | undefined, hasNewValue: boolean | null): void => {
+    const contactId = id === undefined || id === null || versioned.has(id) ? null : id;
+    origins.set(originKey(origin), { ...origin, contactId, hasNewValue });
+  };
+  for (const { origin } of choices) touch(origin, contactOfOrigin.get(originKey(origin)), null);
+  for (const { facts, contactId } of changes.addresses) {
+    const changed = changes.perhapsShown.addresses.get(facts.address);
+    if (changed) touch({ kind: 'address', key: facts.address }, contactId, changed.hasNewValue);
+  }
+  for (const { uid, contactId } of changes.accounts) {
+    if (changes.perhapsShown.accounts.has(uid)) touch({ kind: 'account', key: uid }, contactId, false);
+  }
+  return [...origins.values()];
+}
+
+/**
+ * The contacts that need the next version because their views differ by facts that were just written. Compares the views of
+ * the connected components: the facts can also show in the view of a former owner, or of a successor.
+ */
+export async function contactsWithAnotherView(
+  tx: Queries,
+  uncertain: readonly Uncertain[],
+  { contacts, perhapsShown }: ChangeSet,
+): Promise<string[]> {
+  const keys = (kind: Origin['kind']): string[] => [
+    ...new Set(uncertain.flatMap((origin) => (origin.kind === kind ? origin.key : []))),
+  ];
+  const after = await loadFacts(tx, { addresses: keys('address'), uids: keys('account') });
+  const component = { addresses: [...after.addresses.keys()], uids: [...after.accounts.keys()] };
+  const added = new Set(
+    uncertain.map(({ kind, key, newsletter, at }) =>
+      ledgerKey({ kind, key }, { newsletter: newsletter ?? '', at: at ?? 0 }),
+    ),
+  );
+  const before = after.without(component, { choice: (choice) => added.has(ledgerKey(choice.origin, choice)) });
+  for (const [address, facts] of perhapsShown.addresses)
+    if (before.addresses.has(address)) before.addresses.set(address, facts.before);
+  for (const [uid, facts] of perhapsShown.accounts) if (before.accounts.has(uid)) before.accounts.set(uid, facts);
+  const people = await loadPeopleAt(tx, component);
+  const differs = (person: Person): boolean =>
+    shownText(contactView(before, person)) !== shownText(contactView(after, person));
+  const raised = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
+  for (const origin of uncertain) if (origin.raised !== null) raised.add(origin.raised);
+  return [...people].flatMap(([id, person]) => (!raised.has(id) && differs(person) ? id : []));
+}
+
+const ledgerKey = (origin: Origin, choice: Pick<Choice, 'newsletter' | 'at'>): string =>
+  `${originKey(origin)}\u0000${choiceKey(choice)}`;
