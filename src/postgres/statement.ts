@@ -3,8 +3,11 @@ import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
 
-/** `time` is a timestamp in the database and milliseconds since 1970 here; the other types are PostgreSQL's. */
-type ColumnType = 'text' | 'uuid' | 'boolean' | 'json' | 'time' | EnumType;
+/**
+ * `time` is a timestamp in the database and milliseconds since 1970 here. `repeated text` is text that many rows share and
+ * that may be long, such as the source of a sign-up for many newsletters: it is sent once. The others are PostgreSQL's.
+ */
+type ColumnType = 'text' | 'repeated text' | 'uuid' | 'boolean' | 'json' | 'time' | EnumType;
 type EnumType = 'act' | 'claim_status' | 'contact_state' | 'origin_kind' | 'side' | 'token_policy';
 
 /** Columns of a table by name, each with its type and its value in a row. */
@@ -26,7 +29,7 @@ export const selected = (columns: Columns<never>): Prisma.Sql =>
   );
 
 const asRead = (name: string, type: ColumnType): string => (BUILT_IN.has(type) ? name : `${name}::text AS ${name}`);
-const BUILT_IN = new Set<ColumnType>(['text', 'uuid', 'boolean', 'json']);
+const BUILT_IN = new Set<ColumnType>(['text', 'repeated text', 'uuid', 'boolean', 'json']);
 
 /** All columns but the first `keys` as assignments from `x`, for an UPDATE. */
 export const assigned = (columns: Columns<never>, keys = 1): Prisma.Sql =>
@@ -40,15 +43,36 @@ export const assigned = (columns: Columns<never>, keys = 1): Prisma.Sql =>
 /** A row source `x` with these columns, for an INSERT or an UPDATE; `x.ordinal` keeps the order of the rows. */
 export function rowSource<Row>(rows: readonly Row[], columns: Columns<Row>): Prisma.Sql {
   const entries = Object.entries(columns);
-  const arrays = entries.map(([, [type, pick]]) => {
-    const elements = type === 'time' ? 'float8' : type;
-    return Prisma.sql`${arrayLiteral(rows.map(pick))}::${Prisma.raw(elements)}[]`;
-  });
-  const values = entries.map(([name, [type]]) => (type === 'time' ? `to_timestamp(${name} / 1000) AS ${name}` : name));
+  const arrays: Prisma.Sql[] = [];
+  const values: Prisma.Sql[] = [];
+  for (const [name, [type, pick]] of entries) {
+    const column = Prisma.raw(name);
+    if (type === 'repeated text') {
+      const { texts, places } = withoutRepetition(rows, pick);
+      arrays.push(Prisma.sql`${arrayLiteral(places)}::int[]`);
+      values.push(Prisma.sql`(${arrayLiteral(texts)}::text[])[${column}] AS ${column}`);
+    } else {
+      arrays.push(Prisma.sql`${arrayLiteral(rows.map(pick))}::${Prisma.raw(type === 'time' ? 'float8' : type)}[]`);
+      values.push(type === 'time' ? Prisma.sql`to_timestamp(${column} / 1000) AS ${column}` : column);
+    }
+  }
   return Prisma.sql`(
-    SELECT ${Prisma.raw(values.join(', '))}, ordinal
+    SELECT ${Prisma.join(values)}, ordinal
     FROM unnest(${Prisma.join(arrays)}) WITH ORDINALITY AS y (${namesOf(columns)}, ordinal)
   ) AS x`;
+}
+
+/** The different texts of some rows, and the place of each row's text among them, from 1 on. */
+function withoutRepetition<Row>(rows: readonly Row[], pick: Columns<Row>[string][1]) {
+  const placeOf = new Map<string, number>();
+  const places = rows.map((row) => {
+    const text = pick(row) as string | null;
+    if (text === null) return null;
+    const place = placeOf.get(text) ?? placeOf.size + 1;
+    placeOf.set(text, place);
+    return place;
+  });
+  return { texts: [...placeOf.keys()], places };
 }
 
 /** Writes rows of one table; null if there is nothing to write. */

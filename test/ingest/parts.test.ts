@@ -19,13 +19,6 @@ describe('a batch', () => {
     expect(parts.flat()).toEqual(heavy);
   });
 
-  test('of messages with a long source for many newsletters is split by the text of their facts', () => {
-    const source = `https://site.test/${'x'.repeat(800)}`;
-    expect(sizes(Array.from({ length: 5 }, () => ({ ...signup('reader', names(1_000), 1), source })))).toEqual([
-      2, 2, 1,
-    ]);
-  });
-
   test('has every message, however heavy a single one is', () => {
     expect(sizes([acct('u1', 'one', 1), signup('two', names(20_000), 1), acct('u3', 'three', 1)])).toEqual([1, 1, 1]);
   });

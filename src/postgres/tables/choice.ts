@@ -12,10 +12,10 @@ const COLUMNS: Columns<Choice> = {
   at: ['time', ({ at }) => at],
   act: ['act', ({ act }) => act],
   proven: ['boolean', ({ proven }) => proven],
-  source: ['text', ({ source }) => source],
+  source: ['repeated text', ({ source }) => source],
   lang: ['text', ({ lang }) => lang],
   format: ['text', ({ format }) => format],
-  reason: ['text', ({ reason }) => reason],
+  reason: ['repeated text', ({ reason }) => reason],
   fields: ['text', ({ fields }) => fields],
 };
 
