@@ -1,7 +1,9 @@
 /** The only reader of the environment. */
 import { isIPv4 } from 'node:net';
+import type { Logger } from 'pino';
 import { z } from 'zod';
 import { OperatorError } from './foundation/operator-error';
+import { readSecret, Secret } from './foundation/secret';
 
 const AMQP_EXAMPLE = 'amqp://user:password@host:5672/vhost';
 const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';
@@ -14,6 +16,10 @@ export const Variables = z.object({
   DATABASE_URL: url(['postgres:', 'postgresql:'], `a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
     .refine(inPublicSchema, 'has ?schema=, which is not supported: give OneContact a database of its own')
     .describe(`The database, such as \`${DATABASE_EXAMPLE}\``),
+  AMQP_URL_FILE: file().describe('A file with `AMQP_URL`, which is read again when the broker refuses the credentials'),
+  DATABASE_URL_FILE: file().describe(
+    'A file with `DATABASE_URL`, which is read again when the database refuses the credentials',
+  ),
   HTTP_HOST: z
     .string()
     .regex(/^[\w.:-]+$/, 'must be an address to listen at, such as 127.0.0.1, ::1 or 0.0.0.0')
@@ -56,20 +62,21 @@ export const Variables = z.object({
     .nullable()
     .default(null)
     .describe('Key of the hashes that are kept of erased addresses; without it nothing can be erased'),
+  ERASURE_KEY_FILE: file().describe('A file with `ERASURE_KEY`, which is read once'),
 });
 
 type Name = keyof typeof Variables.shape;
 
 /** The needs that a command can have, and the variables of each. */
 const NEEDS = {
-  broker: ['AMQP_URL'],
-  database: ['DATABASE_URL'],
+  broker: ['AMQP_URL', 'AMQP_URL_FILE'],
+  database: ['DATABASE_URL', 'DATABASE_URL_FILE'],
   http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY'],
   /** Look-ups over HTTP, which only readers with the key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
-  erasure: ['ERASURE_KEY'],
+  erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
 } as const satisfies Record<string, readonly Name[]>;
 
 export type Need = keyof typeof NEEDS;
@@ -100,8 +107,8 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   const config: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const name of names) {
-    const { data, error } = Variables.shape[name].safeParse(env[name] || undefined);
-    if (error) problems.push(`${name}: ${error.issues[0]?.message}`);
+    const { data, problem } = readVariable(env, name);
+    if (problem !== undefined) problems.push(problem);
     else config[camel(name)] = data;
   }
   const isOpen = typeof config.httpHost === 'string' && config.apiKey === null && !isLoopback(config.httpHost);
@@ -114,10 +121,44 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   return Object.freeze(config) as ConfigFor<N>;
 }
 
+/** Reads a variable, or the file that stands for it. A problem names the one that was read. */
+function readVariable(env: NodeJS.ProcessEnv, name: Name): { data?: unknown; problem?: string } {
+  const inFile = `${name}_FILE`;
+  const file = inFile in Variables.shape ? env[inFile] : '';
+  if (!file) {
+    const { data, error } = Variables.shape[name].safeParse(env[name] || undefined);
+    return error ? { problem: `${name}: ${error.issues[0]?.message}` } : { data };
+  }
+  if (env[name]) return { problem: `${name}: is set, and so is ${inFile}: keep one of them` };
+  try {
+    const data = readSecret(file);
+    const problem = problemOf(name, data);
+    return problem === undefined ? { data } : { problem: `${inFile}: ${problem}` };
+  } catch (error) {
+    return { problem: `${inFile}: ${(error as Error).message}` };
+  }
+}
+
+const problemOf = (name: Name, text: string): string | undefined =>
+  Variables.shape[name].safeParse(text).error?.issues[0]?.message;
+
+/** AMQP_URL, read again from its file, if it has one, when the broker refuses it. */
+export const brokerUrl = ({ amqpUrl, amqpUrlFile }: ConfigFor<'broker'>, log: Logger): Secret =>
+  secretUrl('AMQP_URL', amqpUrl, amqpUrlFile, log);
+
+/** DATABASE_URL, read again from its file, if it has one, when the database refuses it. */
+export const databaseUrl = ({ databaseUrl, databaseUrlFile }: ConfigFor<'database'>, log: Logger): Secret =>
+  secretUrl('DATABASE_URL', databaseUrl, databaseUrlFile, log);
+
+function secretUrl(name: 'AMQP_URL' | 'DATABASE_URL', value: string, file: string | null, log: Logger): Secret {
+  if (file === null) return Secret.of(value);
+  return Secret.fromFile({ variable: `${name}_FILE`, file, value, problemOf: (text) => problemOf(name, text), log });
+}
+
 function report(problems: readonly string[], names: ReadonlySet<Name>, env: NodeJS.ProcessEnv): string {
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
   const lines = [`The configuration has ${count}:`, ...problems.map((problem) => `  ${problem}`)];
-  const isMissing = (name: Name): boolean => names.has(name) && !env[name];
+  const isMissing = (name: Name): boolean => names.has(name) && !env[name] && !env[`${name}_FILE`];
   if (isMissing('AMQP_URL') && isMissing('DATABASE_URL')) {
     lines.push('To see OneContact at work without a broker and a database of your own: npm run demo');
   }
@@ -132,6 +173,14 @@ export function isLoopback(host: string): boolean {
 function url(protocols: readonly string[], what: string) {
   const isUrl = (text: string): boolean => URL.canParse(text) && protocols.includes(new URL(text).protocol);
   return z.string(`is not set (${what})`).refine(isUrl, { error: `is not the URL of ${what}`, abort: true });
+}
+
+function file() {
+  return z
+    .string()
+    .regex(/^[^\p{Cc}]+$/u, 'must be the path of a file')
+    .nullable()
+    .default(null);
 }
 
 function integer(min: number, max: number) {

@@ -1,6 +1,6 @@
 /** Wires the running service; contains no logic of its own. */
 import type { Logger } from 'pino';
-import { isLoopback, type ServiceConfig } from './config';
+import { brokerUrl, databaseUrl, isLoopback, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
 import { OperatorError } from './foundation/operator-error';
 import { within } from './foundation/timeout';
@@ -52,16 +52,18 @@ export async function startService(
     for (const end of closing.splice(0).reverse()) await end();
     return true;
   };
+  const database = databaseUrl(config, log);
+  const broker = brokerUrl(config, log);
   try {
     const db = openDatabase({
-      url: config.databaseUrl,
+      url: database,
       name: serviceSession(config.erasureKey),
       max: 2 * config.concurrency + SPARE_CONNECTIONS,
     });
     closing.push(() => db.$disconnect());
     await requireSchema(db);
     await requireErasureKey(db, config.erasureKey);
-    await declareTopology({ url: config.amqpUrl, log });
+    await declareTopology({ url: broker, log });
 
     const metrics = makeMetrics();
     const version = readVersion();
@@ -69,7 +71,7 @@ export async function startService(
     observeOutbox(metrics, () => outboxState(db));
 
     const connect = async (name: string): Promise<BrokerConnection> => {
-      const connection = await openConnection({ url: config.amqpUrl, name: `onecontact ${name}`, log });
+      const connection = await openConnection({ url: broker, name: `onecontact ${name}`, log });
       closing.push(() => connection.close());
       await connection.ready();
       observeConnection(metrics, name, connection);
@@ -88,7 +90,7 @@ export async function startService(
           `HTTP would let everybody at ${host} read contacts: set API_KEY, or a loopback HTTP_HOST.`,
         );
       }
-      const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
+      const lookUps = openDatabase({ url: database, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
       // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
       await findContact(lookUps, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);

@@ -1,5 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
-import { isLoopback, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pino from 'pino';
+import { databaseUrl, isLoopback, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
 import { OperatorError } from '../src/foundation/operator-error';
 
 const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };
@@ -21,6 +25,8 @@ describe('readConfig', () => {
     expect(readConfig(URLS, START)).toEqual({
       amqpUrl: URLS.AMQP_URL,
       databaseUrl: URLS.DATABASE_URL,
+      amqpUrlFile: null,
+      databaseUrlFile: null,
       httpHost: '127.0.0.1',
       httpPort: 8080,
       apiKey: null,
@@ -33,6 +39,7 @@ describe('readConfig', () => {
       tokenPolicy: 'address',
       shutdownTimeoutMs: 25_000,
       erasureKey: null,
+      erasureKeyFile: null,
     });
   });
 
@@ -97,7 +104,7 @@ describe('readConfig', () => {
   it('ignores variables that the command does not need', () => {
     const { DATABASE_URL } = URLS;
     const config = readConfig({ DATABASE_URL, AMQP_URL: 'rubbish', HTTP_PORT: 'rubbish' }, ['database']);
-    expect(config).toEqual({ databaseUrl: DATABASE_URL });
+    expect(config).toEqual({ databaseUrl: DATABASE_URL, databaseUrlFile: null });
   });
 
   it('requires an API key for look-ups unless HTTP listens on loopback', () => {
@@ -122,5 +129,73 @@ describe('readConfig', () => {
     for (const [name, { description }] of Object.entries(Variables.shape)) {
       expect([name, description]).toEqual([name, expect.stringMatching(/^.{10,}/)]);
     }
+  });
+});
+
+describe('a secret in a file', () => {
+  let folder: string;
+  const file = (content: string): string => {
+    const path = join(folder, 'secret');
+    writeFileSync(path, content);
+    return path;
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'onecontact-config-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('stands in for the variable, without the line break at its end', () => {
+    expect(readConfig({ AMQP_URL_FILE: file(`${URLS.AMQP_URL}\n`) }, ['broker']).amqpUrl).toBe(URLS.AMQP_URL);
+    expect(readConfig({ DATABASE_URL_FILE: file(URLS.DATABASE_URL) }, ['database']).databaseUrl).toBe(
+      URLS.DATABASE_URL,
+    );
+    expect(readConfig({ ERASURE_KEY_FILE: file('0123456789abcdef\r\n') }, ['erasure']).erasureKey).toBe(
+      '0123456789abcdef',
+    );
+  });
+
+  it.each([
+    ['an empty file', '\n', /^ {2}DATABASE_URL_FILE: is empty$/],
+    ['another URL', 'https://do-not-show-this.test', /^ {2}DATABASE_URL_FILE: is not the URL of a PostgreSQL database/],
+  ])('is refused by the name of its file if it is %s', (_what, content, problem) => {
+    const lines = problems({ DATABASE_URL_FILE: file(content) }, ['database']);
+    expect(lines[1]).toMatch(problem);
+    expect(lines.join('\n')).not.toContain('do-not-show-this');
+  });
+
+  it('is refused if the file cannot be read', () => {
+    const missing = join(folder, 'do-not-show-this');
+    expect(problems({ ERASURE_KEY_FILE: missing }, ['erasure'])).toEqual([
+      'The configuration has a problem:',
+      '  ERASURE_KEY_FILE: cannot be read (ENOENT)',
+    ]);
+  });
+
+  it('is refused beside the variable itself', () => {
+    expect(problems({ AMQP_URL: URLS.AMQP_URL, AMQP_URL_FILE: file(URLS.AMQP_URL) }, ['broker'])[1]).toBe(
+      '  AMQP_URL: is set, and so is AMQP_URL_FILE: keep one of them',
+    );
+  });
+
+  it('keeps its value while the file cannot be used, says so, and takes the next value that can', () => {
+    const lines: string[] = [];
+    const log = pino({}, { write: (line) => lines.push(line) });
+    const path = file(URLS.DATABASE_URL);
+    const secret = databaseUrl(readConfig({ DATABASE_URL_FILE: path }, ['database']), log);
+    rmSync(path);
+    for (const _attempt of [1, 2]) secret.readAgain();
+    expect(secret.problems()).toEqual([
+      'DATABASE_URL_FILE: cannot be read (ENOENT). The old value is kept: write the file again.',
+    ]);
+    file('mysql://user:do-not-show-this@db.test/x');
+    secret.readAgain();
+    expect(secret.problems()).toEqual([expect.stringMatching(/^DATABASE_URL_FILE: is not the URL of a PostgreSQL/)]);
+    expect(secret.value).toBe(URLS.DATABASE_URL);
+    const rotated = URLS.DATABASE_URL.replace('secret', 'do-not-show-this');
+    file(rotated);
+    expect(secret.problems()).toEqual([]);
+    expect(secret.value).toBe(rotated);
+    expect(lines).toHaveLength(3);
+    expect(lines.join('')).not.toContain('do-not-show-this');
   });
 });
