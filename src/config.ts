@@ -1,7 +1,8 @@
 /** The only reader of the environment. */
-import { isIPv4 } from 'node:net';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { type ApiKey, defaultKey, parseApiKeys } from './foundation/api-keys';
+import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
 import { readSecret, Secret } from './foundation/secret';
 
@@ -31,7 +32,14 @@ export const Variables = z.object({
     .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces: it is sent as a bearer token')
     .nullable()
     .default(null)
-    .describe('What readers send as `Authorization: Bearer …`; required unless HTTP_HOST is a loopback address'),
+    .describe(
+      'What readers send as `Authorization: Bearer …`: the key `default` with the scope `read`; it or API_KEYS_FILE is ' +
+        'required unless HTTP_HOST is a loopback address',
+    ),
+  API_KEYS_FILE: file().describe(
+    'A file of keys, one a line: `NAME SCOPE[,SCOPE] KEY`, with the scopes `read`, `write`, `vouch` and `operate`, and ' +
+      'comments after `#`; it is read again when it changes',
+  ),
   LOG_LEVEL: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
     .default('info')
     .describe('The least important log lines that are written'),
@@ -71,9 +79,9 @@ type Name = keyof typeof Variables.shape;
 const NEEDS = {
   broker: ['AMQP_URL', 'AMQP_URL_FILE'],
   database: ['DATABASE_URL', 'DATABASE_URL_FILE'],
-  http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY'],
+  http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE'],
   /** Look-ups over HTTP, which only readers with the key may use. */
-  lookUps: ['HTTP_HOST', 'API_KEY'],
+  lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
   erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
@@ -111,12 +119,16 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
     if (problem !== undefined) problems.push(problem);
     else config[camel(name)] = data;
   }
-  const isOpen = typeof config.httpHost === 'string' && config.apiKey === null && !isLoopback(config.httpHost);
+  const { httpHost, apiKey, apiKeysFile } = config;
+  const isOpen = typeof httpHost === 'string' && apiKey === null && apiKeysFile === null && !isLoopback(httpHost);
   if (isOpen && needs.some((need) => need === 'lookUps')) {
     problems.push(
-      'API_KEY: is not set (readers of contacts send it as a bearer token; only without it on a loopback HTTP_HOST)',
+      'API_KEY: is not set, nor is API_KEYS_FILE (readers of contacts send a key as a bearer token; none is needed on a ' +
+        'loopback HTTP_HOST)',
     );
   }
+  if (typeof apiKeysFile === 'string')
+    problems.push(...keyProblems(apiKeysFile, (apiKey as string | undefined) ?? null));
   if (problems.length > 0) throw new OperatorError(report(problems, names, env));
   return Object.freeze(config) as ConfigFor<N>;
 }
@@ -131,7 +143,7 @@ function readVariable(env: NodeJS.ProcessEnv, name: Name): { data?: unknown; pro
   }
   if (env[name]) return { problem: `${name}: is set, and so is ${inFile}: keep one of them` };
   try {
-    const data = readSecret(file);
+    const data = readSecret(file).trim();
     const problem = problemOf(name, data);
     return problem === undefined ? { data } : { problem: `${inFile}: ${problem}` };
   } catch (error) {
@@ -152,7 +164,37 @@ export const databaseUrl = ({ databaseUrl, databaseUrlFile }: ConfigFor<'databas
 
 function secretUrl(name: 'AMQP_URL' | 'DATABASE_URL', value: string, file: string | null, log: Logger): Secret {
   if (file === null) return Secret.of(value);
-  return Secret.fromFile({ variable: `${name}_FILE`, file, value, problemOf: (text) => problemOf(name, text), log });
+  const parse = (text: string): string => {
+    const problem = problemOf(name, text.trim());
+    if (problem !== undefined) throw new OperatorError(problem);
+    return text.trim();
+  };
+  return Secret.fromFile({ variable: `${name}_FILE`, file, parse, log });
+}
+
+/**
+ * The keys of the HTTP server; `watch()` has their file read again when it changes.
+ *
+ * @throws OperatorError
+ */
+export function apiKeys({ apiKey, apiKeysFile: file }: ConfigFor<'http'>, log: Logger): Secret<readonly ApiKey[]> {
+  if (file === null) return Secret.of(allKeys(apiKey));
+  return Secret.fromFile({ variable: 'API_KEYS_FILE', file, parse: (text) => allKeys(apiKey, text), log });
+}
+
+/** API_KEY, and the keys of the file's text. */
+function allKeys(apiKey: string | null, text?: string): readonly ApiKey[] {
+  const keys = apiKey === null ? [] : [defaultKey(apiKey)];
+  return text === undefined ? keys : [...keys, ...parseApiKeys(text, keys)];
+}
+
+function keyProblems(file: string, apiKey: string | null): string[] {
+  try {
+    allKeys(apiKey, readSecret(file));
+    return [];
+  } catch (error) {
+    return [`API_KEYS_FILE: ${(error as Error).message}`];
+  }
 }
 
 function report(problems: readonly string[], names: ReadonlySet<Name>, env: NodeJS.ProcessEnv): string {
@@ -163,11 +205,6 @@ function report(problems: readonly string[], names: ReadonlySet<Name>, env: Node
     lines.push('To see OneContact at work without a broker and a database of your own: npm run demo');
   }
   return lines.join('\n');
-}
-
-/** Whether a host is reachable from this machine only. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 function url(protocols: readonly string[], what: string) {

@@ -1,7 +1,8 @@
 /** Wires the running service; contains no logic of its own. */
 import type { Logger } from 'pino';
-import { brokerUrl, databaseUrl, isLoopback, type ServiceConfig } from './config';
+import { apiKeys, brokerUrl, databaseUrl, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
+import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
 import { within } from './foundation/timeout';
 import { makeServer } from './http/server';
@@ -84,12 +85,15 @@ export async function startService(
 
     let url: string | null = null;
     if (only.includes('http')) {
-      const { apiKey, httpHost: host, httpPort: port } = config;
-      if (apiKey === null && !isLoopback(host)) {
+      const { httpHost: host, httpPort: port } = config;
+      const keys = apiKeys(config, log);
+      if (keys.value.length === 0 && !isLoopback(host)) {
         throw new OperatorError(
-          `HTTP would let everybody at ${host} read contacts: set API_KEY, or a loopback HTTP_HOST.`,
+          `HTTP would let everybody at ${host} read contacts: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
         );
       }
+      const unwatch = keys.watch();
+      closing.push(async () => unwatch());
       const lookUps = openDatabase({ url: database, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
       // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
@@ -101,7 +105,7 @@ export async function startService(
             throw Object.assign(new Error('not connected'), { code: 'not_connected' });
         },
       };
-      const server = makeServer({ db: lookUps, log, apiKey, health, version, metrics: metrics.registry });
+      const server = makeServer({ db: lookUps, log, keys, health, version, metrics: metrics.registry });
       closing.push(() => server.close());
       url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
         throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pino from 'pino';
-import { databaseUrl, isLoopback, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
+import { apiKeys, databaseUrl, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
+import { isLoopback } from '../src/foundation/loopback';
 import { OperatorError } from '../src/foundation/operator-error';
 
 const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };
@@ -30,6 +31,7 @@ describe('readConfig', () => {
       httpHost: '127.0.0.1',
       httpPort: 8080,
       apiKey: null,
+      apiKeysFile: null,
       logLevel: 'info',
       batchSize: 500,
       prefetch: 1000,
@@ -185,7 +187,7 @@ describe('a secret in a file', () => {
     rmSync(path);
     for (const _attempt of [1, 2]) secret.readAgain();
     expect(secret.problems()).toEqual([
-      'DATABASE_URL_FILE: cannot be read (ENOENT). The old value is kept: write the file again.',
+      'DATABASE_URL_FILE: cannot be read (ENOENT). The old secret is kept: write the file again.',
     ]);
     file('mysql://user:do-not-show-this@db.test/x');
     secret.readAgain();
@@ -197,5 +199,25 @@ describe('a secret in a file', () => {
     expect(secret.value).toBe(rotated);
     expect(lines).toHaveLength(3);
     expect(lines.join('')).not.toContain('do-not-show-this');
+  });
+
+  it('has API keys in a file of its own, beside which API_KEY is the key `default`', () => {
+    const open = { ...URLS, HTTP_HOST: '0.0.0.0' };
+    const API_KEYS_FILE = file('site read,write do-not-show-this\n');
+    const config = readConfig({ ...open, API_KEYS_FILE, API_KEY: 'k' }, START);
+    const silent = pino({ level: 'silent' });
+    expect(apiKeys(config, silent).value.map(({ name, scopes }) => [name, ...scopes])).toEqual([
+      ['default', 'read'],
+      ['site', 'read', 'write'],
+    ]);
+    expect(apiKeys(readConfig({ ...open, API_KEYS_FILE }, START), silent).value).toHaveLength(1);
+    file('site admin do-not-show-this\n');
+    expect(problems({ ...open, API_KEYS_FILE }).slice(1)).toEqual([
+      '  API_KEYS_FILE: line 1: a scope must be one of read, write, vouch, operate',
+    ]);
+    file('default read do-not-show-this\n');
+    expect(problems({ ...open, API_KEYS_FILE, API_KEY: 'k' })[1]).toMatch(
+      /^ {2}API_KEYS_FILE: line 1: the name default/,
+    );
   });
 });

@@ -5,12 +5,12 @@ import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
 import { findContact } from '../postgres/find-contact';
 import { findHistory } from '../postgres/tables/merge';
-import { busy, noStore, notAuthorised, userNotFound } from './answers';
+import { busy, noStore, userNotFound } from './answers';
+import type { RequireScope } from './authorise';
 
 export interface ContactRoutesOptions {
   db: Database;
-  /** Whether a request with this `Authorization` header may read contacts. */
-  mayRead(authorization: string | undefined): boolean;
+  requireScope: RequireScope;
   /** Concurrent look-ups; further ones are answered 503 at once. */
   maxLookUps: number;
 }
@@ -28,13 +28,11 @@ const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | und
 
 /** Look-ups below `/contacts`. A malformed key is answered like an unknown one: 404, never 400. */
 export async function contactRoutes(app: FastifyInstance, options: ContactRoutesOptions): Promise<void> {
-  const { db, mayRead, maxLookUps } = options;
+  const { db, requireScope, maxLookUps } = options;
+  const mayRead = requireScope('read');
   let running = 0;
-  app.addHook('onRequest', async (request, reply) => {
-    noStore(reply);
-    return mayRead(request.headers.authorization) ? undefined : notAuthorised(reply);
-  });
-  app.setNotFoundHandler((_request, reply) => userNotFound(reply));
+  app.addHook('onRequest', async (_request, reply) => void noStore(reply));
+  app.setNotFoundHandler({ preHandler: mayRead }, (_request, reply) => userNotFound(reply));
 
   /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
   const lookUp = async (reply: FastifyReply, find: () => Promise<object | null>): Promise<object> => {
@@ -48,7 +46,7 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
   };
 
   for (const [path, keyOf] of LOOK_UPS) {
-    app.get<KeyParam>(path, async (request, reply) => {
+    app.get<KeyParam>(path, { onRequest: mayRead }, async (request, reply) => {
       const key = keyOf(request.params.key);
       if (!key) return userNotFound(reply);
       return lookUp(reply, async () => {
@@ -58,7 +56,7 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
     });
   }
 
-  app.get<KeyParam>('/:key/history', async (request, reply) => {
+  app.get<KeyParam>('/:key/history', { onRequest: mayRead }, async (request, reply) => {
     const key = idKey(request.params.key);
     if (!key) return userNotFound(reply);
     return lookUp(reply, async () => {

@@ -17,7 +17,7 @@ beforeAll(async () => {
   data = await freshDatabase();
   const health = { database: async () => undefined, broker: async () => undefined };
   const log = pino({ level: 'silent' });
-  app = makeServer({ db: data.db, log, apiKey: null, health, metrics: new Registry() });
+  app = makeServer({ db: data.db, log, keys: { value: [] }, health, metrics: new Registry() });
   base = await app.listen({ host: '127.0.0.1', port: 0 });
 });
 afterAll(async () => {
