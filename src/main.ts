@@ -40,6 +40,8 @@ export interface Service {
 const SPARE_CONNECTIONS = 2;
 /** Look-ups have a pool of their own, so that no number of them can hold up the workers. */
 const LOOK_UP_CONNECTIONS = 4;
+/** Histories have another: one reads many rows, and no number of them may hold up look-ups. */
+const HISTORY_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
@@ -96,6 +98,8 @@ export async function startService(
       closing.push(async () => unwatch());
       const lookUps = openDatabase({ url: database, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
+      const historyDb = openDatabase({ url: database, name: 'onecontact histories', max: HISTORY_CONNECTIONS });
+      closing.push(() => historyDb.$disconnect());
       // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
       await findContact(lookUps, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
       const health = {
@@ -105,7 +109,7 @@ export async function startService(
             throw Object.assign(new Error('not connected'), { code: 'not_connected' });
         },
       };
-      const server = makeServer({ db: lookUps, log, keys, health, version, metrics: metrics.registry });
+      const server = makeServer({ db: lookUps, historyDb, log, keys, health, version, metrics: metrics.registry });
       closing.push(() => server.close());
       url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
         throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);

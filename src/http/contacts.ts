@@ -13,6 +13,8 @@ export interface ContactRoutesOptions {
   requireScope: RequireScope;
   /** Concurrent look-ups; further ones are answered 503 at once. */
   maxLookUps: number;
+  /** Histories have connections and a limit of their own, so that no number of them can hold up look-ups. */
+  histories: { db: Database; max: number };
 }
 
 interface KeyParam {
@@ -28,23 +30,12 @@ const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | und
 
 /** Look-ups below `/contacts`. A malformed key is answered like an unknown one: 404, never 400. */
 export async function contactRoutes(app: FastifyInstance, options: ContactRoutesOptions): Promise<void> {
-  const { db, requireScope, maxLookUps } = options;
+  const { db, requireScope, maxLookUps, histories } = options;
   const mayRead = requireScope('read');
-  let running = 0;
   app.addHook('onRequest', async (_request, reply) => void noStore(reply));
   app.setNotFoundHandler({ preHandler: mayRead }, (_request, reply) => userNotFound(reply));
 
-  /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
-  const lookUp = async (reply: FastifyReply, find: () => Promise<object | null>): Promise<object> => {
-    if (running >= maxLookUps) return busy(reply);
-    running += 1;
-    try {
-      return (await find()) ?? userNotFound(reply);
-    } finally {
-      running -= 1;
-    }
-  };
-
+  const lookUp = atMost(maxLookUps);
   for (const [path, keyOf] of LOOK_UPS) {
     app.get<KeyParam>(path, { onRequest: mayRead }, async (request, reply) => {
       const key = keyOf(request.params.key);
@@ -56,12 +47,27 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
     });
   }
 
+  const lookUpHistory = atMost(histories.max);
   app.get<KeyParam>('/:key/history', { onRequest: mayRead }, async (request, reply) => {
     const key = idKey(request.params.key);
     if (!key) return userNotFound(reply);
-    return lookUp(reply, async () => {
-      const merges = await findHistory(db, key.id);
+    return lookUpHistory(reply, async () => {
+      const merges = await findHistory(histories.db, key.id);
       return merges && historyBody(key.id, merges);
     });
   });
+}
+
+/** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
+function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
+  let running = 0;
+  return async (reply, find) => {
+    if (running >= max) return busy(reply);
+    running += 1;
+    try {
+      return (await find()) ?? userNotFound(reply);
+    } finally {
+      running -= 1;
+    }
+  };
 }

@@ -16,6 +16,10 @@ export interface ServerOptions extends DockerflowOptions {
   keys: { readonly value: readonly ApiKey[] };
   /** Concurrent look-ups; further ones are answered 503. @default 100: four database connections do these in a second */
   maxLookUps?: number;
+  /** Connections for histories, which must not hold up look-ups. */
+  historyDb: Database;
+  /** Concurrent histories; further ones are answered 503. @default 20 */
+  maxHistories?: number;
 }
 
 /** Longer than the statement timeout, so that a slow answer is not cut off. */
@@ -29,6 +33,7 @@ const MAX_HEADER_BYTES = 8_192;
 /** Bounds memory, far above what a front end keeps open; Node closes further connections without an answer. */
 const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
+const MAX_HISTORIES = 20;
 
 /**
  * The read-only HTTP server: look-ups of contacts, health and metrics.
@@ -36,7 +41,8 @@ const MAX_LOOK_UPS = 100;
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
-export function makeServer({ db, log, keys, maxLookUps = MAX_LOOK_UPS, ...dockerflow }: ServerOptions) {
+export function makeServer(options: ServerOptions) {
+  const { db, log, keys, maxLookUps = MAX_LOOK_UPS, historyDb, maxHistories = MAX_HISTORIES, ...dockerflow } = options;
   const requireScope = scopeChecks(keys);
   const mayRead = requireScope('read');
   const app: FastifyInstance = fastify({
@@ -72,7 +78,8 @@ export function makeServer({ db, log, keys, maxLookUps = MAX_LOOK_UPS, ...docker
   });
   app.decorateRequest('keyName', NO_KEY);
   measureRequests(app, dockerflow.metrics);
-  void app.register(contactRoutes, { prefix: '/contacts', db, requireScope, maxLookUps });
+  const histories = { db: historyDb, max: maxHistories };
+  void app.register(contactRoutes, { prefix: '/contacts', db, requireScope, maxLookUps, histories });
   void app.register(dockerflowRoutes, dockerflow);
   return app;
 }

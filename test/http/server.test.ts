@@ -29,7 +29,7 @@ describe('the HTTP server', () => {
   const apps: FastifyInstance[] = [];
   const listen = async (options: Partial<ServerOptions> = {}): Promise<string> => {
     const more = { health: fine, version: VERSION, metrics: new Registry(), ...options };
-    const app = makeServer({ db, log, keys: { value: [] }, ...more });
+    const app = makeServer({ db, historyDb: db, log, keys: { value: [] }, ...more });
     apps.push(app);
     return app.listen({ host: '127.0.0.1', port: 0 });
   };
@@ -168,7 +168,7 @@ describe('the HTTP server', () => {
     expect((await get('/metrics')).body).not.toMatch(/ada|mail\.test/);
   });
 
-  it('answers excess concurrent look-ups 503 with Retry-After, and all other requests as usual', async () => {
+  it('answers excess concurrent look-ups and histories 503 with Retry-After, each by a limit of its own', async () => {
     let release = (): void => undefined;
     const held = new Promise<null>((resolve) => {
       release = () => resolve(null);
@@ -180,17 +180,21 @@ describe('the HTTP server', () => {
         return held;
       },
     } as unknown as Database;
-    const get = await server({ db: slow, maxLookUps: 2 });
-    const url = '/contacts/by-email/a@mail.test';
-    const first = [get(url), get(`/contacts/${randomUUID()}/history`)];
-    await until(() => running === 2);
-    const third = await get(url);
-    expect([third.status, JSON.parse(third.body), third.headers['retry-after']]).toEqual([503, BUSY, '2']);
+    const get = await server({ db: slow, historyDb: slow, maxLookUps: 2, maxHistories: 3 });
+    const lookUp = () => get('/contacts/by-email/a@mail.test');
+    const history = () => get(`/contacts/${randomUUID()}/history`);
+    const first = [lookUp(), history(), history(), history()];
+    await until(() => running === 4);
+    const excess = await history();
+    expect([excess.status, JSON.parse(excess.body), excess.headers['retry-after']]).toEqual([503, BUSY, '2']);
+    first.push(lookUp());
+    await until(() => running === 5);
+    expect((await lookUp()).status).toBe(503);
     expect((await get('/contacts/by-email/nobody')).status).toBe(404); // needs no database
     expect((await get('/__lbheartbeat__')).status).toBe(200);
     release();
     for (const answer of await Promise.all(first)) expect([answer.status, answer.body]).toEqual([404, NOT_FOUND]);
-    expect((await get(url)).status).toBe(404);
+    expect([(await lookUp()).status, (await history()).status]).toEqual([404, 404]);
   });
 
   it('answers 431 for oversized headers and paths', async () => {
