@@ -1,7 +1,10 @@
 /** The only reader of the environment. */
-import { isIPv4 } from 'node:net';
+import type { Logger } from 'pino';
 import { z } from 'zod';
+import { type ApiKey, defaultKey, parseApiKeys } from './foundation/api-keys';
+import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
+import { readSecret, Secret } from './foundation/secret';
 
 const AMQP_EXAMPLE = 'amqp://user:password@host:5672/vhost';
 const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';
@@ -14,6 +17,10 @@ export const Variables = z.object({
   DATABASE_URL: url(['postgres:', 'postgresql:'], `a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
     .refine(inPublicSchema, 'has ?schema=, which is not supported: give OneContact a database of its own')
     .describe(`The database, such as \`${DATABASE_EXAMPLE}\``),
+  AMQP_URL_FILE: file().describe('A file with `AMQP_URL`, which is read again when the broker refuses the credentials'),
+  DATABASE_URL_FILE: file().describe(
+    'A file with `DATABASE_URL`, which is read again when the database refuses the credentials',
+  ),
   HTTP_HOST: z
     .string()
     .regex(/^[\w.:-]+$/, 'must be an address to listen at, such as 127.0.0.1, ::1 or 0.0.0.0')
@@ -25,7 +32,14 @@ export const Variables = z.object({
     .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces: it is sent as a bearer token')
     .nullable()
     .default(null)
-    .describe('What readers send as `Authorization: Bearer …`; required unless HTTP_HOST is a loopback address'),
+    .describe(
+      'What readers send as `Authorization: Bearer …`: the key `default` with the scope `read`; it or API_KEYS_FILE is ' +
+        'required unless HTTP_HOST is a loopback address',
+    ),
+  API_KEYS_FILE: file().describe(
+    'A file of keys, one a line: `NAME SCOPE[,SCOPE] KEY`, with the scopes `read`, `write`, `vouch` and `operate`, and ' +
+      'comments after `#`; it is read again when it changes',
+  ),
   LOG_LEVEL: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
     .default('info')
     .describe('The least important log lines that are written'),
@@ -56,20 +70,21 @@ export const Variables = z.object({
     .nullable()
     .default(null)
     .describe('Key of the hashes that are kept of erased addresses; without it nothing can be erased'),
+  ERASURE_KEY_FILE: file().describe('A file with `ERASURE_KEY`, which is read once'),
 });
 
 type Name = keyof typeof Variables.shape;
 
 /** The needs that a command can have, and the variables of each. */
 const NEEDS = {
-  broker: ['AMQP_URL'],
-  database: ['DATABASE_URL'],
-  http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY'],
+  broker: ['AMQP_URL', 'AMQP_URL_FILE'],
+  database: ['DATABASE_URL', 'DATABASE_URL_FILE'],
+  http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE'],
   /** Look-ups over HTTP, which only readers with the key may use. */
-  lookUps: ['HTTP_HOST', 'API_KEY'],
+  lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
-  erasure: ['ERASURE_KEY'],
+  erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
 } as const satisfies Record<string, readonly Name[]>;
 
 export type Need = keyof typeof NEEDS;
@@ -100,38 +115,109 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   const config: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const name of names) {
-    const { data, error } = Variables.shape[name].safeParse(env[name] || undefined);
-    if (error) problems.push(`${name}: ${error.issues[0]?.message}`);
+    const { data, problem } = readVariable(env, name);
+    if (problem !== undefined) problems.push(problem);
     else config[camel(name)] = data;
   }
-  const isOpen = typeof config.httpHost === 'string' && config.apiKey === null && !isLoopback(config.httpHost);
+  const { httpHost, apiKey, apiKeysFile } = config;
+  const isOpen = typeof httpHost === 'string' && apiKey === null && apiKeysFile === null && !isLoopback(httpHost);
   if (isOpen && needs.some((need) => need === 'lookUps')) {
     problems.push(
-      'API_KEY: is not set (readers of contacts send it as a bearer token; only without it on a loopback HTTP_HOST)',
+      'API_KEY: is not set, nor is API_KEYS_FILE (readers of contacts send a key as a bearer token; none is needed on a ' +
+        'loopback HTTP_HOST)',
     );
   }
+  if (typeof apiKeysFile === 'string')
+    problems.push(...keyProblems(apiKeysFile, (apiKey as string | undefined) ?? null));
   if (problems.length > 0) throw new OperatorError(report(problems, names, env));
   return Object.freeze(config) as ConfigFor<N>;
+}
+
+/** Reads a variable, or the file that stands for it. A problem names the one that was read. */
+function readVariable(env: NodeJS.ProcessEnv, name: Name): { data?: unknown; problem?: string } {
+  const inFile = `${name}_FILE`;
+  const file = inFile in Variables.shape ? env[inFile] : '';
+  if (!file) {
+    const { data, error } = Variables.shape[name].safeParse(env[name] || undefined);
+    return error ? { problem: `${name}: ${error.issues[0]?.message}` } : { data };
+  }
+  if (env[name]) return { problem: `${name}: is set, and so is ${inFile}: keep one of them` };
+  try {
+    const data = readSecret(file).trim();
+    const problem = problemOf(name, data);
+    return problem === undefined ? { data } : { problem: `${inFile}: ${problem}` };
+  } catch (error) {
+    return { problem: `${inFile}: ${(error as Error).message}` };
+  }
+}
+
+const problemOf = (name: Name, text: string): string | undefined =>
+  Variables.shape[name].safeParse(text).error?.issues[0]?.message;
+
+/** AMQP_URL, read again from its file, if it has one, when the broker refuses it. */
+export const brokerUrl = ({ amqpUrl, amqpUrlFile }: ConfigFor<'broker'>, log: Logger): Secret =>
+  secretUrl('AMQP_URL', amqpUrl, amqpUrlFile, log);
+
+/** DATABASE_URL, read again from its file, if it has one, when the database refuses it. */
+export const databaseUrl = ({ databaseUrl, databaseUrlFile }: ConfigFor<'database'>, log: Logger): Secret =>
+  secretUrl('DATABASE_URL', databaseUrl, databaseUrlFile, log);
+
+function secretUrl(name: 'AMQP_URL' | 'DATABASE_URL', value: string, file: string | null, log: Logger): Secret {
+  if (file === null) return Secret.of(value);
+  const parse = (text: string): string => {
+    const problem = problemOf(name, text.trim());
+    if (problem !== undefined) throw new OperatorError(problem);
+    return text.trim();
+  };
+  return Secret.fromFile({ variable: `${name}_FILE`, file, parse, log });
+}
+
+/**
+ * The keys of the HTTP server; `watch()` has their file read again when it changes.
+ *
+ * @throws OperatorError
+ */
+export function apiKeys({ apiKey, apiKeysFile: file }: ConfigFor<'http'>, log: Logger): Secret<readonly ApiKey[]> {
+  if (file === null) return Secret.of(allKeys(apiKey));
+  return Secret.fromFile({ variable: 'API_KEYS_FILE', file, parse: (text) => allKeys(apiKey, text), log });
+}
+
+/** API_KEY, and the keys of the file's text. */
+function allKeys(apiKey: string | null, text?: string): readonly ApiKey[] {
+  const keys = apiKey === null ? [] : [defaultKey(apiKey)];
+  return text === undefined ? keys : [...keys, ...parseApiKeys(text, keys)];
+}
+
+function keyProblems(file: string, apiKey: string | null): string[] {
+  try {
+    allKeys(apiKey, readSecret(file));
+    return [];
+  } catch (error) {
+    return [`API_KEYS_FILE: ${(error as Error).message}`];
+  }
 }
 
 function report(problems: readonly string[], names: ReadonlySet<Name>, env: NodeJS.ProcessEnv): string {
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
   const lines = [`The configuration has ${count}:`, ...problems.map((problem) => `  ${problem}`)];
-  const isMissing = (name: Name): boolean => names.has(name) && !env[name];
+  const isMissing = (name: Name): boolean => names.has(name) && !env[name] && !env[`${name}_FILE`];
   if (isMissing('AMQP_URL') && isMissing('DATABASE_URL')) {
     lines.push('To see OneContact at work without a broker and a database of your own: npm run demo');
   }
   return lines.join('\n');
 }
 
-/** Whether a host is reachable from this machine only. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-}
-
 function url(protocols: readonly string[], what: string) {
   const isUrl = (text: string): boolean => URL.canParse(text) && protocols.includes(new URL(text).protocol);
   return z.string(`is not set (${what})`).refine(isUrl, { error: `is not the URL of ${what}`, abort: true });
+}
+
+function file() {
+  return z
+    .string()
+    .regex(/^[^\p{Cc}]+$/u, 'must be the path of a file')
+    .nullable()
+    .default(null);
 }
 
 function integer(min: number, max: number) {

@@ -1,7 +1,8 @@
 /** Wires the running service; contains no logic of its own. */
 import type { Logger } from 'pino';
-import { isLoopback, type ServiceConfig } from './config';
+import { apiKeys, brokerUrl, databaseUrl, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
+import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
 import { within } from './foundation/timeout';
 import { makeServer } from './http/server';
@@ -39,6 +40,8 @@ export interface Service {
 const SPARE_CONNECTIONS = 2;
 /** Look-ups have a pool of their own, so that no number of them can hold up the workers. */
 const LOOK_UP_CONNECTIONS = 4;
+/** Histories have another: one reads many rows, and no number of them may hold up look-ups. */
+const HISTORY_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
@@ -52,16 +55,18 @@ export async function startService(
     for (const end of closing.splice(0).reverse()) await end();
     return true;
   };
+  const database = databaseUrl(config, log);
+  const broker = brokerUrl(config, log);
   try {
     const db = openDatabase({
-      url: config.databaseUrl,
+      url: database,
       name: serviceSession(config.erasureKey),
       max: 2 * config.concurrency + SPARE_CONNECTIONS,
     });
     closing.push(() => db.$disconnect());
     await requireSchema(db);
     await requireErasureKey(db, config.erasureKey);
-    await declareTopology({ url: config.amqpUrl, log });
+    await declareTopology({ url: broker, log });
 
     const metrics = makeMetrics();
     const version = readVersion();
@@ -69,7 +74,7 @@ export async function startService(
     observeOutbox(metrics, () => outboxState(db));
 
     const connect = async (name: string): Promise<BrokerConnection> => {
-      const connection = await openConnection({ url: config.amqpUrl, name: `onecontact ${name}`, log });
+      const connection = await openConnection({ url: broker, name: `onecontact ${name}`, log });
       closing.push(() => connection.close());
       await connection.ready();
       observeConnection(metrics, name, connection);
@@ -82,14 +87,19 @@ export async function startService(
 
     let url: string | null = null;
     if (only.includes('http')) {
-      const { apiKey, httpHost: host, httpPort: port } = config;
-      if (apiKey === null && !isLoopback(host)) {
+      const { httpHost: host, httpPort: port } = config;
+      const keys = apiKeys(config, log);
+      if (keys.value.length === 0 && !isLoopback(host)) {
         throw new OperatorError(
-          `HTTP would let everybody at ${host} read contacts: set API_KEY, or a loopback HTTP_HOST.`,
+          `HTTP would let everybody at ${host} read contacts: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
         );
       }
-      const lookUps = openDatabase({ url: config.databaseUrl, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
+      const unwatch = keys.watch();
+      closing.push(async () => unwatch());
+      const lookUps = openDatabase({ url: database, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
       closing.push(() => lookUps.$disconnect());
+      const historyDb = openDatabase({ url: database, name: 'onecontact histories', max: HISTORY_CONNECTIONS });
+      closing.push(() => historyDb.$disconnect());
       // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
       await findContact(lookUps, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
       const health = {
@@ -99,7 +109,7 @@ export async function startService(
             throw Object.assign(new Error('not connected'), { code: 'not_connected' });
         },
       };
-      const server = makeServer({ db: lookUps, log, apiKey, health, version, metrics: metrics.registry });
+      const server = makeServer({ db: lookUps, historyDb, log, keys, health, version, metrics: metrics.registry });
       closing.push(() => server.close());
       url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
         throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);

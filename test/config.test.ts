@@ -1,5 +1,10 @@
-import { describe, expect, it } from '@jest/globals';
-import { isLoopback, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pino from 'pino';
+import { apiKeys, databaseUrl, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
+import { isLoopback } from '../src/foundation/loopback';
 import { OperatorError } from '../src/foundation/operator-error';
 
 const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };
@@ -21,9 +26,12 @@ describe('readConfig', () => {
     expect(readConfig(URLS, START)).toEqual({
       amqpUrl: URLS.AMQP_URL,
       databaseUrl: URLS.DATABASE_URL,
+      amqpUrlFile: null,
+      databaseUrlFile: null,
       httpHost: '127.0.0.1',
       httpPort: 8080,
       apiKey: null,
+      apiKeysFile: null,
       logLevel: 'info',
       batchSize: 500,
       prefetch: 1000,
@@ -33,6 +41,7 @@ describe('readConfig', () => {
       tokenPolicy: 'address',
       shutdownTimeoutMs: 25_000,
       erasureKey: null,
+      erasureKeyFile: null,
     });
   });
 
@@ -97,7 +106,7 @@ describe('readConfig', () => {
   it('ignores variables that the command does not need', () => {
     const { DATABASE_URL } = URLS;
     const config = readConfig({ DATABASE_URL, AMQP_URL: 'rubbish', HTTP_PORT: 'rubbish' }, ['database']);
-    expect(config).toEqual({ databaseUrl: DATABASE_URL });
+    expect(config).toEqual({ databaseUrl: DATABASE_URL, databaseUrlFile: null });
   });
 
   it('requires an API key for look-ups unless HTTP listens on loopback', () => {
@@ -122,5 +131,93 @@ describe('readConfig', () => {
     for (const [name, { description }] of Object.entries(Variables.shape)) {
       expect([name, description]).toEqual([name, expect.stringMatching(/^.{10,}/)]);
     }
+  });
+});
+
+describe('a secret in a file', () => {
+  let folder: string;
+  const file = (content: string): string => {
+    const path = join(folder, 'secret');
+    writeFileSync(path, content);
+    return path;
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'onecontact-config-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('stands in for the variable, without the line break at its end', () => {
+    expect(readConfig({ AMQP_URL_FILE: file(`${URLS.AMQP_URL}\n`) }, ['broker']).amqpUrl).toBe(URLS.AMQP_URL);
+    expect(readConfig({ DATABASE_URL_FILE: file(URLS.DATABASE_URL) }, ['database']).databaseUrl).toBe(
+      URLS.DATABASE_URL,
+    );
+    expect(readConfig({ ERASURE_KEY_FILE: file('0123456789abcdef\r\n') }, ['erasure']).erasureKey).toBe(
+      '0123456789abcdef',
+    );
+  });
+
+  it.each([
+    ['an empty file', '\n', /^ {2}DATABASE_URL_FILE: is empty$/],
+    ['another URL', 'https://do-not-show-this.test', /^ {2}DATABASE_URL_FILE: is not the URL of a PostgreSQL database/],
+  ])('is refused by the name of its file if it is %s', (_what, content, problem) => {
+    const lines = problems({ DATABASE_URL_FILE: file(content) }, ['database']);
+    expect(lines[1]).toMatch(problem);
+    expect(lines.join('\n')).not.toContain('do-not-show-this');
+  });
+
+  it('is refused if the file cannot be read', () => {
+    const missing = join(folder, 'do-not-show-this');
+    expect(problems({ ERASURE_KEY_FILE: missing }, ['erasure'])).toEqual([
+      'The configuration has a problem:',
+      '  ERASURE_KEY_FILE: cannot be read (ENOENT)',
+    ]);
+  });
+
+  it('is refused beside the variable itself', () => {
+    expect(problems({ AMQP_URL: URLS.AMQP_URL, AMQP_URL_FILE: file(URLS.AMQP_URL) }, ['broker'])[1]).toBe(
+      '  AMQP_URL: is set, and so is AMQP_URL_FILE: keep one of them',
+    );
+  });
+
+  it('keeps its value while the file cannot be used, says so, and takes the next value that can', () => {
+    const lines: string[] = [];
+    const log = pino({}, { write: (line) => lines.push(line) });
+    const path = file(URLS.DATABASE_URL);
+    const secret = databaseUrl(readConfig({ DATABASE_URL_FILE: path }, ['database']), log);
+    rmSync(path);
+    for (const _attempt of [1, 2]) secret.readAgain();
+    expect(secret.problems()).toEqual([
+      'DATABASE_URL_FILE: cannot be read (ENOENT). The old secret is kept: write the file again.',
+    ]);
+    file('mysql://user:do-not-show-this@db.test/x');
+    secret.readAgain();
+    expect(secret.problems()).toEqual([expect.stringMatching(/^DATABASE_URL_FILE: is not the URL of a PostgreSQL/)]);
+    expect(secret.value).toBe(URLS.DATABASE_URL);
+    const rotated = URLS.DATABASE_URL.replace('secret', 'do-not-show-this');
+    file(rotated);
+    expect(secret.problems()).toEqual([]);
+    expect(secret.value).toBe(rotated);
+    expect(lines).toHaveLength(3);
+    expect(lines.join('')).not.toContain('do-not-show-this');
+  });
+
+  it('has API keys in a file of its own, beside which API_KEY is the key `default`', () => {
+    const open = { ...URLS, HTTP_HOST: '0.0.0.0' };
+    const API_KEYS_FILE = file('site read,write do-not-show-this\n');
+    const config = readConfig({ ...open, API_KEYS_FILE, API_KEY: 'k' }, START);
+    const silent = pino({ level: 'silent' });
+    expect(apiKeys(config, silent).value.map(({ name, scopes }) => [name, ...scopes])).toEqual([
+      ['default', 'read'],
+      ['site', 'read', 'write'],
+    ]);
+    expect(apiKeys(readConfig({ ...open, API_KEYS_FILE }, START), silent).value).toHaveLength(1);
+    file('site admin do-not-show-this\n');
+    expect(problems({ ...open, API_KEYS_FILE }).slice(1)).toEqual([
+      '  API_KEYS_FILE: line 1: a scope must be one of read, write, vouch, operate',
+    ]);
+    file('default read do-not-show-this\n');
+    expect(problems({ ...open, API_KEYS_FILE, API_KEY: 'k' })[1]).toMatch(
+      /^ {2}API_KEYS_FILE: line 1: the name default/,
+    );
   });
 });

@@ -22,9 +22,10 @@ export function addStart(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL and DATABASE_URL, and API_KEY when HTTP listens at more than a loopback address. Logs go to stdout, one
-JSON object a line. SIGTERM and SIGINT finish what is in flight, then it exits with 0; with 1 when that took longer than
-SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the first.
+Needs AMQP_URL and DATABASE_URL (or files with them: AMQP_URL_FILE, DATABASE_URL_FILE), and API_KEY or API_KEYS_FILE
+when HTTP listens at more than a loopback address. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish
+what is in flight, then it exits with 0; with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal
+comes 2 s or more after the first.
 
 Examples:
   $ onecontact start --migrate

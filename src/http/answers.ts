@@ -18,6 +18,15 @@ export const userNotFound = (reply: FastifyReply): FastifyReply => send(noStore(
 export const notAuthorised = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply).header('www-authenticate', 'Bearer realm="onecontact"'), 401, 7, 'A valid API key is required');
 
+export const missingScope = (reply: FastifyReply, scope: string): FastifyReply =>
+  send(noStore(reply), 403, 7, `This API key lacks the scope ${scope}`);
+
+export const foreignHost = (reply: FastifyReply): FastifyReply =>
+  send(noStore(reply), 403, 7, 'Without an API key, the Host header must name this machine, such as 127.0.0.1');
+
+export const notJson = (reply: FastifyReply): FastifyReply =>
+  send(noStore(reply), 415, 99, 'The Content-Type must be application/json');
+
 export const busy = (reply: FastifyReply): FastifyReply =>
   send(
     noStore(reply).header('retry-after', RETRY_AFTER_SECONDS),

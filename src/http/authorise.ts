@@ -1,12 +1,55 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type ApiKey, digestOf, type Scope } from '../foundation/api-keys';
+import { isLoopback } from '../foundation/loopback';
+import { foreignHost, missingScope, notAuthorised, notJson } from './answers';
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The name of the key with which the request came. */
+    keyName: string;
+  }
+}
 
-/** Makes a check whether an `Authorization` header carries the API key. It takes the same time for every wrong key. */
-export function bearerCheck(apiKey: string): (header: string | undefined) => boolean {
-  const expected = digest(apiKey);
-  return (header) => {
-    const key = /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1];
-    return key !== undefined && timingSafeEqual(digest(key), expected);
+/** The `onRequest` hook of a route: answers requests that may not use it. */
+export type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>;
+/** Makes the check that a request has a scope. */
+export type RequireScope = (scope: Scope) => Check;
+
+/** What this machine may do while there is no key at all. */
+const WITHOUT_KEYS: ReadonlySet<Scope> = new Set(['read', 'write']);
+
+/** @param keys those of the moment; empty only where no other host can reach the server */
+export function scopeChecks(keys: { readonly value: readonly ApiKey[] }): RequireScope {
+  return (scope) => async (request, reply) => {
+    if (keys.value.length === 0) {
+      // A page of any site can send requests to this machine, and read the answers once its name leads here.
+      if (!isLoopback(hostOf(request))) return foreignHost(reply);
+      if (!WITHOUT_KEYS.has(scope)) return notAuthorised(reply);
+    } else {
+      const key = keyOf(request, keys.value);
+      if (!key) return notAuthorised(reply);
+      request.keyName = key.name;
+      if (!key.scopes.has(scope)) return missingScope(reply, scope);
+    }
+    // The types that a page of another site can send without asking the server first.
+    return request.method === 'POST' && !hasJson(request) ? notJson(reply) : undefined;
   };
 }
+
+/** Takes the same time for every wrong key. */
+function keyOf({ headers }: FastifyRequest, keys: readonly ApiKey[]): ApiKey | undefined {
+  const sent = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
+  if (sent === undefined) return undefined;
+  const digest = digestOf(sent);
+  return keys.filter((key) => timingSafeEqual(key.digest, digest))[0];
+}
+
+/** The host of the `Host` header without its port; empty if there is none. */
+function hostOf({ headers: { host = '' } }: FastifyRequest): string {
+  const url = `http://${host}`;
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : '';
+}
+
+const hasJson = ({ headers }: FastifyRequest): boolean =>
+  /^application\/json *(;|$)/i.test(headers['content-type'] ?? '');

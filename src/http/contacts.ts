@@ -5,14 +5,16 @@ import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
 import { findContact } from '../postgres/find-contact';
 import { findHistory } from '../postgres/tables/merge';
-import { busy, noStore, notAuthorised, userNotFound } from './answers';
+import { busy, noStore, userNotFound } from './answers';
+import type { RequireScope } from './authorise';
 
 export interface ContactRoutesOptions {
   db: Database;
-  /** Whether a request with this `Authorization` header may read contacts. */
-  mayRead(authorization: string | undefined): boolean;
+  requireScope: RequireScope;
   /** Concurrent look-ups; further ones are answered 503 at once. */
   maxLookUps: number;
+  /** Histories have connections and a limit of their own, so that no number of them can hold up look-ups. */
+  histories: { db: Database; max: number };
 }
 
 interface KeyParam {
@@ -28,27 +30,14 @@ const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | und
 
 /** Look-ups below `/contacts`. A malformed key is answered like an unknown one: 404, never 400. */
 export async function contactRoutes(app: FastifyInstance, options: ContactRoutesOptions): Promise<void> {
-  const { db, mayRead, maxLookUps } = options;
-  let running = 0;
-  app.addHook('onRequest', async (request, reply) => {
-    noStore(reply);
-    return mayRead(request.headers.authorization) ? undefined : notAuthorised(reply);
-  });
-  app.setNotFoundHandler((_request, reply) => userNotFound(reply));
+  const { db, requireScope, maxLookUps, histories } = options;
+  const mayRead = requireScope('read');
+  app.addHook('onRequest', async (_request, reply) => void noStore(reply));
+  app.setNotFoundHandler({ preHandler: mayRead }, (_request, reply) => userNotFound(reply));
 
-  /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
-  const lookUp = async (reply: FastifyReply, find: () => Promise<object | null>): Promise<object> => {
-    if (running >= maxLookUps) return busy(reply);
-    running += 1;
-    try {
-      return (await find()) ?? userNotFound(reply);
-    } finally {
-      running -= 1;
-    }
-  };
-
+  const lookUp = atMost(maxLookUps);
   for (const [path, keyOf] of LOOK_UPS) {
-    app.get<KeyParam>(path, async (request, reply) => {
+    app.get<KeyParam>(path, { onRequest: mayRead }, async (request, reply) => {
       const key = keyOf(request.params.key);
       if (!key) return userNotFound(reply);
       return lookUp(reply, async () => {
@@ -58,12 +47,27 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
     });
   }
 
-  app.get<KeyParam>('/:key/history', async (request, reply) => {
+  const lookUpHistory = atMost(histories.max);
+  app.get<KeyParam>('/:key/history', { onRequest: mayRead }, async (request, reply) => {
     const key = idKey(request.params.key);
     if (!key) return userNotFound(reply);
-    return lookUp(reply, async () => {
-      const merges = await findHistory(db, key.id);
+    return lookUpHistory(reply, async () => {
+      const merges = await findHistory(histories.db, key.id);
       return merges && historyBody(key.id, merges);
     });
   });
+}
+
+/** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
+function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
+  let running = 0;
+  return async (reply, find) => {
+    if (running >= max) return busy(reply);
+    running += 1;
+    try {
+      return (await find()) ?? userNotFound(reply);
+    } finally {
+      running -= 1;
+    }
+  };
 }

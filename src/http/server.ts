@@ -1,9 +1,10 @@
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
+import { type ApiKey, NO_KEY } from '../foundation/api-keys';
 import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
-import { busy, failed, noSuchPage, notAuthorised, userNotFound } from './answers';
-import { bearerCheck } from './authorise';
+import { busy, failed, noSuchPage, userNotFound } from './answers';
+import { scopeChecks } from './authorise';
 import { contactRoutes } from './contacts';
 import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
@@ -11,10 +12,14 @@ import { measureRequests } from './measure';
 export interface ServerOptions extends DockerflowOptions {
   db: Database;
   log: Logger;
-  /** The bearer token that look-ups require; null for none, only where no other host can reach the server. */
-  apiKey: string | null;
+  /** The keys of the moment, of which look-ups require one; empty only where no other host can reach the server. */
+  keys: { readonly value: readonly ApiKey[] };
   /** Concurrent look-ups; further ones are answered 503. @default 100: four database connections do these in a second */
   maxLookUps?: number;
+  /** Connections for histories, which must not hold up look-ups. */
+  historyDb: Database;
+  /** Concurrent histories; further ones are answered 503. @default 20 */
+  maxHistories?: number;
 }
 
 /** Longer than the statement timeout, so that a slow answer is not cut off. */
@@ -28,6 +33,7 @@ const MAX_HEADER_BYTES = 8_192;
 /** Bounds memory, far above what a front end keeps open; Node closes further connections without an answer. */
 const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
+const MAX_HISTORIES = 20;
 
 /**
  * The read-only HTTP server: look-ups of contacts, health and metrics.
@@ -35,8 +41,10 @@ const MAX_LOOK_UPS = 100;
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
-export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dockerflow }: ServerOptions) {
-  const mayRead = apiKey === null ? () => true : bearerCheck(apiKey);
+export function makeServer(options: ServerOptions) {
+  const { db, log, keys, maxLookUps = MAX_LOOK_UPS, historyDb, maxHistories = MAX_HISTORIES, ...dockerflow } = options;
+  const requireScope = scopeChecks(keys);
+  const mayRead = requireScope('read');
   const app: FastifyInstance = fastify({
     logger: false,
     bodyLimit: 1_024,
@@ -50,7 +58,7 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
     frameworkErrors: (_error, request, raw) => {
       const reply = raw as FastifyReply;
       if (!request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
-      void (mayRead(request.headers.authorization) ? userNotFound(reply) : notAuthorised(reply));
+      void mayRead(request, reply).then((refusal) => refusal ?? userNotFound(reply));
     },
     clientErrorHandler: (error, socket) => {
       if (!socket.writable) return void socket.destroy();
@@ -68,8 +76,10 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
     if (kind !== 'permanent') return busy(reply);
     return failed(reply);
   });
+  app.decorateRequest('keyName', NO_KEY);
   measureRequests(app, dockerflow.metrics);
-  void app.register(contactRoutes, { prefix: '/contacts', db, mayRead, maxLookUps });
+  const histories = { db: historyDb, max: maxHistories };
+  void app.register(contactRoutes, { prefix: '/contacts', db, requireScope, maxLookUps, histories });
   void app.register(dockerflowRoutes, dockerflow);
   return app;
 }

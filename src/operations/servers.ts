@@ -1,11 +1,13 @@
 import pino from 'pino';
-import { readConfig } from '../config';
+import { brokerUrl, databaseUrl, readConfig } from '../config';
 import { OperatorError } from '../foundation/operator-error';
 import { type Database, openDatabase } from '../postgres/database';
 import { requireSchema } from '../postgres/migrations/require-schema';
 import { type BrokerConnection, openConnection } from '../rabbitmq/connection';
 import { describe, refusalOf } from '../rabbitmq/errors';
 import { Publisher } from '../rabbitmq/publisher';
+
+const SILENT = pino({ level: 'silent' });
 
 /**
  * Opens the database of DATABASE_URL for one command, and closes it afterwards.
@@ -14,8 +16,8 @@ import { Publisher } from '../rabbitmq/publisher';
  * @throws OperatorError when the database does not have the schema of this version
  */
 export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Database) => Promise<T>, max = 2): Promise<T> {
-  const { databaseUrl } = readConfig(env, ['database']);
-  const db = openDatabase({ url: databaseUrl, name: 'onecontact command', max, statementTimeoutMs: 0 });
+  const url = databaseUrl(readConfig(env, ['database']), SILENT);
+  const db = openDatabase({ url, name: 'onecontact command', max, statementTimeoutMs: 0 });
   try {
     await requireSchema(db);
     return await work(db);
@@ -36,8 +38,8 @@ export interface Broker {
  * @throws OperatorError when the broker cannot be reached: a command does not wait for it
  */
 export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broker) => Promise<T>): Promise<T> {
-  const { amqpUrl: url } = readConfig(env, ['broker']);
-  const log = pino({ level: 'silent' });
+  const log = SILENT;
+  const url = brokerUrl(readConfig(env, ['broker']), log);
   const closing: (() => Promise<void>)[] = [];
   const open = async (name: string): Promise<BrokerConnection> => {
     let onConnectFailed = (_: Error): void => undefined;

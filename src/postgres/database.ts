@@ -1,4 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import { Secret } from '../foundation/secret';
+import { clientFor } from './client';
 import { type Prisma, PrismaClient } from './generated/prisma/client';
 
 export type Database = PrismaClient;
@@ -7,7 +9,7 @@ export type Transaction = Prisma.TransactionClient;
 export type Queries = Pick<Transaction, '$queryRaw' | '$executeRaw'>;
 
 export interface DatabaseOptions {
-  url: string;
+  url: string | Secret;
   /** Shown in `pg_stat_activity`. */
   name: string;
   /** The maximum number of connections. */
@@ -41,7 +43,7 @@ export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TI
   const options = Object.entries(settings).map(([key, value]) => `-c ${key}=${value}`);
   const adapter = new PrismaPg(
     {
-      connectionString: url,
+      Client: clientFor(Secret.of(url)),
       application_name: name,
       options: options.join(' '),
       max,

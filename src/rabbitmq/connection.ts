@@ -2,14 +2,16 @@ import { EventEmitter, once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Channel, ChannelModel, ConfirmChannel, RecoveringChannelModel, ServerProperties } from 'amqplib';
 import type { Logger } from 'pino';
+import { Secret } from '../foundation/secret';
 import { within } from '../foundation/timeout';
 import { connect } from './amqplib';
-import { type BrokerRefusal, describe, refusalOf } from './errors';
+import { areCredentialsRefused, type BrokerRefusal, describe, refusalOf } from './errors';
 import { ReadLimit } from './read-limit';
 import { parseAmqpUrl } from './url';
 
 export interface ConnectionOptions {
-  readonly url: string;
+  /** The file of a secret is read again when the broker refuses the credentials. */
+  readonly url: string | Secret;
   /** Shown by RabbitMQ in its list of connections. */
   readonly name: string;
   readonly log: Logger;
@@ -186,7 +188,9 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
  * needed. Rejects with a {@link BrokerRefusal} for an invalid URL.
  */
 export async function openConnection(options: ConnectionOptions): Promise<BrokerConnection> {
-  const model = await connect(parseAmqpUrl(options.url), {
+  const url = Secret.of(options.url);
+  const target = parseAmqpUrl(url.value);
+  const model = await connect(target, {
     noDelay: true,
     keepAlive: true,
     timeout: HANDSHAKE_MS,
@@ -197,6 +201,12 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
       jitter: 0.5,
       waitForConnect: false, // listeners first; and no `setup` callback: amqplib never recovers from a loss inside it
     },
+  });
+  model.on('connect-failed', (error: Error) => {
+    if (!areCredentialsRefused(error)) return;
+    url.readAgain();
+    // amqplib reads this object at each attempt.
+    Object.assign(target, { port: undefined, username: undefined, password: undefined }, parseAmqpUrl(url.value));
   });
   return new BrokerConnection(model, options);
 }

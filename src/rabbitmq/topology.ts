@@ -1,7 +1,7 @@
 import type { Channel, Options } from 'amqplib';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
-import { type BrokerConnection, closeChannel, openConnection } from './connection';
+import { type BrokerConnection, type ConnectionOptions, closeChannel, openConnection } from './connection';
 import { BrokerRefusal, describe, explained } from './errors';
 import {
   CONTACT_EVENTS,
@@ -72,7 +72,7 @@ export const QUEUE_SPECS: readonly QueueSpec[] = [
 ];
 
 export interface TopologyOptions {
-  readonly url: string;
+  readonly url: ConnectionOptions['url'];
   readonly log: Logger;
   /** Ends the wait for an unreachable broker; the promise then rejects. */
   readonly signal?: AbortSignal;

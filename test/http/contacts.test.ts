@@ -25,7 +25,7 @@ describe('a look-up over HTTP', () => {
     data = await freshDatabase();
     const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
     const health = { database: ok, broker: ok };
-    app = makeServer({ db: data.db, log, apiKey: null, health, metrics: new Registry() });
+    app = makeServer({ db: data.db, historyDb: data.db, log, keys: { value: [] }, health, metrics: new Registry() });
     base = await app.listen({ host: '127.0.0.1', port: 0 });
     const names = { firstName: 'Ada', lastName: null };
     for (const event of [

@@ -181,6 +181,7 @@ const LABELS: Record<string, RegExp> = {
   connection: /^(consumer|publisher)$/,
   code: /^\w{1,40}$/,
   kind: /^(down|busy|transient|permanent)$/,
+  key: /^[\w.-]{1,64}$/,
   route: /^(none|[\w/:-]+)$/,
   status: /^\d{3}$/,
   version: /^[\w.-]*$/,

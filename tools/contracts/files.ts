@@ -40,7 +40,8 @@ function configurationPage(): string {
 <!-- Generated from src/config.ts by \`npm run contracts\`: do not edit. -->
 
 The environment is all of it. It is read once, at the start of a command; each command reads only what it uses, lists
-every problem at once, and never prints a value. An empty variable is one that is not set.
+every problem at once, and never prints a value. An empty variable is one that is not set. A variable that ends in \`_FILE\`
+names a file; it is refused beside the variable that it stands for.
 
 | Variable | Default | What it is for | What a refusal says |
 | --- | --- | --- | --- |

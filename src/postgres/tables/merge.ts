@@ -83,13 +83,20 @@ export async function listMerges(db: Database, { limit, before, uid, undone }: M
 export async function findHistory(db: Database, contactId: string): Promise<StoredMerge[] | null> {
   const rows = await inSnapshot(db, async (tx) => {
     const live = await tx.contact.findFirst({ where: { id: contactId, state: 'live' }, select: { id: true } });
+    // In two steps, because no index serves a condition on the ledger joined with its survivors.
     return (
       live &&
-      tx.merge.findMany({
-        where: { OR: [{ survivorId: contactId }, { survivor: { mergedInto: contactId } }, { retiredId: contactId }] },
-        omit: { explanation: true },
-        orderBy: { seq: 'asc' },
-      })
+      tx.$queryRaw<Omit<Merge, 'explanation'>[]>`
+        SELECT id, seq, merged_at AS "mergedAt", undone_at AS "undoneAt", survivor_id AS "survivorId",
+          retired_id AS "retiredId", uid, claimant, reason, trigger_source AS "triggerSource",
+          trigger_event AS "triggerEvent", trigger_id AS "triggerId", trigger_at AS "triggerAt", addresses,
+          token_policy AS "tokenPolicy", token_reason AS "tokenReason", token_side AS "tokenSide",
+          token_kept AS "tokenKept", token_retired AS "tokenRetired", announced
+        FROM merge
+        WHERE retired_id = ${contactId}::uuid OR survivor_id = ANY (ARRAY (
+          SELECT id FROM contact WHERE id = ${contactId}::uuid OR merged_into = ${contactId}::uuid
+        ))
+        ORDER BY seq`
     );
   });
   return rows?.map(storedMergeOf) ?? null;
