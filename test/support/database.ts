@@ -7,11 +7,37 @@ import { admin, baseUrl, templateName } from '../../tools/jest/template-database
 
 export interface TestDatabase {
   url: string;
+  name: string;
   db: Database;
   /** Plain SQL, to check the database independently of the code under test. */
   sql<T extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<T[]>;
+  /** Sets what sessions of this database start with. Those that are open keep what they have. */
+  alter(settings: Record<string, string>): Promise<void>;
   drop(): Promise<void>;
 }
+
+/** Settings of a database that change how values are written and read, which tables are found, and how long work may take. */
+export const HOSTILE_SETTINGS = {
+  TimeZone: 'Asia/Kathmandu',
+  DateStyle: 'SQL, DMY',
+  IntervalStyle: 'sql_standard',
+  search_path: 'pg_catalog',
+  array_nulls: 'off',
+  bytea_output: 'escape',
+  extra_float_digits: '-15',
+  client_encoding: 'LATIN1',
+  standard_conforming_strings: 'off',
+  default_transaction_isolation: 'serializable',
+  statement_timeout: '1',
+  lock_timeout: '1',
+  idle_in_transaction_session_timeout: '1',
+  plan_cache_mode: 'force_custom_plan',
+  enable_seqscan: 'on',
+  enable_indexscan: 'off',
+  enable_bitmapscan: 'off',
+  jit: 'on',
+  synchronous_commit: 'off',
+};
 
 /** An arbitrary lock number, held while the template is made. */
 const TEMPLATE_LOCK = 7_261_009;
@@ -37,9 +63,17 @@ export async function freshDatabase({ migrated = true, max = 8, locale }: Option
   client.on('error', () => undefined); // dropped with the database
   return {
     url,
+    name,
     db,
     async sql<T>(text: string, values: unknown[] = []) {
       return (await client.query(text, values)).rows as T[];
+    },
+    async alter(settings) {
+      const list = settings.search_path?.split(',').map((schema) => `"${schema.trim()}"`);
+      for (const [setting, value] of Object.entries(settings)) {
+        const literal = setting === 'search_path' ? list?.join() : `'${value}'`;
+        await admin(base, (it) => it.query(`ALTER DATABASE ${name} SET ${setting} = ${literal}`));
+      }
     },
     async drop() {
       await db.$disconnect();
