@@ -13,7 +13,7 @@ import { observeConnection, observeOutbox, observeProcess } from './observabilit
 import { openDatabase } from './postgres/database';
 import { findContact } from './postgres/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
-import { requireErasureKey, serviceSession } from './postgres/tables/erasure';
+import { requireErasureKey } from './postgres/tables/erasure';
 import { outboxState } from './postgres/tables/outbox';
 import { type BrokerConnection, openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
@@ -55,8 +55,9 @@ export async function startService(
   try {
     const db = openDatabase({
       url: config.databaseUrl,
-      name: serviceSession(config.erasureKey),
+      name: 'onecontact',
       max: 2 * config.concurrency + SPARE_CONNECTIONS,
+      writes: true,
     });
     closing.push(() => db.$disconnect());
     await requireSchema(db);

@@ -28,7 +28,12 @@ export interface Failure {
  * transaction, a column whose type was changed). Poolers give 08P01 for all that is wrong behind them. No message is at fault.
  */
 const DOWN =
-  /^(57P0[1-4]|53[014]..|53300|58...|25006|25P02|28...|3D000|42501|42P01|42P05|42703|0A000|26000|08P01|in_recovery|read_only|transaction_pooling)$/;
+  /^(57P0[1-4]|53[014]..|53300|58...|25006|25P02|28...|3D000|42501|42P01|42P05|42703|0A000|26000|08P01|in_recovery|read_only|transaction_pooling|erasure_key)$/;
+/** SQLSTATE of a lock that was not to be had in time. */
+export const LOCK_NOT_AVAILABLE = '55P03';
+/** Our own code: people were erased with a key that this process does not have. */
+export const WRONG_ERASURE_KEY = 'erasure_key';
+
 /** A lock or a statement timed out; Prisma's codes: waiting for the pool or the transaction timed out. */
 const BUSY = /^(55P03|57014|P2024|P2028)$/;
 const TRANSIENT = /^(40...|08...|23505)$/;
