@@ -53,14 +53,15 @@ export async function startService(
     return true;
   };
   try {
+    const writes = only.some((part) => part !== 'http');
     const db = openDatabase({
       url: config.databaseUrl,
       name: 'onecontact',
       max: 2 * config.concurrency + SPARE_CONNECTIONS,
-      writes: true,
+      writes,
     });
     closing.push(() => db.$disconnect());
-    await requireSchema(db);
+    await requireSchema(db, writes ? 'write' : 'read');
     await requireErasureKey(db, config.erasureKey);
     await declareTopology({ url: config.amqpUrl, log });
 

@@ -47,14 +47,21 @@ interface Options {
   max?: number;
   /** The ICU locale of the database: its own rules for the order and the case of text. */
   locale?: string;
+  encoding?: string;
 }
 
-export async function freshDatabase({ migrated = true, max = 8, locale }: Options = {}): Promise<TestDatabase> {
+export async function freshDatabase({
+  migrated = true,
+  max = 8,
+  locale,
+  encoding,
+}: Options = {}): Promise<TestDatabase> {
   const base = baseUrl();
   const name = `onecontact_test_${randomBytes(6).toString('hex')}`;
   const template = migrated && !locale ? `TEMPLATE ${await ensureTemplate(base)}` : '';
   const rules = locale ? `TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE '${locale}'` : '';
-  await admin(base, (client) => client.query(`CREATE DATABASE ${name} ${template}${rules}`));
+  const bytes = encoding ? `TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'` : '';
+  await admin(base, (client) => client.query(`CREATE DATABASE ${name} ${template}${rules}${bytes}`));
   const url = withName(base, name);
   if (migrated && locale) await migrate(url);
   const db = openDatabase({ url, name: 'onecontact test', max });

@@ -6,6 +6,7 @@ import { OperatorError } from '../../foundation/operator-error';
 import { type Database, openDatabase } from '../database';
 import { failureOf } from '../errors';
 import { openPool } from '../pool';
+import { requireOurs } from './require-ours';
 import { type SchemaEngine, startSchemaEngine } from './schema-engine';
 
 /** From src/postgres/migrations in a checkout and dist/postgres/migrations in a package: three levels up. */
@@ -41,6 +42,7 @@ export async function migrate(url: string): Promise<string[]> {
     return await lock.$transaction(
       async (tx) => {
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
+        await requireOurs(tx, 'migrate', knownMigrations());
         const input = { migrationsList: migrationsList(), filters: FILTERS };
         const { appliedMigrationNames } = await withEngine(url, (engine) => engine.applyMigrations(input));
         return appliedMigrationNames;
