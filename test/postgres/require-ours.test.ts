@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { applyBatch } from '../../src/ingest/transaction';
 import { erasePerson } from '../../src/operations/erase/run';
 import { type Database, openDatabase } from '../../src/postgres/database';
-import { failureOf } from '../../src/postgres/errors';
+import { connectionProblem, failureOf } from '../../src/postgres/errors';
 import { findContact } from '../../src/postgres/find-contact';
 import { migrate } from '../../src/postgres/migrations/migrate';
 import { requireSchema } from '../../src/postgres/migrations/require-schema';
@@ -145,7 +145,7 @@ describe('the roles of deploy/postgres/roles.sql', () => {
         () => null,
         (error) => error,
       );
-      expect(failed.message).toMatch(/has no right to it, or to its tables; grant it/);
+      expect(connectionProblem(failed)).toMatch(/has no right to it, or to its tables; grant it/);
     } finally {
       await admin(baseUrl(), (client) => client.query(`DROP ROLE ${prefix}_other`));
     }

@@ -1,21 +1,16 @@
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../database';
-import { connectionProblem } from '../errors';
 import { knownMigrations, schemaState } from './migrate';
 import { requireOurs, requireRights } from './require-ours';
 
 /**
  * @param rights what this process does with the tables.
- * @throws OperatorError unless the database has exactly the schema of this version, and its user the rights.
+ * @throws OperatorError unless the database has exactly the schema of this version, and its user the rights; errors of the database as they are.
  */
 export async function requireSchema(db: Database, rights: 'read' | 'write' = 'read'): Promise<void> {
-  try {
-    await requireOurs(db, rights, knownMigrations());
-    await requireThisVersion(db);
-    await requireRights(db, rights);
-  } catch (error) {
-    throw error instanceof OperatorError ? error : new OperatorError(connectionProblem(error));
-  }
+  await requireOurs(db, rights, knownMigrations());
+  await requireThisVersion(db);
+  await requireRights(db, rights);
 }
 
 async function requireThisVersion(db: Database): Promise<void> {
