@@ -14,9 +14,10 @@ export const Variables = z.object({
   AMQP_URL: url(['amqp:', 'amqps:'], `a RabbitMQ broker, such as ${AMQP_EXAMPLE}`)
     .refine((text) => URL.canParse(text) && new URL(text).hostname !== '', `names no host; it is like ${AMQP_EXAMPLE}`)
     .describe(`The broker, such as \`${AMQP_EXAMPLE}\``),
-  DATABASE_URL: url(['postgres:', 'postgresql:'], `a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
-    .refine(inPublicSchema, 'has ?schema=, which is not supported: give OneContact a database of its own')
-    .describe(`The database, such as \`${DATABASE_EXAMPLE}\``),
+  DATABASE_URL: z
+    .string(`is not set (a PostgreSQL database, such as ${DATABASE_EXAMPLE})`)
+    .regex(/^postgres(ql)?:\/\/./, `is not the URL of a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
+    .describe(`The database, such as \`${DATABASE_EXAMPLE}\`; several servers as \`host:port,host:port\``),
   AMQP_URL_FILE: file().describe('A file with `AMQP_URL`, which is read again when the broker refuses the credentials'),
   DATABASE_URL_FILE: file().describe(
     'A file with `DATABASE_URL`, which is read again when the database refuses the credentials',
@@ -231,9 +232,4 @@ function integer(min: number, max: number) {
 
 function choice<const T extends string>(...values: readonly [T, ...T[]]) {
   return z.enum(values, `must be one of ${values.join(', ')}`);
-}
-
-/** `schema` is a parameter of Prisma, which the service's own connections ignore. */
-function inPublicSchema(text: string): boolean {
-  return !URL.canParse(text) || (new URL(text).searchParams.get('schema') ?? 'public') === 'public';
 }

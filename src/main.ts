@@ -14,7 +14,7 @@ import { observeConnection, observeOutbox, observeProcess } from './observabilit
 import { openDatabase } from './postgres/database';
 import { findContact } from './postgres/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
-import { requireErasureKey, serviceSession } from './postgres/tables/erasure';
+import { requireErasureKey } from './postgres/tables/erasure';
 import { outboxState } from './postgres/tables/outbox';
 import { type BrokerConnection, openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
@@ -58,13 +58,15 @@ export async function startService(
   const database = databaseUrl(config, log);
   const broker = brokerUrl(config, log);
   try {
+    const writes = only.some((part) => part !== 'http');
     const db = openDatabase({
       url: database,
-      name: serviceSession(config.erasureKey),
+      name: 'onecontact',
       max: 2 * config.concurrency + SPARE_CONNECTIONS,
+      writes,
     });
     closing.push(() => db.$disconnect());
-    await requireSchema(db);
+    await requireSchema(db, writes ? 'write' : 'read');
     await requireErasureKey(db, config.erasureKey);
     await declareTopology({ url: broker, log });
 

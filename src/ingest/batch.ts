@@ -4,7 +4,7 @@ import type { ContactEvent } from '../contacts/facts/event';
 import { Backoff, pause } from '../foundation/retry';
 import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
-import { type Failure, failureOf } from '../postgres/errors';
+import { type Failure, failureOf, WRONG_ERASURE_KEY } from '../postgres/errors';
 import { aboutMessage } from './about-message';
 import { dataFault } from './data-fault';
 import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
@@ -130,6 +130,7 @@ async function pauseReasonOf(
   db: Database,
   search: Search,
 ): Promise<PauseReason | null> {
+  if (failure.code === WRONG_ERASURE_KEY) return 'erasure_key';
   if (failure.kind === 'down' || !(await answers(db))) return 'database_down';
   if (failure.kind !== 'busy' || length === 1) return null;
   search.lockTimeoutMs = SHORT_LOCK_TIMEOUT_MS;

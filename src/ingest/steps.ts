@@ -27,9 +27,13 @@ export const isEvent = (step: Step): step is ContactEvent =>
  * Locks and loads everything that some events or commands may touch. The number of statements does not depend on the
  * number of steps, except for undos: one each.
  */
-export async function lockAndLoadSteps(tx: Queries, given: readonly Step[]): Promise<LoadedSteps> {
+export async function lockAndLoadSteps(
+  tx: Queries,
+  given: readonly Step[],
+  erasureKey: string | null | undefined,
+): Promise<LoadedSteps> {
   const scope = scopeOf(given);
-  const { component, ...locked } = await lockAndLoad(tx, scope);
+  const { component, ...locked } = await lockAndLoad(tx, { ...scope, erasureKey });
   const { others, ...loaded } = await completeUndos(tx, given);
   const contactIndex = await loadContactIndex(tx, locked, scope.seeds, others);
   return { state: { ...locked, contactIndex }, ...loaded };

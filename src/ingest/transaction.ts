@@ -31,7 +31,10 @@ export interface ApplyOptions {
   tokenPolicy: TokenPolicy;
   /** Whether claims of this account that would take an address from a contact are held. */
   observes(uid: string): boolean;
-  /** Key of the erasure hashes. Without it, erased people are not recognised. */
+  /**
+   * Key of the erasure hashes; null if the process has none. A batch with another key than that of earlier erasures fails.
+   * Undefined only for commands, which bring no late events.
+   */
   erasureKey?: string | null;
   /** How long to wait for rows that other transactions have locked. */
   lockTimeoutMs?: number;
@@ -97,7 +100,7 @@ async function apply(
   rollBack: () => void,
 ): Promise<Result> {
   stopwatch?.lap('begin');
-  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given);
+  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given, erasureKey);
   const erasedEvents = erasureKey ? await findErased(tx, given.filter(isEvent), erasureKey) : [];
   if (erasedEvents.length > 0) {
     rollBack();

@@ -8,8 +8,11 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export const STAGES = ['decode', 'begin', 'load', 'decide', 'save', 'commit', 'settle'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** Why consumption is paused: the database is unavailable, or another transaction holds all rows that are needed. */
-export type PauseReason = 'database_down' | 'rows_held';
+/**
+ * Why consumption is paused: the database is unavailable, another transaction holds all rows that are needed, or people
+ * were erased with a key that this process does not have.
+ */
+export type PauseReason = 'database_down' | 'rows_held' | 'erasure_key';
 
 const STAGE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const LAG_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800, 7_200, 86_400];

@@ -1,7 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import { Secret } from '../foundation/secret';
-import { clientFor } from './client';
+import type { Secret } from '../foundation/secret';
 import { type Prisma, PrismaClient } from './generated/prisma/client';
+import { openPool } from './pool';
 
 export type Database = PrismaClient;
 export type Transaction = Prisma.TransactionClient;
@@ -16,6 +16,8 @@ export interface DatabaseOptions {
   max: number;
   /** How long a statement may take; 0 for no limit, for commands that read or change everything. */
   statementTimeoutMs?: number;
+  /** Whether a read-only server is of no use. A server in recovery never is. @default false */
+  writes?: boolean;
 }
 
 /** No statement of the service is slow by nature; one that runs longer waits for another transaction. */
@@ -26,36 +28,25 @@ const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
  */
 const ANSWER_MS = 5_000;
 
-export function openDatabase({ url, name, max, statementTimeoutMs = STATEMENT_TIMEOUT_MS }: DatabaseOptions): Database {
+/** @throws OperatorError if the URL cannot be used. Servers are asked later, with the first statement. */
+export function openDatabase({
+  url,
+  name,
+  max,
+  statementTimeoutMs = STATEMENT_TIMEOUT_MS,
+  writes = false,
+}: DatabaseOptions): Database {
   const isService = statementTimeoutMs > 0;
-  const settings = {
-    // The planner overestimates our short statements (recursive ones above all): compiling them took 150 ms each.
-    jit: 'off',
-    // As a session setting it needs no statement in each transaction.
-    default_transaction_isolation: 'read\\ committed',
-    // A session whose client vanished must not keep its locks: it ends soon after the transaction's own time limit.
-    idle_in_transaction_session_timeout: isService ? TRANSACTION_MS + ANSWER_MS : 0,
-    // Plan once, and always through indexes. For arrays of hundreds of keys the planner prefers to scan tables of some
-    // hundred thousand rows, and it keeps a plan that it made for an empty table.
-    plan_cache_mode: 'force_generic_plan',
-    enable_seqscan: 'off',
-  };
-  const options = Object.entries(settings).map(([key, value]) => `-c ${key}=${value}`);
-  const adapter = new PrismaPg(
-    {
-      Client: clientFor(Secret.of(url)),
-      application_name: name,
-      options: options.join(' '),
-      max,
-      connectionTimeoutMillis: 5_000,
-      statement_timeout: statementTimeoutMs,
-      // Without these, a connection that the network silently dropped would never be noticed.
-      ...(isService && { query_timeout: statementTimeoutMs + ANSWER_MS }),
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-    },
-    { statementNameGenerator: statementNames() },
-  );
+  const pool = openPool({
+    url,
+    name,
+    max,
+    writes,
+    statementTimeoutMs,
+    idleInTransactionMs: isService ? TRANSACTION_MS + ANSWER_MS : 0,
+    answerTimeoutMs: isService ? statementTimeoutMs + ANSWER_MS : undefined,
+  });
+  const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
   return new PrismaClient({ adapter });
 }
 

@@ -24,10 +24,16 @@ export interface Failure {
 
 /**
  * https://www.postgresql.org/docs/current/errcodes-appendix.html. Also down: a database that refuses our login, lacks
- * our tables, or lacks our prepared statements (a pooler that hands out another connection for each transaction, a
- * column whose type was changed). Only an operator can fix these; no message is at fault.
+ * our tables, or does not have our prepared statements as we left them (a pooler that hands out another connection for each
+ * transaction, a column whose type was changed). Poolers give 08P01 for all that is wrong behind them. No message is at fault.
  */
-const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42703|0A000|26000)$/;
+const DOWN =
+  /^(57P0[1-4]|53[014]..|53300|58...|25006|25P02|28...|3D000|42501|42P01|42P05|42703|0A000|26000|08P01|in_recovery|read_only|transaction_pooling|erasure_key)$/;
+/** SQLSTATE of a lock that was not to be had in time. */
+export const LOCK_NOT_AVAILABLE = '55P03';
+/** Our own code: people were erased with a key that this process does not have. */
+export const WRONG_ERASURE_KEY = 'erasure_key';
+
 /** A lock or a statement timed out; Prisma's codes: waiting for the pool or the transaction timed out. */
 const BUSY = /^(55P03|57014|P2024|P2028)$/;
 const TRANSIENT = /^(40...|08...|23505)$/;
@@ -119,6 +125,15 @@ const CAUSES: readonly [RegExp, string][] = [
   [
     /^3D|^DatabaseDoesNotExist$/,
     'its server has no database of the name in DATABASE_URL; create it, or correct the name',
+  ],
+  [/^in_recovery$/, 'its server is in recovery, as a standby is; promote it, or name the primary in DATABASE_URL'],
+  [
+    /^read_only$|^25006$/,
+    'its server is read-only; set default_transaction_read_only to off, or name another primary in DATABASE_URL',
+  ],
+  [
+    /^transaction_pooling$|^26000$|^42P05$|^25P02$/,
+    'a pooler hands out another connection for each transaction; let it pool sessions, or connect past it',
   ],
   [/^42501$|^DatabaseAccessDenied$/, 'the user of DATABASE_URL has no right to it, or to its tables; grant it'],
 ];

@@ -20,6 +20,8 @@ export interface Scope {
   candidates: ReadonlyMap<string, string>;
   /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
+  /** The key of this process, which must be the one that people were erased with. Undefined where no event is applied. */
+  erasureKey?: string | null | undefined;
 }
 
 /** Locked addresses and accounts with their facts and, if the scope has seeds, all their claims. */
@@ -34,19 +36,20 @@ const NOTHING: ConnectedComponent = { addresses: [], uids: [] };
  * an account holds its lock until the commit.
  *
  * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
+ * @throws WrongErasureKeyError
  */
 export async function lockAndLoad(
   tx: Queries,
-  { incoming, candidates, seeds }: Scope,
+  { incoming, candidates, seeds, erasureKey }: Scope,
 ): Promise<Locked & { component: ConnectedComponent }> {
   const component = seeds ? await findConnectedComponent(tx, seeds) : NOTHING;
   const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
-    lock: (keys) => lockAddresses(tx, keys),
+    lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
     insert: (rows) => insertAddresses(tx, rows),
     keyOf: ({ address }) => address,
   });
   const accounts = await lockRows(incoming.accounts, component.uids, candidates, {
-    lock: (keys) => lockAccounts(tx, keys),
+    lock: async (keys) => (keys.length === 0 ? [] : lockAccounts(tx, keys)),
     insert: (rows) => insertAccounts(tx, rows),
     keyOf: ({ uid }) => uid,
   });
@@ -87,7 +90,7 @@ async function lockRows<F, C>(
   { lock, insert, keyOf }: LockableTable<F, C>,
 ): Promise<{ rows: StoredRow<F, C | string>[]; contactOf: Map<string, C | string>; fresh: Set<string> }> {
   const wanted = [...new Set([...incoming.keys(), ...others])];
-  const rows: StoredRow<F, C | string>[] = wanted.length === 0 ? [] : await lock(wanted);
+  const rows: StoredRow<F, C | string>[] = await lock(wanted);
   const contactOf = new Map(rows.map(({ facts, contactId }) => [keyOf(facts), contactId]));
   const missing = [...incoming].filter(([key]) => !contactOf.has(key));
   const created = missing.map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));

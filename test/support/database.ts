@@ -7,11 +7,37 @@ import { admin, baseUrl, templateName } from '../../tools/jest/template-database
 
 export interface TestDatabase {
   url: string;
+  name: string;
   db: Database;
   /** Plain SQL, to check the database independently of the code under test. */
   sql<T extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<T[]>;
+  /** Sets what sessions of this database start with. Those that are open keep what they have. */
+  alter(settings: Record<string, string>): Promise<void>;
   drop(): Promise<void>;
 }
+
+/** Settings of a database that change how values are written and read, which tables are found, and how long work may take. */
+export const HOSTILE_SETTINGS = {
+  TimeZone: 'Asia/Kathmandu',
+  DateStyle: 'SQL, DMY',
+  IntervalStyle: 'sql_standard',
+  search_path: 'pg_catalog',
+  array_nulls: 'off',
+  bytea_output: 'escape',
+  extra_float_digits: '-15',
+  client_encoding: 'LATIN1',
+  standard_conforming_strings: 'off',
+  default_transaction_isolation: 'serializable',
+  statement_timeout: '1',
+  lock_timeout: '1',
+  idle_in_transaction_session_timeout: '1',
+  plan_cache_mode: 'force_custom_plan',
+  enable_seqscan: 'on',
+  enable_indexscan: 'off',
+  enable_bitmapscan: 'off',
+  jit: 'on',
+  synchronous_commit: 'off',
+};
 
 /** An arbitrary lock number, held while the template is made. */
 const TEMPLATE_LOCK = 7_261_009;
@@ -21,14 +47,21 @@ interface Options {
   max?: number;
   /** The ICU locale of the database: its own rules for the order and the case of text. */
   locale?: string;
+  encoding?: string;
 }
 
-export async function freshDatabase({ migrated = true, max = 8, locale }: Options = {}): Promise<TestDatabase> {
+export async function freshDatabase({
+  migrated = true,
+  max = 8,
+  locale,
+  encoding,
+}: Options = {}): Promise<TestDatabase> {
   const base = baseUrl();
   const name = `onecontact_test_${randomBytes(6).toString('hex')}`;
   const template = migrated && !locale ? `TEMPLATE ${await ensureTemplate(base)}` : '';
   const rules = locale ? `TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE '${locale}'` : '';
-  await admin(base, (client) => client.query(`CREATE DATABASE ${name} ${template}${rules}`));
+  const bytes = encoding ? `TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'` : '';
+  await admin(base, (client) => client.query(`CREATE DATABASE ${name} ${template}${rules}${bytes}`));
   const url = withName(base, name);
   if (migrated && locale) await migrate(url);
   const db = openDatabase({ url, name: 'onecontact test', max });
@@ -37,9 +70,17 @@ export async function freshDatabase({ migrated = true, max = 8, locale }: Option
   client.on('error', () => undefined); // dropped with the database
   return {
     url,
+    name,
     db,
     async sql<T>(text: string, values: unknown[] = []) {
       return (await client.query(text, values)).rows as T[];
+    },
+    async alter(settings) {
+      const list = settings.search_path?.split(',').map((schema) => `"${schema.trim()}"`);
+      for (const [setting, value] of Object.entries(settings)) {
+        const literal = setting === 'search_path' ? list?.join() : `'${value}'`;
+        await admin(base, (it) => it.query(`ALTER DATABASE ${name} SET ${setting} = ${literal}`));
+      }
     },
     async drop() {
       await db.$disconnect();

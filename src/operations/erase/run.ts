@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { requireErasureKey, requireKeyOfServices, saveErasureHashes } from '../../postgres/tables/erasure';
+import { awaitOtherKeys, requireErasureKey, saveErasureHashes } from '../../postgres/tables/erasure';
 import { holdRelay } from '../../postgres/tables/outbox';
 import type { Names } from '../mentions';
 import { planErasure } from './plan';
@@ -38,7 +38,7 @@ export interface EraseOptions {
  * Erases the person who has an address or a contact, with all their addresses, accounts and contacts, in one transaction under the
  * same locks as events. Other people's facts stay, but do not name the erased person any more (see `planErasure`).
  *
- * @throws OperatorError for another key than that of earlier erasures or of a running service, and for an unknown id.
+ * @throws OperatorError for another key than that of earlier erasures, and for an unknown id.
  */
 export const erasePerson = (db: Database, wanted: Wanted, { erasureKey, dryRun }: EraseOptions): Promise<Erased> =>
   retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, erasureKey), { dryRun }));
@@ -49,7 +49,7 @@ const ERASURE_LOCK = 7_261_002;
 async function erase(tx: Transaction, wanted: Wanted, erasureKey: string): Promise<Erased> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await requireErasureKey(tx, erasureKey);
-  await requireKeyOfServices(tx, erasureKey);
+  await awaitOtherKeys(tx, erasureKey);
   await holdRelay(tx);
   const { facts, component, contactOf, contactId, person } = await lockAndLoadFacts(tx, wanted);
   const { contacts, tokens, merges }: ContactGroup = contactId

@@ -55,7 +55,7 @@ async function importBatch(
     tx,
     kept.filter((_, i) => conflicts[i] === null),
   );
-  const state = await lockAndLoadRecords(tx, accepted, known);
+  const state = await lockAndLoadRecords(tx, accepted, known, erasureKey);
   // Repeated under the locks, which have waited for an erasure in progress.
   if (erasureKey !== null && sizesOf(await withoutErased(tx, records, erasureKey)) !== sizesOf(remaining)) {
     throw new StaleReadError();
@@ -142,12 +142,18 @@ async function lockAndLoadRecords(
   tx: Queries,
   records: readonly ImportRecord[],
   known: KnownNames,
+  erasureKey: string | null,
 ): Promise<WorkingSet> {
   const incoming = incomingFacts(records);
   const addresses = [...incoming.addresses.keys()].filter((address) => known.addresses.has(address));
   const uids = [...incoming.accounts.keys()].filter((uid) => known.uids.has(uid));
   const seeds = addresses.length + uids.length === 0 ? null : { addresses, uids, tokens: [] };
-  const { component, ...locked } = await lockAndLoad(tx, { incoming, candidates: candidatesFor(records), seeds });
+  const { component, ...locked } = await lockAndLoad(tx, {
+    incoming,
+    candidates: candidatesFor(records),
+    seeds,
+    erasureKey,
+  });
   requireUnchanged(locked, records, known, incoming);
   return { ...locked, contactIndex: await loadContactIndex(tx, locked, seeds) };
 }

@@ -2,10 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
-import { Pool } from 'pg';
 import { OperatorError } from '../../foundation/operator-error';
 import { type Database, openDatabase } from '../database';
 import { failureOf } from '../errors';
+import { openPool } from '../pool';
+import { requireOurs } from './require-ours';
 import { type SchemaEngine, startSchemaEngine } from './schema-engine';
 
 /** From src/postgres/migrations in a checkout and dist/postgres/migrations in a package: three levels up. */
@@ -17,6 +18,8 @@ const FILTERS = { externalTables: [], externalEnums: [] };
 
 /** An arbitrary number of ours: the lock of a migrating process, so that several may start at once. */
 const MIGRATION_LOCK = 7_261_000;
+
+const SESSIONS = { name: 'onecontact migrate', statementTimeoutMs: 0, writes: true };
 
 /** The names of all migrations of this version, in order. */
 export const knownMigrations = (): string[] =>
@@ -34,11 +37,12 @@ export const knownMigrations = (): string[] =>
  * @throws OperatorError if the database belongs to something else, is half migrated, or denies the change.
  */
 export async function migrate(url: string): Promise<string[]> {
-  const lock = openDatabase({ url, name: 'onecontact migrate', max: 1, statementTimeoutMs: 0 });
+  const lock = openDatabase({ url, ...SESSIONS, max: 1 });
   try {
     return await lock.$transaction(
       async (tx) => {
         await tx.$executeRaw`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
+        await requireOurs(tx, 'migrate', knownMigrations());
         const input = { migrationsList: migrationsList(), filters: FILTERS };
         const { appliedMigrationNames } = await withEngine(url, (engine) => engine.applyMigrations(input));
         return appliedMigrationNames;
@@ -100,7 +104,7 @@ const schemaText = (): string => readFileSync(join(PRISMA_FOLDER, 'schema.prisma
 
 /** Runs the engine on connections of its own, which end with the work, so that they do not keep the process alive. */
 export async function withEngine<T>(url: string, work: (engine: SchemaEngine) => Promise<T>): Promise<T> {
-  const pool = new Pool({ connectionString: url, max: 2, application_name: 'onecontact migrate' });
+  const pool = openPool({ url, ...SESSIONS, idleInTransactionMs: 0, max: 2 });
   try {
     const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg(pool));
     return await work(await startSchemaEngine([['schema.prisma', schemaText()]], adapter));

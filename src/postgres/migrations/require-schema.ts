@@ -1,13 +1,20 @@
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../database';
-import { connectionProblem } from '../errors';
-import { schemaState } from './migrate';
+import { knownMigrations, schemaState } from './migrate';
+import { requireOurs, requireRights } from './require-ours';
 
-/** @throws OperatorError unless the database has exactly the schema of this version. */
-export async function requireSchema(db: Database): Promise<void> {
-  const state = await schemaState(db).catch((error: unknown) => {
-    throw new OperatorError(connectionProblem(error));
-  });
+/**
+ * @param rights what this process does with the tables.
+ * @throws OperatorError unless the database has exactly the schema of this version, and its user the rights; errors of the database as they are.
+ */
+export async function requireSchema(db: Database, rights: 'read' | 'write' = 'read'): Promise<void> {
+  await requireOurs(db, rights, knownMigrations());
+  await requireThisVersion(db);
+  await requireRights(db, rights);
+}
+
+async function requireThisVersion(db: Database): Promise<void> {
+  const state = await schemaState(db);
   if (state.is === 'behind') {
     const count = state.missing.length;
     throw new OperatorError(

@@ -9,6 +9,7 @@ import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
 import { Prisma } from '../generated/prisma/client';
 import { assigned, type Columns, namesOf, rowSource, selected, type Write } from '../statement';
+import { withErasureKey } from './erasure';
 
 /** A stored address: its facts and the contact that has it. */
 export interface StoredAddress {
@@ -52,11 +53,24 @@ export async function loadAddresses(db: Queries, addresses: readonly string[]): 
   return rows.map(addressFactsOf);
 }
 
-/** Locks and returns the stored ones of these addresses, in the order of the addresses. */
-export async function lockAddresses(tx: Queries, addresses: readonly string[]): Promise<StoredAddress[]> {
-  const rows = await tx.$queryRaw<AddressRow[]>`
+/**
+ * Locks and returns the stored ones of these addresses, in the order of the addresses.
+ *
+ * @param erasureKey is checked in the same round trip; undefined where no event is applied.
+ * @throws WrongErasureKeyError
+ */
+export async function lockAddresses(
+  tx: Queries,
+  addresses: readonly string[],
+  erasureKey: string | null | undefined,
+): Promise<StoredAddress[]> {
+  const query = Prisma.sql`
     SELECT ${ADDRESS_COLUMNS} FROM email_address WHERE address = ANY (${arrayLiteral(addresses)}::text[])
     ORDER BY address FOR NO KEY UPDATE`;
+  const rows =
+    erasureKey === undefined
+      ? await tx.$queryRaw<AddressRow[]>(query)
+      : await withErasureKey<AddressRow>(tx, erasureKey, query);
   return rows.map((row) => ({ facts: addressFactsOf(row), contactId: row.contact_id }));
 }
 

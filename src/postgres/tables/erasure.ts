@@ -5,6 +5,8 @@ import { namedAddress } from '../../contacts/facts/record';
 import { OperatorError } from '../../foundation/operator-error';
 import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
+import { failureOf, LOCK_NOT_AVAILABLE, WRONG_ERASURE_KEY } from '../errors';
+import { Prisma } from '../generated/prisma/client';
 
 /** What is hashed; `check` is a constant that identifies the key. */
 export type Hashed = { kind: 'address' | 'account'; key: string } | { kind: 'check' };
@@ -71,44 +73,72 @@ export async function erasureTimes(
   return hashed.map((group) => Math.max(...group.map((hash) => erasedAt.get(hash) ?? Number.NEGATIVE_INFINITY)));
 }
 
-/**
- * Refuses a missing key, or another key than that of the stored hashes: with it, late events would bring the erased
- * back.
- *
- * @throws OperatorError
- */
-export async function requireErasureKey(db: Queries, erasureKey: string | null): Promise<void> {
-  const check = erasureKey === null ? '' : erasureHash(erasureKey, { kind: 'check' });
-  const [found] = await db.$queryRaw<{ some: boolean; ours: boolean }[]>`
-    SELECT EXISTS (SELECT FROM erasure) AS some,
-      EXISTS (SELECT FROM erasure WHERE hash = decode(${check}, 'hex')) AS ours`;
-  if (!found?.some || found.ours) return;
-  throw new OperatorError(
-    erasureKey === null
-      ? 'People were erased from this database, and ERASURE_KEY is not set: set it to the key that they were erased with, or late events would bring them back.'
-      : 'ERASURE_KEY is not the key that people were erased with from this database: set it to that one, or late events would bring them back.',
-  );
+/** Whether people were erased from the database with another key, or with a key although this process has none. */
+const isWrongKey = (erasureKey: string | null): Prisma.Sql => Prisma.sql`
+  EXISTS (SELECT FROM erasure) AND NOT EXISTS (SELECT FROM erasure WHERE hash = decode(${checkHash(erasureKey)}, 'hex'))`;
+
+const checkHash = (erasureKey: string | null): string =>
+  erasureKey === null ? '' : erasureHash(erasureKey, { kind: 'check' });
+
+/** With another key, or without one, late events would bring erased people back. */
+export class WrongErasureKeyError extends OperatorError {
+  readonly code = WRONG_ERASURE_KEY;
+
+  constructor(erasureKey: string | null) {
+    super(
+      erasureKey === null
+        ? 'People were erased from this database, and ERASURE_KEY is not set: set it to the key that they were erased with, or late events would bring them back.'
+        : 'ERASURE_KEY is not the key that people were erased with from this database: set it to that one, or late events would bring them back.',
+    );
+  }
 }
 
-const SERVICE = 'onecontact';
-
-/** The name of a service's database sessions; it shows an erasure which key the service has. */
-export const serviceSession = (erasureKey: string | null): string =>
-  erasureKey === null ? SERVICE : `${SERVICE}, erasure key ${erasureHash(erasureKey, { kind: 'check' }).slice(0, 8)}`;
+/** @throws WrongErasureKeyError */
+export async function requireErasureKey(db: Queries, erasureKey: string | null): Promise<void> {
+  const [key] = await db.$queryRaw<{ is_wrong: boolean }[]>`SELECT ${isWrongKey(erasureKey)} AS is_wrong`;
+  if (key?.is_wrong) throw new WrongErasureKeyError(erasureKey);
+}
 
 /**
- * Refuses while a service without this key runs on the database: it was started before the first erasure.
+ * Checks the key in the same round trip as a query. The check holds until the end of the transaction: the first erasure
+ * waits for it (see {@link awaitOtherKeys}), and finds what the transaction has stored.
  *
- * @throws OperatorError
+ * @throws WrongErasureKeyError
  */
-export async function requireKeyOfServices(db: Queries, erasureKey: string): Promise<void> {
-  const [others] = await db.$queryRaw<{ some: boolean }[]>`
-    SELECT EXISTS (
-      SELECT FROM pg_stat_activity
-      WHERE datname = current_database() AND application_name <> ${serviceSession(erasureKey)}
-        AND (application_name = ${SERVICE} OR application_name LIKE ${`${SERVICE}, erasure key %`})) AS some`;
-  if (!others?.some) return;
-  throw new OperatorError(
-    'A service is running on this database without this ERASURE_KEY: restart it with the key first, or late events would bring the erased back.',
-  );
+export async function withErasureKey<Row extends object>(
+  tx: Queries,
+  erasureKey: string | null,
+  query: Prisma.Sql,
+): Promise<Row[]> {
+  const rows = await tx.$queryRaw<(Row & { is_wrong: boolean; is_row: boolean })[]>`
+    SELECT * FROM (SELECT ${isWrongKey(erasureKey)} AS is_wrong) AS key
+    LEFT JOIN LATERAL (SELECT true AS is_row, found.* FROM (${query}) AS found) AS found ON true`;
+  if (rows[0]?.is_wrong) throw new WrongErasureKeyError(erasureKey);
+  return rows[0]?.is_row ? rows : [];
+}
+
+/** Other sessions wait as long for their next batch. */
+const FIRST_ERASURE_LOCK_TIMEOUT = '5s';
+
+/**
+ * Before the first erasure with a key: waits for all transactions that have found no key, and keeps others from looking
+ * until the commit. Call it before anything else is locked.
+ *
+ * @throws OperatorError if one of them takes too long
+ */
+export async function awaitOtherKeys(tx: Queries, erasureKey: string): Promise<void> {
+  const known = await tx.$queryRaw<object[]>`
+    SELECT 1 FROM erasure WHERE hash = decode(${checkHash(erasureKey)}, 'hex')`;
+  if (known.length > 0) return;
+  await tx.$executeRaw`SELECT set_config('lock_timeout', ${FIRST_ERASURE_LOCK_TIMEOUT}, true)`;
+  try {
+    await tx.$executeRaw`LOCK TABLE erasure IN ACCESS EXCLUSIVE MODE`;
+  } catch (error) {
+    if (failureOf(error).code !== LOCK_NOT_AVAILABLE) throw error;
+    throw new OperatorError(
+      'The first erasure must have the table erasure for itself for a moment, and another session reads it, such as a backup: run the command again when that has ended.',
+      { cause: error },
+    );
+  }
+  await tx.$executeRaw`SELECT set_config('lock_timeout', '0', true)`;
 }

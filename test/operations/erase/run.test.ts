@@ -1,24 +1,18 @@
 /** Erasure on PostgreSQL, with events before, after and during it. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { PrismaPg } from '@prisma/adapter-pg';
-import { readConfig, SERVICE_NEEDS } from '../../../src/config';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { peopleOf } from '../../../src/contacts/identity/ownership';
 import type { StoredMerge } from '../../../src/contacts/merge/merge';
 import { canonicalLine } from '../../../src/contacts/profile/canonical';
 import { contactView } from '../../../src/contacts/profile/contact-view';
 import { type Applied, applyBatch } from '../../../src/ingest/transaction';
-import { startService } from '../../../src/main';
 import { planErasure } from '../../../src/operations/erase/plan';
 import { type Erased, erasePerson } from '../../../src/operations/erase/run';
-import { type Database, inTransaction, openDatabase } from '../../../src/postgres/database';
+import { type Database, inTransaction } from '../../../src/postgres/database';
 import { findContact } from '../../../src/postgres/find-contact';
-import { PrismaClient } from '../../../src/postgres/generated/prisma/client';
-import { requireErasureKey, serviceSession } from '../../../src/postgres/tables/erasure';
 import { findHistory, listMerges } from '../../../src/postgres/tables/merge';
 import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/outbox';
 import { keepRows } from '../../../tools/table-rows';
-import { silent } from '../../support/broker';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../../support/events';
@@ -29,7 +23,6 @@ import { brokenPromises, canonicalExportOf, DEFAULTS, sample } from '../../suppo
 import { tracesOf } from '../../support/traces';
 
 const KEY = 'a key for erasure in tests';
-const OTHER_KEY = 'another key for erasure';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -502,58 +495,3 @@ it(
 
 /** A former owner's profile at the erased address is lost. It returns when its events are redelivered. */
 const NO_PROFILE = { first_name: null, last_name: null, country: null, lang: null, format: null };
-
-describe('the erasure key', () => {
-  it('must be the same for every erasure and for every service, starting or running', async () => {
-    await erase('keyed');
-    await expect(erasePerson(database.db, addressOf('x'), { erasureKey: OTHER_KEY })).rejects.toThrow(/not the key/);
-    const config = { AMQP_URL: 'amqp://127.0.0.1:1', DATABASE_URL: database.url, HTTP_PORT: '0' };
-    const start = (erasureKey: string) =>
-      startService(readConfig({ ...config, ERASURE_KEY: erasureKey }, SERVICE_NEEDS), { log: silent });
-    await expect(start('')).rejects.toThrow(/^People were erased .* ERASURE_KEY is not set: set it to the key/);
-    await expect(start(OTHER_KEY)).rejects.toThrow(/^ERASURE_KEY is not the key that people were erased with/);
-    await requireErasureKey(database.db, KEY);
-  });
-
-  it('is not checked before the first erasure, except against running services without it or with another key', async () => {
-    const fresh = await freshDatabase();
-    try {
-      for (const key of [null, KEY, OTHER_KEY]) await requireErasureKey(fresh.db, key);
-      for (const theirs of [null, OTHER_KEY]) {
-        const service = openDatabase({ url: fresh.url, name: serviceSession(theirs), max: 1 });
-        await service.$queryRaw`SELECT 1`;
-        const refused = erasePerson(fresh.db, addressOf('x'), { erasureKey: KEY });
-        await expect(refused).rejects.toThrow(/^A service is running .* without this ERASURE_KEY: restart it/);
-        await service.$disconnect();
-      }
-      const service = openDatabase({ url: fresh.url, name: serviceSession(KEY), max: 1 });
-      await service.$queryRaw`SELECT 1`;
-      expect((await erasePerson(fresh.db, addressOf('x'), { erasureKey: KEY })).known).toBe(false);
-      await service.$disconnect();
-    } finally {
-      await fresh.drop();
-    }
-  });
-
-  it('costs a batch one statement, whatever its size', async () => {
-    const statements: string[] = [];
-    const client = new PrismaClient({
-      adapter: new PrismaPg({ connectionString: database.url }),
-      log: [{ emit: 'event', level: 'query' }],
-    });
-    client.$on('query', ({ query }) => statements.push(query));
-    const cost = async (n: number, erasureKey: string | null, prefix: string): Promise<number> => {
-      const events = Array.from({ length: n }, (_, i) => [
-        acct(`${prefix}${i}`, `${prefix}${i}`, 1),
-        signup(`${prefix}-lone${i}`, ['x'], 2),
-      ]).flat();
-      statements.length = 0;
-      await applyBatch(client as unknown as Database, events, { ...DEFAULTS, erasureKey });
-      return statements.length;
-    };
-    const without = await cost(5, null, 'cost-a');
-    expect(await cost(5, KEY, 'cost-b')).toBe(without + 1);
-    expect(await cost(300, KEY, 'cost-c')).toBe(without + 1);
-    await client.$disconnect();
-  });
-});
