@@ -129,4 +129,5 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
   },
   import_progress: { source: impersonal, lines: impersonal, counts: impersonal, written_at: impersonal },
   first_import: { record_id: moment, at: moment },
+  schema_compatibility: { only: impersonal, oldest_program: impersonal },
 };
