@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { OperatorError } from '../foundation/operator-error';
 import { readVersion } from '../http/version';
 import { framesOf } from '../observability/log';
+import { addAudit } from '../operations/audit/command';
 import { addCollisions } from '../operations/collisions/command';
 import { addConsent } from '../operations/consent/command';
 import { Context, type Terminal } from '../operations/context';
@@ -71,6 +72,7 @@ Examples:
     addCollisions,
     addPurge,
     addErase,
+    addAudit,
     addDeadLetters,
   ])
     add(program, context);

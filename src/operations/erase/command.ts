@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { addressOrIdFrom } from '../arguments';
+import { authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { count } from '../render';
 import { withBroker, withDatabase } from '../servers';
@@ -12,12 +13,12 @@ interface Options {
   deadLetters?: boolean;
   dryRun?: boolean;
   json?: boolean;
+  reason?: string;
   yes?: boolean;
 }
 
 export function addErase(program: Command, context: Context): void {
-  const command = program
-    .command('erase')
+  const command = withReason(program.command('erase'))
     .description('Erase all that is known of a person, for good')
     .argument('<email|id>', 'any address of the person, or the id of their contact')
     .option('--dead-letters', 'also drop the dead letters that name the person')
@@ -41,7 +42,7 @@ Examples:
   $ onecontact erase 0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11
   $ onecontact erase ada@mail.test --yes --json`,
     )
-    .action(async (key: string, { deadLetters, dryRun = false, json, yes }: Options) => {
+    .action(async (key: string, { deadLetters, dryRun = false, json, reason, yes }: Options) => {
       const wanted = addressOrIdFrom(command, key);
       const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
       if (erasureKey === null) {
@@ -52,7 +53,7 @@ Examples:
       if (context.stdin?.isTTY && !yes && !dryRun) {
         command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
       }
-      const options = { erasureKey, dryRun };
+      const options = { erasureKey, dryRun, author: authorOf(context.env, reason) };
       const erased: Shown = await withDatabase(context.env, (db) =>
         deadLetters
           ? withBroker(context.env, (broker) => eraseWithDeadLetters(db, broker, wanted, options))

@@ -2,9 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
+import { addToAudit } from '../../postgres/tables/audit';
 import { requireErasureKey, requireKeyOfServices, saveErasureHashes } from '../../postgres/tables/erasure';
 import { holdRelay } from '../../postgres/tables/outbox';
+import type { Author } from '../audited';
+import { erasedName } from '../erased-name';
 import type { Names } from '../mentions';
+import { eraseFromAudit } from './audit';
 import { planErasure } from './plan';
 import {
   type ContactGroup,
@@ -32,6 +36,8 @@ export interface EraseOptions {
   erasureKey: string;
   /** Counts what would be deleted, and changes nothing. */
   dryRun?: boolean;
+  /** Who erases, for the audit. */
+  author?: Author;
 }
 
 /**
@@ -40,13 +46,13 @@ export interface EraseOptions {
  *
  * @throws OperatorError for another key than that of earlier erasures or of a running service, and for an unknown id.
  */
-export const erasePerson = (db: Database, wanted: Wanted, { erasureKey, dryRun }: EraseOptions): Promise<Erased> =>
-  retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, erasureKey), { dryRun }));
+export const erasePerson = (db: Database, wanted: Wanted, options: EraseOptions): Promise<Erased> =>
+  retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, options), { dryRun: options.dryRun }));
 
 /** An arbitrary number of ours: one erasure at a time, so that no two can be the first, with different keys. */
 const ERASURE_LOCK = 7_261_002;
 
-async function erase(tx: Transaction, wanted: Wanted, erasureKey: string): Promise<Erased> {
+async function erase(tx: Transaction, wanted: Wanted, { erasureKey, author }: EraseOptions): Promise<Erased> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await requireErasureKey(tx, erasureKey);
   await requireKeyOfServices(tx, erasureKey);
@@ -63,17 +69,22 @@ async function erase(tx: Transaction, wanted: Wanted, erasureKey: string): Promi
   await eraseContacts(tx, { contacts, tokens, merges });
   const messages = await eraseNotifications(tx, contacts, { addresses, uids, tokens });
   await saveErasureHashes(tx, erasureKey, plan);
-  return {
-    known: contactId !== null,
-    at: plan.at,
-    deleted: {
-      ...erased,
-      addresses: erased.addresses - (contactId === null ? 1 : 0), // the row that was inserted as a lock
-      contacts: contacts.length,
-      tokens: tokens.length,
-      merges: merges.length,
-      messages,
-    },
-    names: { addresses, uids, tokens },
+  const deleted = {
+    ...erased,
+    addresses: erased.addresses - (contactId === null ? 1 : 0), // the row that was inserted as a lock
+    contacts: contacts.length,
+    tokens: tokens.length,
+    merges: merges.length,
+    messages,
   };
+  const names = { addresses, uids, tokens };
+  if (author) {
+    const target = {
+      addresses: addresses.map((key) => erasedName(erasureKey, { kind: 'address', key })),
+      accounts: uids.map((key) => erasedName(erasureKey, { kind: 'account', key })),
+    };
+    await addToAudit(tx, { ...author, command: 'erase', target, result: deleted });
+  }
+  await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey); // the reason above, too
+  return { known: contactId !== null, at: plan.at, deleted, names };
 }

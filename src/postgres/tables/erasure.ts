@@ -7,10 +7,10 @@ import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
 
 /** What is hashed; `check` is a constant that identifies the key. */
-export type Hashed = { kind: 'address' | 'account'; key: string } | { kind: 'check' };
+export type Hashed = { kind: 'address' | 'account' | 'text'; key: string } | { kind: 'check' };
 
 /** HMAC-SHA256, in hexadecimal digits. */
-const erasureHash = (erasureKey: string, hashed: Hashed): string =>
+export const erasureHash = (erasureKey: string, hashed: Hashed): string =>
   createHmac('sha256', erasureKey)
     .update(`${hashed.kind}\0${hashed.kind === 'check' ? '' : hashed.key}`)
     .digest('hex');
