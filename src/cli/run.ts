@@ -8,6 +8,7 @@ import { addConsent } from '../operations/consent/command';
 import { Context, type Terminal } from '../operations/context';
 import { addDeadLetters } from '../operations/dead-letters/command';
 import { addErase } from '../operations/erase/command';
+import { addErasures } from '../operations/erase/erasures-command';
 import { addExport } from '../operations/export/command';
 import { addImport } from '../operations/import/command';
 import { addMerges } from '../operations/merges/command';
@@ -72,6 +73,7 @@ Examples:
     addCollisions,
     addPurge,
     addErase,
+    addErasures,
     addAudit,
     addDeadLetters,
   ])

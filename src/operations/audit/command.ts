@@ -8,6 +8,7 @@ import type { Context } from '../context';
 import { shortTime } from '../merge-text';
 import { table } from '../render';
 import { withDatabase } from '../servers';
+import { commandsAgain, readExport } from './again';
 import { exportedEntries } from './export';
 import { wordsAbout } from './filter';
 
@@ -20,6 +21,7 @@ interface Options {
   until?: Date;
   limit: number;
   export?: true;
+  again?: string;
   json?: true;
 }
 
@@ -35,6 +37,7 @@ export function addAudit(program: Command, context: Context): void {
     .option('--until <time>', 'only before then', parseWhen)
     .option('--limit <n>', 'entries at most, the newest', positive, 20)
     .option('--export', 'what must be done again after a restore, oldest first, with hashes instead of addresses')
+    .option('--again <file>', 'print the commands that make the decisions of an export again, in this database')
     .option('--json', 'for machines: one JSON object a line')
     .addHelpText(
       'after',
@@ -43,17 +46,28 @@ Needs DATABASE_URL. Every command that changes something is here, dry runs are n
 system's user. Where a person was erased, keyed hashes stand for the names; with ERASURE_KEY, --account and --address find
 them. Entries older than AUDIT_RETENTION are removed by \`onecontact purge\`.
 
---export needs ERASURE_KEY and takes --since only: keep its output outside the database (docs/recovery.md).
+--export and --again need ERASURE_KEY, and no filter but --since: keep the export outside the database. After a restore,
+--again prints commands for a shell; what cannot be done now is a comment (docs/recovery.md).
 
 Examples:
   $ onecontact audit
   $ onecontact audit --command merges --since 30d
   $ onecontact audit --address ada@mail.test --json
-  $ onecontact audit --export >> /safe/place/commands.ndjson`,
+  $ onecontact audit --export > /safe/place/decisions.ndjson
+  $ onecontact audit --again /safe/place/decisions.ndjson`,
     )
     .action(async (options: Options) => {
       const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
-      if (options.export) return exportAudit(context, options, erasureKey);
+      if (options.export || options.again !== undefined) {
+        if (erasureKey === null) {
+          throw new OperatorError(
+            'ERASURE_KEY is not set: an export needs it, because it has keyed hashes of addresses.',
+          );
+        }
+        return options.again === undefined
+          ? exportAudit(context, options, erasureKey)
+          : printAgain(context, options.again, erasureKey);
+      }
       const words = wordsAbout(
         {
           uid: options.account === undefined ? undefined : uidFrom(command, options.account),
@@ -83,10 +97,13 @@ async function show(context: Context, options: Options & { words: string[] | und
   });
 }
 
-async function exportAudit(context: Context, { since }: Options, erasureKey: string | null): Promise<void> {
-  if (erasureKey === null) {
-    throw new OperatorError('ERASURE_KEY is not set: an export needs it, because it has keyed hashes of addresses.');
-  }
+async function printAgain(context: Context, path: string, erasureKey: string): Promise<void> {
+  const entries = await readExport(path);
+  const lines = await withDatabase(context.env, (db) => commandsAgain(db, entries, erasureKey));
+  await context.print(lines.map((line) => `${line}\n`).join(''));
+}
+
+async function exportAudit(context: Context, { since }: Options, erasureKey: string): Promise<void> {
   await withDatabase(context.env, async (db) => {
     for await (const page of auditPages(db, since?.getTime())) {
       await context.printJson(

@@ -1,6 +1,7 @@
 /** The audit forgets an erased person: hashes stand where their names stood. */
 import type { Transaction } from '../../postgres/database';
 import { type AuditDetails, auditCandidates, rewriteAuditEntry } from '../../postgres/tables/audit';
+import { erasureHash } from '../../postgres/tables/erasure';
 import { erasedName } from '../erased-name';
 import { mentionsOf, type Names, wordsOf } from '../mentions';
 
@@ -23,7 +24,7 @@ export async function eraseFromAudit(
   const hashOf = (text: string): string => {
     const isAddress = names.addresses.includes(text);
     const kind = isAddress ? 'address' : names.uids.includes(text) ? 'account' : 'text';
-    return erasedName(erasureKey, { kind, key: text });
+    return erasedName(erasureHash(erasureKey, { kind, key: text }));
   };
   const hashNames = (text: string): string => (isNamedIn(text) ? hashOf(text) : text);
   const forget = (key: string, value: unknown): unknown => {

@@ -32,6 +32,9 @@ Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the s
 keyed hashes are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
 remembered like that, too. A service that runs without the key must be restarted with it first.
 
+With ERASURE_LIST the hashes are also appended to that file, outside the database: after a restore of an older backup,
+\`onecontact erasures apply\` erases these people again.
+
 Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
 Messages in the retry queues come back within minutes, and are dropped when they are handled. Not reached: backups, and
 what others keep. An address that begins with a dash follows two more: erase -- -ada@mail.test
@@ -44,7 +47,7 @@ Examples:
     )
     .action(async (key: string, { deadLetters, dryRun = false, json, reason, yes }: Options) => {
       const wanted = addressOrIdFrom(command, key);
-      const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
+      const { erasureKey, erasureList } = readConfig(context.env, ['database', 'erasure', 'erasureList']);
       if (erasureKey === null) {
         throw new OperatorError(
           'ERASURE_KEY is not set: set it to a secret of 16 characters or more, here and for the service, and keep it.',
@@ -53,7 +56,7 @@ Examples:
       if (context.stdin?.isTTY && !yes && !dryRun) {
         command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
       }
-      const options = { erasureKey, dryRun, author: authorOf(context.env, reason) };
+      const options = { erasureKey, dryRun, author: authorOf(context.env, reason), list: erasureList };
       const erased: Shown = await withDatabase(context.env, (db) =>
         deadLetters
           ? withBroker(context.env, (broker) => eraseWithDeadLetters(db, broker, wanted, options))

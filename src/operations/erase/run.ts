@@ -3,12 +3,18 @@ import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { addToAudit } from '../../postgres/tables/audit';
-import { requireErasureKey, requireKeyOfServices, saveErasureHashes } from '../../postgres/tables/erasure';
+import {
+  erasureHashes,
+  requireErasureKey,
+  requireKeyOfServices,
+  saveErasureHashes,
+} from '../../postgres/tables/erasure';
 import { holdRelay } from '../../postgres/tables/outbox';
 import type { Author } from '../audited';
 import { erasedName } from '../erased-name';
 import type { Names } from '../mentions';
 import { eraseFromAudit } from './audit';
+import { appendToList } from './list';
 import { planErasure } from './plan';
 import {
   type ContactGroup,
@@ -38,6 +44,10 @@ export interface EraseOptions {
   dryRun?: boolean;
   /** Who erases, for the audit. */
   author?: Author;
+  /** A file outside the database that the erasure is added to. */
+  list?: string | null;
+  /** When the person was erased, if not now. */
+  until?: Time;
 }
 
 /**
@@ -52,7 +62,8 @@ export const erasePerson = (db: Database, wanted: Wanted, options: EraseOptions)
 /** An arbitrary number of ours: one erasure at a time, so that no two can be the first, with different keys. */
 const ERASURE_LOCK = 7_261_002;
 
-async function erase(tx: Transaction, wanted: Wanted, { erasureKey, author }: EraseOptions): Promise<Erased> {
+async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Promise<Erased> {
+  const { erasureKey, author, dryRun, list, until } = options;
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await requireErasureKey(tx, erasureKey);
   await requireKeyOfServices(tx, erasureKey);
@@ -62,13 +73,14 @@ async function erase(tx: Transaction, wanted: Wanted, { erasureKey, author }: Er
     ? await lockContactGroup(tx, contactId)
     : { contacts: [], tokens: [], merges: [] };
 
-  const plan = planErasure(facts, person, { now: Date.now(), newName: randomUUID, merges: new Set(merges) });
+  const plan = planErasure(facts, person, { now: until ?? Date.now(), newName: randomUUID, merges: new Set(merges) });
   const { addresses, uids, pseudonyms } = plan;
   const erased = await eraseFacts(tx, plan, contactOf);
   await eraseMerges(tx, { merges, pseudonyms, uids: component.uids });
   await eraseContacts(tx, { contacts, tokens, merges });
   const messages = await eraseNotifications(tx, contacts, { addresses, uids, tokens });
-  await saveErasureHashes(tx, erasureKey, plan);
+  const hashes = { ...erasureHashes(erasureKey, plan), at: plan.at };
+  await saveErasureHashes(tx, erasureKey, hashes);
   const deleted = {
     ...erased,
     addresses: erased.addresses - (contactId === null ? 1 : 0), // the row that was inserted as a lock
@@ -80,11 +92,12 @@ async function erase(tx: Transaction, wanted: Wanted, { erasureKey, author }: Er
   const names = { addresses, uids, tokens };
   if (author) {
     const target = {
-      addresses: addresses.map((key) => erasedName(erasureKey, { kind: 'address', key })),
-      accounts: uids.map((key) => erasedName(erasureKey, { kind: 'account', key })),
+      addresses: hashes.addresses.map(erasedName),
+      accounts: hashes.accounts.map(erasedName),
     };
     await addToAudit(tx, { ...author, command: 'erase', target, result: deleted });
   }
   await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey); // the reason above, too
+  if (list && !dryRun) await appendToList(list, erasureKey, hashes);
   return { known: contactId !== null, at: plan.at, deleted, names };
 }
