@@ -5,8 +5,10 @@ import { type ApiKey, defaultKey, parseApiKeys } from './foundation/api-keys';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
 import { readSecret, Secret } from './foundation/secret';
+import { readDuration } from './foundation/times';
 
 const AMQP_EXAMPLE = 'amqp://user:password@host:5672/vhost';
+const DAY = 86_400_000;
 const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';
 
 /** Every variable: its shape, default and purpose. Messages never hold a value: it may be a secret. */
@@ -72,6 +74,25 @@ export const Variables = z.object({
     .default(null)
     .describe('Key of the hashes that are kept of erased addresses; without it nothing can be erased'),
   ERASURE_KEY_FILE: file().describe('A file with `ERASURE_KEY`, which is read once'),
+  ERASURE_LIST: z
+    .string()
+    .regex(/^\P{Cc}+$/u, 'must be the path of a file')
+    .nullable()
+    .default(null)
+    .describe(
+      'A file outside the database to which `erase` appends keyed hashes; `erasures apply` erases them again after a restore',
+    ),
+  OPERATOR: z
+    .string()
+    .regex(/^\P{Cc}{1,100}$/u, 'must be a name of at most 100 characters')
+    .nullable()
+    .default(null)
+    .describe('Who runs the commands, for `onecontact audit`; by default the system’s user'),
+  AUDIT_RETENTION: z
+    .string()
+    .default('730d')
+    .refine((text) => (readDuration(text) ?? 0) >= DAY, 'must be a duration of a day or more, such as 730d')
+    .describe('How long the audit is kept; `purge` removes what is older'),
 });
 
 type Name = keyof typeof Variables.shape;
@@ -86,6 +107,9 @@ const NEEDS = {
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
   erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
+  erasureList: ['ERASURE_LIST'],
+  audit: ['OPERATOR'],
+  auditRetention: ['AUDIT_RETENTION'],
 } as const satisfies Record<string, readonly Name[]>;
 
 export type Need = keyof typeof NEEDS;
@@ -97,14 +121,17 @@ type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
 const camel = (name: string): string =>
   name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
-/** The configuration of the running service: every variable under its name in camel case. */
-export type ServiceConfig = { readonly [N in Name as Camel<N>]: z.output<(typeof Variables.shape)[N]> };
+/** Every variable under its name in camel case. */
+type Config = { readonly [N in Name as Camel<N>]: z.output<(typeof Variables.shape)[N]> };
 
 /** The part of the configuration that belongs to these needs. */
-export type ConfigFor<N extends Need> = Pick<ServiceConfig, Camel<(typeof NEEDS)[N][number]>>;
+export type ConfigFor<N extends Need> = Pick<Config, Camel<(typeof NEEDS)[N][number]>>;
 
 /** The needs of `start`; with HTTP also `lookUps`. */
 export const SERVICE_NEEDS = ['broker', 'database', 'http', 'workers', 'merging', 'erasure'] as const;
+
+/** The configuration of the running service. */
+export type ServiceConfig = ConfigFor<(typeof SERVICE_NEEDS)[number]>;
 
 /**
  * Reads only the variables of the given needs. An empty variable counts as not set.

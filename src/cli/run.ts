@@ -2,11 +2,13 @@ import { Command, CommanderError } from 'commander';
 import { OperatorError } from '../foundation/operator-error';
 import { readVersion } from '../http/version';
 import { framesOf } from '../observability/log';
+import { addAudit } from '../operations/audit/command';
 import { addCollisions } from '../operations/collisions/command';
 import { addConsent } from '../operations/consent/command';
 import { Context, type Terminal } from '../operations/context';
 import { addDeadLetters } from '../operations/dead-letters/command';
 import { addErase } from '../operations/erase/command';
+import { addErasures } from '../operations/erase/erasures-command';
 import { addExport } from '../operations/export/command';
 import { addImport } from '../operations/import/command';
 import { addMerges } from '../operations/merges/command';
@@ -71,6 +73,8 @@ Examples:
     addCollisions,
     addPurge,
     addErase,
+    addErasures,
+    addAudit,
     addDeadLetters,
   ])
     add(program, context);

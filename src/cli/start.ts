@@ -4,8 +4,8 @@ import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
 import { PARTS, type Part, startService } from '../main';
 import { makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
+import { migrateSchema } from '../operations/migrate/run';
 import { failureOf } from '../postgres/errors';
-import { migrate } from '../postgres/migrations/migrate';
 import { stopRequested } from './stop-signal';
 
 interface Options {
@@ -37,7 +37,7 @@ Examples:
       const needs = only.includes('http') ? ([...SERVICE_NEEDS, 'lookUps'] as const) : SERVICE_NEEDS;
       const config: ServiceConfig = readConfig(context.env, needs);
       const log = makeLog(config.logLevel, undefined, (error) => failureOf(error).code);
-      const code = await start(config, only, options, log);
+      const code = await start(context.env, config, only, options, log);
       // Work that did not stop in time must not keep the process alive.
       process.exit(code);
     });
@@ -52,14 +52,20 @@ function parseParts(text: string): Part[] {
 }
 
 /** Runs the service to its end. @returns the exit code */
-async function start(config: ServiceConfig, only: readonly Part[], options: Options, log: Logger): Promise<number> {
+async function start(
+  env: NodeJS.ProcessEnv,
+  config: ServiceConfig,
+  only: readonly Part[],
+  options: Options,
+  log: Logger,
+): Promise<number> {
   const stop = stopRequested();
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught exception');
     process.exit(1);
   });
   if (options.migrate) {
-    const applied = await migrate(config.databaseUrl);
+    const applied = await migrateSchema(env);
     log.info({ applied }, 'schema is up to date');
   }
   const service = await Promise.race([startService(config, { only, log }), stop]);

@@ -40,6 +40,8 @@ export interface ApplyOptions {
   lockTimeoutMs?: number;
   /** False: nothing is added to the outbox, and the ledger has the merges as not announced. */
   announce?: boolean;
+  /** Writes more in the same transaction, once everything is saved. Not called when nothing may be done. */
+  alsoSave?(tx: Transaction, changes: ChangeSet): Promise<void>;
   /** Returns what would be done, and changes nothing. */
   dryRun?: boolean;
   /** Measures the stages. */
@@ -96,7 +98,7 @@ async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOpt
 async function apply(
   tx: Transaction,
   given: readonly Step[],
-  { tokenPolicy, observes, erasureKey, announce = true, stopwatch }: ApplyOptions,
+  { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch }: ApplyOptions,
   rollBack: () => void,
 ): Promise<Result> {
   stopwatch?.lap('begin');
@@ -130,6 +132,7 @@ async function apply(
       notifications.map((notification) => toMessage(notification, now, ids.merge)),
     );
   }
+  await alsoSave?.(tx, changes);
   stopwatch?.lap('save');
   return { ...changes, merges, refusal, before };
 }

@@ -9,6 +9,16 @@ export interface Names {
   tokens?: readonly string[];
 }
 
+/**
+ * Texts of which one is in every JSON text, in lower case, that names any of these. Of an address as a reader typed it,
+ * only the local part is certain to be the same, except for its case.
+ */
+export const wordsOf = ({ addresses, uids = [], tokens = [] }: Names): string[] => [
+  ...addresses.map((address) => JSON.stringify(address.slice(0, address.indexOf('@') + 1)).slice(0, -1)),
+  ...uids,
+  ...tokens,
+];
+
 /** Bytes of a body that are searched: no publisher of ours sends more. */
 const MAX_SEARCHED = 16 * 1_024 * 1_024;
 

@@ -36,6 +36,8 @@ describe('onecontact', () => {
     'erase',
     'purge',
     'dead-letters',
+    'audit',
+    'erasures',
   ])('shows examples in the help of %s', async (command) => {
     const { code, out } = await onecontact([command, '--help']);
     expect(code).toBe(0);

@@ -6,7 +6,7 @@ import { erasePerson } from '../../src/operations/erase/run';
 import { listMerges } from '../../src/postgres/tables/merge';
 import { DATA_INVENTORY } from '../support/data-inventory';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, at, del, optout, signup } from '../support/events';
+import { acct, at, del, optout, signup, uidOf } from '../support/events';
 import { apply, DEFAULTS } from '../support/stored';
 
 let database: TestDatabase;
@@ -82,7 +82,9 @@ it('after everyone with a value in any column is erased, only ids and hashes are
   await database.sql(`
     INSERT INTO import_progress (source, lines, counts) VALUES ('of no person', 1, '{}');
     INSERT INTO first_import (record_id, at) SELECT id, now() FROM contact WHERE state = 'live' LIMIT 1;
-    UPDATE choice SET fields = '{"geo":"fr"}'`);
+    UPDATE choice SET fields = '{"geo":"fr"}';
+    INSERT INTO audit (operator, command, target, reason, result)
+    VALUES ('lone@mail.test', 'merges unblock', '{"email":"lone@mail.test"}', 'Ada asked', '{"account_id":"${uidOf('third')}"}')`);
   expect(await emptyColumns()).toEqual(['erasure.at', 'erasure.hash']);
 
   const addresses = await database.sql<{ address: string }>('SELECT address FROM email_address');
@@ -91,9 +93,13 @@ it('after everyone with a value in any column is erased, only ids and hashes are
   }
   const left = (await columns()).map((column) => column.split('.')[0]);
   for (const table of new Set(left)) {
-    if (['contact', 'erasure', 'import_progress'].includes(table as string)) continue;
+    if (['contact', 'erasure', 'import_progress', 'schema_compatibility', 'audit'].includes(table as string)) continue;
     expect([table, await database.sql(`SELECT * FROM ${table}`)]).toEqual([table, []]);
   }
+  const hash = expect.stringMatching(/^erased:[0-9a-f]{64}$/);
+  expect(await database.sql('SELECT operator, target, reason, result FROM audit')).toEqual([
+    { operator: hash, target: { email: hash }, reason: hash, result: { account_id: hash } },
+  ]);
   expect(await database.sql('SELECT DISTINCT state, merged_into, version, created_at FROM contact')).toEqual([
     { state: 'erased', merged_into: null, version: 0, created_at: new Date(0) },
   ]);

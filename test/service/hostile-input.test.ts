@@ -172,7 +172,10 @@ describe('a refusal that is understood in part', () => {
       (n) => n === 1,
     );
     const before = await database.sql('SELECT version FROM contact ORDER BY id');
-    const replay = await onecontact(['dead-letters', 'replay', '--reason', 'partial'], { AMQP_URL: broker().url });
+    const replay = await onecontact(['dead-letters', 'replay', '--reason', 'partial'], {
+      AMQP_URL: broker().url,
+      DATABASE_URL: database.url,
+    });
     expect(replay).toMatchObject({ code: 0 });
     await eventually(
       () => metric('messages_total', { queue: NEWSLETTER_QUEUE, type: 'partial', outcome: 'dead' }),

@@ -17,10 +17,11 @@ import { canonicalExportOf } from '../support/stored';
 const broker = withBroker();
 const LEVELS = [1_000, 1_800, 2_000, 4_000, 18_000];
 const NESTED = LEVELS.flatMap((levels) => [nested('F', levels), nested('A', levels)]);
-const deadLetters = (...args: string[]) => onecontact(['dead-letters', ...args], { AMQP_URL: broker().url });
 
 describe('a message with deeply nested headers', () => {
   let database: TestDatabase;
+  const deadLetters = (...args: string[]) =>
+    onecontact(['dead-letters', ...args], { AMQP_URL: broker().url, DATABASE_URL: database.url });
   let service: Service | undefined;
 
   beforeEach(async () => {

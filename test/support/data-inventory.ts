@@ -25,6 +25,8 @@ const message: Fate = { merge: 'written', undo: 'written', erasure: 'deleted' };
 const moment: Fate = { merge: 'stays', undo: 'stays', erasure: 'deleted' };
 /** Not about a person. */
 const impersonal: Fate = { merge: 'stays', undo: 'stays', erasure: 'stays' };
+/** Names become keyed hashes, in the entries about the person also the free text. */
+const entry: Fate = { merge: 'stays', undo: 'written', erasure: 'renamed' };
 const hash: Fate = { merge: 'stays', undo: 'stays', erasure: 'written' };
 
 export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fate>>>> = {
@@ -129,4 +131,14 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
   },
   import_progress: { source: impersonal, lines: impersonal, counts: impersonal, written_at: impersonal },
   first_import: { record_id: moment, at: moment },
+  audit: {
+    seq: impersonal,
+    at: impersonal,
+    operator: entry,
+    command: impersonal,
+    target: entry,
+    reason: entry,
+    result: entry,
+  },
+  schema_compatibility: { only: impersonal, oldest_program: impersonal },
 };

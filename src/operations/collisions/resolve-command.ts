@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../../postgres/database';
 import { addressFrom, positive, uidFrom, wholeNumber } from '../arguments';
+import { authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
 import { makePace, makeProgress } from '../progress';
@@ -16,12 +17,12 @@ interface Options {
   batchSize: number;
   maxErrors: number;
   announce: boolean;
+  reason?: string;
   json?: true;
 }
 
 export function addResolve(collisions: Command, context: Context): void {
-  const command = collisions
-    .command('resolve')
+  const command = withReason(collisions.command('resolve'))
     .description('Release held claims: they count from now on, and contacts follow')
     .argument('[uid]', 'only those of this account')
     .argument('[email]', 'only those on this address')
@@ -55,7 +56,8 @@ Examples:
       const { limit = Infinity, rate = Infinity, batchSize, maxErrors, announce, dryRun = false } = options;
       const resolved = await withMerging(context.env, dryRun, (db, service) => {
         const apply = { ...service, observes: () => false, announce };
-        return withProgress(context, db, { filter, apply, batchSize, limit, rate, maxErrors });
+        const author = authorOf(context.env, options.reason);
+        return withProgress(context, db, { filter, apply, author, batchSize, limit, rate, maxErrors });
       });
       if (resolved.released + failures(resolved) === 0 && filter.uid !== null) {
         throw new OperatorError('No such claim is held: `onecontact collisions list` shows those that are.');

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ChangeSet } from '../../contacts/change-recorder';
 import type { ReleaseCommand } from '../../contacts/merge/command';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
-import type { Database } from '../../postgres/database';
+import type { Database, Transaction } from '../../postgres/database';
 import { failureOf, retryTransient } from '../../postgres/errors';
+import { addToAudit } from '../../postgres/tables/audit';
+import type { Author } from '../audited';
 import { type ClaimOutcome, outcomeOf } from '../claim-outcome';
 import { type HeldClaims, type HeldFilter, heldPages } from './store';
 
@@ -32,6 +35,8 @@ const COUNTED_AS: Record<ClaimOutcome['outcome'], 'merged' | 'moved' | 'nothing'
 export interface ResolveRun {
   filter: HeldFilter;
   apply: ApplyOptions;
+  /** Each transaction has an entry in the audit, with the pairs that it released. */
+  author: Author;
   /** Pairs in one transaction. */
   batchSize: number;
   /** Pairs in all. */
@@ -98,12 +103,15 @@ export async function resolveCollisions(db: Database, run: ResolveRun): Promise<
 async function release(
   db: Database,
   page: readonly HeldClaims[],
-  { apply, maxErrors }: Pick<ResolveRun, 'apply' | 'maxErrors'>,
+  run: Pick<ResolveRun, 'apply' | 'author' | 'maxErrors'>,
   resolved: Resolved,
 ): Promise<void> {
+  const { apply, author, maxErrors } = run;
+  const alsoSave = (tx: Transaction, changes: ChangeSet): Promise<void> =>
+    addReleased(tx, page, changes, author, apply.announce ?? true);
   try {
-    const applied = await retryTransient(() => applyBatch(db, page.map(releaseOf), apply));
-    const released = new Set(applied.statusChanges.map(({ uid, address }) => `${uid} ${address}`));
+    const applied = await retryTransient(() => applyBatch(db, page.map(releaseOf), { ...apply, alsoSave }));
+    const released = releasedBy(applied);
     for (const { uid, address } of page) {
       // Another run may have released it in the meantime.
       if (!released.has(`${uid} ${address}`)) continue;
@@ -116,13 +124,33 @@ async function release(
     if (page.length > 1) {
       const middle = Math.ceil(page.length / 2);
       for (const half of [page.slice(0, middle), page.slice(middle)]) {
-        await release(db, half, { apply, maxErrors }, resolved);
+        await release(db, half, run, resolved);
       }
       return;
     }
     resolved.failed[code] = (resolved.failed[code] ?? 0) + 1;
     if (failures(resolved) > maxErrors) throw new TooManyErrors(resolved);
   }
+}
+
+/** Pairs of account and address, with a space between. */
+const releasedBy = ({ statusChanges }: Pick<ChangeSet, 'statusChanges'>): Set<string> =>
+  new Set(statusChanges.map(({ uid, address }) => `${uid} ${address}`));
+
+async function addReleased(
+  tx: Transaction,
+  page: readonly HeldClaims[],
+  changes: ChangeSet,
+  author: Author,
+  announce: boolean,
+): Promise<void> {
+  const released = releasedBy(changes);
+  const pairs = page
+    .filter(({ uid, address }) => released.has(`${uid} ${address}`))
+    .map(({ uid, address }) => ({ account_id: uid, email: address }));
+  if (pairs.length === 0) return;
+  const target = { pairs, announce };
+  await addToAudit(tx, { ...author, command: 'collisions resolve', target, result: { released: pairs.length } });
 }
 
 export const failures = ({ failed }: Pick<Resolved, 'failed'>): number =>

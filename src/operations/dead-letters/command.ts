@@ -8,6 +8,7 @@ import { mentionsOf } from '../mentions';
 import { makeProgress } from '../progress';
 import { count, number } from '../render';
 import { type Broker, withBroker } from '../servers';
+import { inAudit, targetOf } from './audit';
 import { type Filter, isNarrow } from './filter';
 import {
   type Browsed,
@@ -115,7 +116,7 @@ function addReplay(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. For when the cause is mended. Each message is handled at once, with the whole delay ladder before it; one
+Needs AMQP_URL, and DATABASE_URL for the audit. For when the cause is mended. Each message is handled at once, with the whole delay ladder before it; one
 that fails again comes back with its history. A message handled twice changes nothing. Nothing leaves the dead letters
 before the broker has confirmed it in its own queue, so an interrupted replay can be run again.
 
@@ -128,9 +129,9 @@ Examples:
     .action(async (ids: string[] = [], options: Selection, command: Command) => {
       const filter = selectionOf(ids, options, command);
       const dryRun = options.dryRun ?? false;
-      const result = await withDeadLetters(context, (broker, run) =>
-        replayDeadLetters(broker, { ...run, filter }, dryRun),
-      );
+      const work = () =>
+        withDeadLetters(context, (broker, run) => replayDeadLetters(broker, { ...run, filter }, dryRun));
+      const result = await (dryRun ? work() : inAudit(context.env, 'replay', targetOf(ids, options, command), work));
       const { total, matched, replayed, unroutable, unsendable } = result;
       const body = {
         ...{ dead_letters: total, matched, replayed },
@@ -156,7 +157,7 @@ function addDrop(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. What is dropped is gone: look first, with --dry-run or with \`list\` and the same filters.
+Needs AMQP_URL, and DATABASE_URL for the audit. What is dropped is gone: look first, with --dry-run or with \`list\` and the same filters.
 
 Examples:
   $ onecontact dead-letters drop --reason not_json --dry-run
@@ -166,9 +167,10 @@ Examples:
     .action(async (ids: string[] = [], options: Selection, command: Command) => {
       const filter = selectionOf(ids, options, command);
       const dryRun = options.dryRun ?? false;
-      const { total, matched } = await withDeadLetters(context, (broker, run) =>
-        dropDeadLetters(broker, { ...run, filter }, dryRun),
-      );
+      const work = () => withDeadLetters(context, (broker, run) => dropDeadLetters(broker, { ...run, filter }, dryRun));
+      const { total, matched } = await (dryRun
+        ? work()
+        : inAudit(context.env, 'drop', targetOf(ids, options, command), work));
       const body = { dead_letters: total, matched, dropped: matched, dry_run: dryRun };
       const did = dryRun ? 'Would drop' : 'Dropped';
       await context.answer(options, body, () => `${did} ${number(matched)} of ${letters(total)}.\n`);

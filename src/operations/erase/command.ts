@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { addressOrIdFrom } from '../arguments';
+import { authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { count } from '../render';
 import { withBroker, withDatabase } from '../servers';
@@ -12,12 +13,12 @@ interface Options {
   deadLetters?: boolean;
   dryRun?: boolean;
   json?: boolean;
+  reason?: string;
   yes?: boolean;
 }
 
 export function addErase(program: Command, context: Context): void {
-  const command = program
-    .command('erase')
+  const command = withReason(program.command('erase'))
     .description('Erase all that is known of a person, for good')
     .argument('<email|id>', 'any address of the person, or the id of their contact')
     .option('--dead-letters', 'also drop the dead letters that name the person')
@@ -31,6 +32,9 @@ Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the s
 keyed hashes are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
 remembered like that, too. A service that runs without the key must be restarted with it first.
 
+With ERASURE_LIST the hashes are also appended to that file, outside the database: after a restore of an older backup,
+\`onecontact erasures apply\` erases these people again.
+
 Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
 Messages in the retry queues come back within minutes, and are dropped when they are handled. Not reached: backups, and
 what others keep. An address that begins with a dash follows two more: erase -- -ada@mail.test
@@ -41,9 +45,9 @@ Examples:
   $ onecontact erase 0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11
   $ onecontact erase ada@mail.test --yes --json`,
     )
-    .action(async (key: string, { deadLetters, dryRun = false, json, yes }: Options) => {
+    .action(async (key: string, { deadLetters, dryRun = false, json, reason, yes }: Options) => {
       const wanted = addressOrIdFrom(command, key);
-      const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
+      const { erasureKey, erasureList } = readConfig(context.env, ['database', 'erasure', 'erasureList']);
       if (erasureKey === null) {
         throw new OperatorError(
           'ERASURE_KEY is not set: set it to a secret of 16 characters or more, here and for the service, and keep it.',
@@ -52,7 +56,7 @@ Examples:
       if (context.stdin?.isTTY && !yes && !dryRun) {
         command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
       }
-      const options = { erasureKey, dryRun };
+      const options = { erasureKey, dryRun, author: authorOf(context.env, reason), list: erasureList };
       const erased: Shown = await withDatabase(context.env, (db) =>
         deadLetters
           ? withBroker(context.env, (broker) => eraseWithDeadLetters(db, broker, wanted, options))

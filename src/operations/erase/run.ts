@@ -2,9 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { awaitOtherKeys, requireErasureKey, saveErasureHashes } from '../../postgres/tables/erasure';
+import { addToAudit } from '../../postgres/tables/audit';
+import { awaitOtherKeys, erasureHashes, requireErasureKey, saveErasureHashes } from '../../postgres/tables/erasure';
 import { holdRelay } from '../../postgres/tables/outbox';
+import type { Author } from '../audited';
+import { erasedName } from '../erased-name';
 import type { Names } from '../mentions';
+import { eraseFromAudit } from './audit';
+import { appendToList } from './list';
 import { planErasure } from './plan';
 import {
   type ContactGroup,
@@ -32,6 +37,12 @@ export interface EraseOptions {
   erasureKey: string;
   /** Counts what would be deleted, and changes nothing. */
   dryRun?: boolean;
+  /** Who erases, for the audit. */
+  author?: Author;
+  /** A file outside the database that the erasure is added to. */
+  list?: string | null;
+  /** When the person was erased, if not now. */
+  until?: Time;
 }
 
 /**
@@ -40,13 +51,14 @@ export interface EraseOptions {
  *
  * @throws OperatorError for another key than that of earlier erasures, and for an unknown id.
  */
-export const erasePerson = (db: Database, wanted: Wanted, { erasureKey, dryRun }: EraseOptions): Promise<Erased> =>
-  retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, erasureKey), { dryRun }));
+export const erasePerson = (db: Database, wanted: Wanted, options: EraseOptions): Promise<Erased> =>
+  retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, options), { dryRun: options.dryRun }));
 
 /** An arbitrary number of ours: one erasure at a time, so that no two can be the first, with different keys. */
 const ERASURE_LOCK = 7_261_002;
 
-async function erase(tx: Transaction, wanted: Wanted, erasureKey: string): Promise<Erased> {
+async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Promise<Erased> {
+  const { erasureKey, author, dryRun, list, until } = options;
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await requireErasureKey(tx, erasureKey);
   await awaitOtherKeys(tx, erasureKey);
@@ -56,24 +68,31 @@ async function erase(tx: Transaction, wanted: Wanted, erasureKey: string): Promi
     ? await lockContactGroup(tx, contactId)
     : { contacts: [], tokens: [], merges: [] };
 
-  const plan = planErasure(facts, person, { now: Date.now(), newName: randomUUID, merges: new Set(merges) });
+  const plan = planErasure(facts, person, { now: until ?? Date.now(), newName: randomUUID, merges: new Set(merges) });
   const { addresses, uids, pseudonyms } = plan;
   const erased = await eraseFacts(tx, plan, contactOf);
   await eraseMerges(tx, { merges, pseudonyms, uids: component.uids });
   await eraseContacts(tx, { contacts, tokens, merges });
   const messages = await eraseNotifications(tx, contacts, { addresses, uids, tokens });
-  await saveErasureHashes(tx, erasureKey, plan);
-  return {
-    known: contactId !== null,
-    at: plan.at,
-    deleted: {
-      ...erased,
-      addresses: erased.addresses - (contactId === null ? 1 : 0), // the row that was inserted as a lock
-      contacts: contacts.length,
-      tokens: tokens.length,
-      merges: merges.length,
-      messages,
-    },
-    names: { addresses, uids, tokens },
+  const hashes = { ...erasureHashes(erasureKey, plan), at: plan.at };
+  await saveErasureHashes(tx, erasureKey, hashes);
+  const deleted = {
+    ...erased,
+    addresses: erased.addresses - (contactId === null ? 1 : 0), // the row that was inserted as a lock
+    contacts: contacts.length,
+    tokens: tokens.length,
+    merges: merges.length,
+    messages,
   };
+  const names = { addresses, uids, tokens };
+  if (author) {
+    const target = {
+      addresses: hashes.addresses.map(erasedName),
+      accounts: hashes.accounts.map(erasedName),
+    };
+    await addToAudit(tx, { ...author, command: 'erase', target, result: deleted });
+  }
+  await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey); // the reason above, too
+  if (list && !dryRun) await appendToList(list, erasureKey, hashes);
+  return { known: contactId !== null, at: plan.at, deleted, names };
 }

@@ -15,7 +15,7 @@ import { insertClaims } from '../../postgres/tables/address-claim';
 import { insertChoices } from '../../postgres/tables/choice';
 import { updateAddresses } from '../../postgres/tables/email-address';
 import { deleteFromOutbox } from '../../postgres/tables/outbox';
-import { mentionsOf, type Names } from '../mentions';
+import { mentionsOf, type Names, wordsOf } from '../mentions';
 import type { ErasurePlan, Pseudonyms } from './plan';
 
 /** Everything known of the people whom an address leads to, locked until the commit. */
@@ -201,12 +201,8 @@ export async function eraseNotifications(
   contacts: readonly string[],
   erased: Required<Names>,
 ): Promise<number> {
-  // Notifications have addresses as typed. Only the local part is certain to be the same, except for its case: it
-  // selects candidates, whose bodies are then read.
-  const locals = erased.addresses.map((address) =>
-    JSON.stringify(address.slice(0, address.indexOf('@') + 1)).slice(0, -1),
-  );
-  const words = [...locals, ...erased.uids, ...erased.tokens];
+  // Candidates, whose bodies are then read.
+  const words = wordsOf(erased);
   const rows = await tx.$queryRaw<{ seq: bigint; contact_id: string; body: string }[]>`
     SELECT seq, contact_id, body::text AS body FROM outbox
     WHERE contact_id = ANY (${contacts}::uuid[])

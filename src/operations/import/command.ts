@@ -1,10 +1,11 @@
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../../postgres/database';
 import { requireErasureKey } from '../../postgres/tables/erasure';
 import { loadProgress } from '../../postgres/tables/import-progress';
+import { audited, authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { makePace, makeProgress, perSecond } from '../progress';
 import { count, number, table } from '../render';
@@ -16,14 +17,14 @@ import { type ImportCounts, type ImportRun, type ImportSummary, importInput, MAX
 interface Options {
   rejects?: string;
   dryRun?: true;
+  reason?: string;
   json?: true;
 }
 
 const STDIN = '-';
 
 export function addImport(program: Command, context: Context): void {
-  const command = program
-    .command('import')
+  const command = withReason(program.command('import'))
     .description('Move contacts in: CTMS records, one JSON object a line')
     .argument('<file>', 'NDJSON, packed with gzip or not; - for standard input')
     .option(
@@ -63,9 +64,13 @@ Examples:
       const stop = stopSignal();
       try {
         const run = { input, erasureKey, tokenPolicy, dryRun, signal: stop.signal };
+        const entry = { ...authorOf(context.env, options.reason), command: 'import', target: { file: basename(file) } };
         const { summary, before } = await withDatabase(
           context.env,
-          (db) => importWithProgress(context, db, run, rejectsPath),
+          (db) => {
+            const work = () => importWithProgress(context, db, run, rejectsPath);
+            return dryRun ? work() : audited(db, entry, work, ({ summary }) => ({ ...summary }));
+          },
           SLOTS,
         );
         const isCutShort = stop.signal.aborted;

@@ -3,10 +3,12 @@ import type { MergeDetails } from '../../contacts/merge/explain';
 import type { UndoRefusal } from '../../contacts/merge/undo';
 import { OperatorError } from '../../foundation/operator-error';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
-import type { Database } from '../../postgres/database';
+import type { Database, Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
+import { addToAudit } from '../../postgres/tables/audit';
 import { loadBlocks } from '../../postgres/tables/claim-block';
 import { findMerge, listMerges, type MergeFilter } from '../../postgres/tables/merge';
+import type { Author } from '../audited';
 import { type ClaimOutcome, outcomeOf } from '../claim-outcome';
 
 const PAGE = 500;
@@ -65,10 +67,18 @@ export interface UndoResult {
   tokenOf(contactId: string): string | null;
 }
 
-export async function undoMerge(db: Database, id: string, options: ApplyOptions): Promise<UndoResult> {
+export async function undoMerge(db: Database, id: string, author: Author, options: ApplyOptions): Promise<UndoResult> {
   const merge = await requireMerge(db, id);
   const at = Date.now();
-  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at, merge }], options));
+  const target = {
+    merge_id: id,
+    account_id: merge.uid,
+    addresses: merge.addresses,
+    trigger_event_id: merge.trigger.id,
+  };
+  const entry = { ...author, command: 'merges undo', target, result: { result: 'undone' } };
+  const alsoSave = async (tx: Transaction): Promise<void> => void (await addToAudit(tx, entry));
+  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at, merge }], { ...options, alsoSave }));
   const { refusal, contacts, tokens } = applied;
   const tokenOf = (contactId: string): string | null => {
     const token = contacts.changed.find((contact) => contact.id === contactId)?.token?.id ?? null;
@@ -80,12 +90,18 @@ export async function undoMerge(db: Database, id: string, options: ApplyOptions)
 export async function unblockClaims(
   db: Database,
   { uid, address }: { uid: string; address: string },
+  author: Author,
   options: ApplyOptions,
 ): Promise<ClaimOutcome> {
   const blocks = await loadBlocks(db, [uid]);
   if (!blocks.some((block) => block.address === address)) {
     throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
   }
-  const applied = await retryTransient(() => applyBatch(db, [{ kind: 'unblock', uid, address }], options));
+  const target = { account_id: uid, email: address };
+  const entry = { ...author, command: 'merges unblock', target, result: { result: 'unblocked' } };
+  const alsoSave = async (tx: Transaction): Promise<void> => void (await addToAudit(tx, entry));
+  const applied = await retryTransient(() =>
+    applyBatch(db, [{ kind: 'unblock', uid, address }], { ...options, alsoSave }),
+  );
   return outcomeOf(applied, uid, address, options.dryRun ?? false);
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { addressFrom, uidFrom } from '../arguments';
+import { authorOf, withReason } from '../audited';
 import { outcomeBody, outcomeText } from '../claim-outcome';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
 import { unblockClaims } from './run';
 
 export function addUnblock(merges: Command, context: Context): void {
-  const command = merges
-    .command('unblock')
+  const command = withReason(merges.command('unblock'))
     .description("Let an account's claims on an address count again, after an undo; this may merge again")
     .argument('<uid>', 'the account')
     .argument('<email>', 'the address')
@@ -23,12 +23,12 @@ Examples:
   $ onecontact merges unblock 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test --dry-run
   $ onecontact merges unblock 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test`,
     )
-    .action(async (account: string, email: string, options: { dryRun?: true; json?: true }) => {
+    .action(async (account: string, email: string, options: { dryRun?: true; json?: true; reason?: string }) => {
       const { dryRun = false } = options;
       const uid = uidFrom(command, account);
       const address = addressFrom(command, email).key;
       await withMerging(context.env, dryRun, async (db, apply) => {
-        const outcome = await unblockClaims(db, { uid, address }, apply);
+        const outcome = await unblockClaims(db, { uid, address }, authorOf(context.env, options.reason), apply);
         const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun, ...outcomeBody(outcome) };
         const lines = [
           dryRun ? 'The claims would count again; nothing was changed yet.' : 'unblocked: the claims count again.',

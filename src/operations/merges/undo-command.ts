@@ -2,14 +2,14 @@ import type { Command } from 'commander';
 import type { UndoRefusal } from '../../contacts/merge/undo';
 import { OperatorError } from '../../foundation/operator-error';
 import { mergeIdFrom } from '../arguments';
+import { authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
 
 import { type UndoResult, undoMerge } from './run';
 
 export function addUndo(merges: Command, context: Context): void {
-  const command = merges
-    .command('undo')
+  const command = withReason(merges.command('undo'))
     .description('Take a merge back: the retired contact and its token live again')
     .argument('<id>', "the ledger's id: the message id of contact.merged")
     .option('--dry-run', 'show what would be done, and change nothing')
@@ -23,13 +23,13 @@ merge hangs on it, or the address is with another account by now) or empty (a si
 
 Examples:
   $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11 --dry-run
-  $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11`,
+  $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11 --reason 'ticket 4711'`,
     )
-    .action(async (text: string, options: { dryRun?: true; json?: true }) => {
+    .action(async (text: string, options: { dryRun?: true; json?: true; reason?: string }) => {
       const { dryRun = false, json } = options;
       const id = mergeIdFrom(command, text);
       await withMerging(context.env, dryRun, async (db, apply) => {
-        const undo = await undoMerge(db, id, apply);
+        const undo = await undoMerge(db, id, authorOf(context.env, options.reason), apply);
         const { result } = undo;
         const isRefused = result === 'superseded' || result === 'empty';
         const body = { merge_id: id, result, dry_run: dryRun, ...(result === 'undone' && sidesBody(undo)) };

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import { readConfig } from '../../config';
-import { migrate } from '../../postgres/migrations/migrate';
 import type { Context } from '../context';
-import { withDatabase } from '../servers';
+import { migrateSchema } from './run';
 
 export function addMigrate(program: Command, context: Context): void {
   program
@@ -19,9 +17,7 @@ Examples:
   $ onecontact migrate --json`,
     )
     .action(async ({ json }: { json?: true }) => {
-      const { databaseUrl } = readConfig(context.env, ['database']);
-      const applied = await migrate(databaseUrl);
-      await withDatabase(context.env, async () => undefined); // refuses a schema of a newer version
+      const applied = await migrateSchema(context.env);
       await context.answer({ json }, { applied }, () => textOf(applied));
     });
 }

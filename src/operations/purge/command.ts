@@ -1,21 +1,23 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { readConfig } from '../../config';
 import { readDuration } from '../../foundation/times';
+import { audited, authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { withDatabase } from '../servers';
-import type { Purged } from './page';
+import type { PagedTable, Purged } from './page';
 import { purge } from './run';
 
 interface Options {
   /** In milliseconds. */
   olderThan: number;
   dryRun?: true;
+  reason?: string;
   json?: true;
 }
 
 export function addPurge(program: Command, context: Context): void {
-  program
-    .command('purge')
+  withReason(program.command('purge'))
     .description(
       'Remove what nobody needs any more: personal data of deleted accounts, and what later events made useless',
     )
@@ -43,12 +45,19 @@ Examples:
     .action(async (options: Options) => {
       const before = Math.max(0, Date.now() - options.olderThan);
       const dryRun = options.dryRun ?? false;
-      const purged = await run(context, before, dryRun);
+      const purged = await run(context, before, dryRun, options.reason);
       await context.answer(options, body(purged, before, dryRun), () => text(purged, before, dryRun));
     });
 }
 
-async function run(context: Context, before: number, dryRun: boolean): Promise<Purged> {
+async function run(context: Context, before: number, dryRun: boolean, reason?: string): Promise<Purged> {
+  const { auditRetention } = readConfig(context.env, ['auditRetention']);
+  const auditBefore = Date.now() - (readDuration(auditRetention) as number);
+  const entry = {
+    ...authorOf(context.env, reason),
+    command: 'purge',
+    target: { before: new Date(before).toISOString() },
+  };
   const progress = makeProgress(context.stderr);
   const seen = { email_address: 0, account: 0, merge: 0 };
   const show = (): void => {
@@ -56,16 +65,14 @@ async function run(context: Context, before: number, dryRun: boolean): Promise<P
     progress.show(`looked at ${addresses} addresses, ${accounts} accounts, ${merges} merges`);
   };
   try {
-    return await withDatabase(context.env, (db) =>
-      purge(db, {
-        before,
-        dryRun,
-        onPage: (table, rows) => {
-          seen[table] += rows;
-          show();
-        },
-      }),
-    );
+    return await withDatabase(context.env, (db) => {
+      const onPage = (table: PagedTable, rows: number): void => {
+        seen[table] += rows;
+        show();
+      };
+      const work = () => purge(db, { before, auditBefore, dryRun, onPage });
+      return dryRun ? work() : audited(db, entry, work, (purged) => ({ ...purged }));
+    });
   } finally {
     progress.clear();
   }
@@ -100,6 +107,7 @@ const DESCRIPTIONS: Record<keyof Purged, string> = {
   choices: 'choices removed: repeated subscriptions, or made in deleted accounts',
   claims: 'claims removed, between two of the same account',
   explanations: 'explanations of merges removed',
+  audit: 'entries of the audit removed, older than AUDIT_RETENTION',
 };
 
 function text(purged: Purged, before: number, dryRun: boolean): string {

@@ -16,6 +16,8 @@ export interface Purged {
   contacts: number;
   /** Merges that lost their explanation. */
   explanations: number;
+  /** Old entries of the audit. */
+  audit: number;
 }
 
 /** A range of a table's keys, in their order: after one key, up to and including another. */

@@ -1,6 +1,7 @@
 import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
+import { deleteOldAudit } from '../../postgres/tables/audit';
 import { compactAccounts, compactAddresses, deleteExplanations } from './compaction';
 import { dropComponents } from './components';
 import { type PagedTable, type Purged, type PurgeStep, pagesOf } from './page';
@@ -8,6 +9,8 @@ import { type PagedTable, type Purged, type PurgeStep, pagesOf } from './page';
 export interface PurgeOptions {
   /** Milliseconds since 1970: only facts with an older event time are purged. */
   before: Time;
+  /** Entries of the audit that are older than this are purged; without it, none. */
+  auditBefore?: Time;
   /** Counts what would be purged, and changes nothing. */
   dryRun?: boolean;
   /** Rows of a page. */
@@ -32,9 +35,9 @@ const PAGE_SIZE = 1_000;
  */
 export async function purge(
   db: Database,
-  { before, dryRun, pageSize = PAGE_SIZE, onPage }: PurgeOptions,
+  { before, auditBefore, dryRun, pageSize = PAGE_SIZE, onPage }: PurgeOptions,
 ): Promise<Purged> {
-  const purged: Purged = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0 };
+  const purged: Purged = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0, audit: 0 };
   for (const { table, steps } of PASSES) {
     for await (const page of pagesOf(db, table, pageSize)) {
       for (const step of steps) {
@@ -42,6 +45,9 @@ export async function purge(
       }
       onPage?.(table, page.rows);
     }
+  }
+  if (auditBefore !== undefined) {
+    purged.audit = await inTransaction(db, (tx) => deleteOldAudit(tx, auditBefore), { dryRun });
   }
   return purged;
 }

@@ -1,19 +1,49 @@
 import { OperatorError } from '../../foundation/operator-error';
-import type { Database } from '../database';
-import { knownMigrations, schemaState } from './migrate';
+import type { Database, Queries } from '../database';
+import { isMigrated, knownMigrations } from './migrate';
 import { requireOurs, requireRights } from './require-ours';
 
 /**
+ * What the table `schema_compatibility` is compared with. Raise it in the version that stops using something, so that a
+ * later migration which removes it can name this version as the oldest that runs on the schema.
+ */
+export const SCHEMA_NUMBER = 1;
+
+export type SchemaState =
+  | { is: 'current' }
+  | { is: 'behind'; missing: string[] }
+  /** Made by a newer version. `oldestProgram` is the schema number that a program needs to run on it. */
+  | { is: 'ahead'; unknown: string[]; oldestProgram: number };
+
+/** Whether a database has the schema of this version. */
+export async function schemaState(db: Queries): Promise<SchemaState> {
+  const rows = (await isMigrated(db))
+    ? await db.$queryRaw<{ name: string }[]>`
+        SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
+    : [];
+  const applied = new Set(rows.map(({ name }) => name));
+  const known = knownMigrations();
+  const missing = known.filter((name) => !applied.has(name));
+  if (missing.length > 0) return { is: 'behind', missing };
+  const unknown = [...applied].filter((name) => !known.includes(name));
+  if (unknown.length === 0) return { is: 'current' };
+  const [row] = await db.$queryRaw<{ oldestProgram: number }[]>`
+    SELECT oldest_program AS "oldestProgram" FROM schema_compatibility`;
+  return { is: 'ahead', unknown, oldestProgram: row?.oldestProgram ?? Number.POSITIVE_INFINITY };
+}
+
+/**
  * @param rights what this process does with the tables.
- * @throws OperatorError unless the database has exactly the schema of this version, and its user the rights; errors of the database as they are.
+ * @throws OperatorError unless this version can run on the schema (its own, or a newer one that is compatible), and its user
+ *   has the rights; errors of the database as they are.
  */
 export async function requireSchema(db: Database, rights: 'read' | 'write' = 'read'): Promise<void> {
   await requireOurs(db, rights, knownMigrations());
-  await requireThisVersion(db);
+  await requireCompatible(db);
   await requireRights(db, rights);
 }
 
-async function requireThisVersion(db: Database): Promise<void> {
+async function requireCompatible(db: Database): Promise<void> {
   const state = await schemaState(db);
   if (state.is === 'behind') {
     const count = state.missing.length;
@@ -21,9 +51,9 @@ async function requireThisVersion(db: Database): Promise<void> {
       `The database is ${count} migration${count === 1 ? '' : 's'} behind this version: run \`onecontact migrate\` (or start with --migrate).`,
     );
   }
-  if (state.is === 'ahead') {
+  if (state.is === 'ahead' && state.oldestProgram > SCHEMA_NUMBER) {
     throw new OperatorError(
-      `The database has migrations that this version does not know (${state.unknown.join(', ')}): start the version that made them, or a newer one.`,
+      `The schema of the database needs a program with schema number ${state.oldestProgram} or higher, and this version has ${SCHEMA_NUMBER}: start the version that migrated it, or a newer one.`,
     );
   }
 }

@@ -9,30 +9,44 @@ import { failureOf, LOCK_NOT_AVAILABLE, WRONG_ERASURE_KEY } from '../errors';
 import { Prisma } from '../generated/prisma/client';
 
 /** What is hashed; `check` is a constant that identifies the key. */
-export type Hashed = { kind: 'address' | 'account'; key: string } | { kind: 'check' };
+export type Hashed = { kind: 'address' | 'account' | 'text'; key: string } | { kind: 'check' };
 
 /** HMAC-SHA256, in hexadecimal digits. */
-const erasureHash = (erasureKey: string, hashed: Hashed): string =>
+export const erasureHash = (erasureKey: string, hashed: Hashed): string =>
   createHmac('sha256', erasureKey)
     .update(`${hashed.kind}\0${hashed.kind === 'check' ? '' : hashed.key}`)
     .digest('hex');
+
+/** The hashes of an erased person. */
+export const erasureHashes = (
+  erasureKey: string,
+  { addresses, uids }: { addresses: readonly string[]; uids: readonly string[] },
+): { addresses: string[]; accounts: string[] } => ({
+  addresses: addresses.map((key) => erasureHash(erasureKey, { kind: 'address', key })),
+  accounts: uids.map((key) => erasureHash(erasureKey, { kind: 'account', key })),
+});
 
 /** Stores the hashes of an erased person; of a hash that is stored already the later time stays. */
 export async function saveErasureHashes(
   tx: Queries,
   erasureKey: string,
-  { addresses, uids, at }: { addresses: readonly string[]; uids: readonly string[]; at: Time },
+  { addresses, accounts, at }: { addresses: readonly string[]; accounts: readonly string[]; at: Time },
 ): Promise<void> {
-  const hashed: Hashed[] = [
-    { kind: 'check' },
-    ...addresses.map((key): Hashed => ({ kind: 'address', key })),
-    ...uids.map((key): Hashed => ({ kind: 'account', key })),
-  ];
-  const hashes = hashed.map((it) => erasureHash(erasureKey, it));
+  const hashes = [erasureHash(erasureKey, { kind: 'check' }), ...addresses, ...accounts];
   await tx.$executeRaw`
     INSERT INTO erasure AS known (hash, at)
     SELECT decode(hex, 'hex'), to_timestamp(${at}::float8 / 1000) FROM unnest(${arrayLiteral(hashes)}::text[]) AS hex
     ON CONFLICT (hash) DO UPDATE SET at = greatest(known.at, excluded.at)`;
+}
+
+/** Whether all hashes of each of these erasures are stored, with their time or a later one. */
+export async function knownErasures(
+  db: Queries,
+  erasures: readonly { addresses: readonly string[]; accounts: readonly string[]; at: Time }[],
+): Promise<boolean[]> {
+  const groups = erasures.map(({ addresses, accounts }) => [...addresses, ...accounts]);
+  const stored = await timesOf(db, new Set(groups.flat()));
+  return erasures.map(({ at }, i) => (groups[i] ?? []).every((hash) => (stored.get(hash) ?? -Infinity) >= at));
 }
 
 /**
@@ -64,13 +78,17 @@ export async function erasureTimes(
   erasureKey: string,
 ): Promise<Time[]> {
   const hashed = named.map((names) => names.map((it) => erasureHash(erasureKey, it)));
-  const hashes = [...new Set(hashed.flat())];
-  if (hashes.length === 0) return named.map(() => Number.NEGATIVE_INFINITY);
-  const rows = await tx.$queryRaw<{ hash: string; at: number }[]>`
-    SELECT encode(hash, 'hex') AS hash, (extract(epoch FROM at) * 1000)::float8 AS at
-    FROM erasure WHERE hash = ANY (ARRAY (SELECT decode(hex, 'hex') FROM unnest(${arrayLiteral(hashes)}::text[]) AS hex))`;
-  const erasedAt = new Map(rows.map(({ hash, at }) => [hash, at]));
+  const erasedAt = await timesOf(tx, new Set(hashed.flat()));
   return hashed.map((group) => Math.max(...group.map((hash) => erasedAt.get(hash) ?? Number.NEGATIVE_INFINITY)));
+}
+
+/** The times of those of these hashes that are stored. */
+async function timesOf(db: Queries, hashes: ReadonlySet<string>): Promise<Map<string, Time>> {
+  if (hashes.size === 0) return new Map();
+  const rows = await db.$queryRaw<{ hash: string; at: number }[]>`
+    SELECT encode(hash, 'hex') AS hash, (extract(epoch FROM at) * 1000)::float8 AS at
+    FROM erasure WHERE hash = ANY (ARRAY (SELECT decode(hex, 'hex') FROM unnest(${arrayLiteral([...hashes])}::text[]) AS hex))`;
+  return new Map(rows.map(({ hash, at }) => [hash, at]));
 }
 
 /** Whether people were erased from the database with another key, or with a key although this process has none. */

@@ -11,7 +11,12 @@ import { addressOf, signup } from '../../support/events';
 import { eventually, get, messageOf, startOn } from '../../support/service';
 
 const broker = withBroker();
-const env = () => ({ AMQP_URL: broker().url });
+let data: TestDatabase;
+beforeAll(async () => {
+  data = await freshDatabase();
+});
+afterAll(() => data?.drop());
+const env = () => ({ AMQP_URL: broker().url, DATABASE_URL: data.url });
 const deadLetters = (...args: string[]): Promise<Ran> => onecontact(['dead-letters', ...args], env());
 const listed = async (...args: string[]): Promise<Record<string, unknown>[]> => {
   const { out, code } = await deadLetters('list', '--json', ...args);

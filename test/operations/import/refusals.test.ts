@@ -1,6 +1,5 @@
 /** What an import takes of a record: refusals above all, and what it cannot date or read. */
 import { describe, expect, it, jest } from '@jest/globals';
-import { allRows } from '../../../tools/table-rows';
 import { acct, addressOf, at, optout, signup, uidOf, unsub } from '../../support/events';
 import { RECORDS, useImports } from '../../support/imports';
 import { ctms, idOf, newsletter, type Said } from '../../support/records';
@@ -102,9 +101,9 @@ describe('onecontact import, refusals', () => {
       { a: 'a', waitlists: [list, { ...list, name: 'relay', subscribed: false, fields: { geo: 'de' } }] },
     ]);
     expect(await importing(path)).toMatchObject({ code: 0 });
-    const before = await allRows(imports.data);
+    const before = await imports.rows();
     await importing(path);
-    expect(await allRows(imports.data)).toEqual(before);
+    expect(await imports.rows()).toEqual(before);
     const { out } = await run('consent', '--json', addressOf('a').key);
     expect(JSON.parse(out).choices).toMatchObject([
       { newsletter: 'relay-waitlist', act: 'unsubscribe', fields: { geo: 'de' } },

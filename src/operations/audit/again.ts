@@ -1,0 +1,103 @@
+/** The commands that make the decisions of an export again, with the names and ids of this database. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { OperatorError } from '../../foundation/operator-error';
+import type { Queries } from '../../postgres/database';
+import { erasureHash } from '../../postgres/tables/erasure';
+import type { ExportedEntry } from './export';
+
+const Line: z.ZodType<ExportedEntry> = z.object({
+  at: z.string(),
+  operator: z.string(),
+  command: z.string(),
+  file: z.string().optional(),
+  account_id: z.string().optional(),
+  address_hashes: z.array(z.string()).optional(),
+  trigger_event_id: z.string().optional(),
+}) as z.ZodType<ExportedEntry>;
+
+/** @throws OperatorError if there is no such file, or it is not an export */
+export async function readExport(path: string): Promise<ExportedEntry[]> {
+  const text = await readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
+    throw new OperatorError(
+      `The export cannot be read (${code}): name a file that \`onecontact audit --export\` wrote.`,
+    );
+  });
+  return text.split('\n').flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    const read = Line.safeParse(parse(line));
+    if (read.success) return [read.data];
+    throw new OperatorError(`Line ${i + 1} of the export is not one that \`onecontact audit --export\` writes.`);
+  });
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Lines for a shell, in the order of the export. A decision that cannot be made now is a comment: its merge or its claim
+ * is not here yet, or it was made already.
+ */
+export async function commandsAgain(
+  db: Queries,
+  entries: readonly ExportedEntry[],
+  erasureKey: string,
+): Promise<string[]> {
+  const undone = new Set<string>();
+  const lines: string[] = [];
+  for (const entry of entries) {
+    const { command, account_id: uid, address_hashes = [], trigger_event_id: eventId } = entry;
+    if (uid === undefined) {
+      lines.push(shell([command, '--', entry.file ?? '']));
+      continue;
+    }
+    const addresses = (await claimedBy(db, uid)).filter(({ address }) =>
+      address_hashes.includes(erasureHash(erasureKey, { kind: 'address', key: address })),
+    );
+    if (command === 'merges undo') {
+      // An erasure can leave merges without their event.
+      const [merge] = eventId ? await mergesOf(db, uid, eventId) : [];
+      if (merge && !merge.isUndone) {
+        for (const { address } of addresses) undone.add(`${uid} ${address}`);
+        lines.push(shell([command, merge.id]));
+      } else lines.push(notNow(entry, merge ? 'done already' : 'no merge of this event'));
+      continue;
+    }
+    const isOpen = ({ address, isHeld, isBlocked }: Claimed): boolean =>
+      command === 'collisions resolve' ? isHeld : isBlocked || undone.has(`${uid} ${address}`);
+    const open = addresses.filter(isOpen);
+    for (const { address } of open) lines.push(shell([command, '--', uid, address]));
+    if (open.length === 0) lines.push(notNow(entry, addresses.length > 0 ? 'nothing to do' : 'no such claim'));
+  }
+  return lines;
+}
+
+const notNow = ({ at, command, account_id }: ExportedEntry, why: string): string =>
+  `# ${at} ${command}, account ${account_id}: ${why}`;
+
+const shell = (words: readonly string[]): string =>
+  ['onecontact', ...words]
+    .map((word) => (/^[\w. /-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(' ');
+
+interface Claimed {
+  address: string;
+  isHeld: boolean;
+  isBlocked: boolean;
+}
+
+const claimedBy = (db: Queries, uid: string): Promise<Claimed[]> => db.$queryRaw`
+  SELECT claim.address, bool_or(claim.status = 'held') AS "isHeld", bool_or(block.uid IS NOT NULL) AS "isBlocked"
+  FROM address_claim AS claim LEFT JOIN claim_block AS block USING (uid, address)
+  WHERE claim.uid = ${uid} GROUP BY claim.address ORDER BY claim.address`;
+
+/** Undone ones first: an unblocked claim may have merged again, for the same event. */
+const mergesOf = (db: Queries, uid: string, eventId: string): Promise<{ id: string; isUndone: boolean }[]> =>
+  db.$queryRaw`
+    SELECT id, undone_at IS NOT NULL AS "isUndone" FROM merge
+    WHERE uid = ${uid} AND trigger_id = ${eventId} ORDER BY undone_at NULLS LAST, seq`;

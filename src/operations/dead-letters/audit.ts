@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import type { AuditDetails } from '../../postgres/tables/audit';
+import { addressFrom } from '../arguments';
+import { audited, authorOf } from '../audited';
+import { withDatabase } from '../servers';
+import type { Browsed } from './run';
+
+/** What was selected, as it was given. */
+export const targetOf = (
+  ids: readonly string[],
+  { address, dryRun: _, json: __, ...filters }: { address?: string | undefined; dryRun?: true; json?: true },
+  command: Command,
+): AuditDetails => ({
+  ...(ids.length > 0 && { ids }),
+  ...(address !== undefined && { email: addressFrom(command, address).key }),
+  ...filters,
+});
+
+/** The broker has no transaction that the audit could be part of: the entry comes before the work. */
+export const inAudit = <T extends Browsed>(
+  env: NodeJS.ProcessEnv,
+  verb: 'replay' | 'drop',
+  target: AuditDetails,
+  work: () => Promise<T>,
+): Promise<T> =>
+  withDatabase(env, (db) =>
+    audited(db, { ...authorOf(env), command: `dead-letters ${verb}`, target }, work, ({ total, matched }) => ({
+      dead_letters: total,
+      matched,
+    })),
+  );

@@ -1,0 +1,75 @@
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import { readConfig } from '../../config';
+import { OperatorError } from '../../foundation/operator-error';
+import { audited, authorOf } from '../audited';
+import type { Context } from '../context';
+import { count, number } from '../render';
+import { withDatabase } from '../servers';
+import { type AppliedErasures, applyList } from './apply-list';
+import { readList } from './list';
+
+export function addErasures(program: Command, context: Context): void {
+  program
+    .command('erasures')
+    .description('Erase people again after a restore, from the list outside the database')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ onecontact erasures apply /safe/place/erasures.ndjson --dry-run
+  $ onecontact erasures apply /safe/place/erasures.ndjson`,
+    )
+    .command('apply')
+    .description('Erase everyone whom the list names, and remember them as erased')
+    .argument('<file>', 'the file that ERASURE_LIST named when they were erased')
+    .option('--dry-run', 'say what would be erased, and change nothing')
+    .option('--json', 'for machines: the numbers')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL and ERASURE_KEY, the key that the list was written with. It is a step of docs/recovery.md: run it on the
+restored database before any worker starts. People are found by hashing all stored addresses and accounts. Erasures that the
+database knows are skipped, so it may be run again.
+
+It exits with 1 when a contact is left to decide about: it has an address of an erased person, and an account that the list
+does not name. The same when a line of the list cannot be read.
+
+Examples:
+  $ onecontact erasures apply /safe/place/erasures.ndjson --dry-run
+  $ onecontact erasures apply /safe/place/erasures.ndjson --json`,
+    )
+    .action(async (file: string, { dryRun = false, json }: { dryRun?: boolean; json?: true }) => {
+      const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
+      if (erasureKey === null) {
+        throw new OperatorError('ERASURE_KEY is not set: set it to the key that the list was written with.');
+      }
+      const { erasures, unreadable } = await readList(file, erasureKey);
+      const author = { ...authorOf(context.env), reason: 'in the list of erasures' };
+      const entry = { ...author, reason: null, command: 'erasures apply', target: { file: basename(file) } };
+      const applied = await withDatabase(context.env, (db) => {
+        const work = () => applyList(db, erasures, { erasureKey, author, dryRun });
+        return dryRun ? work() : audited(db, entry, work, (done) => ({ ...done }));
+      });
+      if (applied.undecided.length + unreadable.length > 0) context.exitCode = 1;
+      const body = { ...applied, unreadable_lines: unreadable, dry_run: dryRun };
+      await context.answer({ json }, body, () => text(applied, unreadable, dryRun));
+    });
+}
+
+function text(
+  { erasures, known, contacts, undecided }: AppliedErasures,
+  unreadable: number[],
+  dryRun: boolean,
+): string {
+  const done = dryRun ? 'would be erased; nothing was changed' : 'erased';
+  const lines = [
+    `${count(erasures, 'erasure')} in the list, of which the database knew ${number(known)}: ${count(contacts, 'contact')} ${done}.`,
+    ...undecided.map(
+      (id) =>
+        `Contact ${id} has an address of an erased person, and an account that the list does not name: \`onecontact show ${id}\`, and \`onecontact erase ${id}\` if it is the same person.`,
+    ),
+    ...(unreadable.length > 0 ? [`Not understood: line ${unreadable.join(', ')}.`] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}

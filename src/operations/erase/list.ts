@@ -1,0 +1,115 @@
+/**
+ * The list of erasures outside the database. A backup that is restored brings erased people back; the list says whom to
+ * erase again, in keyed hashes only.
+ */
+import { open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import type { Time } from '../../contacts/facts/event';
+import { OperatorError } from '../../foundation/operator-error';
+import { iso } from '../../foundation/times';
+import { erasureHash } from '../../postgres/tables/erasure';
+
+export interface ListedErasure {
+  /** Events up to this time that name the person are dropped. */
+  at: Time;
+  /** Hashes in hexadecimal digits. */
+  addresses: string[];
+  accounts: string[];
+}
+
+const KEY_DIGITS = 16;
+
+/** Identifies the key of the hashes. */
+const fingerprint = (erasureKey: string): string => erasureHash(erasureKey, { kind: 'check' }).slice(0, KEY_DIGITS);
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const Line = z.object({
+  at: z.iso.datetime().transform(Date.parse),
+  key: z.string(),
+  addresses: z.array(hash),
+  accounts: z.array(hash),
+});
+
+/**
+ * Appends an erasure, and returns once it is on the disk. Call it last in the transaction: an erasure that then fails to
+ * commit is in the list for nothing, which is better than the other way round.
+ *
+ * @throws OperatorError if the file cannot be written
+ */
+export async function appendToList(
+  path: string,
+  erasureKey: string,
+  { at, addresses, accounts }: ListedErasure,
+): Promise<void> {
+  const line = { at: iso(at), key: fingerprint(erasureKey), addresses, accounts };
+  try {
+    await appendDurably(path, JSON.stringify(line));
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    throw new OperatorError(
+      `ERASURE_LIST cannot be written (${code}), so nothing was erased: make its folder writable, or name another file.`,
+      { cause: error },
+    );
+  }
+}
+
+async function appendDurably(path: string, line: string): Promise<void> {
+  const file = await open(path, 'a+', 0o600);
+  try {
+    const { size } = await file.stat();
+    const last =
+      size === 0 ? '\n' : (await file.read({ buffer: Buffer.alloc(1), position: size - 1 })).buffer.toString();
+    // After a crash in the middle of a line, the new one must not be part of it.
+    await file.appendFile(`${last === '\n' ? '' : '\n'}${line}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  const folder = await open(dirname(path), 'r'); // a new file's name is in its folder
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * @returns the erasures, earliest first, and the numbers of the lines that are not one: a crash in the middle of a line
+ *   came before the commit, so nothing was erased
+ * @throws OperatorError if there is no such file, or the hashes are of another key
+ */
+export async function readList(
+  path: string,
+  erasureKey: string,
+): Promise<{ erasures: ListedErasure[]; unreadable: number[] }> {
+  const text = await readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
+    throw new OperatorError(`The list of erasures cannot be read (${code}): name the file that ERASURE_LIST named.`);
+  });
+  const erasures: ListedErasure[] = [];
+  const unreadable: number[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const read = Line.safeParse(parse(line));
+    if (!read.success) {
+      unreadable.push(i + 1);
+      continue;
+    }
+    const { key, ...erasure } = read.data;
+    if (key !== fingerprint(erasureKey)) {
+      throw new OperatorError(
+        `Line ${i + 1} of the list of erasures was written with another ERASURE_KEY: set it to that one.`,
+      );
+    }
+    erasures.push(erasure);
+  }
+  return { erasures: erasures.sort((a, b) => a.at - b.at), unreadable };
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
