@@ -20,7 +20,7 @@ export interface BatchContext {
   /** Called for each failed transaction, before it is handled. */
   onFailure(failure: Failure): void;
   /** Nothing can be applied at present; called for each attempt. */
-  onAway(reason: PauseReason): void;
+  onAway(reason: PauseReason, failure: Failure): void;
   /** The database works: a transaction was committed, or failed for a reason of its own. */
   onBack(): void;
 }
@@ -69,7 +69,7 @@ export async function handleBatch(
     if (stopping.aborted) return false;
     const pauseReason = await pauseReasonOf(failure, items, db, search);
     if (pauseReason) {
-      onAway(pauseReason);
+      onAway(pauseReason, failure);
       await pause(backoff.next(), stopping);
       if (stopping.aborted) return false;
       continue;

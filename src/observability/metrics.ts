@@ -84,7 +84,29 @@ export function makeMetrics() {
     ),
     choices: counter('choices_total', 'Choices received, by act, repetitions included', 'act'),
     notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
+    notificationLag: histogram(
+      'notification_lag_seconds',
+      'Of each published notification, the time from its commit to the outbox until the broker confirmed it',
+      LAG_BUCKETS,
+    ),
     reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),
+    consuming: gauge(
+      'consuming',
+      'Whether the broker pushes messages of a queue to this process (1) or not (0)',
+      'queue',
+    ),
+    staleReads: counter(
+      'stale_reads_total',
+      'Times that a batch was locked and loaded in vain, because another transaction changed what it may touch',
+      'queue',
+    ),
+    brokerBlocked: gauge('broker_blocked', 'Whether the broker blocks publishing (1) or not (0)'),
+    waitingForPublisher: gauge(
+      'waiting_for_publisher',
+      'Messages that wait to be retried or dead-lettered until the broker takes them',
+      'queue',
+    ),
+    databaseUp: gauge('database_up', 'Whether this process can use the database (1) or not (0)'),
     connected: gauge('broker_connected', 'Whether a connection to the broker is up (1) or not (0)', 'connection'),
     databaseErrors: counter(
       'database_errors_total',

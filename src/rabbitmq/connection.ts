@@ -61,6 +61,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #refusal: BrokerRefusal | undefined;
   #refusals = 0;
   #socket: Socket | undefined;
+  /** Why the connection is down. */
+  #problem = 'The broker is not connected yet.';
 
   /** Use {@link openConnection}. */
   constructor(model: RecoveringChannelModel, options: ConnectionOptions) {
@@ -83,6 +85,11 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   /** Why the broker currently blocks publishing on this connection (an alarm on its memory or disk), if it does. */
   get blocked(): string | undefined {
     return this.#blocked;
+  }
+
+  /** Why nothing can be sent or received over this connection, for the health check. */
+  problems(): string[] {
+    return this.#connected ? [] : [this.#problem];
   }
 
   /** The broker's own properties, such as its version; while down, those of the last connection. */
@@ -149,11 +156,13 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
+      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker connection lost');
       this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
       if (this.closed) return;
+      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker not reachable, trying again');
       options.onConnectFailed?.(error);
       if (this.#server !== undefined) return;
@@ -199,6 +208,14 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
     },
   });
   return new BrokerConnection(model, options);
+}
+
+function problemOf(error: Error): string {
+  const { code } = describe(error);
+  const reason = code === undefined ? '' : ` (${code})`;
+  return (
+    refusalOf(error)?.message ?? `The broker cannot be reached${reason}: check AMQP_URL, and that the broker is up.`
+  );
 }
 
 /** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */
