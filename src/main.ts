@@ -10,13 +10,7 @@ import { PoisonScheduler } from './ingest/poison-scheduler';
 import { EventWorker } from './ingest/worker';
 import { Health } from './observability/health';
 import { type Metrics, makeMetrics } from './observability/metrics';
-import {
-  observeBlocked,
-  observeConnection,
-  observeConsuming,
-  observeDatabase,
-  observeProcess,
-} from './observability/observe-service';
+import { observeConnection, observeConsuming, observeDatabase, observeProcess } from './observability/observe-service';
 import { awaitDatabase } from './postgres/await-database';
 import { type Database, openDatabase } from './postgres/database';
 import { DatabaseHealth, requireUsable } from './postgres/database-health';
@@ -224,7 +218,6 @@ async function openBroker({ amqpUrl: url }: StartConfig, wiring: Wiring & { cons
   };
   const publishing = await connect('publisher');
   const consuming = consumes ? await connect('consumer') : null;
-  observeBlocked(metrics, publishing);
   const publisher = new Publisher({ connection: publishing, log });
   closing.push(() => publisher.close());
   health.watch('publishing', publisher);

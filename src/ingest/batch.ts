@@ -5,7 +5,7 @@ import { Backoff, pause } from '../foundation/retry';
 import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf } from '../postgres/errors';
-import { aboutMessage } from './about-message';
+import { aboutMessages } from './about-message';
 import { dataFault } from './data-fault';
 import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
@@ -112,7 +112,7 @@ async function applyOnce(
     onFailure(failure);
     const [only, another] = items;
     const alone = another ? undefined : only?.event;
-    const about = alone ? aboutMessage(alone.trigger.id, alone.trigger.trace) : {};
+    const about = aboutMessages(items.map(({ event }) => event));
     log.warn({ failure, events: items.length, attempt, ...about }, 'batch failed');
     const fault = alone ? dataFault(failure, alone) : null;
     if (fault) log.error({ code: failure.code, ...fault, ...about }, 'decoded data refused by the database');

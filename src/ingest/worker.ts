@@ -16,6 +16,7 @@ import { type DecidedItem, type Item, isPending, makeItem, publishedAt } from '.
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
 import { MAX_BATCH_BYTES, partsOf } from './parts';
 import { PoisonScheduler } from './poison-scheduler';
+import { startAtZero } from './start-at-zero';
 import { batchesOf, isSuspect } from './suspects';
 import type { ApplyOptions } from './transaction';
 
@@ -46,6 +47,7 @@ const WORTH_A_SLOT = 1 / 4;
 const PAUSED: Record<PauseReason, string> = {
   database_down: 'the database cannot be used; consumption resumes once it can',
   rows_held: 'another transaction holds rows that the messages need; end it if it was forgotten',
+  publishing_blocked: 'the broker takes no messages for the retry queues and the dead letters; free its memory or disk',
 };
 
 /** amqplib flushes frames asynchronously, within this. */
@@ -76,7 +78,7 @@ export class EventWorker {
     this.#poisonScheduler = options.poisonScheduler ?? new PoisonScheduler();
     setMaxListeners(0, this.#stopping.signal); // each message that cannot be forwarded yet listens to it
     const { connection, queue, prefetch, log, concurrency, metrics } = options;
-    metrics.paused.set({ queue }, 0);
+    startAtZero(metrics, options);
     const onConsuming = this.#poisonScheduler.expectQueue();
     this.#consumer = new Consumer({ connection, queue, prefetch, log, onMessage: this.#buffer.push, onConsuming });
     this.#slots = Array.from({ length: concurrency }, () => this.#runSlot());
@@ -201,10 +203,10 @@ export class EventWorker {
   }
 
   #batchContext(stopwatch: Stopwatch): BatchContext {
-    const { db, apply, log, metrics, onNotifications } = this.#options;
+    const { queue, db, apply, log, metrics, onNotifications } = this.#options;
     return {
       db,
-      options: { ...apply, stopwatch },
+      options: { ...apply, stopwatch, onStaleRead: () => metrics.staleReads.inc({ queue }) },
       log,
       stopping: this.#stopping.signal,
       onApplied: (applied) => {

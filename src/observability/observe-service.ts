@@ -13,20 +13,24 @@ export function observeProcess(metrics: Metrics, build: { version: string; commi
 
 interface Connection {
   readonly connected: boolean;
-  on(event: 'up' | 'down' | 'closed', listener: () => void): unknown;
+  readonly blocked: string | undefined;
+  on(event: 'up' | 'down' | 'blocked' | 'unblocked' | 'closed', listener: () => void): unknown;
 }
 
 /** Each `up` event but the first counts as a reconnect. */
 export function observeConnection(metrics: Metrics, name: string, connection: Connection): void {
   const labels = { connection: name };
   let wasUp = connection.connected;
-  const update = (): void => metrics.connected.set(labels, connection.connected ? 1 : 0);
+  const update = (): void => {
+    metrics.connected.set(labels, connection.connected ? 1 : 0);
+    metrics.brokerBlocked.set(labels, connection.blocked === undefined ? 0 : 1);
+  };
   metrics.reconnects.inc(labels, 0);
   connection.on('up', () => {
     if (wasUp) metrics.reconnects.inc(labels);
     wasUp = true;
   });
-  for (const event of ['up', 'down', 'closed'] as const) connection.on(event, update);
+  for (const event of ['up', 'down', 'blocked', 'unblocked', 'closed'] as const) connection.on(event, update);
   update();
 }
 
@@ -51,11 +55,6 @@ export function observeConsuming(metrics: Metrics, queues: readonly string[], is
   onScrape(metrics.consuming, () => {
     for (const queue of queues) metrics.consuming.set({ queue }, isConsumed(queue) ? 1 : 0);
   });
-}
-
-/** Whether the broker blocks publishing. */
-export function observeBlocked(metrics: Metrics, connection: { readonly blocked: string | undefined }): void {
-  onScrape(metrics.brokerBlocked, () => metrics.brokerBlocked.set(connection.blocked === undefined ? 0 : 1));
 }
 
 /** Sets a gauge each time metrics are scraped. prom-client takes this as an option of the constructor only. */

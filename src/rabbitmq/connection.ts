@@ -24,6 +24,10 @@ interface ConnectionEvents {
   up: [];
   /** The connection is lost; attempts to reconnect have begun. */
   down: [Error];
+  /** The broker blocks publishing on this connection (an alarm on its memory or disk). */
+  blocked: [];
+  /** The end of that, or of the connection. */
+  unblocked: [];
   /** Final: closed by us, or refused for good before it was ever up. */
   closed: [];
 }
@@ -138,17 +142,17 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     model.on('blocked', (reason: string) => {
       this.#blocked = reason;
       this.#log.warn({ reason }, 'broker blocks publishing');
+      this.#announce('blocked');
     });
     model.on('unblocked', () => {
-      this.#blocked = undefined;
       this.#log.info('broker unblocks publishing');
+      this.#unblock();
     });
     model.on('connect', (established: ChannelModel) => {
       this.#server = established.connection.serverProperties;
       this.#socket = socketOf(established);
       if (this.#socket) this.readLimit.attach(this.#socket);
       this.#connected = true;
-      this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');
       this.#announce('up');
       // A socket closed right after the handshake: amqplib listens too late, and would keep a dead connection for good.
@@ -158,6 +162,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       this.#connected = false;
       this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker connection lost');
+      this.#unblock();
       this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
@@ -180,8 +185,14 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     );
   }
 
+  #unblock(): void {
+    if (this.#blocked === undefined) return;
+    this.#blocked = undefined;
+    this.#announce('unblocked');
+  }
+
   /** Listener errors must not reach amqplib, which would take them for a failed connection. */
-  #announce<E extends 'up' | 'down'>(event: E, ...args: ConnectionEvents[E]): void {
+  #announce<E extends Exclude<keyof ConnectionEvents, 'closed'>>(event: E, ...args: ConnectionEvents[E]): void {
     try {
       (this as EventEmitter).emit(event, ...args);
     } catch (thrown) {

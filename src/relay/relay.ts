@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { groupBy } from '../foundation/group-by';
 import { Backoff, pause } from '../foundation/retry';
+import { NOTIFICATION_TYPES } from '../messages/outgoing/notification-message';
 import { SCHEMA_VERSION } from '../messages/outgoing/schemas';
 import { codeLabel, type Metrics } from '../observability/metrics';
 import { type Database, inTransaction } from '../postgres/database';
@@ -8,7 +9,7 @@ import { failureOf } from '../postgres/errors';
 import { deleteFromOutbox, type PendingMessage, takeFromOutbox } from '../postgres/tables/outbox';
 import { describe } from '../rabbitmq/errors';
 import { CONTACT_EVENTS, HEADERS, MAILER_QUEUE } from '../rabbitmq/names';
-import type { OutgoingMessage, PublishResult } from '../rabbitmq/outgoing';
+import { OUTCOMES, type OutgoingMessage, type PublishResult } from '../rabbitmq/outgoing';
 import type { Publisher } from '../rabbitmq/publisher';
 
 export interface RelayOptions {
@@ -41,6 +42,8 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    for (const type of NOTIFICATION_TYPES)
+      for (const outcome of OUTCOMES) options.metrics.notifications.inc({ type, outcome }, 0);
     this.#running = this.#run();
   }
 
@@ -111,6 +114,7 @@ export class Relay {
         const refused = { type, messageId, outcome: result.outcome, reason: reasonOf(result) };
         return { published: messages.slice(0, index), refused };
       }
+      metrics.notificationLag.observe(Math.max(0, Date.now() - message.createdAt.getTime()) / 1_000);
     }
     return { published: messages, refused: null };
   }
