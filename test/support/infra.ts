@@ -37,3 +37,9 @@ export async function promtool(...args: string[]): Promise<string> {
   const { path, env } = await findPromtool(context());
   return run(path, args, { env: { ...process.env, ...env } });
 }
+
+/** Runs `promtool check metrics` on the text that `/metrics` answers. @throws Error with what it complains about */
+export async function checkMetrics(text: string): Promise<void> {
+  const { path, env } = await findPromtool(context());
+  await run(path, ['check', 'metrics'], { env: { ...process.env, ...env }, input: text });
+}
