@@ -4,40 +4,59 @@ import { apiKeys, brokerUrl, databaseUrl, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
+import type { Secret } from './foundation/secret';
 import { within } from './foundation/timeout';
-import { makeServer } from './http/server';
+import { makeServer, type ServerOptions } from './http/server';
 import { readVersion } from './http/version';
 import { PoisonScheduler } from './ingest/poison-scheduler';
 import { EventWorker } from './ingest/worker';
-import { makeMetrics } from './observability/metrics';
-import { observeConnection, observeOutbox, observeProcess } from './observability/observe-service';
-import { openDatabase } from './postgres/database';
+import { Health } from './observability/health';
+import { type Metrics, makeMetrics } from './observability/metrics';
+import { observeConnection, observeConsuming, observeDatabase, observeProcess } from './observability/observe-service';
+import { awaitDatabase } from './postgres/await-database';
+import { type Database, openDatabase } from './postgres/database';
+import { DatabaseHealth, requireUsable } from './postgres/database-health';
 import { findContact } from './postgres/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
 import { requireErasureKey } from './postgres/tables/erasure';
-import { outboxState } from './postgres/tables/outbox';
 import { type BrokerConnection, openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';
 import { declareTopology } from './rabbitmq/topology';
-import { Relay } from './relay/relay';
+import { outboxProblems, Relay } from './relay/relay';
 
 export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
 export type Part = (typeof PARTS)[number];
 
+/** Whether these parts need the broker and write to the database: all but look-ups do. */
+export const handlesMessages = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'http');
+
+type BrokerVariables = 'amqpUrl' | 'amqpUrlFile';
+/** The broker is needed only by parts that handle messages. */
+export type StartConfig = Omit<ServiceConfig, BrokerVariables> & Partial<Pick<ServiceConfig, BrokerVariables>>;
+
+export interface StartOptions {
+  log: Logger;
+  /** @default all parts */
+  only?: readonly Part[];
+  /** Brings the schema of the database up to this version first. @returns the names of the applied migrations */
+  migrate?: (() => Promise<string[]>) | undefined;
+}
+
 export interface Service {
-  /** The address of the HTTP server; null if it does not run. */
-  url: string | null;
+  /** The address of the HTTP server: health and metrics, and look-ups if the part `http` runs. */
+  url: string;
   /**
-   * Receives nothing more, finishes and acknowledges what is in flight, makes a last relay pass, and closes everything.
+   * The health check fails from now on. Receives nothing more, finishes and acknowledges what is in flight, makes a last
+   * relay pass, finishes the look-ups in flight, and closes everything.
    *
    * @returns false if the deadline (`SHUTDOWN_TIMEOUT_MS`) passed first
    */
   stop(): Promise<boolean>;
 }
 
-/** Database connections for the relay and the heartbeat, in addition to those of the workers. */
-const SPARE_CONNECTIONS = 2;
+/** Database connections for the relay, in addition to those of the workers. */
+const RELAY_CONNECTIONS = 1;
 /** Look-ups have a pool of their own, so that no number of them can hold up the workers. */
 const LOOK_UP_CONNECTIONS = 4;
 /** Histories have another: one reads many rows, and no number of them may hold up look-ups. */
@@ -45,102 +64,114 @@ const HISTORY_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
-/** @throws OperatorError or BrokerRefusal, whose messages say what to do. */
-export async function startService(
-  config: ServiceConfig,
-  { only = PARTS, log }: { only?: readonly Part[]; log: Logger },
-): Promise<Service> {
+type Phase = 'starting' | 'up' | 'stopping';
+const PHASE_PROBLEMS: Record<Phase, string[]> = {
+  starting: ['The service is starting: it waits for what the other checks name.'],
+  up: [],
+  stopping: ['The service is stopping: send no more requests to it.'],
+};
+
+/**
+ * Serves HTTP first, so that health and metrics tell what the rest waits for. Resolves once everything runs.
+ *
+ * @throws OperatorError or BrokerRefusal, whose messages say what to do.
+ */
+export async function startService(config: StartConfig, options: StartOptions): Promise<Service> {
+  const { only = PARTS, migrate, log } = options;
+  const { erasureKey } = config;
+  const databaseSecret = databaseUrl(config, log);
+  const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
+  const queues = sources.map((source) => QUEUES[source]);
+  const writes = handlesMessages(only);
   const closing: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<true> => {
     for (const end of closing.splice(0).reverse()) await end();
     return true;
   };
-  const database = databaseUrl(config, log);
-  const broker = brokerUrl(config, log);
-  try {
-    const writes = only.some((part) => part !== 'http');
-    const db = openDatabase({
-      url: database,
-      name: 'onecontact',
-      max: 2 * config.concurrency + SPARE_CONNECTIONS,
-      writes,
-    });
+  const open = (settings: { name: string; max: number; writes?: boolean }): Database => {
+    const db = openDatabase({ url: databaseSecret, ...settings });
     closing.push(() => db.$disconnect());
-    await requireSchema(db, writes ? 'write' : 'read');
-    await requireErasureKey(db, config.erasureKey);
-    await declareTopology({ url: broker, log });
+    return db;
+  };
+  try {
+    let phase: Phase = 'starting';
+    const health = new Health();
+    health.watch('service', { problems: () => PHASE_PROBLEMS[phase] });
+    const database = new DatabaseHealth({ url: databaseSecret, writes });
+    closing.push(() => database.close());
+    health.watch('database', database);
+    health.watch('schema', { problems: async () => (await database.read()).schemaProblems });
 
+    const workers = new Map<string, EventWorker>();
     const metrics = makeMetrics();
-    const version = readVersion();
-    observeProcess(metrics, version);
-    observeOutbox(metrics, () => outboxState(db));
+    observeProcess(metrics, readVersion());
+    observeDatabase(metrics, database.read);
+    observeConsuming(metrics, queues, (queue) => workers.get(queue)?.consuming ?? false);
 
-    const connect = async (name: string): Promise<BrokerConnection> => {
-      const connection = await openConnection({ url: broker, name: `onecontact ${name}`, log });
-      closing.push(() => connection.close());
-      await connection.ready();
-      observeConnection(metrics, name, connection);
-      return connection;
-    };
-    const publishing = await connect('publisher');
-    const publisher = new Publisher({ connection: publishing, log });
-    closing.push(() => publisher.close());
-    const consuming = await connect('consumer');
+    const contacts = only.includes('http')
+      ? {
+          db: open({ name: 'onecontact http', max: LOOK_UP_CONNECTIONS }),
+          historyDb: open({ name: 'onecontact histories', max: HISTORY_CONNECTIONS }),
+        }
+      : null;
+    const wiring = { health, metrics, log, closing };
+    const url = await serveHttp(config, { contacts, ...wiring });
+    const broker = writes ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
 
-    let url: string | null = null;
-    if (only.includes('http')) {
-      const { httpHost: host, httpPort: port } = config;
-      const keys = apiKeys(config, log);
-      if (keys.value.length === 0 && !isLoopback(host)) {
-        throw new OperatorError(
-          `HTTP would let everybody at ${host} read contacts: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
-        );
+    const db = writes
+      ? open({ name: 'onecontact', max: 2 * config.concurrency + RELAY_CONNECTIONS, writes })
+      : (contacts?.db as Database);
+    await awaitDatabase(async () => {
+      await requireUsable(db, writes);
+      if (migrate) log.info({ applied: await migrate() }, 'schema is up to date');
+      await requireSchema(db, writes ? 'write' : 'read');
+      if (writes) await requireErasureKey(db, erasureKey);
+    }, log);
+    // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
+    if (contacts) {
+      await findContact(contacts.db, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
+    }
+    if (broker) {
+      const { publisher, consuming } = broker;
+      await declareTopology({ url: broker.url, log });
+      await Promise.all([broker.publishing.ready(), consuming?.ready()]);
+
+      // Last, without an await between them: a stop before this point finds nothing in flight.
+      const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log }) : null;
+      if (relay) {
+        closing.push(() => relay.stop());
+        health.watch('relay', relay);
+        health.watch('outbox', { problems: async () => outboxProblems((await database.read()).outbox) });
       }
-      const unwatch = keys.watch();
-      closing.push(async () => unwatch());
-      const lookUps = openDatabase({ url: database, name: 'onecontact http', max: LOOK_UP_CONNECTIONS });
-      closing.push(() => lookUps.$disconnect());
-      const historyDb = openDatabase({ url: database, name: 'onecontact histories', max: HISTORY_CONNECTIONS });
-      closing.push(() => historyDb.$disconnect());
-      // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
-      await findContact(lookUps, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
-      const health = {
-        database: async () => void (await db.$queryRaw`SELECT 1`),
-        broker: async () => {
-          if (!consuming.connected || !publishing.connected)
-            throw Object.assign(new Error('not connected'), { code: 'not_connected' });
-        },
-      };
-      const server = makeServer({ db: lookUps, historyDb, log, keys, health, version, metrics: metrics.registry });
-      closing.push(() => server.close());
-      url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
-        throw new OperatorError(`HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`);
-      });
+      const { batchSize, prefetch, concurrency, tokenPolicy } = config;
+      const poisonScheduler = new PoisonScheduler();
+      for (const source of sources) {
+        const queue = QUEUES[source];
+        const worker = new EventWorker({
+          source,
+          queue,
+          connection: consuming as BrokerConnection,
+          publisher,
+          db,
+          metrics,
+          log,
+          batchSize,
+          prefetch,
+          concurrency,
+          apply: { tokenPolicy, observes: observer(config), erasureKey },
+          poisonScheduler,
+          onNotifications: () => relay?.nudge(),
+        });
+        workers.set(queue, worker);
+        health.watch(queue, worker);
+      }
+      closing.push(() => Promise.all([...workers.values()].map((worker) => worker.stop())));
     }
 
-    // Last, without an await between them: a stop before this point finds nothing in flight.
-    const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log }) : null;
-    if (relay) closing.push(() => relay.stop());
-    const { batchSize, prefetch, concurrency, tokenPolicy, erasureKey } = config;
-    const shared = {
-      connection: consuming,
-      publisher,
-      db,
-      metrics,
-      log,
-      batchSize,
-      prefetch,
-      concurrency,
-      apply: { tokenPolicy, observes: observer(config), erasureKey },
-      poisonScheduler: new PoisonScheduler(),
-      onNotifications: () => relay?.nudge(),
-    };
-    const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
-    const workers = sources.map((source) => new EventWorker({ ...shared, source, queue: QUEUES[source] }));
-    closing.push(() => Promise.all(workers.map((worker) => worker.stop())));
-
+    phase = 'up';
     let stopping: Promise<boolean> | undefined;
     const stop = (): Promise<boolean> => {
+      phase = 'stopping';
       stopping ??= within(config.shutdownTimeoutMs, close(), false);
       return stopping;
     };
@@ -149,4 +180,63 @@ export async function startService(
     await close();
     throw error;
   }
+}
+
+interface Wiring {
+  health: Health;
+  metrics: Metrics;
+  log: Logger;
+  /** What is to be closed, in reverse order. */
+  closing: (() => Promise<unknown>)[];
+}
+
+async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOptions, 'contacts'>): Promise<string> {
+  const { httpHost: host, httpPort: port } = config;
+  const { contacts, health, metrics, log, closing } = wiring;
+  const keys = apiKeys(config, log);
+  if (contacts !== null && keys.value.length === 0 && !isLoopback(host)) {
+    throw new OperatorError(
+      `HTTP would let everybody at ${host} read contacts: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
+    );
+  }
+  const unwatch = keys.watch();
+  closing.push(async () => unwatch());
+  health.watch('api-keys', keys);
+  const server = makeServer({ contacts, log, keys, health, metrics: metrics.registry });
+  closing.push(() => server.close());
+  const url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
+    throw new OperatorError(
+      `HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT; each process of a machine needs a port of its own.`,
+    );
+  });
+  log.info({ url }, 'HTTP is listening');
+  return url;
+}
+
+interface Broker {
+  url: Secret;
+  publishing: BrokerConnection;
+  /** Null if no queue is consumed. */
+  consuming: BrokerConnection | null;
+  publisher: Publisher;
+}
+
+/** Opens both connections without waiting for the broker: until it answers, the health check says why it does not. */
+async function openBroker(config: StartConfig, wiring: Wiring & { consumes: boolean }): Promise<Broker> {
+  const { consumes, health, metrics, log, closing } = wiring;
+  const { amqpUrl, amqpUrlFile = null } = config;
+  if (amqpUrl === undefined) throw new OperatorError('AMQP_URL is not set: all parts but http need it.');
+  const url = brokerUrl({ amqpUrl, amqpUrlFile }, log);
+  const connect = async (name: string): Promise<BrokerConnection> => {
+    const connection = await openConnection({ url, name: `onecontact ${name}`, log });
+    closing.push(() => connection.close());
+    observeConnection(metrics, name, connection);
+    return connection;
+  };
+  const publishing = await connect('publisher');
+  const consuming = consumes ? await connect('consumer') : null;
+  const publisher = new Publisher({ connection: publishing, log });
+  closing.push(() => publisher.close());
+  health.watch('publishing', publisher);
+  return { url, publishing, consuming, publisher };
 }

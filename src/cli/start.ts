@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
-import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
-import { PARTS, type Part, startService } from '../main';
+import { readConfig, SERVICE_NEEDS } from '../config';
+import { handlesMessages, PARTS, type Part, type StartConfig, startService } from '../main';
 import { makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
 import { migrateSchema } from '../operations/migrate/run';
@@ -22,10 +22,11 @@ export function addStart(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL and DATABASE_URL (or files with them: AMQP_URL_FILE, DATABASE_URL_FILE), and API_KEY or API_KEYS_FILE
-when HTTP listens at more than a loopback address. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish
-what is in flight, then it exits with 0; with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal
-comes 2 s or more after the first.
+Needs DATABASE_URL, AMQP_URL for all parts but http (or files with them: DATABASE_URL_FILE, AMQP_URL_FILE), and API_KEY
+or API_KEYS_FILE when look-ups (the part http) are served at more than a loopback address. Health and metrics are served
+whatever --only says. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish what is in flight, then it
+exits with 0; with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the
+first.
 
 Examples:
   $ onecontact start --migrate
@@ -34,8 +35,9 @@ Examples:
     )
     .action(async (options: Options) => {
       const only = options.only ?? PARTS;
-      const needs = only.includes('http') ? ([...SERVICE_NEEDS, 'lookUps'] as const) : SERVICE_NEEDS;
-      const config: ServiceConfig = readConfig(context.env, needs);
+      const needs = SERVICE_NEEDS.filter((need) => need !== 'broker' || handlesMessages(only));
+      const lookUps = only.includes('http') ? (['lookUps'] as const) : [];
+      const config: StartConfig = readConfig(context.env, [...needs, ...lookUps]);
       const log = makeLog(config.logLevel, undefined, (error) => failureOf(error).code);
       const code = await start(context.env, config, only, options, log);
       // Work that did not stop in time must not keep the process alive.
@@ -54,7 +56,7 @@ function parseParts(text: string): Part[] {
 /** Runs the service to its end. @returns the exit code */
 async function start(
   env: NodeJS.ProcessEnv,
-  config: ServiceConfig,
+  config: StartConfig,
   only: readonly Part[],
   options: Options,
   log: Logger,
@@ -64,11 +66,8 @@ async function start(
     log.fatal({ err: error }, 'uncaught exception');
     process.exit(1);
   });
-  if (options.migrate) {
-    const applied = await migrateSchema(env);
-    log.info({ applied }, 'schema is up to date');
-  }
-  const service = await Promise.race([startService(config, { only, log }), stop]);
+  const migrate = options.migrate ? () => migrateSchema(env) : undefined;
+  const service = await Promise.race([startService(config, { only, migrate, log }), stop]);
   if (typeof service === 'string') {
     log.info({ signal: service }, 'told to stop before the service was up');
     return 0;

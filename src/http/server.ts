@@ -10,14 +10,13 @@ import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
 
 export interface ServerOptions extends DockerflowOptions {
-  db: Database;
+  /** Connections for look-ups, and others for histories, which must not hold up look-ups; null in a process without both. */
+  contacts: { db: Database; historyDb: Database } | null;
   log: Logger;
   /** The keys of the moment, of which look-ups require one; empty only where no other host can reach the server. */
   keys: { readonly value: readonly ApiKey[] };
   /** Concurrent look-ups; further ones are answered 503. @default 100: four database connections do these in a second */
   maxLookUps?: number;
-  /** Connections for histories, which must not hold up look-ups. */
-  historyDb: Database;
   /** Concurrent histories; further ones are answered 503. @default 20 */
   maxHistories?: number;
 }
@@ -36,13 +35,13 @@ const MAX_LOOK_UPS = 100;
 const MAX_HISTORIES = 20;
 
 /**
- * The read-only HTTP server: look-ups of contacts, health and metrics.
+ * The read-only HTTP server: health and metrics, and look-ups of contacts where they are offered.
  *
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
 export function makeServer(options: ServerOptions) {
-  const { db, log, keys, maxLookUps = MAX_LOOK_UPS, historyDb, maxHistories = MAX_HISTORIES, ...dockerflow } = options;
+  const { contacts, log, keys, maxLookUps = MAX_LOOK_UPS, maxHistories = MAX_HISTORIES, ...dockerflow } = options;
   const requireScope = scopeChecks(keys);
   const mayRead = requireScope('read');
   const app: FastifyInstance = fastify({
@@ -57,7 +56,7 @@ export function makeServer(options: ServerOptions) {
     // A path that cannot be decoded reaches no route: answer as the route would answer a malformed key.
     frameworkErrors: (_error, request, raw) => {
       const reply = raw as FastifyReply;
-      if (!request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
+      if (contacts === null || !request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
       void mayRead(request, reply).then((refusal) => refusal ?? userNotFound(reply));
     },
     clientErrorHandler: (error, socket) => {
@@ -77,11 +76,25 @@ export function makeServer(options: ServerOptions) {
     return failed(reply);
   });
   app.decorateRequest('keyName', NO_KEY);
+  closeAfterLastAnswer(app);
   measureRequests(app, dockerflow.metrics);
-  const histories = { db: historyDb, max: maxHistories };
-  void app.register(contactRoutes, { prefix: '/contacts', db, requireScope, maxLookUps, histories });
+  if (contacts !== null) {
+    const histories = { db: contacts.historyDb, max: maxHistories };
+    void app.register(contactRoutes, { prefix: '/contacts', db: contacts.db, requireScope, maxLookUps, histories });
+  }
   void app.register(dockerflowRoutes, dockerflow);
   return app;
+}
+
+/** A client keeps the connection of an answer that it awaited during the close: without this, the close would wait for it. */
+function closeAfterLastAnswer(app: FastifyInstance): void {
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
 }
 
 /** Status lines for input that Node cannot parse as a request. */

@@ -26,6 +26,10 @@ interface ConnectionEvents {
   up: [];
   /** The connection is lost; attempts to reconnect have begun. */
   down: [Error];
+  /** The broker blocks publishing on this connection (an alarm on its memory or disk). */
+  blocked: [];
+  /** The end of that, or of the connection. */
+  unblocked: [];
   /** Final: closed by us, or refused for good before it was ever up. */
   closed: [];
 }
@@ -63,6 +67,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #refusal: BrokerRefusal | undefined;
   #refusals = 0;
   #socket: Socket | undefined;
+  /** Why the connection is down. */
+  #problem = 'The broker is not connected yet.';
 
   /** Use {@link openConnection}. */
   constructor(model: RecoveringChannelModel, options: ConnectionOptions) {
@@ -85,6 +91,11 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   /** Why the broker currently blocks publishing on this connection (an alarm on its memory or disk), if it does. */
   get blocked(): string | undefined {
     return this.#blocked;
+  }
+
+  /** Why nothing can be sent or received over this connection, for the health check. */
+  problems(): string[] {
+    return this.#connected ? [] : [this.#problem];
   }
 
   /** The broker's own properties, such as its version; while down, those of the last connection. */
@@ -133,17 +144,17 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     model.on('blocked', (reason: string) => {
       this.#blocked = reason;
       this.#log.warn({ reason }, 'broker blocks publishing');
+      this.#announce('blocked');
     });
     model.on('unblocked', () => {
-      this.#blocked = undefined;
       this.#log.info('broker unblocks publishing');
+      this.#unblock();
     });
     model.on('connect', (established: ChannelModel) => {
       this.#server = established.connection.serverProperties;
       this.#socket = socketOf(established);
       if (this.#socket) this.readLimit.attach(this.#socket);
       this.#connected = true;
-      this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');
       this.#announce('up');
       // A socket closed right after the handshake: amqplib listens too late, and would keep a dead connection for good.
@@ -151,11 +162,14 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
+      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker connection lost');
+      this.#unblock();
       this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
       if (this.closed) return;
+      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker not reachable, trying again');
       options.onConnectFailed?.(error);
       if (this.#server !== undefined) return;
@@ -173,8 +187,14 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     );
   }
 
+  #unblock(): void {
+    if (this.#blocked === undefined) return;
+    this.#blocked = undefined;
+    this.#announce('unblocked');
+  }
+
   /** Listener errors must not reach amqplib, which would take them for a failed connection. */
-  #announce<E extends 'up' | 'down'>(event: E, ...args: ConnectionEvents[E]): void {
+  #announce<E extends Exclude<keyof ConnectionEvents, 'closed'>>(event: E, ...args: ConnectionEvents[E]): void {
     try {
       (this as EventEmitter).emit(event, ...args);
     } catch (thrown) {
@@ -209,6 +229,14 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
     Object.assign(target, { port: undefined, username: undefined, password: undefined }, parseAmqpUrl(url.value));
   });
   return new BrokerConnection(model, options);
+}
+
+function problemOf(error: Error): string {
+  const { code } = describe(error);
+  const reason = code === undefined ? '' : ` (${code})`;
+  return (
+    refusalOf(error)?.message ?? `The broker cannot be reached${reason}: check AMQP_URL, and that the broker is up.`
+  );
 }
 
 /** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */

@@ -4,7 +4,7 @@ import { Backoff, pause } from '../foundation/retry';
 import { untilAborted, within } from '../foundation/timeout';
 import { type BrokerConnection, closeChannel } from './connection';
 import { type AckCounts, ChannelLedger, Delivery } from './delivery';
-import { describe } from './errors';
+import { describe, queueProblem } from './errors';
 import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
@@ -75,6 +75,8 @@ export class Consumer {
   /** The prefetch that the next channel begins with. */
   #firstWindow: number;
   #ledger: ChannelLedger | undefined;
+  /** Why the last channel failed. */
+  #failure: unknown;
   #wake = (): void => undefined;
 
   constructor(options: ConsumerOptions) {
@@ -87,6 +89,15 @@ export class Consumer {
 
   get state(): ConsumerState {
     return this.#state;
+  }
+
+  /** Why the queue is not consumed, for the health check. Empty while it is paused on purpose. */
+  problems(): string[] {
+    const { connection, queue } = this.#options;
+    if (this.#paused || this.#state === 'paused' || this.#state === 'consuming') return [];
+    if (!connection.connected) return connection.problems();
+    const known = this.#failure === undefined ? undefined : queueProblem(queue)(this.#failure);
+    return [known ?? `The queue ${queue} is not consumed yet.`];
   }
 
   /** Unacknowledged deliveries of the current channel. */
@@ -146,6 +157,7 @@ export class Consumer {
         await this.#serve(channel);
       } catch (error) {
         if (connection.closed) break;
+        this.#failure = error;
         this.#log.warn(describe(error), 'consumer channel failed, opening another');
       }
       await pause(this.#backoff.next(), stopping);
@@ -206,6 +218,7 @@ export class Consumer {
           await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
           before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes };
+          this.#failure = undefined;
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
         } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {

@@ -5,6 +5,7 @@ import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { MergeDetails } from '../../src/contacts/merge/explain';
 import { makeServer } from '../../src/http/server';
+import { Health } from '../../src/observability/health';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { findHistory, findMerge } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
@@ -20,10 +21,10 @@ let app: FastifyInstance;
 let base: string;
 beforeAll(async () => {
   data = await freshDatabase({ max: 4 });
-  const health = { database: async () => undefined, broker: async () => undefined };
   const log = pino({ level: 'silent' });
   historyDb = openDatabase({ url: data.url, name: 'onecontact test', max: 2 });
-  app = makeServer({ db: data.db, historyDb, log, keys: { value: [] }, health, metrics: new Registry() });
+  const contacts = { db: data.db, historyDb };
+  app = makeServer({ contacts, log, keys: { value: [] }, health: new Health(), metrics: new Registry() });
   base = await app.listen({ host: '127.0.0.1', port: 0 });
 });
 afterAll(async () => {
