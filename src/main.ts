@@ -18,7 +18,8 @@ import { outboxState } from './postgres/tables/outbox';
 import { type BrokerConnection, openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';
-import { declareTopology } from './rabbitmq/topology';
+import { TopologyKeeper } from './rabbitmq/topology-keeper';
+import { UnroutedDrain } from './rabbitmq/unrouted-drain';
 import { Relay } from './relay/relay';
 
 export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
@@ -61,17 +62,28 @@ export async function startService(
     closing.push(() => db.$disconnect());
     await requireSchema(db);
     await requireErasureKey(db, config.erasureKey);
-    await declareTopology({ url: config.amqpUrl, log });
 
     const metrics = makeMetrics();
     const version = readVersion();
     observeProcess(metrics, version);
     observeOutbox(metrics, () => outboxState(db));
 
-    const connect = async (name: string): Promise<BrokerConnection> => {
-      const connection = await openConnection({ url: config.amqpUrl, name: `onecontact ${name}`, log });
+    const open = async (name: string, topology?: TopologyKeeper): Promise<BrokerConnection> => {
+      const options = { url: config.amqpUrl, name: `onecontact ${name}`, log, ...(topology && { topology }) };
+      const connection = await openConnection(options);
       closing.push(() => connection.close());
       await connection.ready();
+      return connection;
+    };
+    const topology = new TopologyKeeper({
+      connection: await open('topology'),
+      log,
+      onRestored: (parts) => metrics.topologyRestored.inc(parts.length),
+    });
+    closing.push(() => topology.close());
+    await topology.ready();
+    const connect = async (name: string): Promise<BrokerConnection> => {
+      const connection = await open(name, topology);
       observeConnection(metrics, name, connection);
       return connection;
     };
@@ -80,6 +92,8 @@ export async function startService(
     closing.push(() => publisher.close());
     const consuming = await connect('consumer');
 
+    const workers: EventWorker[] = [];
+    const drains: UnroutedDrain[] = [];
     let url: string | null = null;
     if (only.includes('http')) {
       const { apiKey, httpHost: host, httpPort: port } = config;
@@ -95,8 +109,8 @@ export async function startService(
       const health = {
         database: async () => void (await db.$queryRaw`SELECT 1`),
         broker: async () => {
-          if (!consuming.connected || !publishing.connected)
-            throw Object.assign(new Error('not connected'), { code: 'not_connected' });
+          const [problem] = [consuming, publishing, topology, ...workers, ...drains].flatMap((part) => part.problems());
+          if (problem !== undefined) throw Object.assign(new Error(problem), { code: problem });
         },
       };
       const server = makeServer({ db: lookUps, log, apiKey, health, version, metrics: metrics.registry });
@@ -124,8 +138,12 @@ export async function startService(
       onNotifications: () => relay?.nudge(),
     };
     const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
-    const workers = sources.map((source) => new EventWorker({ ...shared, source, queue: QUEUES[source] }));
-    closing.push(() => Promise.all(workers.map((worker) => worker.stop())));
+    for (const source of sources) workers.push(new EventWorker({ ...shared, source, queue: QUEUES[source] }));
+    if (sources.length > 0) {
+      const onRecovered = (queue: string): void => metrics.unroutedRecovered.inc({ queue });
+      drains.push(new UnroutedDrain({ connection: consuming, publisher, log, onRecovered }));
+    }
+    closing.push(() => Promise.all([...workers, ...drains].map((part) => part.stop())));
 
     let stopping: Promise<boolean> | undefined;
     const stop = (): Promise<boolean> => {

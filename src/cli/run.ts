@@ -13,6 +13,7 @@ import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
 import { addPurge } from '../operations/purge/command';
 import { addShow } from '../operations/show/command';
+import { addTopology } from '../operations/topology/command';
 import { connectionProblem, failureOf, hasConnectionProblem } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
 import { addStart } from './start';
@@ -72,6 +73,7 @@ Examples:
     addPurge,
     addErase,
     addDeadLetters,
+    addTopology,
   ])
     add(program, context);
   return program;

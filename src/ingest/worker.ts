@@ -42,6 +42,11 @@ export interface EventWorkerOptions extends Omit<DisposeContext, 'stopping'> {
  */
 const WORTH_A_SLOT = 1 / 4;
 
+const PAUSED: Record<PauseReason, string> = {
+  database_down: 'the database cannot be used',
+  rows_held: 'another transaction holds all rows that its messages need',
+};
+
 /** amqplib flushes frames asynchronously, within this. */
 const ACKS_WRITTEN_MS = 5;
 
@@ -75,9 +80,14 @@ export class EventWorker {
     this.#slots = Array.from({ length: concurrency }, () => this.#runSlot());
   }
 
+  /** Why the queue is not consumed, and what an operator has to do about it. */
+  problems(): string[] {
+    return this.#consumer.problems();
+  }
+
   /** Finishes what is in flight. Resolves when everything is acknowledged or returned to the queue. */
   async stop(): Promise<void> {
-    this.#consumer.pause();
+    this.#consumer.pause('the process stops');
     this.#buffer.close();
     this.#stopping.abort();
     await Promise.all(this.#slots);
@@ -199,7 +209,7 @@ export class EventWorker {
       // Receiving more would only add messages whose delivery count a lost channel raises.
       onAway: (reason) => {
         this.#countPause(reason);
-        this.#consumer.pause();
+        this.#consumer.pause(PAUSED[reason]);
       },
       onBack: () => {
         this.#countPause(null);

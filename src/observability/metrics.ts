@@ -86,6 +86,15 @@ export function makeMetrics() {
     notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
     reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),
     connected: gauge('broker_connected', 'Whether a connection to the broker is up (1) or not (0)', 'connection'),
+    topologyRestored: counter(
+      'topology_restored_total',
+      'Exchanges and queues that had disappeared from the broker and were declared again',
+    ),
+    unroutedRecovered: counter(
+      'unrouted_recovered_total',
+      'Messages that the alternate exchange had caught and that were moved, by the queue they went to',
+      'queue',
+    ),
     databaseErrors: counter(
       'database_errors_total',
       'Transactions that failed, by SQLSTATE (or the name of the error) and what is done about it',

@@ -4,7 +4,7 @@ import type { Channel, ChannelModel, ConfirmChannel, RecoveringChannelModel, Ser
 import type { Logger } from 'pino';
 import { within } from '../foundation/timeout';
 import { connect } from './amqplib';
-import { type BrokerRefusal, describe, refusalOf } from './errors';
+import { type BrokerRefusal, describe, refusalOf, whyUnreachable } from './errors';
 import { ReadLimit } from './read-limit';
 import { parseAmqpUrl } from './url';
 
@@ -17,6 +17,8 @@ export interface ConnectionOptions {
   readonly onConnectFailed?: (error: Error) => void;
   /** The longest pause between two attempts. */
   readonly maxDelayMs?: number;
+  /** Restores what its consumers and publishers find missing on the broker. */
+  readonly topology?: { check(): Promise<boolean> };
 }
 
 interface ConnectionEvents {
@@ -60,6 +62,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #closing: Promise<void> | undefined;
   #refusal: BrokerRefusal | undefined;
   #refusals = 0;
+  #problem = 'The broker has not answered yet.';
+  readonly #topology: ConnectionOptions['topology'];
   #socket: Socket | undefined;
 
   /** Use {@link openConnection}. */
@@ -68,6 +72,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     this.setMaxListeners(0);
     this.#model = model;
     this.#log = options.log.child({ connection: options.name });
+    this.#topology = options.topology;
     this.#ready = this.#subscribe(options);
     this.#ready.catch(() => undefined); // callers need not wait for it
   }
@@ -83,6 +88,11 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   /** Why the broker currently blocks publishing on this connection (an alarm on its memory or disk), if it does. */
   get blocked(): string | undefined {
     return this.#blocked;
+  }
+
+  /** Why it is not up, and what an operator has to do about it. */
+  problems(): string[] {
+    return this.#connected ? [] : [this.#problem];
   }
 
   /** The broker's own properties, such as its version; while down, those of the last connection. */
@@ -103,6 +113,15 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   /** The same with publisher confirms. */
   createConfirmChannel(): Promise<ConfirmChannel> {
     return this.#model.createConfirmChannel();
+  }
+
+  /**
+   * Has the topology declared again, because the broker says that a queue or an exchange is missing, or returns a message.
+   *
+   * @returns whether everything is in place then
+   */
+  async restoreTopology(): Promise<boolean> {
+    return (await this.#topology?.check()) ?? false;
   }
 
   /**
@@ -149,6 +168,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
+      this.#problem = 'The connection to the broker is lost: it is opened again.';
       this.#log.warn(describe(error), 'broker connection lost');
       this.#announce('down', error);
     });
@@ -156,8 +176,9 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       if (this.closed) return;
       this.#log.warn(describe(error), 'broker not reachable, trying again');
       options.onConnectFailed?.(error);
-      if (this.#server !== undefined) return;
       const refusal = refusalOf(error);
+      this.#problem = refusal?.message ?? whyUnreachable(error);
+      if (this.#server !== undefined) return;
       this.#refusals = refusal === undefined ? 0 : this.#refusals + 1;
       if (this.#refusals < REFUSALS) return;
       this.#refusal = refusal;

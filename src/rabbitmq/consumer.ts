@@ -4,7 +4,7 @@ import { Backoff, pause } from '../foundation/retry';
 import { untilAborted, within } from '../foundation/timeout';
 import { type BrokerConnection, closeChannel } from './connection';
 import { type AckCounts, ChannelLedger, Delivery } from './delivery';
-import { describe } from './errors';
+import { codeOf, describe } from './errors';
 import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
@@ -49,7 +49,8 @@ const STABLE_MS = 60_000;
 export type ConsumerState = 'opening' | 'consuming' | 'paused' | 'stopped';
 
 /**
- * Consumes one queue until `stop()`, over one channel after another. While the queue does not exist, attempts go on.
+ * Consumes one queue until `stop()`, over one channel after another. While the queue does not exist, it is declared again
+ * and attempts go on.
  *
  * States: *opening* -> *consuming* -> *opening* … ; `pause()` leads from each of them to *paused*, `resume()` back;
  * `stop()`, or the end of the connection, leads to *stopped*, which is final.
@@ -71,7 +72,10 @@ export class Consumer {
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
   #state: ConsumerState = 'opening';
-  #paused = false;
+  /** Why it is paused on purpose. */
+  #paused: string | undefined;
+  /** Why the last channel could not consume, or does not any more. */
+  #trouble = 'it has not begun yet';
   /** The prefetch that the next channel begins with. */
   #firstWindow: number;
   #ledger: ChannelLedger | undefined;
@@ -89,6 +93,16 @@ export class Consumer {
     return this.#state;
   }
 
+  /** Why the queue is not consumed, and what an operator has to do about it. */
+  problems(): string[] {
+    const { queue, connection } = this.#options;
+    if (this.#paused !== undefined) return [`The queue ${queue} is not consumed: ${this.#paused}.`];
+    // Paused without a reason, it waits for earlier deliveries to be acknowledged.
+    if (this.#state !== 'opening') return [];
+    const why = connection.connected ? this.#trouble : 'there is no connection to the broker';
+    return [`The queue ${queue} is not consumed: ${why}.`];
+  }
+
   /** Unacknowledged deliveries of the current channel. */
   get outstanding(): number {
     return this.#ledger?.open ?? 0;
@@ -97,9 +111,11 @@ export class Consumer {
   /**
    * Takes nothing more. Deliveries already pushed can still be acknowledged. A few more may be pushed until the broker
    * has answered.
+   *
+   * @param why the end of a sentence, for {@link problems}
    */
-  pause(): void {
-    this.#paused = true;
+  pause(why = 'it is paused'): void {
+    this.#paused = why;
     this.#wake();
   }
 
@@ -108,7 +124,7 @@ export class Consumer {
    * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are.
    */
   resume(): void {
-    this.#paused = false;
+    this.#paused = undefined;
     this.#wake();
   }
 
@@ -130,7 +146,7 @@ export class Consumer {
     const { connection } = this.#options;
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
-      if (this.#paused) {
+      if (this.#paused !== undefined) {
         await this.#idle('paused');
         continue;
       }
@@ -147,11 +163,23 @@ export class Consumer {
       } catch (error) {
         if (connection.closed) break;
         this.#log.warn(describe(error), 'consumer channel failed, opening another');
+        this.#trouble = this.#troubleOf(error);
+        // With the queue in place again, the next attempt follows soon.
+        if (codeOf(error) === 404 && (await untilAborted(connection.restoreTopology(), stopping)))
+          this.#backoff.reset();
       }
       await pause(this.#backoff.next(), stopping);
     }
     connection.off('closed', this.#onConnectionClosed);
     this.#state = 'stopped';
+  }
+
+  #troubleOf(error: unknown): string {
+    const { queue } = this.#options;
+    const code = codeOf(error);
+    if (code === 404) return 'the broker has no such queue, and it is declared again';
+    if (code === 403) return `the broker user may not read it (grant it read on ${queue})`;
+    return `the broker answers ${code ?? 'nothing'} (the log has the reason)`;
   }
 
   get #largestFirstWindow(): number {
@@ -188,12 +216,14 @@ export class Consumer {
     channel.on('return', () => undefined);
     channel.on('close', () => {
       over = true;
+      this.#trouble = 'the broker has ended it, and it begins again';
       ledger.die();
       this.#wake();
     });
     const onMessage = (message: ConsumeMessage | null): void => {
       if (message === null) {
         over = true;
+        void this.#options.connection.restoreTopology();
         this.#log.warn('consumer cancelled by the broker');
         this.#wake();
       } else {
@@ -202,14 +232,14 @@ export class Consumer {
     };
     try {
       while (!over && !this.#stopping.signal.aborted) {
-        if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
+        if (consumerTag === undefined && this.#paused === undefined && ledger.open <= window / 2) {
           await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
           before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes };
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
-        } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {
-          const pausing = this.#paused;
+        } else if (consumerTag !== undefined && (this.#paused !== undefined || mayGrow())) {
+          const pausing = this.#paused !== undefined;
           if ((await untilAborted(channel.cancel(consumerTag), this.#stopping.signal)) === undefined) break;
           consumerTag = undefined;
           framesAtCancel = ledger.frames;
