@@ -15,6 +15,12 @@ export const DEAD_LETTERS = 'contacts.dead-letters';
  */
 export const UNROUTED = 'contacts.unrouted';
 
+/** The work queue that each exchange for events feeds. */
+export const WORK_QUEUES: ReadonlyMap<string, string> = new Map([
+  [FXA_EVENTS, FXA_QUEUE],
+  [NEWSLETTER_EVENTS, NEWSLETTER_QUEUE],
+]);
+
 /** Routes a message to a retry queue by its `delay` header; the routing key is the queue that it returns to. */
 export const RETRY_EXCHANGE = 'contacts.retry';
 

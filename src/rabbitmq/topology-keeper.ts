@@ -3,7 +3,7 @@ import { Backoff, pause } from '../foundation/retry';
 import { untilAborted } from '../foundation/timeout';
 import type { BrokerConnection } from './connection';
 import { BrokerRefusal, describe } from './errors';
-import { FXA_EVENTS, FXA_QUEUE, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE } from './names';
+import { WORK_QUEUES } from './names';
 import { declareParts, QUEUE_SPECS } from './topology';
 
 export interface TopologyKeeperOptions {
@@ -22,11 +22,6 @@ const EVERY_MS = 30_000;
 const LEAST_PAUSE_MS = 1_000;
 /** A declaration that takes longer is reported, and awaited. */
 const SLOW_MS = 10_000;
-
-const FEEDS = [
-  { exchange: FXA_EVENTS, queue: FXA_QUEUE },
-  { exchange: NEWSLETTER_EVENTS, queue: NEWSLETTER_QUEUE },
-];
 
 /**
  * Keeps the topology in place: declares all of it at once, on every reconnect, whenever {@link check} is called, and every
@@ -167,7 +162,7 @@ export class TopologyKeeper {
     if (missing.length === 0 || !this.#wasInPlace) return;
     const { log, onRestored } = this.#options;
     log.warn({ missing }, 'a part of the broker topology was missing, declared again');
-    for (const { exchange, queue } of FEEDS) {
+    for (const [exchange, queue] of WORK_QUEUES) {
       if (missing.includes(`queue ${queue}`)) this.#losses.set(exchange, new Date().toISOString());
     }
     onRestored?.(missing);

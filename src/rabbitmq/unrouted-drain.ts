@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import type { BrokerConnection } from './connection';
@@ -5,7 +6,7 @@ import { Consumer } from './consumer';
 import type { Delivery } from './delivery';
 import { describe } from './errors';
 import { toDeadLetters, toQueue } from './forward';
-import { FXA_EVENTS, FXA_QUEUE, HEADERS, NEWSLETTER_EVENTS, NEWSLETTER_QUEUE, UNROUTED } from './names';
+import { HEADERS, UNROUTED, WORK_QUEUES } from './names';
 import type { OutgoingMessage } from './outgoing';
 import type { Publisher } from './publisher';
 
@@ -21,12 +22,6 @@ export interface UnroutedDrainOptions {
 /** Unacknowledged messages at once. */
 const PREFETCH = 200;
 
-/** The work queue that each exchange feeds. */
-const WORK_QUEUES = new Map([
-  [FXA_EVENTS, FXA_QUEUE],
-  [NEWSLETTER_EVENTS, NEWSLETTER_QUEUE],
-]);
-
 /**
  * Moves what the alternate exchange has caught into the work queues, by the exchange that it was published to. A message
  * is acknowledged when the broker has confirmed it there.
@@ -41,6 +36,7 @@ export class UnroutedDrain {
 
   constructor(options: UnroutedDrainOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#stopping.signal); // each message that cannot be moved yet listens to it
     const { connection, log } = options;
     const onMessage = (delivery: Delivery): void => {
       const moving = this.#move(delivery).finally(() => this.#moving.delete(moving));

@@ -36,6 +36,7 @@ describe('onecontact', () => {
     'erase',
     'purge',
     'dead-letters',
+    'topology',
   ])('shows examples in the help of %s', async (command) => {
     const { code, out } = await onecontact([command, '--help']);
     expect(code).toBe(0);
