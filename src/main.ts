@@ -140,6 +140,7 @@ export async function startService(
     const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
     for (const source of sources) workers.push(new EventWorker({ ...shared, source, queue: QUEUES[source] }));
     if (sources.length > 0) {
+      for (const queue of Object.values(QUEUES)) metrics.unroutedRecovered.inc({ queue }, 0);
       const onRecovered = (queue: string): void => metrics.unroutedRecovered.inc({ queue });
       drains.push(new UnroutedDrain({ connection: consuming, publisher, log, onRecovered }));
     }

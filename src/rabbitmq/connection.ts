@@ -124,6 +124,11 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     return (await this.#topology?.check()) ?? false;
   }
 
+  /** Ends the connection and opens another, to wherever the URL leads now. */
+  reconnect(): void {
+    this.#socket?.destroy(new Error('a new connection is wanted'));
+  }
+
   /**
    * Final, and never rejects: no attempt follows, and all channels are closed even if the broker does not answer. An
    * attempt that is under way comes to nothing, but may take its 10 s to end.

@@ -20,6 +20,8 @@ export interface TopologyKeeperOptions {
 const EVERY_MS = 30_000;
 /** The least pause between two checks, however many messages are returned meanwhile. */
 const LEAST_PAUSE_MS = 1_000;
+/** So many questions in a row, with nothing to restore, mean that the asker is connected to another broker. */
+const VAIN_CHECKS = 3;
 /** A declaration that takes longer is reported, and awaited. */
 const SLOW_MS = 10_000;
 
@@ -42,6 +44,9 @@ export class TopologyKeeper {
   readonly #forbidden = new Set<string>();
   /** The check that begins next, if it was asked for. */
   #asked: { promise: Promise<boolean>; settle: (isInPlace: boolean) => void } | undefined;
+  /** Checks in a row that were asked for and found everything in place. */
+  #vain = 0;
+  #isReconnected = false;
   #wake = (): void => undefined;
 
   constructor(options: TopologyKeeperOptions) {
@@ -96,7 +101,10 @@ export class TopologyKeeper {
     return this.#done;
   }
 
-  readonly #onUp = (): void => void this.check();
+  readonly #onUp = (): void => {
+    this.#isReconnected = true;
+    this.#wake();
+  };
 
   readonly #onClosed = (): void => {
     this.#stopping.abort();
@@ -110,10 +118,13 @@ export class TopologyKeeper {
     while (!stopping.aborted) {
       const asked = this.#asked;
       this.#asked = undefined;
+      this.#isReconnected = false;
       if (asked !== undefined) this.#forbidden.clear();
       const refusal = await this.#declare();
       const isInPlace = refusal === undefined;
       asked?.settle(isInPlace);
+      if (asked === undefined) this.#vain = 0;
+      else if (this.#vain >= VAIN_CHECKS) this.#followUrl();
       if (isInPlace) {
         backoff.reset();
         onReady();
@@ -126,6 +137,13 @@ export class TopologyKeeper {
     connection.off('up', this.#onUp).off('closed', this.#onClosed);
     this.#asked?.settle(false);
     onRefused(new Error('closed before the topology was declared'));
+  }
+
+  /** The name in the URL may lead to another broker than it did. */
+  #followUrl(): void {
+    this.#vain = 0;
+    this.#options.log.info('broker topology is in place but still missed: connecting anew');
+    this.#options.connection.reconnect();
   }
 
   /** @returns the error, if not everything is in place */
@@ -144,6 +162,7 @@ export class TopologyKeeper {
       if (this.#problems.length > 0) log.info({ queues: QUEUE_SPECS.length }, 'broker topology is in place');
       this.#problems = [];
       this.#wasInPlace = true;
+      this.#vain = missing.length === 0 ? this.#vain + 1 : 0;
       return undefined;
     } catch (error) {
       const { code, reason } = describe(error);
@@ -169,7 +188,7 @@ export class TopologyKeeper {
   }
 
   async #untilAsked(ms: number): Promise<void> {
-    if (this.#asked !== undefined || this.#stopping.signal.aborted) return;
+    if (this.#asked !== undefined || this.#isReconnected || this.#stopping.signal.aborted) return;
     const over = new AbortController();
     this.#wake = () => over.abort();
     await pause(ms, over.signal);

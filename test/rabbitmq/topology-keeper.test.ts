@@ -154,6 +154,16 @@ describe('the topology keeper', () => {
     await until(isTaken);
   });
 
+  it('connects anew when it is asked again and again although nothing is missing: the asker may see another broker', async () => {
+    const proxy = await TcpProxy.to(broker().url);
+    closing.push(() => proxy.close());
+    const { keeper, connection } = await start(NEVER, proxy.through(broker().url));
+    let reconnects = 0;
+    connection.on('up', () => (reconnects += 1));
+    while (reconnects === 0) expect(await keeper.check()).toBe(true);
+    expect(await keeper.check()).toBe(true);
+  });
+
   it('closes while its broker is away', async () => {
     const proxy = await TcpProxy.to(broker().url);
     closing.push(() => proxy.close());

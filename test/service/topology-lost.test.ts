@@ -7,6 +7,8 @@ import { openConnection } from '../../src/rabbitmq/connection';
 import { BrokerRefusal } from '../../src/rabbitmq/errors';
 import {
   CONTACT_EVENTS,
+  DEAD_LETTERS,
+  FXA_QUEUE,
   MAILER_QUEUE,
   NEWSLETTER_EVENTS,
   NEWSLETTER_QUEUE,
@@ -135,7 +137,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await server.ctl('add_vhost', 'narrow');
     await server.ctl('set_permissions', '-p', 'narrow', user(), '.*', '.*', '.*');
     await server.ctl('add_user', 'service', 'service');
-    const write = '^(amq\\.default|contacts\\..*)$';
+    const write = '^(amq\\.default|contacts\\.(events|retry))$';
     const grant = (read: string) => server.ctl('set_permissions', '-p', 'narrow', 'service', '^$', write, read);
     await grant('^contacts\\.(fxa|newsletter|unrouted)$');
 
@@ -157,6 +159,19 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await grant('^contacts\\.(fxa|newsletter|unrouted)$');
     await green();
     await expectHandled(10);
+  });
+
+  it('a message that a policy lets expire is a dead letter with this reason', async () => {
+    broker = await TestBroker.take(server.url);
+    await server.ctl('set_policy', '--apply-to', 'queues', 'ttl', '^contacts\\.fxa$', '{"message-ttl":1}');
+    await broker.send('', FXA_QUEUE, ['late'], { persistent: true });
+    await until(async () => (await (broker as TestBroker).ready(DEAD_LETTERS)) === 1);
+    await server.ctl('clear_policy', 'ttl');
+    const { out } = await onecontact(['dead-letters', 'list', '--reason', 'expired', '--json'], {
+      AMQP_URL: server.url,
+    });
+    expect(JSON.parse(out)).toMatchObject({ reason: 'expired', origin_queue: FXA_QUEUE });
+    expect((await onecontact(['dead-letters', 'list', '--help'])).out).toMatch(/expired, *maxlen/);
   });
 
   describe('with the policies that the repository ships', () => {
@@ -193,7 +208,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
       await connection.close();
     });
 
-    it('the limits drop nothing: a full queue refuses, and no number of deliveries deletes a message', async () => {
+    it('no number of deliveries deletes a message from the mailer queue', async () => {
       const policies = JSON.parse(await server.ctl('list_policies', '--formatter', 'json')) as { definition: string }[];
       expect(policies).toHaveLength(2);
       broker = await TestBroker.take(server.url);
