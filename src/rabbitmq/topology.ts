@@ -192,6 +192,7 @@ export async function declareParts(connection: BrokerConnection, forbidden = new
       return error;
     }
   };
+  const denied: string[] = [];
   let failure: unknown;
   try {
     for (const { what, check, declare } of PARTS) {
@@ -202,13 +203,15 @@ export async function declareParts(connection: BrokerConnection, forbidden = new
       if (codeOf(refusal) === 403) forbidden.add(what);
       if (refusal === undefined || (forbidden.has(what) && absent === undefined)) continue;
       const sentence = sentenceFor(what)(refusal);
-      if (sentence !== undefined) problems.push(sentence);
+      if (codeOf(refusal) === 403) denied.push(what);
+      else if (sentence !== undefined) problems.push(sentence);
       // A binding without its exchange or queue is no other problem than that of its exchange or queue.
       else if (check !== undefined || codeOf(refusal) !== 404) failure ??= refusal;
     }
   } finally {
     if (open.channel !== undefined) await closeChannel(open.channel);
   }
+  if (denied.length > 0) problems.unshift(mayNotDeclare(denied));
   if (failure !== undefined) throw failure;
   return { missing, problems };
 }
@@ -254,11 +257,11 @@ const sentenceFor =
       const words = /PRECONDITION_FAILED - ([^"]+)/.exec(reason)?.[1] ?? reason;
       return `The broker does not take the ${what} (${words}): mend that on the broker.`;
     }
-    if (code === 403) {
-      return `The broker user may not declare the ${what}: grant it configure, write and read on our names (and write on amq.default), or let an administrator declare it with \`onecontact topology --apply\`.`;
-    }
-    return undefined;
+    return code === 403 ? mayNotDeclare([what]) : undefined;
   };
+
+const mayNotDeclare = (parts: readonly string[]): string =>
+  `The broker user may not declare the ${parts.join(', the ')}: grant it configure, write and read on our names (and write on amq.default), or let an administrator declare it with \`onecontact topology --apply\`.`;
 
 /** Earlier versions silently ignore our arguments: messages would be lost, or never delayed. */
 export function requireVersion(server: { product?: string | undefined; version?: string | undefined }): void {

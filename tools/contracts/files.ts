@@ -1,6 +1,6 @@
 import { Variables } from '../../src/config';
 import { readVersion } from '../../src/http/version';
-import { definitionsFor } from '../../src/rabbitmq/definitions';
+import { definitionsFor } from '../../src/operations/topology/definitions';
 import { asyncApi } from './asyncapi';
 import { jsonSchema, SCHEMAS } from './catalogue';
 

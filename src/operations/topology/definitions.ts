@@ -1,5 +1,5 @@
-import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS, UNROUTED } from './names';
-import { EXCHANGE_SPECS, QUEUE_SPECS } from './topology';
+import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS, UNROUTED } from '../../rabbitmq/names';
+import { EXCHANGE_SPECS, QUEUE_SPECS } from '../../rabbitmq/topology';
 
 export interface Policy {
   readonly name: string;

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { definitionsFor, policiesFor, policyCommands } from '../../src/rabbitmq/definitions';
-import { EXCHANGES, FXA_EVENTS, NEWSLETTER_EVENTS, QUEUES } from '../../src/rabbitmq/names';
+import { definitionsFor, policiesFor, policyCommands } from '../../../src/operations/topology/definitions';
+import { EXCHANGES, FXA_EVENTS, NEWSLETTER_EVENTS, QUEUES } from '../../../src/rabbitmq/names';
 
-const README = readFileSync(join(__dirname, '../../deploy/rabbitmq/README.md'), 'utf8');
+const README = readFileSync(join(__dirname, '../../../deploy/rabbitmq/README.md'), 'utf8');
 
 describe('the definitions for an administrator', () => {
   it('have every exchange and queue of ours, in the wanted vhost', () => {
