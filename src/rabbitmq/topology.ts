@@ -261,7 +261,7 @@ const sentenceFor =
   };
 
 const mayNotDeclare = (parts: readonly string[]): string =>
-  `The broker user may not declare the ${parts.join(', the ')}: grant it configure, write and read on our names (and write on amq.default), or let an administrator declare it with \`onecontact topology --apply\`.`;
+  `The broker user may not declare the ${parts.join(', the ')}: grant it configure, write and read on our names (and write on amq.default), or have an administrator run \`onecontact topology --apply\`.`;
 
 /** Earlier versions silently ignore our arguments: messages would be lost, or never delayed. */
 export function requireVersion(server: { product?: string | undefined; version?: string | undefined }): void {

@@ -71,7 +71,8 @@ describe('the drain of unrouted messages', () => {
     const forged = { attempts: 3, waits: 2, reason: 'failed', 'first-seen': '2020-01-01T00:00:00.000Z' };
     await broker().send(FXA_EVENTS, 'login', ['x'], { headers: { ...forged, theirs: 'kept' } });
     await start();
-    expect((await broker().next(FXA_QUEUE)).properties.headers).toEqual({ theirs: 'kept' });
+    const { 'x-delivery-count': _, ...headers } = (await broker().next(FXA_QUEUE)).properties.headers ?? {};
+    expect(headers).toEqual({ theirs: 'kept' });
   });
 
   it('makes a message from another exchange a dead letter that names it', async () => {

@@ -1,4 +1,5 @@
 /** What is lost on a broker under a running service is restored. On a private broker, whose vhosts and rights change. */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Service, startService } from '../../src/main';
@@ -28,6 +29,8 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';
 import { config, eventually, get, publish } from '../support/service';
 
+const DEPLOY = resolve(__dirname, '../../deploy/rabbitmq');
+const README = readFileSync(resolve(DEPLOY, 'README.md'), 'utf8');
 const from = (process.env.ONECONTACT_TEST_FROM ?? 'none').split(',');
 const own = from.every((source) => source === 'local' || source === 'fetch');
 const context = { env: process.env, durable: false, log: () => undefined };
@@ -56,6 +59,11 @@ const context = { env: process.env, durable: false, log: () => undefined };
     broker = undefined;
   });
 
+  /** The rights of a role, as the README says: configure, write and read. */
+  const rights = (role: string): string[] => {
+    const row = README.split('\n').find((line) => line.startsWith(`| ${role} |`)) ?? '';
+    return [...row.matchAll(/`([^`]+)`/g)].map(([, pattern = '']) => pattern.replaceAll('\\|', '|'));
+  };
   const user = (): string => new URL(server.url).username;
   const inVhost = (vhost: string, as?: string): string => {
     const url = new URL(server.url);
@@ -137,13 +145,16 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await server.ctl('add_vhost', 'narrow');
     await server.ctl('set_permissions', '-p', 'narrow', user(), '.*', '.*', '.*');
     await server.ctl('add_user', 'service', 'service');
-    const write = '^(amq\\.default|contacts\\.(events|retry))$';
-    const grant = (read: string) => server.ctl('set_permissions', '-p', 'narrow', 'service', '^$', write, read);
-    await grant('^contacts\\.(fxa|newsletter|unrouted)$');
+    const [configure, write, read] = rights('the service, on what an administrator declared');
+    const grant = (what: string) =>
+      server.ctl('set_permissions', '-p', 'narrow', 'service', configure as string, write as string, what);
+    await grant(read as string);
 
     const refused = start(inVhost('narrow', 'service'));
     await expect(refused).rejects.toThrow(BrokerRefusal);
-    await expect(refused).rejects.toThrow(/may not declare the queue contacts\.fxa: .* `onecontact topology --apply`/);
+    await expect(refused).rejects.toThrow(
+      /may not declare the .*, the queue contacts\.fxa, .*: grant .* `onecontact topology --apply`/,
+    );
 
     const applied = await onecontact(['topology', '--apply'], { AMQP_URL: inVhost('narrow') });
     expect([applied.code, applied.err]).toEqual([0, '']);
@@ -156,9 +167,47 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await red(/The (broker user may not declare the queue|queue) contacts\.newsletter/);
     await broker.freshTopology();
     await red(/queue contacts\.newsletter is not consumed: the broker user may not read it/);
-    await grant('^contacts\\.(fxa|newsletter|unrouted)$');
+    await grant(read as string);
     await green();
     await expectHandled(10);
+  });
+
+  it('the rights that the README lists are enough for each role', async () => {
+    await server.ctl('add_vhost', 'roles');
+    await server.ctl('set_permissions', '-p', 'roles', user(), '.*', '.*', '.*');
+    const roles = {
+      alone: 'the service, declaring by itself',
+      operator: 'the operator of dead letters',
+      producer: 'a producer',
+      mailer: 'the mailer',
+    };
+    for (const [name, role] of Object.entries(roles)) {
+      await server.ctl('add_user', name, 'service');
+      await server.ctl('set_permissions', '-p', 'roles', name, ...rights(role));
+    }
+    await start(inVhost('roles', 'alone'));
+    await green();
+    broker = await TestBroker.take(inVhost('roles'));
+    await green();
+
+    const producer = await connect(inVhost('roles', 'producer'));
+    const publishing = await producer.createConfirmChannel();
+    publishing.publish(NEWSLETTER_EVENTS, 'newsletter.subscribe', Buffer.from('not json'));
+    await publishing.waitForConfirms();
+    await producer.close();
+    await until(async () => (await (broker as TestBroker).ready(DEAD_LETTERS)) === 1);
+    const operator = { AMQP_URL: inVhost('roles', 'operator') };
+    expect((await onecontact(['dead-letters', 'replay', '--all'], operator)).out).toContain('Replayed 1 of 1');
+    await until(async () => (await (broker as TestBroker).ready(DEAD_LETTERS)) === 1);
+    expect((await onecontact(['dead-letters', 'drop', '--all'], operator)).out).toContain('Dropped 1 of 1');
+
+    await broker.send('', MAILER_QUEUE, ['a notification']);
+    const mailer = await connect(inVhost('roles', 'mailer'));
+    const got = new Promise((resolve) => {
+      void mailer.createChannel().then((channel) => channel.consume(MAILER_QUEUE, resolve, { noAck: false }));
+    });
+    expect(await got).toMatchObject({ content: Buffer.from('a notification') });
+    await mailer.close();
   });
 
   it('a message that a policy lets expire is a dead letter with this reason', async () => {
@@ -177,7 +226,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
   describe('with the policies that the repository ships', () => {
     beforeAll(async () => {
       const file = server.version.startsWith('3.') ? 'definitions-3.json' : 'definitions.json';
-      await server.ctl('import_definitions', resolve(__dirname, '../../deploy/rabbitmq', file));
+      await server.ctl('import_definitions', resolve(DEPLOY, file));
     });
 
     it('what is published while a queue or its binding is missing is handled', async () => {
