@@ -4,7 +4,6 @@ import { apiKeys, brokerUrl, databaseUrl, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
-import type { Secret } from './foundation/secret';
 import { within } from './foundation/timeout';
 import { makeServer, type ServerOptions } from './http/server';
 import { readVersion } from './http/version';
@@ -22,7 +21,8 @@ import { requireErasureKey } from './postgres/tables/erasure';
 import { type BrokerConnection, openConnection } from './rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';
-import { declareTopology } from './rabbitmq/topology';
+import { TopologyKeeper } from './rabbitmq/topology-keeper';
+import { UnroutedDrain } from './rabbitmq/unrouted-drain';
 import { outboxProblems, Relay } from './relay/relay';
 
 export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
@@ -132,9 +132,9 @@ export async function startService(config: StartConfig, options: StartOptions): 
       await findContact(contacts.db, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
     }
     if (broker) {
-      const { publisher, consuming } = broker;
-      await declareTopology({ url: broker.url, log });
-      await Promise.all([broker.publishing.ready(), consuming?.ready()]);
+      const { publisher, consuming, topology } = broker;
+      await Promise.all(broker.connections.map((connection) => connection.ready()));
+      await topology.ready();
 
       // Last, without an await between them: a stop before this point finds nothing in flight.
       const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log }) : null;
@@ -166,6 +166,13 @@ export async function startService(config: StartConfig, options: StartOptions): 
         health.watch(queue, worker);
       }
       closing.push(() => Promise.all([...workers.values()].map((worker) => worker.stop())));
+      if (consuming) {
+        for (const queue of Object.values(QUEUES)) metrics.unroutedRecovered.inc({ queue }, 0);
+        const onRecovered = (queue: string): void => metrics.unroutedRecovered.inc({ queue });
+        const drain = new UnroutedDrain({ connection: consuming, publisher, log, onRecovered });
+        closing.push(() => drain.stop());
+        health.watch('unrouted', drain);
+      }
     }
 
     phase = 'up';
@@ -214,22 +221,32 @@ async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOption
 }
 
 interface Broker {
-  url: Secret;
-  publishing: BrokerConnection;
+  connections: readonly BrokerConnection[];
   /** Null if no queue is consumed. */
   consuming: BrokerConnection | null;
   publisher: Publisher;
+  topology: TopologyKeeper;
 }
 
-/** Opens both connections without waiting for the broker: until it answers, the health check says why it does not. */
+/** Opens all connections without waiting for the broker: until it answers, the health check says why it does not. */
 async function openBroker(config: StartConfig, wiring: Wiring & { consumes: boolean }): Promise<Broker> {
   const { consumes, health, metrics, log, closing } = wiring;
   const { amqpUrl, amqpUrlFile = null } = config;
   if (amqpUrl === undefined) throw new OperatorError('AMQP_URL is not set: all parts but http need it.');
   const url = brokerUrl({ amqpUrl, amqpUrlFile }, log);
-  const connect = async (name: string): Promise<BrokerConnection> => {
-    const connection = await openConnection({ url, name: `onecontact ${name}`, log });
+  const connections: BrokerConnection[] = [];
+  const open = async (name: string, topology?: TopologyKeeper): Promise<BrokerConnection> => {
+    const connection = await openConnection({ url, name: `onecontact ${name}`, log, ...(topology && { topology }) });
     closing.push(() => connection.close());
+    connections.push(connection);
+    return connection;
+  };
+  const onRestored = (parts: readonly string[]): void => metrics.topologyRestored.inc(parts.length);
+  const topology = new TopologyKeeper({ connection: await open('topology'), log, onRestored });
+  closing.push(() => topology.close());
+  health.watch('topology', topology);
+  const connect = async (name: string): Promise<BrokerConnection> => {
+    const connection = await open(name, topology);
     observeConnection(metrics, name, connection);
     return connection;
   };
@@ -238,5 +255,5 @@ async function openBroker(config: StartConfig, wiring: Wiring & { consumes: bool
   const publisher = new Publisher({ connection: publishing, log });
   closing.push(() => publisher.close());
   health.watch('publishing', publisher);
-  return { url, publishing, consuming, publisher };
+  return { connections, consuming, publisher, topology };
 }

@@ -15,6 +15,7 @@ import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
 import { addPurge } from '../operations/purge/command';
 import { addShow } from '../operations/show/command';
+import { addTopology } from '../operations/topology/command';
 import { connectionProblem, failureOf, needsOperator } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
 import { addStart } from './start';
@@ -76,6 +77,7 @@ Examples:
     addErasures,
     addAudit,
     addDeadLetters,
+    addTopology,
   ])
     add(program, context);
   return program;

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
-import type { Health } from '../observability/health';
+import type { Health, PartState } from '../observability/health';
 import { readVersion, type Version } from './version';
 
 export interface DockerflowOptions {
@@ -10,8 +10,8 @@ export interface DockerflowOptions {
   metrics: Registry;
 }
 
-/** Dockerflow's level for an error. */
-const ERROR = 40;
+/** Dockerflow's levels. */
+const LEVELS = { error: 40, warning: 30 } as const;
 
 /** Dockerflow's `/__heartbeat__`, `/__lbheartbeat__` and `/__version__`, and `/metrics`. */
 export async function dockerflowRoutes(app: FastifyInstance, options: DockerflowOptions): Promise<void> {
@@ -23,19 +23,25 @@ export async function dockerflowRoutes(app: FastifyInstance, options: Dockerflow
 
   app.get('/__heartbeat__', async (_request, reply) => {
     const parts = [...(await health.read())];
-    const failed = parts.filter(([, problems]) => problems.length > 0);
-    const statusOf = (problems: readonly unknown[]) => (problems.length === 0 ? 'ok' : 'error');
-    reply.code(failed.length === 0 ? 200 : 500).header('cache-control', 'no-store');
+    const statuses = parts.map(([, state]) => statusOf(state));
+    const status = (['error', 'warning'] as const).find((worst) => statuses.includes(worst)) ?? 'ok';
+    reply.code(status === 'error' ? 500 : 200).header('cache-control', 'no-store');
     return {
-      status: statusOf(failed),
-      checks: Object.fromEntries(parts.map(([name, problems]) => [name, statusOf(problems)])),
-      details: Object.fromEntries(failed.map(([name, problems]) => [name, detail(name, problems)])),
+      status,
+      checks: Object.fromEntries(parts.map(([name], place) => [name, statuses[place]])),
+      details: Object.fromEntries(parts.flatMap(([name, state]) => detailOf(name, state))),
     };
   });
 }
 
-const detail = (name: string, problems: readonly string[]) => ({
-  status: 'error',
-  level: ERROR,
-  messages: { [`onecontact.${name}`]: problems.join(' ') },
-});
+function statusOf({ problems, hints }: PartState): 'ok' | keyof typeof LEVELS {
+  if (problems.length > 0) return 'error';
+  return hints.length > 0 ? 'warning' : 'ok';
+}
+
+function detailOf(name: string, state: PartState) {
+  const status = statusOf(state);
+  if (status === 'ok') return [];
+  const messages = { [`onecontact.${name}`]: [...state.problems, ...state.hints].join(' ') };
+  return [[name, { status, level: LEVELS[status], messages }] as const];
+}

@@ -4,6 +4,13 @@ import { within } from '../foundation/timeout';
 export interface Part {
   /** What does not work now, and what to do: short sentences without personal data or secrets. Empty when all is well. */
   problems(): readonly string[] | Promise<readonly string[]>;
+  /** What an operator should know although the part works now. */
+  hints?(): readonly string[];
+}
+
+export interface PartState {
+  problems: readonly string[];
+  hints: readonly string[];
 }
 
 /** Load balancers time out after some seconds: answer earlier, even if a part does not. */
@@ -17,9 +24,10 @@ export class Health {
     this.#parts.set(name, part);
   }
 
-  /** The problems of each part, by its name. */
-  async read(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const read = async ([name, part]: [string, Part]) => [name, await problemsOf(part)] as const;
+  /** The state of each part, by its name. */
+  async read(): Promise<ReadonlyMap<string, PartState>> {
+    const read = async ([name, part]: [string, Part]) =>
+      [name, { problems: await problemsOf(part), hints: part.hints?.() ?? [] }] as const;
     return new Map(await Promise.all([...this.#parts].map(read)));
   }
 }

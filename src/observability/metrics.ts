@@ -116,6 +116,15 @@ export function makeMetrics() {
       'Whether the broker blocks publishing on a connection (1) or not (0)',
       'connection',
     ),
+    topologyRestored: counter(
+      'topology_restored_total',
+      'Exchanges and queues that had disappeared from the broker and were declared again',
+    ),
+    unroutedRecovered: counter(
+      'unrouted_recovered_total',
+      'Messages that the alternate exchange had caught and that were moved, by the queue they went to',
+      'queue',
+    ),
     databaseErrors: counter(
       'database_errors_total',
       'Transactions that failed, by SQLSTATE (or the name of the error) and what is done about it',

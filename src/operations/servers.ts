@@ -4,7 +4,7 @@ import { OperatorError } from '../foundation/operator-error';
 import { type Database, openDatabase } from '../postgres/database';
 import { requireSchema } from '../postgres/migrations/require-schema';
 import { type BrokerConnection, openConnection } from '../rabbitmq/connection';
-import { describe, refusalOf } from '../rabbitmq/errors';
+import { refusalOf, whyUnreachable } from '../rabbitmq/errors';
 import { Publisher } from '../rabbitmq/publisher';
 
 const SILENT = pino({ level: 'silent' });
@@ -46,7 +46,7 @@ export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broke
     const unreachable = new Promise<never>((_, reject) => {
       onConnectFailed = (error) => {
         // After a refusal the connection tries again by itself, and rejects ready() if it is refused again.
-        if (refusalOf(error) === undefined) reject(notReached(error));
+        if (refusalOf(error) === undefined) reject(new OperatorError(whyUnreachable(error), { cause: error }));
       };
     });
     unreachable.catch(() => undefined); // it may reject after the race
@@ -63,13 +63,4 @@ export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broke
   } finally {
     for (const close of closing.reverse()) await close();
   }
-}
-
-/** Shows only the system's error code: the text that holds it may also name a host. */
-function notReached(error: Error): OperatorError {
-  const { code, reason } = describe(error);
-  const why = code ?? /\bE[A-Z]{3,}\b/.exec(reason)?.[0] ?? 'no answer';
-  return new OperatorError(`The broker cannot be reached (${why}): check AMQP_URL, and that the broker is up.`, {
-    cause: error,
-  });
 }

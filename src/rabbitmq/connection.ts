@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { Secret } from '../foundation/secret';
 import { within } from '../foundation/timeout';
 import { connect } from './amqplib';
-import { areCredentialsRefused, type BrokerRefusal, describe, refusalOf } from './errors';
+import { areCredentialsRefused, type BrokerRefusal, describe, refusalOf, whyUnreachable } from './errors';
 import { ReadLimit } from './read-limit';
 import { parseAmqpUrl } from './url';
 
@@ -19,6 +19,8 @@ export interface ConnectionOptions {
   readonly onConnectFailed?: (error: Error) => void;
   /** The longest pause between two attempts. */
   readonly maxDelayMs?: number;
+  /** Restores what its consumers and publishers find missing on the broker. */
+  readonly topology?: { check(): Promise<boolean> };
 }
 
 interface ConnectionEvents {
@@ -66,9 +68,9 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #closing: Promise<void> | undefined;
   #refusal: BrokerRefusal | undefined;
   #refusals = 0;
+  #problem = 'The broker has not answered yet.';
+  readonly #topology: ConnectionOptions['topology'];
   #socket: Socket | undefined;
-  /** Why the connection is down. */
-  #problem = 'The broker is not connected yet.';
 
   /** Use {@link openConnection}. */
   constructor(model: RecoveringChannelModel, options: ConnectionOptions) {
@@ -76,6 +78,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     this.setMaxListeners(0);
     this.#model = model;
     this.#log = options.log.child({ connection: options.name });
+    this.#topology = options.topology;
     this.#ready = this.#subscribe(options);
     this.#ready.catch(() => undefined); // callers need not wait for it
   }
@@ -93,7 +96,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     return this.#blocked;
   }
 
-  /** Why nothing can be sent or received over this connection, for the health check. */
+  /** Why it is not up, and what an operator has to do about it. */
   problems(): string[] {
     return this.#connected ? [] : [this.#problem];
   }
@@ -116,6 +119,20 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   /** The same with publisher confirms. */
   createConfirmChannel(): Promise<ConfirmChannel> {
     return this.#model.createConfirmChannel();
+  }
+
+  /**
+   * Has the topology declared again, because the broker says that a queue or an exchange is missing, or returns a message.
+   *
+   * @returns whether everything is in place then
+   */
+  async restoreTopology(): Promise<boolean> {
+    return (await this.#topology?.check()) ?? false;
+  }
+
+  /** Ends the connection and opens another, to wherever the URL leads now. */
+  reconnect(): void {
+    this.#socket?.destroy(new Error('a new connection is wanted'));
   }
 
   /**
@@ -162,18 +179,18 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
-      this.#problem = problemOf(error);
+      this.#problem = 'The connection to the broker is lost: it is opened again.';
       this.#log.warn(describe(error), 'broker connection lost');
       this.#unblock();
       this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
       if (this.closed) return;
-      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker not reachable, trying again');
       options.onConnectFailed?.(error);
-      if (this.#server !== undefined) return;
       const refusal = refusalOf(error);
+      this.#problem = refusal?.message ?? whyUnreachable(error);
+      if (this.#server !== undefined) return;
       this.#refusals = refusal === undefined ? 0 : this.#refusals + 1;
       if (this.#refusals < REFUSALS) return;
       this.#refusal = refusal;
@@ -229,14 +246,6 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
     Object.assign(target, { port: undefined, username: undefined, password: undefined }, parseAmqpUrl(url.value));
   });
   return new BrokerConnection(model, options);
-}
-
-function problemOf(error: Error): string {
-  const { code } = describe(error);
-  const reason = code === undefined ? '' : ` (${code})`;
-  return (
-    refusalOf(error)?.message ?? `The broker cannot be reached${reason}: check AMQP_URL, and that the broker is up.`
-  );
 }
 
 /** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */

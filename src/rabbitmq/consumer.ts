@@ -4,7 +4,7 @@ import { Backoff, pause } from '../foundation/retry';
 import { untilAborted, within } from '../foundation/timeout';
 import { type BrokerConnection, closeChannel } from './connection';
 import { type AckCounts, ChannelLedger, Delivery } from './delivery';
-import { describe, queueProblem } from './errors';
+import { codeOf, describe } from './errors';
 import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
@@ -49,7 +49,8 @@ const STABLE_MS = 60_000;
 export type ConsumerState = 'opening' | 'consuming' | 'paused' | 'stopped';
 
 /**
- * Consumes one queue until `stop()`, over one channel after another. While the queue does not exist, attempts go on.
+ * Consumes one queue until `stop()`, over one channel after another. While the queue does not exist, it is declared again
+ * and attempts go on.
  *
  * States: *opening* -> *consuming* -> *opening* … ; `pause()` leads from each of them to *paused*, `resume()` back;
  * `stop()`, or the end of the connection, leads to *stopped*, which is final.
@@ -71,12 +72,13 @@ export class Consumer {
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
   #state: ConsumerState = 'opening';
+  /** On purpose. */
   #paused = false;
+  /** Why the last channel could not consume, or does not any more. */
+  #trouble = 'it has not begun yet';
   /** The prefetch that the next channel begins with. */
   #firstWindow: number;
   #ledger: ChannelLedger | undefined;
-  /** Why the last channel failed. */
-  #failure: unknown;
   #wake = (): void => undefined;
 
   constructor(options: ConsumerOptions) {
@@ -91,13 +93,13 @@ export class Consumer {
     return this.#state;
   }
 
-  /** Why the queue is not consumed, for the health check. Empty while it is paused on purpose. */
+  /** Why the queue is not consumed, and what an operator has to do about it. Empty while it is paused on purpose. */
   problems(): string[] {
-    const { connection, queue } = this.#options;
-    if (this.#paused || this.#state === 'paused' || this.#state === 'consuming') return [];
-    if (!connection.connected) return connection.problems();
-    const known = this.#failure === undefined ? undefined : queueProblem(queue)(this.#failure);
-    return [known ?? `The queue ${queue} is not consumed yet.`];
+    const { queue, connection } = this.#options;
+    // Paused without a purpose, it waits for earlier deliveries to be acknowledged.
+    if (this.#paused || this.#state !== 'opening') return [];
+    const why = connection.connected ? this.#trouble : 'there is no connection to the broker';
+    return [`The queue ${queue} is not consumed: ${why}.`];
   }
 
   /** Unacknowledged deliveries of the current channel. */
@@ -157,13 +159,24 @@ export class Consumer {
         await this.#serve(channel);
       } catch (error) {
         if (connection.closed) break;
-        this.#failure = error;
         this.#log.warn(describe(error), 'consumer channel failed, opening another');
+        this.#trouble = this.#troubleOf(error);
+        // With the queue in place again, the next attempt follows soon.
+        if (codeOf(error) === 404 && (await untilAborted(connection.restoreTopology(), stopping)))
+          this.#backoff.reset();
       }
       await pause(this.#backoff.next(), stopping);
     }
     connection.off('closed', this.#onConnectionClosed);
     this.#state = 'stopped';
+  }
+
+  #troubleOf(error: unknown): string {
+    const { queue } = this.#options;
+    const code = codeOf(error);
+    if (code === 404) return 'the broker has no such queue, and it is declared again';
+    if (code === 403) return `the broker user may not read it (grant it read on ${queue})`;
+    return `the broker answers ${code ?? 'nothing'} (the log has the reason)`;
   }
 
   get #largestFirstWindow(): number {
@@ -200,12 +213,14 @@ export class Consumer {
     channel.on('return', () => undefined);
     channel.on('close', () => {
       over = true;
+      this.#trouble = 'the broker has ended it, and it begins again';
       ledger.die();
       this.#wake();
     });
     const onMessage = (message: ConsumeMessage | null): void => {
       if (message === null) {
         over = true;
+        void this.#options.connection.restoreTopology();
         this.#log.warn('consumer cancelled by the broker');
         this.#wake();
       } else {
@@ -218,7 +233,6 @@ export class Consumer {
           await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
           before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes };
-          this.#failure = undefined;
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
         } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {

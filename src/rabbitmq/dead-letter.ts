@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { count, type Delivery } from './delivery';
 import { toQueue } from './forward';
 import { cutText } from './headers';
-import { DEAD_LETTERS, FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE } from './names';
+import { DEAD_LETTERS, HEADERS, UNROUTED, WORK_QUEUES } from './names';
 import type { OutgoingMessage } from './outgoing';
 import { MAX_EARLIER } from './own-headers';
 
@@ -28,8 +28,14 @@ export interface DeadLetter extends Death {
   earlier: Death[];
 }
 
+/**
+ * Why the broker itself dead-letters: a message that killed its workers, one that could not be published again, and what a
+ * policy on a work queue lets expire or does not let in.
+ */
+export const BROKER_REASONS = ['delivery_limit', 'rejected', 'expired', 'maxlen'] as const;
+
 /** The only queues that a replay may send to, whatever a header says. */
-const ORIGINS: readonly string[] = [FXA_QUEUE, NEWSLETTER_QUEUE];
+const ORIGINS: readonly string[] = [...WORK_QUEUES.values()];
 /** In bytes, for each text of an earlier death, so that their list never makes the headers too large. */
 const MAX_EARLIER_TEXT = 300;
 
@@ -109,7 +115,10 @@ function brokerDeath(headers: Delivery['headers']): { reason: string; queue: str
   const deaths = headers['x-death'];
   const latest: unknown = Array.isArray(deaths) ? deaths[0] : undefined;
   if (!isTable(latest)) return undefined;
-  const { reason, queue, time } = latest;
+  const { reason, time, exchange } = latest;
+  // A message on its way from the alternate exchange belongs into a work queue.
+  const meant = latest.queue === UNROUTED && typeof exchange === 'string' ? WORK_QUEUES.get(exchange) : undefined;
+  const queue = meant ?? latest.queue;
   if (typeof reason !== 'string' || typeof queue !== 'string') return undefined;
   const seconds = isTable(time) && time['!'] === 'timestamp' ? time.value : undefined;
   const known = typeof seconds === 'number' && seconds > 0 && seconds < MAX_SECONDS;

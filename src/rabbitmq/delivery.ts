@@ -162,6 +162,8 @@ export class Delivery {
   /** The queue that it came from, and that a retry returns it to. */
   readonly queue: string;
   readonly messageId: string | undefined;
+  /** The exchange that it was published to, as the broker says; '' is the default exchange. */
+  readonly exchange: string;
   readonly routingKey: string;
   /** As received from producers and the broker: untrusted. Of those under our names, only what we can have written. */
   readonly headers: Readonly<Record<string, unknown>>;
@@ -179,6 +181,7 @@ export class Delivery {
     this.content = message.content;
     this.queue = queue;
     this.messageId = typeof properties.messageId === 'string' ? properties.messageId : undefined;
+    this.exchange = fields.exchange;
     this.routingKey = fields.routingKey;
     this.headers = believableHeaders(queue, fields.exchange, properties.headers);
     this.properties = properties;

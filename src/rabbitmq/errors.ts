@@ -53,6 +53,13 @@ export function refusalOf(error: unknown): BrokerRefusal | undefined {
   return undefined;
 }
 
+/** Shows only the system's error code: the text that holds it may also name a host. */
+export function whyUnreachable(error: unknown): string {
+  const { code, reason } = describe(error);
+  const why = code ?? /\bE[A-Z]{3,}\b/.exec(reason)?.[0] ?? 'no answer';
+  return `The broker cannot be reached (${why}): check AMQP_URL, and that the broker is up.`;
+}
+
 /**
  * Settles like `work`, but turns an error that an operator can solve into a {@link BrokerRefusal}.
  *

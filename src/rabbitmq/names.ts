@@ -9,6 +9,18 @@ export const NEWSLETTER_QUEUE = 'contacts.newsletter';
 export const MAILER_QUEUE = 'mailer.contact-events';
 export const DEAD_LETTERS = 'contacts.dead-letters';
 
+/**
+ * The alternate exchange of the two exchanges for events, and its queue: it takes what is published while a work queue or
+ * its binding is missing. Only a policy makes it the alternate exchange.
+ */
+export const UNROUTED = 'contacts.unrouted';
+
+/** The work queue that each exchange for events feeds. */
+export const WORK_QUEUES: ReadonlyMap<string, string> = new Map([
+  [FXA_EVENTS, FXA_QUEUE],
+  [NEWSLETTER_EVENTS, NEWSLETTER_QUEUE],
+]);
+
 /** Routes a message to a retry queue by its `delay` header; the routing key is the queue that it returns to. */
 export const RETRY_EXCHANGE = 'contacts.retry';
 
@@ -24,12 +36,13 @@ export type RetryDelay = (typeof RETRY_DELAYS)[number];
 
 export const retryQueue = (step: RetryDelay): string => `contacts.retry.${step.name}`;
 
-export const EXCHANGES = [FXA_EVENTS, NEWSLETTER_EVENTS, CONTACT_EVENTS, RETRY_EXCHANGE] as const;
+export const EXCHANGES = [FXA_EVENTS, NEWSLETTER_EVENTS, CONTACT_EVENTS, RETRY_EXCHANGE, UNROUTED] as const;
 export const QUEUES = [
   FXA_QUEUE,
   NEWSLETTER_QUEUE,
   MAILER_QUEUE,
   DEAD_LETTERS,
+  UNROUTED,
   ...RETRY_DELAYS.map(retryQueue),
 ] as const;
 

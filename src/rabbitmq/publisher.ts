@@ -3,7 +3,7 @@ import type { ConfirmChannel, Message } from 'amqplib';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import { type BrokerConnection, closeChannel } from './connection';
-import { describe } from './errors';
+import { codeOf, describe } from './errors';
 import { fitHeaders } from './headers';
 import { failed, type OutgoingMessage, type PublishResult } from './outgoing';
 
@@ -162,6 +162,7 @@ export class Publisher {
     return new Promise((over) => {
       channel.on('error', (error: Error) => {
         this.#log.warn(describe(error), 'publishing channel closed by the broker');
+        if (codeOf(error) === 404) void this.#connection.restoreTopology();
         const limit = Number(TOO_LARGE.exec(error.message)?.[1]);
         if (limit > 0) this.#maxContentBytes = Math.min(this.#maxContentBytes, limit);
       });
@@ -185,6 +186,7 @@ export class Publisher {
   }
 
   #onReturn(channel: ConfirmChannel, { fields, properties, content }: Message): void {
+    void this.#connection.restoreTopology();
     if (channel !== this.#channel) return;
     const { replyText } = fields as { replyText?: unknown }; // missing in amqplib's types
     for (const request of this.#inFlight) {

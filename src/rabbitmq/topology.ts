@@ -2,7 +2,7 @@ import type { Channel, Options } from 'amqplib';
 import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import { type BrokerConnection, type ConnectionOptions, closeChannel, openConnection } from './connection';
-import { BrokerRefusal, describe, explained } from './errors';
+import { BrokerRefusal, codeOf, describe, explained } from './errors';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
@@ -17,6 +17,7 @@ import {
   RETRY_DELAYS,
   RETRY_EXCHANGE,
   retryQueue,
+  UNROUTED,
 } from './names';
 
 type Arguments = Readonly<Record<string, string | number>>;
@@ -60,7 +61,18 @@ export const delayQueue = (name: string, header: string, ms: number): QueueSpec 
   binding: { exchange: RETRY_EXCHANGE, pattern: '', arguments: { 'x-match': 'all', [HEADERS.delay]: header } },
 });
 
-const TOPIC_EXCHANGES = [FXA_EVENTS, NEWSLETTER_EVENTS, CONTACT_EVENTS];
+export interface ExchangeSpec {
+  readonly name: string;
+  readonly type: 'topic' | 'headers' | 'fanout';
+}
+
+export const EXCHANGE_SPECS: readonly ExchangeSpec[] = [
+  { name: FXA_EVENTS, type: 'topic' },
+  { name: NEWSLETTER_EVENTS, type: 'topic' },
+  { name: CONTACT_EVENTS, type: 'topic' },
+  { name: RETRY_EXCHANGE, type: 'headers' },
+  { name: UNROUTED, type: 'fanout' },
+];
 
 /** Ordered so that no queue refers to a later one. */
 export const QUEUE_SPECS: readonly QueueSpec[] = [
@@ -69,7 +81,40 @@ export const QUEUE_SPECS: readonly QueueSpec[] = [
   ...RETRY_DELAYS.map((step) => delayQueue(retryQueue(step), step.name, step.ms)),
   workQueue(FXA_QUEUE, FXA_EVENTS),
   workQueue(NEWSLETTER_QUEUE, NEWSLETTER_EVENTS),
+  workQueue(UNROUTED, UNROUTED),
 ];
+
+/** An exchange, a queue or a binding. */
+interface Part {
+  readonly what: string;
+  declare(channel: Channel): PromiseLike<unknown>;
+  /** Rejects with 404 if it is missing. Needs no right on the broker. A binding cannot be checked. */
+  check?(channel: Channel): PromiseLike<unknown>;
+}
+
+const exchangePart = ({ name, type }: ExchangeSpec): Part => ({
+  what: `exchange ${name}`,
+  declare: (channel) => channel.assertExchange(name, type, { durable: true }),
+  check: (channel) => channel.checkExchange(name),
+});
+
+function queueParts({ name, arguments: args, binding }: QueueSpec): Part[] {
+  const options: Options.AssertQueue = { durable: true, arguments: args };
+  const queue: Part = {
+    what: `queue ${name}`,
+    declare: (channel) => channel.assertQueue(name, options),
+    check: (channel) => channel.checkQueue(name),
+  };
+  if (binding === undefined) return [queue];
+  const { exchange, pattern } = binding;
+  const bound: Part = {
+    what: `binding of queue ${name} to exchange ${exchange}`,
+    declare: (channel) => channel.bindQueue(name, exchange, pattern, binding.arguments ?? {}),
+  };
+  return [queue, bound];
+}
+
+const PARTS: readonly Part[] = [...EXCHANGE_SPECS.map(exchangePart), ...QUEUE_SPECS.flatMap(queueParts)];
 
 export interface TopologyOptions {
   readonly url: ConnectionOptions['url'];
@@ -103,11 +148,8 @@ async function declareUntilDone(connection: BrokerConnection, log: Logger, signa
   const backoff = new Backoff();
   for (;;) {
     try {
-      const channel = await connection.createChannel();
-      channel.on('error', () => undefined); // the failed request rejects with the same error
-      requireVersion(connection.serverProperties ?? {});
-      await declareAll(channel);
-      await closeChannel(channel);
+      const { problems } = await declareParts(connection);
+      if (problems.length > 0) throw new BrokerRefusal(problems.join('\n'));
       log.info({ queues: QUEUE_SPECS.length }, 'broker topology is in place');
       return;
     } catch (error) {
@@ -118,33 +160,87 @@ async function declareUntilDone(connection: BrokerConnection, log: Logger, signa
   }
 }
 
-/** Declares everything on an open channel, which the broker closes if it refuses. Tests use the parts as well. */
+export interface Declared {
+  /** The exchanges and queues that did not exist before. */
+  readonly missing: readonly string[];
+  /** What an operator has to do about each part that is not as it must be. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Declares every part, also after one of them is refused. A part that the user may not declare is accepted if it exists:
+ * an administrator has declared it. (Its arguments cannot be compared then, and a binding is taken on trust.)
+ *
+ * @param forbidden the parts that the user may not declare, as known from earlier calls: they are only checked, because a
+ * refusal is an error in the broker's log
+ *
+ * Rejects with a {@link BrokerRefusal} if the broker is unsuitable, with another error if it is worth another attempt.
+ */
+export async function declareParts(connection: BrokerConnection, forbidden = new Set<string>()): Promise<Declared> {
+  const missing: string[] = [];
+  const problems: string[] = [];
+  const open: { channel?: Channel | undefined } = {};
+  /** @returns the broker's refusal, which has closed the channel; undefined if there is none */
+  const attempt = async (work: (channel: Channel) => PromiseLike<unknown>): Promise<unknown> => {
+    open.channel ??= await openChannel(connection);
+    try {
+      await work(open.channel);
+      return undefined;
+    } catch (error) {
+      if (typeof codeOf(error) !== 'number') throw error;
+      open.channel = undefined;
+      return error;
+    }
+  };
+  const denied: string[] = [];
+  let failure: unknown;
+  try {
+    for (const { what, check, declare } of PARTS) {
+      const absent = check && (await attempt(check));
+      if (codeOf(absent) === 404) missing.push(what);
+      if (forbidden.has(what) && absent === undefined) continue;
+      const refusal = await attempt(declare);
+      if (codeOf(refusal) === 403) forbidden.add(what);
+      if (refusal === undefined || (forbidden.has(what) && absent === undefined)) continue;
+      const sentence = sentenceFor(what)(refusal);
+      if (codeOf(refusal) === 403) denied.push(what);
+      else if (sentence !== undefined) problems.push(sentence);
+      // A binding without its exchange or queue is no other problem than that of its exchange or queue.
+      else if (check !== undefined || codeOf(refusal) !== 404) failure ??= refusal;
+    }
+  } finally {
+    if (open.channel !== undefined) await closeChannel(open.channel);
+  }
+  if (denied.length > 0) problems.unshift(mayNotDeclare(denied));
+  if (failure !== undefined) throw failure;
+  return { missing, problems };
+}
+
+async function openChannel(connection: BrokerConnection): Promise<Channel> {
+  const channel = await connection.createChannel();
+  channel.on('error', () => undefined); // the failed request rejects with the same error
+  requireVersion(connection.serverProperties ?? {});
+  return channel;
+}
+
+/** Declares everything on an open channel, which the broker closes if it refuses. */
 export async function declareAll(channel: Channel): Promise<void> {
-  for (const name of TOPIC_EXCHANGES) await declareExchange(channel, name, 'topic');
-  await declareExchange(channel, RETRY_EXCHANGE, 'headers');
-  for (const spec of QUEUE_SPECS) await declareQueue(channel, spec);
+  for (const part of PARTS) await declarePart(channel, part);
+}
+
+/** Declares one queue with its binding. */
+export async function declareQueue(channel: Channel, spec: QueueSpec): Promise<void> {
+  for (const part of queueParts(spec)) await declarePart(channel, part);
+}
+
+async function declarePart(channel: Channel, { what, declare }: Part): Promise<void> {
+  await explained(declare(channel), sentenceFor(what));
 }
 
 /** Deletes all queues with their messages, and all exchanges except the spared ones. For the demo and the tests. */
 export async function deleteAll(channel: Channel, spared: readonly string[] = []): Promise<void> {
   for (const queue of QUEUES) await channel.deleteQueue(queue);
   for (const exchange of EXCHANGES) if (!spared.includes(exchange)) await channel.deleteExchange(exchange);
-}
-
-async function declareExchange(channel: Channel, name: string, type: 'topic' | 'headers'): Promise<void> {
-  await explained(channel.assertExchange(name, type, { durable: true }), sentenceFor(`exchange ${name}`));
-}
-
-/** Declares one queue with its binding. */
-export async function declareQueue(channel: Channel, spec: QueueSpec): Promise<void> {
-  const options: Options.AssertQueue = { durable: true, arguments: spec.arguments };
-  await explained(channel.assertQueue(spec.name, options), sentenceFor(`queue ${spec.name}`));
-  const { binding } = spec;
-  if (binding === undefined) return;
-  await explained(
-    channel.bindQueue(spec.name, binding.exchange, binding.pattern, binding.arguments ?? {}),
-    sentenceFor(`binding of queue ${spec.name} to exchange ${binding.exchange}`),
-  );
 }
 
 /** What an operator has to do about a refused declaration. */
@@ -155,17 +251,17 @@ const sentenceFor =
     const argument = /inequivalent arg '([^']+)'/.exec(reason)?.[1];
     if (argument !== undefined) {
       const first = what.startsWith('queue') ? 'save its messages if it has any' : 'note its bindings';
-      return `The ${what} exists on the broker with other arguments (${argument}): ${first}, delete it, and start again.`;
+      return `The ${what} exists on the broker with other arguments (${argument}): ${first}, and delete it: OneContact then declares it.`;
     }
     if (code === 406) {
       const words = /PRECONDITION_FAILED - ([^"]+)/.exec(reason)?.[1] ?? reason;
-      return `The broker does not take the ${what} (${words}): mend that on the broker, and start again.`;
+      return `The broker does not take the ${what} (${words}): mend that on the broker.`;
     }
-    if (code === 403) {
-      return `The broker user may not declare the ${what}: grant it configure, write and read on our names (and write on amq.default), or declare it as an administrator.`;
-    }
-    return undefined;
+    return code === 403 ? mayNotDeclare([what]) : undefined;
   };
+
+const mayNotDeclare = (parts: readonly string[]): string =>
+  `The broker user may not declare the ${parts.join(', the ')}: grant it configure, write and read on our names (and write on amq.default), or have an administrator run \`onecontact topology --apply\`.`;
 
 /** Earlier versions silently ignore our arguments: messages would be lost, or never delayed. */
 export function requireVersion(server: { product?: string | undefined; version?: string | undefined }): void {

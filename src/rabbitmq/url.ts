@@ -34,6 +34,12 @@ export function parseAmqpUrl(text: string): Options.Connect {
   };
 }
 
+/** The vhost of the first of the URLs. */
+export function vhostOf(text: string): string {
+  const [first = ''] = text.split(/,(?=amqps?:)/, 1);
+  return decode(new URL(first).pathname.slice(1)) || '/';
+}
+
 function decode(part: string): string {
   try {
     return decodeURIComponent(part);

@@ -38,6 +38,7 @@ describe('onecontact', () => {
     'dead-letters',
     'audit',
     'erasures',
+    'topology',
   ])('shows examples in the help of %s', async (command) => {
     const { code, out } = await onecontact([command, '--help']);
     expect(code).toBe(0);

@@ -128,11 +128,12 @@ describe('the HTTP server', () => {
     expect((await get('/admin')).status).toBe(404);
   });
 
-  it('answers 500 while any part has a problem, in the format of Dockerflow, with what is wrong with each part', async () => {
+  it('answers 500 while any part has a problem, and 200 with a warning for a hint, in the format of Dockerflow', async () => {
     let problems = ['The broker blocks publishing.', 'Free its memory.'];
+    let hints: string[] = [];
     const health = new Health();
     health.watch('database', { problems: async () => [] });
-    health.watch('publishing', { problems: () => problems });
+    health.watch('publishing', { problems: () => problems, hints: () => hints });
     const get = await server({ health });
     const answer = await get('/__heartbeat__');
     expect([answer.status, answer.headers['cache-control']]).toEqual([500, 'no-store']);
@@ -152,6 +153,18 @@ describe('the HTTP server', () => {
     expect([good.status, JSON.parse(good.body)]).toEqual([
       200,
       { status: 'ok', checks: { database: 'ok', publishing: 'ok' }, details: {} },
+    ]);
+    hints = ['A queue was missing.'];
+    const warned = await get('/__heartbeat__');
+    expect([warned.status, JSON.parse(warned.body)]).toEqual([
+      200,
+      {
+        status: 'warning',
+        checks: { database: 'ok', publishing: 'warning' },
+        details: {
+          publishing: { status: 'warning', level: 30, messages: { 'onecontact.publishing': 'A queue was missing.' } },
+        },
+      },
     ]);
   });
 

@@ -33,7 +33,7 @@ describe('the topology', () => {
 
   it('gives every dead-lettering queue the three arguments without which RabbitMQ silently loses messages', () => {
     const deadLettering = QUEUE_SPECS.filter((spec) => 'x-dead-letter-exchange' in spec.arguments);
-    expect(deadLettering).toHaveLength(6);
+    expect(deadLettering).toHaveLength(7);
     for (const spec of deadLettering) {
       expect(spec.arguments).toMatchObject({
         'x-queue-type': 'quorum',

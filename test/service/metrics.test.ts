@@ -8,12 +8,14 @@ import { type Service, startService } from '../../src/main';
 import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
 import { makeMetrics, PAUSE_REASONS, STAGES } from '../../src/observability/metrics';
 import {
+  CONTACT_EVENTS,
   DEAD_LETTERS,
   FXA_QUEUE,
   MAILER_QUEUE,
   NEWSLETTER_EVENTS,
   NEWSLETTER_QUEUE,
   RETRY_DELAYS,
+  UNROUTED,
 } from '../../src/rabbitmq/names';
 import { OUTCOMES } from '../../src/rabbitmq/outgoing';
 import { parseMetrics, sampled } from '../../tools/prometheus';
@@ -100,8 +102,23 @@ describe('/metrics', () => {
     expect(sum?.value).toBeLessThan(60);
   });
 
+  /** A queue that refuses messages; a deleted one would soon be declared again. */
+  async function fillMailerQueue(): Promise<void> {
+    const full = { 'x-queue-type': 'quorum', 'x-max-length': 1, 'x-overflow': 'reject-publish' };
+    const binding = { exchange: CONTACT_EVENTS, pattern: 'contact.#' };
+    await broker().queue(MAILER_QUEUE, { arguments: full, binding });
+    const isRefused = () =>
+      broker()
+        .send('', MAILER_QUEUE, ['full'])
+        .then(
+          () => false,
+          () => true,
+        );
+    await until(isRefused);
+  }
+
   it('counts merges and their decisions on tokens and opt-outs, and shows undelivered notifications', async () => {
-    await broker().deleteQueue(MAILER_QUEUE);
+    await fillMailerQueue();
     await publish(broker(), acct('u', 'first', 1), signup('second', ['x'], 2), optout('second', 3));
     await eventually(
       async () => (await get(service, '/contacts/by-email/second@mail.test')).body,
@@ -116,7 +133,7 @@ describe('/metrics', () => {
     await moves('collisions_total', { outcome: 'merged' });
     await moves('token_decisions_total', { policy: 'address' });
     await moves('opt_out_decisions_total', { why: 'only' });
-    await moves('notifications_total', { type: 'contact.merged', outcome: 'returned' });
+    await moves('notifications_total', { type: 'contact.merged', outcome: 'nacked' });
     await eventually(
       async () => sampled(await read(), 'onecontact_outbox_messages') ?? 0,
       (pending) => pending >= 1,
@@ -164,6 +181,15 @@ describe('/metrics', () => {
       (paused) => paused === 0,
     );
     expect(sampled(await read(), 'onecontact_pauses_total', newsletter)).toBe(1);
+  });
+
+  it('counts queues that were declared again, and messages that were moved from the alternate exchange', async () => {
+    await broker().deleteQueue(NEWSLETTER_QUEUE);
+    await moves('topology_restored_total');
+    const channel = await broker().channel();
+    await channel.bindQueue(UNROUTED, NEWSLETTER_EVENTS, '#'); // what the policy does while no other queue is bound
+    await publish(broker(), signup('moved', ['x'], 1));
+    await moves('unrouted_recovered_total', newsletter);
   });
 
   it('includes metrics of the process, of HTTP and of the build', async () => {

@@ -1,5 +1,6 @@
 import { Variables } from '../../src/config';
 import { readVersion } from '../../src/http/version';
+import { definitionsFor } from '../../src/operations/topology/definitions';
 import { asyncApi } from './asyncapi';
 import { jsonSchema, SCHEMAS } from './catalogue';
 
@@ -10,6 +11,8 @@ export function generatedFiles(): Map<string, string> {
   const files = new Map([
     ['contracts/asyncapi.json', json(asyncApi(readVersion().version))],
     ['docs/configuration.md', configurationPage()],
+    ['deploy/rabbitmq/definitions.json', json(definitionsFor({ vhost: '/', major: 4 }))],
+    ['deploy/rabbitmq/definitions-3.json', json(definitionsFor({ vhost: '/', major: 3 }))],
   ]);
   for (const [name, { title, description, schema }] of SCHEMAS) {
     const head = {

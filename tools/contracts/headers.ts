@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
 import { SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
 import { MAX_TRACESTATE, TRACEPARENT } from '../../src/messages/trace';
-import { FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import { BROKER_REASONS } from '../../src/rabbitmq/dead-letter';
+import { FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE, UNROUTED } from '../../src/rabbitmq/names';
 
 const trace = {
   [HEADERS.traceParent]: z.string().regex(TRACEPARENT).optional().describe('W3C Trace Context'),
@@ -33,17 +34,19 @@ const count = z.int().nonnegative();
 /** Headers of a message that a worker dead-lettered. All other headers are the message's own. */
 export const DeadLetterHeaders = z.object({
   [HEADERS.reason]: z
-    .enum([...DEAD_LETTER_REASONS, 'failed', 'rejected', 'delivery_limit'])
+    .enum([...DEAD_LETTER_REASONS, 'failed', 'unknown_exchange', ...BROKER_REASONS])
     .describe(
-      '`failed`: it failed after every retry delay. `rejected`, `delivery_limit`: the broker had set it aside, ' +
-        'and somebody has looked at it since',
+      '`failed`: it failed after every retry delay. `unknown_exchange`: a policy made `contacts.unrouted` the alternate ' +
+        'exchange of an exchange other than those for events. ' +
+        `${BROKER_REASONS.map((reason) => `\`${reason}\``).join(', ')}: the broker had set it aside, and an operator has ` +
+        'looked at it since',
     ),
   [HEADERS.error]: z
     .string()
     .optional()
     .describe('The list of problems (fields, never values), or the code of the error'),
   [HEADERS.attempts]: count.describe('How often handling it has failed since it was new or last replayed'),
-  [HEADERS.originQueue]: z.enum([FXA_QUEUE, NEWSLETTER_QUEUE]),
+  [HEADERS.originQueue]: z.enum([FXA_QUEUE, NEWSLETTER_QUEUE, UNROUTED]),
   [HEADERS.firstSeen]: Instant.optional(),
   [HEADERS.lastSeen]: Instant.optional(),
   [HEADERS.waits]: count.optional().describe('How often it waited for what somebody held'),
@@ -66,5 +69,5 @@ export const DeadLetterHeaders = z.object({
 export const BrokerDeadLetterHeaders = z.object({
   'x-death': z
     .array(z.looseObject({ reason: z.string(), queue: z.string() }))
-    .describe("RabbitMQ's own history; reason `delivery_limit` or `rejected`"),
+    .describe(`RabbitMQ's own history; its first reason is one of ${BROKER_REASONS.join(', ')}`),
 });

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { OperatorError } from '../../foundation/operator-error';
 import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
+import { BROKER_REASONS } from '../../rabbitmq/dead-letter';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
 import { addressFrom, parseWhen, positive } from '../arguments';
 import type { Context } from '../context';
@@ -39,7 +40,8 @@ export function addDeadLetters(program: Command, context: Context): void {
       `
 Needs AMQP_URL. A dead letter is a message that could not be understood (its reason says why), that failed up the whole
 delay ladder (reason "failed"), that was handled but for a part of its choice (reason "partial"), or that the broker set
-aside (reason "delivery_limit": it ended its worker again and again).
+aside (reason "delivery_limit": it ended its worker again and again; "expired" and "maxlen": a policy limits the time or the
+number of messages in a work queue).
 Each command takes a look at the queue ${DEAD_LETTERS} and gives back what stays, in its order; one runs at a time.
 
 Examples:
@@ -177,8 +179,7 @@ Examples:
     });
 }
 
-/** `delivery_limit` and `rejected` are the broker's. */
-const REASONS = [...DEAD_LETTER_REASONS, 'failed', 'delivery_limit', 'rejected'];
+const REASONS = [...DEAD_LETTER_REASONS, 'failed', 'unknown_exchange', ...BROKER_REASONS];
 
 function addFilters(command: Command): Command {
   return command

@@ -1,0 +1,60 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { readConfig } from '../../config';
+import { OperatorError } from '../../foundation/operator-error';
+import { BrokerRefusal, describe, explained } from '../../rabbitmq/errors';
+import { declareParts } from '../../rabbitmq/topology';
+import { vhostOf } from '../../rabbitmq/url';
+import type { Context } from '../context';
+import { withBroker } from '../servers';
+import { definitionsFor, policyCommands } from './definitions';
+
+interface Options {
+  apply?: true;
+  vhost: string;
+  rabbitmq: 3 | 4;
+}
+
+export function addTopology(program: Command, context: Context): void {
+  program
+    .command('topology')
+    .description('Print the exchanges, queues, bindings and policies for an administrator of RabbitMQ, or declare them')
+    .option('--apply', 'declare exchanges, queues and bindings on the broker of AMQP_URL')
+    .option('--vhost <name>', 'the vhost of the definitions that are printed', '/')
+    .option('--rabbitmq <3|4>', 'the major version of the broker that imports them', parseMajor, 4)
+    .addHelpText(
+      'after',
+      `
+Prints definitions in RabbitMQ's own format. Import them with \`rabbitmqctl import_definitions\` or the management plugin,
+or keep them in version control. Imports and declarations change nothing that exists.
+
+--apply needs AMQP_URL, with a user who may configure, write and read; the service itself can then run without the right to
+configure. A client cannot set policies: --apply prints the commands that set them.
+
+Examples:
+  $ onecontact topology > definitions.json && rabbitmqctl import_definitions definitions.json
+  $ AMQP_URL=amqp://admin:…@host/vhost onecontact topology --apply`,
+    )
+    .action(async ({ apply, vhost, rabbitmq: major }: Options) => {
+      if (!apply) return context.print(`${JSON.stringify(definitionsFor({ vhost, major }), null, 2)}\n`);
+      const { amqpUrl } = readConfig(context.env, ['broker']);
+      const broker = await withBroker(context.env, async ({ connection }) => ({
+        ...(await explained(declareParts(connection), unfinished)),
+        major: Number.parseInt(connection.serverProperties?.version ?? '', 10) === 3 ? (3 as const) : (4 as const),
+      }));
+      if (broker.problems.length > 0) throw new OperatorError(broker.problems.join('\n'));
+      const commands = policyCommands(vhostOf(amqpUrl), broker.major).map((line) => `  ${line}\n`);
+      return context.print(
+        `The topology is in place. Policies are set with rabbitmqctl or the management plugin:\n${commands.join('')}`,
+      );
+    });
+}
+
+const unfinished = (error: unknown): string | undefined =>
+  error instanceof BrokerRefusal
+    ? undefined
+    : `The broker could not declare everything (${describe(error).code ?? 'connection lost'}): see its log, then try again.`;
+
+function parseMajor(text: string): number {
+  if (text !== '3' && text !== '4') throw new InvalidArgumentError('It is 3 or 4.');
+  return Number(text);
+}

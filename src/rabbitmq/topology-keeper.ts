@@ -1,0 +1,197 @@
+import type { Logger } from 'pino';
+import { Backoff, pause } from '../foundation/retry';
+import { untilAborted } from '../foundation/timeout';
+import type { BrokerConnection } from './connection';
+import { BrokerRefusal, describe } from './errors';
+import { WORK_QUEUES } from './names';
+import { declareParts, QUEUE_SPECS } from './topology';
+
+export interface TopologyKeeperOptions {
+  /** For this only: a refused declaration may take the connection down. */
+  readonly connection: BrokerConnection;
+  readonly log: Logger;
+  /** How often everything is declared while nothing calls for it. */
+  readonly everyMs?: number;
+  /** Called with the exchanges and queues that had disappeared and were declared again. */
+  readonly onRestored?: (parts: readonly string[]) => void;
+}
+
+/** A lost exchange or binding announces itself to nobody. */
+const EVERY_MS = 30_000;
+/** The least pause between two checks, however many messages are returned meanwhile. */
+const LEAST_PAUSE_MS = 1_000;
+/** So many questions in a row, with nothing to restore, mean that the asker is connected to another broker. */
+const VAIN_CHECKS = 3;
+/** A declaration that takes longer is reported, and awaited. */
+const SLOW_MS = 10_000;
+
+/**
+ * Keeps the topology in place: declares all of it at once, on every reconnect, whenever {@link check} is called, and every
+ * 30 s. Nothing that the broker refuses ends it: {@link problems} has what an operator must do, until that is done.
+ *
+ * States: *new* -> *in place* <-> *incomplete*, and from each of them -> *closed*.
+ */
+export class TopologyKeeper {
+  readonly #options: TopologyKeeperOptions;
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+  readonly #ready: Promise<void>;
+  #problems: readonly string[] = ['The broker topology is not declared yet.'];
+  #wasInPlace = false;
+  /** The exchanges whose work queues were missing, and when that was noticed. */
+  readonly #losses = new Map<string, string>();
+  /** Parts that the user was not allowed to declare: tried again only when a part seems to be missing. */
+  readonly #forbidden = new Set<string>();
+  /** The check that begins next, if it was asked for. */
+  #asked: { promise: Promise<boolean>; settle: (isInPlace: boolean) => void } | undefined;
+  /** Checks in a row that were asked for and found everything in place. */
+  #vain = 0;
+  #isReconnected = false;
+  #wake = (): void => undefined;
+
+  constructor(options: TopologyKeeperOptions) {
+    this.#options = options;
+    let resolve = (): void => undefined;
+    let reject = (_: unknown): void => undefined;
+    this.#ready = new Promise((...both) => ([resolve, reject] = both));
+    this.#ready.catch(() => undefined); // callers need not wait for it
+    this.#done = this.#run(resolve, reject);
+    options.connection.on('up', this.#onUp);
+    options.connection.once('closed', this.#onClosed);
+    if (options.connection.closed) this.#onClosed();
+  }
+
+  /**
+   * Resolves when everything is in place for the first time. Rejects with a {@link BrokerRefusal} if the broker refuses
+   * some of it before; the keeper goes on nevertheless.
+   */
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  /** What is not as it must be, and what an operator has to do about it. */
+  problems(): string[] {
+    const { connection } = this.#options;
+    return connection.connected ? [...this.#problems] : connection.problems();
+  }
+
+  /** What is in order but worth to be known: events that may have been dropped. */
+  hints(): string[] {
+    return [...this.#losses].map(
+      ([exchange, at]) =>
+        `A queue of ${exchange} was missing at ${at}, and is declared again. Without the policy that \`onecontact topology\` prints, RabbitMQ dropped what was published meanwhile.`,
+    );
+  }
+
+  /** Declares everything now, because a part seems to be missing. @returns whether everything is in place then */
+  readonly check = (): Promise<boolean> => {
+    if (this.#stopping.signal.aborted) return Promise.resolve(false);
+    if (this.#asked === undefined) {
+      let settle = (_: boolean): void => undefined;
+      const promise = new Promise<boolean>((resolve) => (settle = resolve));
+      this.#asked = { promise, settle };
+      this.#wake();
+    }
+    return this.#asked.promise;
+  };
+
+  /** Final. Leaves the connection open. */
+  close(): Promise<void> {
+    this.#onClosed();
+    return this.#done;
+  }
+
+  readonly #onUp = (): void => {
+    this.#isReconnected = true;
+    this.#wake();
+  };
+
+  readonly #onClosed = (): void => {
+    this.#stopping.abort();
+    this.#wake();
+  };
+
+  async #run(onReady: () => void, onRefused: (error: unknown) => void): Promise<void> {
+    const { connection, everyMs = EVERY_MS } = this.#options;
+    const stopping = this.#stopping.signal;
+    const backoff = new Backoff(LEAST_PAUSE_MS, EVERY_MS);
+    while (!stopping.aborted) {
+      const asked = this.#asked;
+      this.#asked = undefined;
+      this.#isReconnected = false;
+      if (asked !== undefined) this.#forbidden.clear();
+      const refusal = await this.#declare();
+      const isInPlace = refusal === undefined;
+      asked?.settle(isInPlace);
+      if (asked === undefined) this.#vain = 0;
+      else if (this.#vain >= VAIN_CHECKS) this.#followUrl();
+      if (isInPlace) {
+        backoff.reset();
+        onReady();
+      } else if (refusal instanceof BrokerRefusal) {
+        onRefused(refusal);
+      }
+      await pause(LEAST_PAUSE_MS, stopping);
+      await this.#untilAsked(isInPlace ? everyMs - LEAST_PAUSE_MS : backoff.next());
+    }
+    connection.off('up', this.#onUp).off('closed', this.#onClosed);
+    this.#asked?.settle(false);
+    onRefused(new Error('closed before the topology was declared'));
+  }
+
+  /** The name in the URL may lead to another broker than it did. */
+  #followUrl(): void {
+    this.#vain = 0;
+    this.#options.log.info('broker topology is in place but still missed: connecting anew');
+    this.#options.connection.reconnect();
+  }
+
+  /** @returns the error, if not everything is in place */
+  async #declare(): Promise<unknown> {
+    const { connection, log } = this.#options;
+    const slow = setTimeout(() => {
+      this.#problems = [`The broker has not answered a declaration within ${SLOW_MS / 1_000} s: look at its log.`];
+    }, SLOW_MS);
+    try {
+      // A close must not wait for a broker that is away.
+      const declared = await untilAborted(declareParts(connection, this.#forbidden), this.#stopping.signal);
+      if (declared === undefined) return new Error('closed');
+      const { missing, problems } = declared;
+      this.#noteRestored(missing);
+      if (problems.length > 0) throw new BrokerRefusal(problems.join('\n'));
+      if (this.#problems.length > 0) log.info({ queues: QUEUE_SPECS.length }, 'broker topology is in place');
+      this.#problems = [];
+      this.#wasInPlace = true;
+      this.#vain = missing.length === 0 ? this.#vain + 1 : 0;
+      return undefined;
+    } catch (error) {
+      const { code, reason } = describe(error);
+      const isRefusal = error instanceof BrokerRefusal;
+      this.#problems = isRefusal
+        ? reason.split('\n')
+        : [`The broker topology could not be declared (${code ?? 'connection lost'}): the log has the reason.`];
+      log.warn({ reason, code }, 'broker topology is incomplete');
+      return error;
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+
+  #noteRestored(missing: readonly string[]): void {
+    if (missing.length === 0 || !this.#wasInPlace) return;
+    const { log, onRestored } = this.#options;
+    log.warn({ missing }, 'a part of the broker topology was missing, declared again');
+    for (const [exchange, queue] of WORK_QUEUES) {
+      if (missing.includes(`queue ${queue}`)) this.#losses.set(exchange, new Date().toISOString());
+    }
+    onRestored?.(missing);
+  }
+
+  async #untilAsked(ms: number): Promise<void> {
+    if (this.#asked !== undefined || this.#isReconnected || this.#stopping.signal.aborted) return;
+    const over = new AbortController();
+    this.#wake = () => over.abort();
+    await pause(ms, over.signal);
+    this.#wake = () => undefined;
+  }
+}
