@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { within } from '../foundation/timeout';
+import { isNoMoreSuspect } from './suspects';
 
 /** Once all queues are consumed, the broker's first push has arrived within this. */
 const GATHER_MS = 500;
@@ -9,7 +10,7 @@ const LONGEST_MS = 10_000;
 interface Suspects {
   /** Deliveries of these messages before this one. */
   deliveryCount: number;
-  /** Batches with this count that the slot still has, this one included: the weight of the slot. */
+  /** Batches with about this count that the slot still has, this one included: the weight of the slot. */
   batches: number;
 }
 
@@ -19,8 +20,8 @@ interface Suspects {
  * A message that kills the process also interrupts the batches of the other slots. If slots ran independently, each crash
  * would also redeliver the other queue's healthy messages until they reach the delivery limit.
  *
- * The lowest delivery count runs first. Among batches of one count the choice is random, so in each life of the process
- * about half of the healthy batches are done before the one that kills it.
+ * The lowest delivery counts run first. Among batches of about the same count the choice is random, so in each life of the
+ * process about half of the healthy batches are done before the one that kills it.
  *
  * Nothing runs before all queues are consumed: otherwise a process that is slow to start would be killed each time before
  * the other queue's messages had a chance.
@@ -84,7 +85,7 @@ export class PoisonScheduler {
   #startNext(): void {
     if (!this.#isFree || this.#waiting.length === 0) return;
     const least = Math.min(...this.#waiting.map(({ deliveryCount }) => deliveryCount));
-    const candidates = this.#waiting.filter(({ deliveryCount }) => deliveryCount === least);
+    const candidates = this.#waiting.filter(({ deliveryCount }) => isNoMoreSuspect(deliveryCount, least));
     let place = this.random() * candidates.reduce((sum, { batches }) => sum + batches, 0);
     const chosen = candidates.find(({ batches }) => {
       place -= batches;

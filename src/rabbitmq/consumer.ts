@@ -36,9 +36,12 @@ const FLUSH_MS = 3_000;
  */
 const FIRST_WINDOW = 50;
 /**
- * The factor by which a prefetch grows with each whole window of acks. After a channel that was lost before that, the next
- * begins with so many times fewer, down to one: a message that amqplib cannot read ends the connection each time, and so
- * it is soon the only one whose delivery count rises. A small window grows no sooner than the first one.
+ * The factor by which the prefetch of a channel grows with each whole window of acks. It grows by one more consumer: to
+ * cancel the first would return the deliveries on their way, and raise their delivery counts.
+ *
+ * After a channel that was lost before that, the next begins with so many times fewer, down to one: a message that amqplib
+ * cannot read ends the connection each time, and so it is soon the only one whose delivery count rises. A small window
+ * grows no sooner than the first one.
  */
 const WINDOW_GROWTH = 4;
 /** A window grows only if it then holds no more than this of messages like the last ones. Two queues share a connection. */
@@ -118,7 +121,7 @@ export class Consumer {
 
   /**
    * Takes messages again. The broker counts a prefetch for each consumer separately, so this waits until at most half a
-   * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are.
+   * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are, and those that are held.
    */
   resume(): void {
     this.#paused = false;
@@ -188,15 +191,15 @@ export class Consumer {
     const since = performance.now();
     const ledger = new ChannelLedger(channel, this.counts, this.#options.connection.readLimit.add, () => {
       this.#backoff.reset(); // an open channel proves nothing: it may be closed at once every time
-      if (this.#state === 'paused' || mayGrow()) this.#wake();
+      if (this.#state === 'paused' || mayGrow() || isCrowded()) this.#wake();
     });
     this.#ledger = ledger;
     let over = false;
-    let consumerTag: string | undefined;
+    let tags: string[] = [];
     let framesAtCancel = 0;
     const first = this.#firstWindow;
     let window = first;
-    let before = { acked: 0, ackedBytes: 0 };
+    let before = { acked: 0, ackedBytes: 0, held: 0 };
     const next = (): number => Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
     const mayGrow = (): boolean => {
       const acked = ledger.acked - before.acked;
@@ -206,6 +209,16 @@ export class Consumer {
         acked >= Math.max(window, this.#largestFirstWindow) &&
         (bytes / acked) * next() <= MAX_WINDOW_BYTES
       );
+    };
+    /** Held deliveries take up half of the window: it is extended by as many. */
+    const isCrowded = (): boolean =>
+      window < this.#options.prefetch && ledger.held - before.held >= Math.max(1, window / 2);
+    const consume = async (prefetch: number): Promise<void> => {
+      await channel.prefetch(prefetch); // applies to the next consumer on this channel
+      tags.push((await channel.consume(this.#options.queue, onMessage)).consumerTag);
+      before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes, held: ledger.held };
+      this.#log.info({ prefetch: window }, 'consuming');
+      this.#options.onConsuming?.();
     };
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
@@ -229,27 +242,28 @@ export class Consumer {
     };
     try {
       while (!over && !this.#stopping.signal.aborted) {
-        if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
-          await channel.prefetch(window); // applies to the next consumer on this channel
-          consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
-          before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes };
-          this.#log.info({ prefetch: window }, 'consuming');
-          this.#options.onConsuming?.();
-        } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {
-          const pausing = this.#paused;
-          if ((await untilAborted(channel.cancel(consumerTag), this.#stopping.signal)) === undefined) break;
-          consumerTag = undefined;
+        if (tags.length === 0 && !this.#paused && ledger.open - ledger.held <= window / 2) {
+          await consume(window);
+        } else if (tags.length > 0 && this.#paused) {
+          const cancelled = Promise.all(tags.map((tag) => channel.cancel(tag)));
+          if ((await untilAborted(cancelled, this.#stopping.signal)) === undefined) break;
+          tags = [];
           framesAtCancel = ledger.frames;
-          if (pausing) this.#log.info({ outstanding: ledger.open }, 'consumer paused');
-          else window = next();
+          this.#log.info({ outstanding: ledger.open }, 'consumer paused');
+        } else if (tags.length > 0 && (mayGrow() || isCrowded())) {
+          const more = mayGrow()
+            ? next() - window
+            : Math.min(ledger.held - before.held, this.#options.prefetch - window);
+          window += more;
+          await consume(more);
           if (window >= this.#largestFirstWindow) this.#firstWindow = this.#largestFirstWindow;
         } else {
-          await this.#idle(consumerTag === undefined ? 'paused' : 'consuming');
+          await this.#idle(tags.length === 0 ? 'paused' : 'consuming');
         }
       }
       ledger.releaseAll(); // else the answers that a stop waits for may not be read
-      const unsure = consumerTag !== undefined || ledger.frames - framesAtCancel >= ACKS_ON_THEIR_WAY;
-      if (!over && unsure) await this.#flushAcks(channel, consumerTag);
+      const unsure = tags.length > 0 || ledger.frames - framesAtCancel >= ACKS_ON_THEIR_WAY;
+      if (!over && unsure) await this.#flushAcks(channel, tags[0]);
     } finally {
       this.#state = 'opening';
       if (over && ledger.acked < first) this.#firstWindow = Math.max(1, Math.floor(first / WINDOW_GROWTH));

@@ -34,6 +34,8 @@ export interface AckCounts {
  */
 export class ChannelLedger {
   readonly #open = new Map<number, number>(); // tag -> bytes, in insertion order: the first is the lowest tag
+  readonly #held = new Set<number>();
+  readonly #lost = new AbortController();
   #alive = true;
   #counting = true;
   /** Ack frames sent so far. */
@@ -47,16 +49,26 @@ export class ChannelLedger {
     private readonly counts: AckCounts,
     /** Told of the bytes of each delivery, and with a minus when it need not be in memory any more. */
     private readonly onBytes: (bytes: number) => void,
-    private readonly onAck: () => void = () => undefined,
+    private readonly onProgress: () => void = () => undefined,
   ) {}
 
   get alive(): boolean {
     return this.#alive;
   }
 
+  /** Aborted when the channel closes. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
   /** Number of unacknowledged deliveries. */
   get open(): number {
     return this.#open.size;
+  }
+
+  /** Number of held deliveries. */
+  get held(): number {
+    return this.#held.size;
   }
 
   isOpen(tag: number): boolean {
@@ -76,6 +88,14 @@ export class ChannelLedger {
     this.onBytes(-bytes);
   }
 
+  /** Marks an open delivery as handled, although its ack may take long: see {@link Delivery.hold}. */
+  hold(tag: number): void {
+    if (!this.#open.has(tag)) return;
+    this.#held.add(tag);
+    this.release(tag);
+    this.onProgress();
+  }
+
   /** Neither the open deliveries nor later ones are kept in memory. */
   releaseAll(): void {
     this.#counting = false;
@@ -87,6 +107,8 @@ export class ChannelLedger {
     this.#alive = false;
     this.releaseAll();
     this.#open.clear();
+    this.#held.clear();
+    this.#lost.abort();
   }
 
   /** Acknowledges exactly these deliveries. Never throws. */
@@ -119,13 +141,14 @@ export class ChannelLedger {
     }
     this.counts.acked += sent;
     this.acked += sent;
-    this.onAck();
+    this.onProgress();
   }
 
   /** @returns whether it was open */
   #close(tag: number): boolean {
     this.ackedBytes += this.#open.get(tag) ?? 0;
     this.release(tag);
+    this.#held.delete(tag);
     return this.#open.delete(tag);
   }
 
@@ -138,7 +161,7 @@ export class ChannelLedger {
     } catch {
       // The channel is closing: the message is delivered again.
     }
-    this.onAck();
+    this.onProgress();
   }
 }
 
@@ -201,9 +224,22 @@ export class Delivery {
     return this.#ledger.isOpen(this.#tag);
   }
 
+  /** Aborted when its channel closes: the broker then delivers the message again. */
+  get lost(): AbortSignal {
+    return this.#ledger.lost;
+  }
+
   /** Its content is not in memory any more, although it is open. */
   release(): void {
     this.#ledger.release(this.#tag);
+  }
+
+  /**
+   * Keeps this delivery open while the message is published elsewhere, which a blocked broker can delay for hours. The
+   * consumer fetches others in its place, so the caller must bound the number and the bytes of held deliveries.
+   */
+  hold(): void {
+    this.#ledger.hold(this.#tag);
   }
 
   /** Acknowledges this delivery alone, at most once; without effect after its channel has closed. Never throws. */
