@@ -1,12 +1,12 @@
 import { Client, type ClientConfig } from 'pg';
 import type { Secret } from '../foundation/secret';
 
-/** The SQLSTATEs with which a server refuses a user or a password. */
-const REFUSED = /^28/;
+/** The SQLSTATEs with which a server refuses a user, a password, a database, or the right to connect to it. */
+const REFUSED = /^(28|3D000|42501)/;
 
 type Connected = (error: Error | null) => void;
 
-/** A client that asks for the URL when it connects, and has it read again if the server refuses its credentials. */
+/** A client that asks for the URL when it connects, and has it read again if the server refuses it. */
 export function clientFor(url: Secret) {
   return class extends Client {
     constructor(config?: ClientConfig) {
