@@ -24,8 +24,8 @@ const CONNECT_ONE_OF_SEVERAL_MS = 3_000;
  */
 const SESSION_IS_LOST = /^(25006|25P02|57P0.|28...|26000|42P05|0A000|08P01)$/;
 
-/** The SQLSTATEs with which a server refuses a user or a password. */
-const REFUSED = /^28/;
+/** The SQLSTATEs with which a server refuses a user, a password, a database, or the right to connect to it. */
+const REFUSED = /^(28|3D000|42501)/;
 
 /** Where the URL leads, and which of its servers is used. All sessions of a pool move on together. */
 class Servers {

@@ -5,12 +5,12 @@ import type { Logger } from 'pino';
 import { Secret } from '../foundation/secret';
 import { within } from '../foundation/timeout';
 import { connect } from './amqplib';
-import { areCredentialsRefused, type BrokerRefusal, describe, refusalOf, whyUnreachable } from './errors';
+import { type BrokerRefusal, describe, refusalOf, whyUnreachable } from './errors';
 import { ReadLimit } from './read-limit';
 import { parseAmqpUrl } from './url';
 
 export interface ConnectionOptions {
-  /** The file of a secret is read again when the broker refuses the credentials. */
+  /** The file of a secret is read again when the broker refuses the connection. */
   readonly url: string | Secret;
   /** Shown by RabbitMQ in its list of connections. */
   readonly name: string;
@@ -240,7 +240,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
     },
   });
   model.on('connect-failed', (error: Error) => {
-    if (!areCredentialsRefused(error)) return;
+    if (refusalOf(error) === undefined) return;
     url.readAgain();
     // amqplib reads this object at each attempt.
     Object.assign(target, { port: undefined, username: undefined, password: undefined }, parseAmqpUrl(url.value));

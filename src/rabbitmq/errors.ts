@@ -26,16 +26,13 @@ export function describe(error: unknown): { reason: string; code?: number | stri
 const TLS_CODES =
   /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET)|HOSTNAME_MISMATCH)/;
 
-/** Whether the broker refused the user name or the password of a handshake. */
-export const areCredentialsRefused = (error: unknown): boolean => /ACCESS[_-]REFUSED/.test(describe(error).reason);
-
 /**
  * The refusal behind a failed handshake if another attempt cannot succeed, else undefined. amqplib reports handshake
  * failures as text only; nothing else reads that text.
  */
 export function refusalOf(error: unknown): BrokerRefusal | undefined {
   const { reason, code } = describe(error);
-  if (areCredentialsRefused(error)) {
+  if (/ACCESS[_-]REFUSED/.test(reason)) {
     return new BrokerRefusal('The broker refuses the user name or password of AMQP_URL: correct the credentials.', {
       cause: error,
     });

@@ -93,23 +93,35 @@ function withLogin(url: string, password: string): string {
     await noneFailed();
   }, 120_000);
 
-  it('the service reconnects to a broker that refuses the password, once the file has the new one', async () => {
-    await setRole('first');
-    service = await start({ broker: 'first', database: 'first' });
-    const before = await stored();
-    await server.ctl('change_password', USER, 'second');
-    // The connection of the test is the administrator's, and closed with the others.
-    await broker.release();
-    await server.ctl('close_all_connections', 'the password was changed');
-    await eventually(heartbeat, (status) => status === 500);
-    broker = await TestBroker.take(server.url);
-    await publish(broker, signup('cy', ['x'], 1));
-    expect(await heartbeat()).toBe(500);
-    await writeFile(amqpFile(), withLogin(server.url, 'second'));
-    await eventually(heartbeat, (status) => status === 200, 60_000);
-    await eventually(stored, (n) => n === before + 1);
-    await noneFailed();
-  }, 180_000);
+  it.each([
+    [
+      'refuses the password',
+      () => server.ctl('change_password', USER, 'second'),
+      () => withLogin(server.url, 'second'),
+    ],
+    ['has no rights left for the user', () => server.ctl('clear_permissions', USER), () => server.url],
+  ])(
+    'the service reconnects to a broker that %s, once the file has a URL that works',
+    async (_what, change, url) => {
+      await setRole('first');
+      await server.ctl('change_password', USER, 'first');
+      service = await start({ broker: 'first', database: 'first' });
+      const before = await stored();
+      await change();
+      // The connection of the test is the administrator's, and closed with the others.
+      await broker.release();
+      await server.ctl('close_all_connections', 'the password was changed');
+      await eventually(heartbeat, (status) => status === 500);
+      broker = await TestBroker.take(server.url);
+      await publish(broker, signup(`cy${before}`, ['x'], 1));
+      expect(await heartbeat()).toBe(500);
+      await writeFile(amqpFile(), url());
+      await eventually(heartbeat, (status) => status === 200, 60_000);
+      await eventually(stored, (n) => n === before + 1);
+      await noneFailed();
+    },
+    180_000,
+  );
 
   it.each([
     ['broker', /broker refuses the user name or password of AMQP_URL/, { broker: 'wrong', database: 'first' }],
@@ -119,6 +131,7 @@ function withLogin(url: string, password: string): string {
     async (_server, sentence, passwords) => {
       await setRole('first');
       await server.ctl('change_password', USER, 'first');
+      await server.ctl('set_permissions', USER, '.*', '.*', '.*');
       await expect(start(passwords)).rejects.toThrow(sentence);
     },
     60_000,
