@@ -14,6 +14,13 @@ const databaseDown: NonNullable<Fault['metric']> = {
   text: '`onecontact_database_up` 0',
 };
 
+const paused: NonNullable<Fault['metric']> = {
+  name: 'onecontact_consumption_paused',
+  labels: { queue: 'contacts.newsletter' },
+  is: (value) => value === 1,
+  text: '`onecontact_consumption_paused` 1',
+};
+
 /** Runs statements as the superuser in the server's default database. */
 const admin = async (world: World, ...statements: string[]): Promise<void> => {
   for (const statement of statements) await world.sql(statement, 'postgres');
@@ -71,8 +78,8 @@ describe('the database is away', () => {
     await trial({
       fault: 'Database without tables (42P01)',
       cause: (world) => world.sql('ALTER SCHEMA public RENAME TO away; CREATE SCHEMA public'),
-      red: /database/,
-      metric: databaseDown,
+      red: /schema/,
+      metric: paused,
       endedBy: 'the tables restored',
       end: (world) => world.sql('DROP SCHEMA public; ALTER SCHEMA away RENAME TO public'),
     });
@@ -109,12 +116,7 @@ describe('the database is away', () => {
           CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
             $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
           CREATE TRIGGER full_disk BEFORE INSERT ON email_address EXECUTE FUNCTION full_disk()`),
-      metric: {
-        name: 'onecontact_consumption_paused',
-        labels: { queue: 'contacts.newsletter' },
-        is: (value) => value === 1,
-        text: '`onecontact_consumption_paused` 1',
-      },
+      metric: paused,
       red: /contacts\.newsletter|database/,
       endedBy: 'space made',
       end: (world) => world.sql('DROP FUNCTION full_disk CASCADE'),

@@ -42,8 +42,10 @@ async function trial(world: World, fault: Fault): Promise<void> {
 
   const since = performance.now();
   await fault.cause(world);
-  const [redAfter, metric] = await Promise.all([redness(world, fault, since), metricOf(world, fault)]);
+  const looking = Promise.all([redness(world, fault, since), metricOf(world, fault)]);
+  looking.catch(() => undefined); // awaited below
   if (events > 0) accepted.push(...(await world.publish(events)));
+  const [redAfter, metric] = await looking;
   await fault.meanwhile?.(world);
 
   const from = performance.now();
