@@ -12,6 +12,7 @@ module.exports = {
   roots: ['<rootDir>/test/infra'],
   testMatch: ['**/*.test.ts', '**/*.infra.ts'],
   testPathIgnorePatterns: [],
+  globalTeardown: '<rootDir>/test/infra/global-teardown.ts',
   // Each test has several servers, and some measure how soon a fault is noticed.
   maxWorkers: 1,
   testTimeout: 300_000,

@@ -11,6 +11,7 @@ import { schedule } from './faults/schedule';
 import { HELP, type Options, readOptions } from './options';
 import { Participants } from './participants';
 import { untilDrained } from './report/drained';
+import { Limits } from './report/limits';
 import { Monitor } from './report/monitor';
 import { progressLine, type Result, type Run, summary, table } from './report/report';
 
@@ -30,7 +31,8 @@ async function perform(
   await participants.start(say);
   await allUp(participants, signal);
   const monitor = new Monitor(participants);
-  const faults = new FaultInjector(participants);
+  const limits = new Limits(monitor);
+  const faults = new FaultInjector(participants, limits);
   await participants.startProducers({ seed, seconds, producers, rate });
   const begin = performance.now();
   const progress = setInterval(() => {
@@ -49,14 +51,14 @@ async function perform(
     await monitor.end();
     clearInterval(progress);
     say('Workers are stopped: comparing');
-    return await compare(participants, { options, faults, monitor, drained, loadSeconds });
+    return await compare(participants, { options, faults, limits, monitor, drained, loadSeconds });
   } finally {
     clearInterval(progress);
   }
 }
 
 async function compare(participants: Participants, run: Run): Promise<Result> {
-  const { options, faults, drained } = run;
+  const { options, faults, limits, drained } = run;
   const { broker, database, direct, folder, mailer, producers } = participants;
   const expected = new Expected();
   const invalid = new Map<string, string>();
@@ -97,6 +99,7 @@ async function compare(participants: Participants, run: Run): Promise<Result> {
     checks.checkLatestAddress(mailer, primaries),
     await checks.checkPromises(direct.database),
     checks.checkEndings(endings, faults.past),
+    checks.check('each fault was seen, mended and made up for in time', limits.problems, limits.summary),
     checks.check('every fault came about', faults.problems, `${faults.past.length} faults${leftOut}`),
   ];
   if (options.cluster) {

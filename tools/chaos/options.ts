@@ -16,11 +16,12 @@ export interface Options {
 
 export const HELP = `Usage: npm run chaos -- [options]
 
-A load of events from several producers against several worker processes, while workers are killed, the broker and the
-database restarted, connections cut, the network paused and the mailer's queue filled. Afterwards everything is compared
-with what the pure domain makes of the same events.
+A load of events from several producers against several worker processes, while workers are killed, the broker, the
+database and a pooler restarted, connections cut, the network paused, the mailer's queue filled, parts of the topology
+deleted, a standby promoted and a memory alarm raised. Each fault must be seen by the heartbeats, mended and made up for
+in time. Afterwards everything is compared with what the pure domain makes of the same events.
 
-  --seconds N     how long load and faults last; the end takes some seconds more (30)
+  --seconds N     how long load and faults last; the end takes some seconds more (60)
   --seed N        what is sent, and which faults come (a new one each time; it is printed)
   --workers N     worker processes (3)
   --producers N   producer processes (2)
@@ -38,7 +39,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      seconds: { type: 'string', default: '30' },
+      seconds: { type: 'string', default: '60' },
       seed: { type: 'string', default: String(1 + Math.floor(Math.random() * 999_999)) },
       workers: { type: 'string', default: '3' },
       producers: { type: 'string', default: '2' },

@@ -5,11 +5,13 @@ import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connec
 import { MAILER_QUEUE } from '../../src/rabbitmq/names';
 import { declareTopology } from '../../src/rabbitmq/topology';
 import { TcpProxy } from '../proxy/tcp-proxy';
+import { findPgBouncer } from '../services/fetch-programs';
 import { Mailer } from './checks/mailer';
 import { Environment } from './environment';
 import type { Load } from './load/load';
 import { Producers } from './load/producers';
 import type { Options } from './options';
+import { ChaosPooler } from './servers/pooler';
 import { Worker } from './servers/worker';
 
 /** The mailer's queue is soon full when it reads nothing. Limits are set by policy. */
@@ -29,6 +31,13 @@ export class Participants extends Environment {
   readonly networks: Network[] = [];
   /** The producers' and the mailer's connections to the broker. */
   readonly outside: TcpProxy[] = [];
+  /** Of these, the producers' own. */
+  readonly producerProxies: TcpProxy[] = [];
+  /** Leads to the primary, whichever that is. */
+  databaseSwitch!: TcpProxy;
+  /** Stands between the switch and some of the workers. */
+  pooler!: ChaosPooler;
+  readonly pooled: Worker[] = [];
   mailer!: Mailer;
   producers!: Producers;
   /** Not affected by network faults: for monitoring and for faults of the topology. */
@@ -45,6 +54,12 @@ export class Participants extends Environment {
     const nodes = `${this.broker.size} node${cluster ? 's' : ''}`;
     log(`RabbitMQ ${this.broker.version} (${nodes}), PostgreSQL ${this.database.version}`);
 
+    const { hostname: host, port } = new URL(this.database.url);
+    this.databaseSwitch = await this.#proxyTo([{ host, port: Number(port) }]);
+    const url = this.databaseSwitch.through(this.database.url);
+    this.pooler = await ChaosPooler.start(await findPgBouncer({ log, env: process.env, durable: true }), { url });
+    this.atEnd(() => this.pooler.stop());
+
     const silent = pino({ level: 'silent' });
     const direct = (await this.#proxyTo(this.broker.targets())).through(this.broker.url);
     await declareTopology({ url: direct, log: silent });
@@ -53,7 +68,7 @@ export class Participants extends Environment {
     await this.broker.ctl('set_policy', 'chaos', pattern, limits, '--apply-to', 'queues');
     this.direct = {
       broker: await openConnection({ url: direct, name: 'chaos', log: silent, maxDelayMs: 1_000 }),
-      database: openDatabase({ url: this.database.url, name: 'chaos', max: 2 }),
+      database: openDatabase({ url: this.databaseSwitch.through(this.database.url), name: 'chaos', max: 2 }),
     };
     this.atEnd(() => this.direct.broker.close());
     this.atEnd(() => this.direct.database.$disconnect());
@@ -65,6 +80,7 @@ export class Participants extends Environment {
   async startProducers(load: Load): Promise<void> {
     const urls: string[] = [];
     for (let number = 0; number < load.producers; number++) urls.push(await this.#outsideUrl(number));
+    this.producerProxies.push(...this.outside.slice(-load.producers));
     this.producers = new Producers(load, urls, this.folder);
     this.atEnd(() => this.producers.kill());
     await this.producers.ready();
@@ -72,10 +88,11 @@ export class Participants extends Environment {
 
   async #addWorker(number: number): Promise<void> {
     const { broker, database, program, folder } = this;
-    const { hostname: host, port } = new URL(database.url);
+    const isPooled = number % 3 === 2;
+    const target = isPooled ? this.pooler.url : this.databaseSwitch.through(database.url);
     const network: Network = {
       broker: await this.#proxyTo(broker.targets(number)),
-      database: await this.#proxyTo([{ host, port: Number(port) }]),
+      database: await this.#proxyTo(target),
     };
     const env = {
       AMQP_URL: network.broker.through(broker.url),
@@ -86,6 +103,7 @@ export class Participants extends Environment {
     const worker = new Worker({ number, program, args, env, folder });
     this.networks.push(network);
     this.workers.push(worker);
+    if (isPooled) this.pooled.push(worker);
     this.atEnd(() => worker.kill());
   }
 

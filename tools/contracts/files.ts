@@ -52,6 +52,7 @@ ${rows.join('\n')}
 
 The demo, the tests and the benchmarks never touch \`AMQP_URL\` or \`DATABASE_URL\`: they bring servers of their own, or take
 an empty vhost and an empty database from \`TEST_AMQP_URL\` and \`TEST_DATABASE_URL\`. \`ONECONTACT_SERVICES\` (\`url\`, \`docker\`,
-\`local\`, \`fetch\`, with commas between) picks where their servers come from.
+\`local\`, \`fetch\`, with commas between) picks where their servers come from, and \`ONECONTACT_RABBITMQ\` the version of a broker
+that is fetched or in a container: 3.10, 4.0 or 4.3.
 `;
 }

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Channel } from 'amqplib';
 import { CONTACT_EVENTS, MAILER_QUEUE } from '../../../src/rabbitmq/names';
 import type { TcpProxy } from '../../proxy/tcp-proxy';
 import type { Participants } from '../participants';
 import type { Worker } from '../servers/worker';
+import { memoryAlarm, onChannel, poolerRestarted, standbyPromoted, topologyDeleted } from './infrastructure';
+import type { Outage, Witness } from './outage';
 import type { Fault, FaultKind, Schedule } from './schedule';
 
 /** A fault that has occurred. Milliseconds since 1970. */
@@ -12,13 +13,6 @@ export interface PastFault {
   what: string;
   from: number;
   until: number;
-}
-
-/** An outage: its beginning and its end. */
-interface Outage {
-  what: string;
-  begin(): unknown;
-  end(): unknown;
 }
 
 /** A restarted worker gets this long to come up before its next fault: a slow machine would see only starts otherwise. */
@@ -39,7 +33,10 @@ export class FaultInjector {
   /** Faults skipped because earlier ones took longer than planned. */
   leftOut = 0;
 
-  constructor(private readonly participants: Participants) {}
+  constructor(
+    private readonly participants: Participants,
+    private readonly witness: Witness,
+  ) {}
 
   /** Resolves after the last fault. None starts after `seconds`. */
   async run(plan: Schedule, seconds: number, signal: AbortSignal): Promise<void> {
@@ -55,26 +52,35 @@ export class FaultInjector {
           const gap = fault.at - plannedEnd;
           plannedEnd = fault.at + fault.durationMs;
           await delay(Math.max(gap, fault.at - (performance.now() - begin)), undefined, { signal });
-          await this.#inject(fault);
+          await this.#inject(fault, signal);
           signal.throwIfAborted();
         }
       }),
     );
   }
 
-  async #inject(fault: Fault): Promise<void> {
-    const from = Date.now();
-    const { what, begin, end } = this.#outageOf(fault);
+  async #inject(fault: Fault, signal: AbortSignal): Promise<void> {
+    const outage = this.#outageOf(fault);
+    const { what } = outage;
+    const isOfWorker = fault.kind.startsWith('worker');
+    let from = Date.now();
     this.current.add(what);
     try {
-      await begin();
+      await outage.prepare?.();
+      from = Date.now();
+      await outage.begin();
+      const ended = new AbortController();
+      const red = this.witness.red(outage, ended.signal);
       await delay(fault.durationMs);
-      await end();
+      await outage.end();
+      ended.abort();
+      await Promise.all([red, this.witness.declared(outage, signal)]);
     } catch (error) {
       this.problems.push(`${what}: ${(error as Error).message}`);
     }
-    this.current.delete(what);
     this.past.push({ kind: fault.kind, what, from, until: Date.now() });
+    this.current.delete(what);
+    if (!isOfWorker) await this.witness.handled(outage, signal);
   }
 
   #outageOf(fault: Fault): Outage {
@@ -103,10 +109,20 @@ export class FaultInjector {
           what: `${kind}${broker.size > 1 ? ` (node ${node + 1})` : ''}`,
           begin: () => broker.down(node, how),
           end: () => broker.restart(node),
+          ...(broker.size === 1 && { red: { workers } }),
         };
       case 'database killed':
       case 'database stopped':
-        return { what: kind, begin: () => database.down(how), end: () => database.restart() };
+        return { what: kind, begin: () => database.down(how), end: () => database.restart(), red: { workers } };
+      case 'standby promoted':
+        return standbyPromoted(this.participants);
+      case 'pooler killed':
+      case 'pooler stopped':
+        return poolerRestarted(this.participants, how);
+      case 'memory alarm':
+        return memoryAlarm(this.participants);
+      case 'topology deleted':
+        return topologyDeleted(this.participants, target);
       case 'connections cut':
       case 'network paused':
       case 'network down':
@@ -116,8 +132,8 @@ export class FaultInjector {
       case "mailer's queue unbound":
         return {
           what: kind,
-          begin: () => this.#onChannel((channel) => channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#')),
-          end: () => this.#onChannel((channel) => channel.bindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#')),
+          begin: () => onChannel(this.participants, (it) => it.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#')),
+          end: () => onChannel(this.participants, (it) => it.bindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#')),
         };
     }
   }
@@ -139,12 +155,5 @@ export class FaultInjector {
         for (const proxy of proxies) proxy.restore();
       },
     };
-  }
-
-  async #onChannel(work: (channel: Channel) => Promise<unknown>): Promise<void> {
-    const channel = await this.participants.direct.broker.createChannel();
-    channel.on('error', () => undefined);
-    await work(channel);
-    await channel.close();
   }
 }

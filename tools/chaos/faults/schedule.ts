@@ -50,6 +50,11 @@ const SERVERS = [
   { kind: 'network down', weight: 2, lasts: [0.5, 3], lastsLong: [0.5, 30] },
   { kind: "mailer's queue full", weight: 2, lasts: [2, 4], lastsLong: [2, 20] },
   { kind: "mailer's queue unbound", weight: 1, lasts: [1, 3], lastsLong: [1, 20] },
+  { kind: 'topology deleted', weight: 3, lasts: [0, 0] },
+  { kind: 'standby promoted', weight: 1, lasts: [1, 3], lastsLong: [10, 20] },
+  { kind: 'pooler killed', weight: 1, lasts: [0.1, 3], lastsLong: [10, 20] },
+  { kind: 'pooler stopped', weight: 1, lasts: [0.1, 3], lastsLong: [10, 20] },
+  { kind: 'memory alarm', weight: 2, lasts: [1, 4], lastsLong: [10, 25] },
 ] as const satisfies readonly Frequency[];
 
 export type FaultKind = (typeof WORKERS | typeof SERVERS)[number]['kind'];

@@ -25,6 +25,8 @@ export class Monitor {
   outbox: number | undefined;
   merges = 0;
   maxBacklog = 0;
+  /** When a look at the work queues that found them empty was begun, as `performance.now()`. */
+  emptyAt = 0;
   maxOutbox = 0;
   maxRetry = 0;
   /** The longest time without progress while messages waited. */
@@ -78,6 +80,7 @@ export class Monitor {
   }
 
   async #measureBroker(): Promise<void> {
+    const now = performance.now();
     this.depths = await answerInTime(async () => {
       const { broker } = this.participants.direct;
       if (!broker.connected) return undefined;
@@ -95,6 +98,7 @@ export class Monitor {
       void channel.close().catch(() => undefined);
       return depths;
     });
+    if (this.depths?.work === 0) this.emptyAt = now;
     this.maxBacklog = Math.max(this.maxBacklog, this.depths?.work ?? 0);
     this.maxRetry = Math.max(this.maxRetry, this.depths?.retry ?? 0);
   }

@@ -7,12 +7,14 @@ import type { FaultInjector, PastFault } from '../faults/injector';
 import type { Progress } from '../load/producer';
 import type { Options } from '../options';
 import type { Drained } from './drained';
+import type { Limits } from './limits';
 import type { Monitor } from './monitor';
 
 /** The end of a run, before its checks. */
 export interface Run {
   options: Options;
   faults: FaultInjector;
+  limits: Limits;
   monitor: Monitor;
   drained: Drained;
   /** How long load and faults lasted. */

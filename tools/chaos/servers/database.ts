@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chown, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { type Kept, keep, type Owner, type Step } from '../../services/keep';
 import { canEnter, steps, temporaryFolderFor, unprivilegedOwner } from '../../services/postgres';
@@ -12,6 +13,9 @@ const REPLICABLE = 'wal_keep_size=1GB';
 /** Copies the data folder $1 to $2, without what belongs to the running server alone. */
 const COPY =
   'mkdir -m 700 "$2" && tar -cf - -C "$1" --exclude "./pg_wal/*" --exclude ./postmaster.pid . | tar -xf - -C "$2"';
+
+/** How long a standby may take to read what its primary wrote meanwhile. */
+const FOLLOWING_MS = 60_000;
 
 interface Place {
   /** PostgreSQL's programs, as they were found. */
@@ -116,6 +120,25 @@ export class ChaosDatabase {
 
   get up(): boolean {
     return this.server.up;
+  }
+
+  /** From now on each commit waits for the standby. Resolves when it has all that was committed before. */
+  async waitForStandby(): Promise<void> {
+    const client = new Client({ connectionString: this.url });
+    await client.connect();
+    try {
+      await client.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+      await client.query('SELECT pg_reload_conf()');
+      const isSynchronous = async (): Promise<boolean> =>
+        (await client.query("SELECT FROM pg_stat_replication WHERE sync_state = 'sync'")).rowCount === 1;
+      const end = performance.now() + FOLLOWING_MS;
+      while (!(await isSynchronous())) {
+        if (performance.now() > end) throw new Error(`the standby did not follow within ${FOLLOWING_MS / 1000} s`);
+        await delay(50);
+      }
+    } finally {
+      await client.end();
+    }
   }
 
   /** Makes a standby the primary. Resolves when it accepts writes. */

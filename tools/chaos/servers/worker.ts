@@ -38,6 +38,14 @@ export class Worker extends Supervised {
     this.running?.child.kill('SIGCONT');
   }
 
+  /** Whether its heartbeat says that all is well. A process that does not answer is not. */
+  async isGreen(): Promise<boolean> {
+    const url = this.running?.url;
+    if (url === undefined) return false;
+    const answer = await fetch(`${url}/__heartbeat__`, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined);
+    return answer?.status === 200;
+  }
+
   /** Reads the counters and the memory of the running process. */
   async measure(): Promise<void> {
     const { pid } = this.running?.child ?? {};
