@@ -208,7 +208,7 @@ async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOption
   }
   const unwatch = keys.watch();
   closing.push(async () => unwatch());
-  health.watch('api-keys', keys);
+  if (config.apiKeysFile !== null) health.watch('api-keys', keys);
   const server = makeServer({ contacts, log, keys, health, metrics: metrics.registry });
   closing.push(() => server.close());
   const url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {

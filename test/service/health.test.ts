@@ -59,10 +59,10 @@ describe('/__heartbeat__', () => {
   it.each<[Part[], string[]]>([
     [
       ['fxa', 'newsletter', 'relay', 'http'],
-      [...COMMON, 'contacts.fxa', 'contacts.newsletter', 'outbox', 'publishing', 'relay'],
+      [...COMMON, 'topology', 'unrouted', 'contacts.fxa', 'contacts.newsletter', 'outbox', 'publishing', 'relay'],
     ],
-    [['newsletter'], [...COMMON, 'contacts.newsletter', 'publishing']],
-    [['relay'], [...COMMON, 'outbox', 'publishing', 'relay']],
+    [['newsletter'], [...COMMON, 'topology', 'unrouted', 'contacts.newsletter', 'publishing']],
+    [['relay'], [...COMMON, 'topology', 'outbox', 'publishing', 'relay']],
     [['http'], COMMON],
   ])('of a process that runs %j has a check for each of its parts, and metrics', async (only, expected) => {
     const service = await start(only);
