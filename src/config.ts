@@ -1,6 +1,7 @@
 /** The only reader of the environment. */
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { amqpUrlsProblem } from './foundation/amqp-urls';
 import { OperatorError } from './foundation/operator-error';
 
 const AMQP_EXAMPLE = 'amqp://user:password@host:5672/vhost';
@@ -8,9 +9,10 @@ const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';
 
 /** Every variable: its shape, default and purpose. Messages never hold a value: it may be a secret. */
 export const Variables = z.object({
-  AMQP_URL: url(['amqp:', 'amqps:'], `a RabbitMQ broker, such as ${AMQP_EXAMPLE}`)
-    .refine((text) => URL.canParse(text) && new URL(text).hostname !== '', `names no host; it is like ${AMQP_EXAMPLE}`)
-    .describe(`The broker, such as \`${AMQP_EXAMPLE}\``),
+  AMQP_URL: z
+    .string(`is not set (a RabbitMQ broker, such as ${AMQP_EXAMPLE})`)
+    .refine((text) => amqpUrlsProblem(text) === undefined, { error: ({ input }) => amqpUrlsProblem(String(input)) })
+    .describe(`The broker, such as \`${AMQP_EXAMPLE}\`; of a cluster, the URLs of its nodes with commas between them`),
   DATABASE_URL: url(['postgres:', 'postgresql:'], `a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
     .refine(inPublicSchema, 'has ?schema=, which is not supported: give OneContact a database of its own')
     .describe(`The database, such as \`${DATABASE_EXAMPLE}\``),

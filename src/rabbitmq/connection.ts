@@ -6,9 +6,10 @@ import { within } from '../foundation/timeout';
 import { connect } from './amqplib';
 import { type BrokerRefusal, describe, refusalOf } from './errors';
 import { ReadLimit } from './read-limit';
-import { parseAmqpUrl } from './url';
+import { Hosts, parseAmqpUrls } from './url';
 
 export interface ConnectionOptions {
+  /** One URL, or several with commas between them, which are tried in turn. */
   readonly url: string;
   /** Shown by RabbitMQ in its list of connections. */
   readonly name: string;
@@ -24,13 +25,17 @@ interface ConnectionEvents {
   up: [];
   /** The connection is lost; attempts to reconnect have begun. */
   down: [Error];
+  /** The broker blocks publishing on this connection (an alarm on its memory or disk). */
+  blocked: [];
+  /** The end of that, or of the connection. */
+  unblocked: [];
   /** Final: closed by us, or refused for good before it was ever up. */
   closed: [];
 }
 
 /** A handshake that hangs (a paused broker, a proxy without a broker behind it) counts as failed after this. */
 const HANDSHAKE_MS = 10_000;
-/** Refusals in a row before the broker is believed: it may still be starting. */
+/** Refusals in a row, of each host, before the broker is believed: it may still be starting. */
 const REFUSALS = 3;
 /** How long a close waits for the broker's answer. */
 const CLOSE_MS = 3_000;
@@ -63,12 +68,12 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #socket: Socket | undefined;
 
   /** Use {@link openConnection}. */
-  constructor(model: RecoveringChannelModel, options: ConnectionOptions) {
+  constructor(model: RecoveringChannelModel, hosts: Hosts, options: ConnectionOptions) {
     super();
     this.setMaxListeners(0);
     this.#model = model;
     this.#log = options.log.child({ connection: options.name });
-    this.#ready = this.#subscribe(options);
+    this.#ready = this.#subscribe(hosts, options);
     this.#ready.catch(() => undefined); // callers need not wait for it
   }
 
@@ -124,24 +129,25 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     this.emit('closed');
   }
 
-  #subscribe(options: ConnectionOptions): Promise<void> {
+  #subscribe(hosts: Hosts, options: ConnectionOptions): Promise<void> {
     const model = this.#model;
+    for (const event of ['disconnect', 'connect-failed'] as const) model.on(event, hosts.turn);
     model.on('error', () => undefined); // 'disconnect' follows with the same error; without a listener it would throw
     model.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a broker listener threw'));
     model.on('blocked', (reason: string) => {
       this.#blocked = reason;
       this.#log.warn({ reason }, 'broker blocks publishing');
+      this.#announce('blocked');
     });
     model.on('unblocked', () => {
-      this.#blocked = undefined;
       this.#log.info('broker unblocks publishing');
+      this.#unblock();
     });
     model.on('connect', (established: ChannelModel) => {
       this.#server = established.connection.serverProperties;
       this.#socket = socketOf(established);
       if (this.#socket) this.readLimit.attach(this.#socket);
       this.#connected = true;
-      this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');
       this.#announce('up');
       // A socket closed right after the handshake: amqplib listens too late, and would keep a dead connection for good.
@@ -150,6 +156,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
       this.#log.warn(describe(error), 'broker connection lost');
+      this.#unblock();
       this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
@@ -159,7 +166,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       if (this.#server !== undefined) return;
       const refusal = refusalOf(error);
       this.#refusals = refusal === undefined ? 0 : this.#refusals + 1;
-      if (this.#refusals < REFUSALS) return;
+      if (this.#refusals < REFUSALS * hosts.count) return;
       this.#refusal = refusal;
       void this.close();
     });
@@ -171,8 +178,14 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     );
   }
 
+  #unblock(): void {
+    if (this.#blocked === undefined) return;
+    this.#blocked = undefined;
+    this.#announce('unblocked');
+  }
+
   /** Listener errors must not reach amqplib, which would take them for a failed connection. */
-  #announce<E extends 'up' | 'down'>(event: E, ...args: ConnectionEvents[E]): void {
+  #announce<E extends Exclude<keyof ConnectionEvents, 'closed'>>(event: E, ...args: ConnectionEvents[E]): void {
     try {
       (this as EventEmitter).emit(event, ...args);
     } catch (thrown) {
@@ -186,7 +199,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
  * needed. Rejects with a {@link BrokerRefusal} for an invalid URL.
  */
 export async function openConnection(options: ConnectionOptions): Promise<BrokerConnection> {
-  const model = await connect(parseAmqpUrl(options.url), {
+  const hosts = new Hosts(parseAmqpUrls(options.url));
+  const model = await connect(hosts.current, {
     noDelay: true,
     keepAlive: true,
     timeout: HANDSHAKE_MS,
@@ -198,7 +212,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
       waitForConnect: false, // listeners first; and no `setup` callback: amqplib never recovers from a loss inside it
     },
   });
-  return new BrokerConnection(model, options);
+  return new BrokerConnection(model, hosts, options);
 }
 
 /** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */
