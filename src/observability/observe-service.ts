@@ -10,16 +10,20 @@ export function observeProcess(metrics: Metrics, build: { version: string; commi
 
 interface Connection {
   readonly connected: boolean;
-  on(event: 'up' | 'down' | 'closed', listener: () => void): unknown;
+  readonly blocked: string | undefined;
+  on(event: 'up' | 'down' | 'blocked' | 'unblocked' | 'closed', listener: () => void): unknown;
 }
 
 /** @param connection must be up: each later `up` event counts as a reconnect */
 export function observeConnection(metrics: Metrics, name: string, connection: Connection): void {
   const labels = { connection: name };
-  const update = (): void => metrics.connected.set(labels, connection.connected ? 1 : 0);
+  const update = (): void => {
+    metrics.connected.set(labels, connection.connected ? 1 : 0);
+    metrics.brokerBlocked.set(labels, connection.blocked === undefined ? 0 : 1);
+  };
   metrics.reconnects.inc(labels, 0);
   connection.on('up', () => metrics.reconnects.inc(labels));
-  for (const event of ['up', 'down', 'closed'] as const) connection.on(event, update);
+  for (const event of ['up', 'down', 'blocked', 'unblocked', 'closed'] as const) connection.on(event, update);
   update();
 }
 

@@ -18,6 +18,8 @@ export interface RelayOptions {
 
 /** The most messages in one pass; their confirms are awaited together. */
 const PAGE = 200;
+/** How long a pass waits while the broker blocks publishing: it holds a transaction open, and locks on the outbox. */
+const PATIENCE_MS = 10_000;
 /** How often an idle relay reads the outbox. A worker of the same process calls `nudge` instead. */
 const IDLE_MS = 1_000;
 
@@ -34,6 +36,7 @@ export class Relay {
   readonly #running: Promise<void>;
   #wake = (): void => undefined;
   #nudged = false;
+  #left = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -44,6 +47,12 @@ export class Relay {
   nudge(): void {
     this.#nudged = true;
     this.#wake();
+  }
+
+  /** What keeps notifications from going out, and what to do. */
+  problems(): string[] {
+    if (this.#left === 0) return [];
+    return [`${this.#left} notifications could not be published: check the broker, and the mailer's queue.`];
   }
 
   async stop(): Promise<void> {
@@ -59,6 +68,7 @@ export class Relay {
       this.#nudged = false;
       try {
         const { taken, left } = await this.#pass();
+        this.#left = left;
         if (left === 0) {
           backoff.reset();
           if (taken < PAGE && !this.#nudged) await this.#idle();
@@ -78,7 +88,11 @@ export class Relay {
     return inTransaction(this.#options.db, async (tx) => {
       const messages = await takeFromOutbox(tx, PAGE);
       const ofContacts = [...groupBy(messages, ({ contactId }) => contactId).values()];
-      const published = (await Promise.all(ofContacts.map((list) => this.#publishInOrder(list)))).flat();
+      const published = (
+        await this.#withPatience((patience) =>
+          Promise.all(ofContacts.map((list) => this.#publishInOrder(list, patience))),
+        )
+      ).flat();
       const seqs = published.map(({ seq }) => seq);
       await deleteFromOutbox(tx, seqs);
       return { taken: messages.length, left: messages.length - published.length };
@@ -86,10 +100,10 @@ export class Relay {
   }
 
   /** Publishes one after the other, up to the first failure. @returns the confirmed messages */
-  async #publishInOrder(messages: PendingMessage[]): Promise<PendingMessage[]> {
+  async #publishInOrder(messages: PendingMessage[], patience: AbortSignal): Promise<PendingMessage[]> {
     const { publisher, metrics } = this.#options;
     for (const [index, { messageId, type, body, createdAt, trace }] of messages.entries()) {
-      const { outcome } = await publisher.publish({
+      const message = {
         exchange: CONTACT_EVENTS,
         routingKey: type,
         content: Buffer.from(JSON.stringify(body)),
@@ -102,11 +116,27 @@ export class Relay {
           [HEADERS.traceParent]: trace?.parent,
           [HEADERS.traceState]: trace?.state,
         },
-      });
+      };
+      const { outcome } = await publisher.publish(message, patience);
       metrics.notifications.inc({ type, outcome });
       if (outcome !== 'confirmed') return messages.slice(0, index);
     }
     return messages;
+  }
+
+  /** Runs the work with a signal that ends its patience: in time, or when the relay stops. */
+  async #withPatience<T>(work: (patience: AbortSignal) => Promise<T>): Promise<T> {
+    const patience = new AbortController();
+    const end = (): void => patience.abort();
+    const timer = setTimeout(end, PATIENCE_MS);
+    this.#stopping.signal.addEventListener('abort', end, { once: true });
+    if (this.#stopping.signal.aborted) end();
+    try {
+      return await work(patience.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#stopping.signal.removeEventListener('abort', end);
+    }
   }
 
   async #idle(): Promise<void> {
