@@ -1,6 +1,7 @@
 /** The only reader of the environment. */
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { amqpUrlsProblem } from './foundation/amqp-urls';
 import { type ApiKey, defaultKey, parseApiKeys } from './foundation/api-keys';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
@@ -13,9 +14,10 @@ const DATABASE_EXAMPLE = 'postgresql://user:password@host:5432/database';
 
 /** Every variable: its shape, default and purpose. Messages never hold a value: it may be a secret. */
 export const Variables = z.object({
-  AMQP_URL: url(['amqp:', 'amqps:'], `a RabbitMQ broker, such as ${AMQP_EXAMPLE}`)
-    .refine((text) => URL.canParse(text) && new URL(text).hostname !== '', `names no host; it is like ${AMQP_EXAMPLE}`)
-    .describe(`The broker, such as \`${AMQP_EXAMPLE}\``),
+  AMQP_URL: z
+    .string(`is not set (a RabbitMQ broker, such as ${AMQP_EXAMPLE})`)
+    .refine((text) => amqpUrlsProblem(text) === undefined, { error: ({ input }) => amqpUrlsProblem(String(input)) })
+    .describe(`The broker, such as \`${AMQP_EXAMPLE}\`; of a cluster, the URLs of its nodes with commas between them`),
   DATABASE_URL: z
     .string(`is not set (a PostgreSQL database, such as ${DATABASE_EXAMPLE})`)
     .regex(/^postgres(ql)?:\/\/./, `is not the URL of a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
@@ -233,11 +235,6 @@ function report(problems: readonly string[], names: ReadonlySet<Name>, env: Node
     lines.push('To see OneContact at work without a broker and a database of your own: npm run demo');
   }
   return lines.join('\n');
-}
-
-function url(protocols: readonly string[], what: string) {
-  const isUrl = (text: string): boolean => URL.canParse(text) && protocols.includes(new URL(text).protocol);
-  return z.string(`is not set (${what})`).refine(isUrl, { error: `is not the URL of ${what}`, abort: true });
 }
 
 function file() {

@@ -97,6 +97,22 @@ describe('readConfig', () => {
     },
   );
 
+  it('takes several brokers, each with its own URL', () => {
+    const AMQP_URL = 'amqp://ada:a,b@one.test/vhost,amqps://two.test:5671/vhost';
+    expect(readConfig({ ...URLS, AMQP_URL }, START).amqpUrl).toBe(AMQP_URL);
+  });
+
+  it.each([
+    'amqp://user:secret@one.test,two.test/vhost',
+    'amqp://one.test:5672,two.test:5672/vhost',
+    'amqp://one.test,',
+  ])('refuses %j, which has several hosts in one URL, and says how to write it', (AMQP_URL) => {
+    expect(problems({ ...URLS, AMQP_URL })[1]).toBe(
+      '  AMQP_URL: has several hosts in one URL: give each host a URL, with a comma between them, such as ' +
+        'amqp://user:password@one:5672/vhost,amqp://user:password@two:5672/vhost',
+    );
+  });
+
   it('names the demo when neither a broker nor a database is configured', () => {
     expect(problems({}).at(-1)).toContain('npm run demo');
     expect(problems({ AMQP_URL: URLS.AMQP_URL }).join('\n')).not.toContain('npm run demo');

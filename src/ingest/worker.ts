@@ -1,29 +1,35 @@
-import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import { groupBy } from '../foundation/group-by';
-import { codeLabel, type PauseReason } from '../observability/metrics';
+import { within } from '../foundation/timeout';
+import { codeLabel, type Metrics, type PauseReason } from '../observability/metrics';
 import { observeApplied, observeDropped, observeLag } from '../observability/observe-batch';
 import { Stopwatch } from '../observability/stopwatch';
 import type { Database } from '../postgres/database';
-import { type Failure, failureOf } from '../postgres/errors';
+import { failureOf } from '../postgres/errors';
 import type { BrokerConnection } from '../rabbitmq/connection';
 import { Consumer } from '../rabbitmq/consumer';
 import { ackAll, type Delivery } from '../rabbitmq/delivery';
 import { DeliveryBuffer } from '../rabbitmq/delivery-buffer';
+import type { Publisher } from '../rabbitmq/publisher';
 import { type BatchContext, handleBatch } from './batch';
-import { type DisposeContext, forwardAll } from './dispose';
+import { Forwarder } from './forwarder';
 import { type DecidedItem, type Item, isPending, makeItem, publishedAt } from './item';
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
 import { MAX_BATCH_BYTES, partsOf } from './parts';
 import { PoisonScheduler } from './poison-scheduler';
 import { startAtZero } from './start-at-zero';
-import { batchesOf, isSuspect } from './suspects';
+import { batchesOf, isNoMoreSuspect, isSuspect } from './suspects';
 import type { ApplyOptions } from './transaction';
 
-export interface EventWorkerOptions extends Omit<DisposeContext, 'stopping'> {
+export interface EventWorkerOptions {
   source: 'fxa' | 'newsletter';
+  queue: string;
   connection: BrokerConnection;
+  publisher: Publisher;
   db: Database;
+  metrics: Metrics;
+  log: Logger;
   apply: ApplyOptions;
   /** The most messages in one transaction. */
   batchSize: number;
@@ -43,43 +49,51 @@ export interface EventWorkerOptions extends Omit<DisposeContext, 'stopping'> {
  */
 const WORTH_A_SLOT = 1 / 4;
 
-/** What the health check says of a pause. */
-const PAUSED: Record<PauseReason, string> = {
-  database_down: 'the database cannot be used; consumption resumes once it can',
-  rows_held: 'another transaction holds rows that the messages need; end it if it was forgotten',
-  erasure_key: 'people were erased with another ERASURE_KEY; start this process with that key',
-  publishing_blocked: 'the broker takes no messages for the retry queues and the dead letters; free its memory or disk',
-};
-
 /** amqplib flushes frames asynchronously, within this. */
 const ACKS_WRITTEN_MS = 5;
 
+/** What the health check says of a pause. */
+const PAUSED: Record<PauseReason, (waiting: number) => string> = {
+  database_down: () => 'the database cannot be used; consumption resumes once it can',
+  rows_held: () => 'another transaction holds rows that the messages need; end it if it was forgotten',
+  erasure_key: () => 'people were erased with another ERASURE_KEY; start this process with that key',
+  publishing_blocked: (waiting) =>
+    `the broker does not take ${waiting} messages for the retry queues and the dead letters; check its memory, its disk and these queues`,
+};
+
+/** After this, messages on their way to other queues count as stuck there. The broker usually confirms in milliseconds. */
+const FORWARDED_MS = 1_000;
+
 /**
- * Handles the messages of one queue: receive, decode, apply in one transaction, forward those that must be retried or
- * dead-lettered, acknowledge.
+ * Handles the messages of one queue: receive, decode, apply in one transaction, acknowledge, and forward those that must be
+ * retried or dead-lettered.
  *
  * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` slots handles one batch at a time, and
  * suspects when the poison scheduler lets them. If the database is unavailable the slots keep what they have, and
- * consumption is paused until one of them succeeds. While stopping, nothing more is received; batches in flight are
- * finished and acknowledged.
+ * consumption is paused until one of them succeeds. Slots do not wait for forwarded messages, until half the prefetch is on
+ * its way: then consumption is paused, too. While stopping, nothing more is received; batches in flight are finished and
+ * acknowledged, and what the broker does not take returns to the queue.
  */
 export class EventWorker {
   readonly #options: EventWorkerOptions;
   readonly #buffer = new DeliveryBuffer();
   readonly #poisonScheduler: PoisonScheduler;
+  readonly #forwarder: Forwarder;
   readonly #consumer: Consumer;
+  /** Why consumption is paused, each reason with the code of the failure behind it, if there is one. */
+  readonly #pauses = new Map<PauseReason, string | undefined>();
   readonly #stopping = new AbortController();
   readonly #slots: Promise<void>[];
-  /** Why consumption is paused; null while it is not. */
-  #pause: string | null = null;
   #busySlots = 0;
 
   constructor(options: EventWorkerOptions) {
     this.#options = options;
     this.#poisonScheduler = options.poisonScheduler ?? new PoisonScheduler();
-    setMaxListeners(0, this.#stopping.signal); // each message that cannot be forwarded yet listens to it
-    const { connection, queue, prefetch, log, concurrency, metrics } = options;
+    const { connection, queue, prefetch, publisher, log, concurrency, metrics } = options;
     startAtZero(metrics, options);
+    const onForwarded = (items: readonly DecidedItem[]): void => this.#acknowledge(items);
+    const limits = { maxMessages: Math.max(1, Math.floor(prefetch / 2)), stopping: this.#stopping.signal };
+    this.#forwarder = new Forwarder({ queue, publisher, metrics, log, ...limits, onForwarded });
     const onConsuming = this.#poisonScheduler.expectQueue();
     this.#consumer = new Consumer({ connection, queue, prefetch, log, onMessage: this.#buffer.push, onConsuming });
     this.#slots = Array.from({ length: concurrency }, () => this.#runSlot());
@@ -92,7 +106,12 @@ export class EventWorker {
 
   /** Why messages of the queue are not handled, for the health check. */
   problems(): string[] {
-    return this.#pause === null ? this.#consumer.problems() : [this.#pause];
+    if (this.#pauses.size === 0) return this.#consumer.problems();
+    const { queue } = this.#options;
+    return [...this.#pauses].map(([reason, code]) => {
+      const cause = code === undefined ? '' : ` (${code})`;
+      return `The queue ${queue} is paused${cause}: ${PAUSED[reason](this.#forwarder.messages)}.`;
+    });
   }
 
   /** Finishes what is in flight. Resolves when everything is acknowledged or returned to the queue. */
@@ -101,6 +120,7 @@ export class EventWorker {
     this.#buffer.close();
     this.#stopping.abort();
     await Promise.all(this.#slots);
+    await this.#forwarder.idle();
     await this.#consumer.stop();
   }
 
@@ -108,12 +128,22 @@ export class EventWorker {
     const { batchSize } = this.#options;
     const worth = (): number => (this.#busySlots === 0 ? 1 : Math.ceil(batchSize * WORTH_A_SLOT));
     for (;;) {
+      await this.#untilForwarderHasRoom();
       const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
       if (deliveries.length === 0) return;
       this.#busySlots += 1;
       await this.#handleAll(deliveries);
       this.#busySlots -= 1;
     }
+  }
+
+  async #untilForwarderHasRoom(): Promise<void> {
+    if (!this.#forwarder.isFull) return;
+    const room = this.#forwarder.room().then(() => true);
+    if (await within(FORWARDED_MS, room, false)) return;
+    this.#pause('publishing_blocked');
+    await room;
+    this.#resume('publishing_blocked');
   }
 
   async #handleAll(deliveries: readonly Delivery[]): Promise<void> {
@@ -126,12 +156,14 @@ export class EventWorker {
         continue;
       }
       const { deliveryCount } = suspect;
-      const left = batches.slice(place).filter(([first]) => first?.deliveryCount === deliveryCount);
+      const left = batches.slice(place).filter(([first]) => isNoMoreSuspect(first!.deliveryCount, deliveryCount));
       await this.#poisonScheduler.run({ deliveryCount, batches: left.length }, async () => {
         if (this.#stopping.signal.aborted) return;
         // Earlier acks must be written before this batch can kill the process, or their messages become suspects too.
         await delay(ACKS_WRITTEN_MS);
+        const before = this.#forwarder.messages;
         await this.#handle(batch);
+        if (this.#forwarder.messages > before) await within(FORWARDED_MS, this.#forwarder.idle(), undefined);
       });
     }
   }
@@ -152,24 +184,14 @@ export class EventWorker {
         await this.#handle(open.slice(0, middle));
         await this.#handle(open.slice(middle));
       } else if (open[0]) {
-        await this.#retryLater(open[0], failureOf(error).code);
+        this.#retryLater(open[0], failureOf(error).code);
       }
     }
   }
 
-  async #retryLater(delivery: Delivery, error: string): Promise<void> {
+  #retryLater(delivery: Delivery, error: string): void {
     const outcome = { kind: 'retry', error } as const;
-    const item = { delivery, event: null, eventId: undefined, dropped: [], partial: [], outcome };
-    try {
-      this.#acknowledge(await forwardAll([item], this.#disposeContext));
-    } catch {
-      delivery.reject();
-    }
-  }
-
-  get #disposeContext(): DisposeContext {
-    const { queue, publisher, metrics, log } = this.#options;
-    return { queue, publisher, metrics, log, stopping: this.#stopping.signal };
+    this.#forwarder.forward([{ delivery, event: null, eventId: undefined, dropped: [], partial: [], outcome }]);
   }
 
   async #handleBatch(deliveries: readonly Delivery[]): Promise<void> {
@@ -191,9 +213,8 @@ export class EventWorker {
       complete &&= await handleBatch(part, this.#batchContext(stopwatch));
     }
     stopwatch.restart();
-    // Done messages first: a dead letter that cannot be published now must not hold them back.
     acknowledgeDone();
-    this.#acknowledge(await forwardAll(items.filter(mustForward), this.#disposeContext));
+    this.#forwarder.forward(items.filter(mustForward));
     stopwatch.lap('settle');
     metrics.batchMessages.observe({ queue }, items.length);
     if (complete) {
@@ -216,30 +237,28 @@ export class EventWorker {
         if (merges.length + emailChanges.length + reviews.length > 0) onNotifications();
       },
       onFailure: ({ code, kind }) => metrics.databaseErrors.inc({ code: codeLabel(code), kind }),
-      // Receiving more would only add messages whose delivery count a lost channel raises.
-      onAway: (reason, failure) => {
-        this.#pauseFor(reason, failure);
-        this.#consumer.pause();
-      },
-      onBack: () => {
-        this.#endPause();
-        if (!this.#stopping.signal.aborted) this.#consumer.resume();
-      },
+      onAway: (reason, { code }) => this.#pause(reason, code),
+      onBack: () => this.#resume('database_down', 'rows_held', 'erasure_key'),
     };
   }
 
-  /** Counts a pause once, however many slots report it however often. */
-  #pauseFor(reason: PauseReason, { code }: Failure): void {
+  /** Receiving more would only add messages whose delivery count a lost channel raises. Counted once, however often reported. */
+  #pause(reason: PauseReason, code?: string): void {
     const { queue, metrics } = this.#options;
-    if (this.#pause === null) metrics.pauses.inc({ queue, reason });
+    const isKnown = this.#pauses.has(reason);
+    this.#pauses.set(reason, code);
+    this.#consumer.pause();
+    if (isKnown) return;
     metrics.paused.set({ queue }, 1);
-    this.#pause = `The queue ${queue} is paused (${code}): ${PAUSED[reason]}.`;
+    metrics.pauses.inc({ queue, reason });
   }
 
-  #endPause(): void {
-    if (this.#pause === null) return;
-    this.#pause = null;
+  #resume(...reasons: PauseReason[]): void {
+    if (this.#pauses.size === 0) return;
+    for (const reason of reasons) this.#pauses.delete(reason);
+    if (this.#pauses.size > 0 || this.#stopping.signal.aborted) return;
     this.#options.metrics.paused.set({ queue: this.#options.queue }, 0);
+    this.#consumer.resume();
   }
 
   /** Counts each kind of message once per batch, because a counter costs more than most of a message's way. */

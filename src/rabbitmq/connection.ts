@@ -7,10 +7,10 @@ import { within } from '../foundation/timeout';
 import { connect } from './amqplib';
 import { type BrokerRefusal, describe, refusalOf, whyUnreachable } from './errors';
 import { ReadLimit } from './read-limit';
-import { parseAmqpUrl } from './url';
+import { Hosts, parseAmqpUrls } from './url';
 
 export interface ConnectionOptions {
-  /** The file of a secret is read again when the broker refuses the connection. */
+  /** One URL, or several with commas between them, tried in turn. A secret's file is read again when the broker refuses the connection. */
   readonly url: string | Secret;
   /** Shown by RabbitMQ in its list of connections. */
   readonly name: string;
@@ -38,7 +38,7 @@ interface ConnectionEvents {
 
 /** A handshake that hangs (a paused broker, a proxy without a broker behind it) counts as failed after this. */
 const HANDSHAKE_MS = 10_000;
-/** Refusals in a row before the broker is believed: it may still be starting. */
+/** Refusals in a row, of each host, before the broker is believed: it may still be starting. */
 const REFUSALS = 3;
 /** How long a close waits for the broker's answer. */
 const CLOSE_MS = 3_000;
@@ -73,13 +73,13 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #socket: Socket | undefined;
 
   /** Use {@link openConnection}. */
-  constructor(model: RecoveringChannelModel, options: ConnectionOptions) {
+  constructor(model: RecoveringChannelModel, hosts: Hosts, options: ConnectionOptions) {
     super();
     this.setMaxListeners(0);
     this.#model = model;
     this.#log = options.log.child({ connection: options.name });
     this.#topology = options.topology;
-    this.#ready = this.#subscribe(options);
+    this.#ready = this.#subscribe(hosts, options);
     this.#ready.catch(() => undefined); // callers need not wait for it
   }
 
@@ -154,8 +154,9 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     this.emit('closed');
   }
 
-  #subscribe(options: ConnectionOptions): Promise<void> {
+  #subscribe(hosts: Hosts, options: ConnectionOptions): Promise<void> {
     const model = this.#model;
+    for (const event of ['disconnect', 'connect-failed'] as const) model.on(event, hosts.turn);
     model.on('error', () => undefined); // 'disconnect' follows with the same error; without a listener it would throw
     model.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a broker listener threw'));
     model.on('blocked', (reason: string) => {
@@ -192,7 +193,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       this.#problem = refusal?.message ?? whyUnreachable(error);
       if (this.#server !== undefined) return;
       this.#refusals = refusal === undefined ? 0 : this.#refusals + 1;
-      if (this.#refusals < REFUSALS) return;
+      if (this.#refusals < REFUSALS * hosts.count) return;
       this.#refusal = refusal;
       void this.close();
     });
@@ -226,8 +227,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
  */
 export async function openConnection(options: ConnectionOptions): Promise<BrokerConnection> {
   const url = Secret.of(options.url);
-  const target = parseAmqpUrl(url.value);
-  const model = await connect(target, {
+  const hosts = new Hosts(parseAmqpUrls(url.value));
+  const model = await connect(hosts.current, {
     noDelay: true,
     keepAlive: true,
     timeout: HANDSHAKE_MS,
@@ -241,11 +242,11 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
   });
   model.on('connect-failed', (error: Error) => {
     if (refusalOf(error) === undefined) return;
+    const before = url.value;
     url.readAgain();
-    // amqplib reads this object at each attempt.
-    Object.assign(target, { port: undefined, username: undefined, password: undefined }, parseAmqpUrl(url.value));
+    if (url.value !== before) hosts.replace(parseAmqpUrls(url.value));
   });
-  return new BrokerConnection(model, options);
+  return new BrokerConnection(model, hosts, options);
 }
 
 /** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */

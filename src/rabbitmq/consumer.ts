@@ -121,7 +121,7 @@ export class Consumer {
 
   /**
    * Takes messages again. The broker counts a prefetch for each consumer separately, so this waits until at most half a
-   * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are, and those that are held.
+   * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are, and those that are parked.
    */
   resume(): void {
     this.#paused = false;
@@ -199,7 +199,7 @@ export class Consumer {
     let framesAtCancel = 0;
     const first = this.#firstWindow;
     let window = first;
-    let before = { acked: 0, ackedBytes: 0, held: 0 };
+    let before = { acked: 0, ackedBytes: 0, parked: 0 };
     const next = (): number => Math.min(this.#options.prefetch, window * WINDOW_GROWTH);
     const mayGrow = (): boolean => {
       const acked = ledger.acked - before.acked;
@@ -210,13 +210,13 @@ export class Consumer {
         (bytes / acked) * next() <= MAX_WINDOW_BYTES
       );
     };
-    /** Held deliveries take up half of the window: it is extended by as many. */
+    /** Parked deliveries take up half of the window: it is extended by as many. */
     const isCrowded = (): boolean =>
-      window < this.#options.prefetch && ledger.held - before.held >= Math.max(1, window / 2);
+      window < this.#options.prefetch && ledger.parked - before.parked >= Math.max(1, window / 2);
     const consume = async (prefetch: number): Promise<void> => {
       await channel.prefetch(prefetch); // applies to the next consumer on this channel
       tags.push((await channel.consume(this.#options.queue, onMessage)).consumerTag);
-      before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes, held: ledger.held };
+      before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes, parked: ledger.parked };
       this.#log.info({ prefetch: window }, 'consuming');
       this.#options.onConsuming?.();
     };
@@ -242,7 +242,7 @@ export class Consumer {
     };
     try {
       while (!over && !this.#stopping.signal.aborted) {
-        if (tags.length === 0 && !this.#paused && ledger.open - ledger.held <= window / 2) {
+        if (tags.length === 0 && !this.#paused && ledger.open - ledger.parked <= window / 2) {
           await consume(window);
         } else if (tags.length > 0 && this.#paused) {
           const cancelled = Promise.all(tags.map((tag) => channel.cancel(tag)));
@@ -253,7 +253,7 @@ export class Consumer {
         } else if (tags.length > 0 && (mayGrow() || isCrowded())) {
           const more = mayGrow()
             ? next() - window
-            : Math.min(ledger.held - before.held, this.#options.prefetch - window);
+            : Math.min(ledger.parked - before.parked, this.#options.prefetch - window);
           window += more;
           await consume(more);
           if (window >= this.#largestFirstWindow) this.#firstWindow = this.#largestFirstWindow;

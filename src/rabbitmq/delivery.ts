@@ -34,7 +34,7 @@ export interface AckCounts {
  */
 export class ChannelLedger {
   readonly #open = new Map<number, number>(); // tag -> bytes, in insertion order: the first is the lowest tag
-  readonly #held = new Set<number>();
+  readonly #parked = new Set<number>();
   readonly #lost = new AbortController();
   #alive = true;
   #counting = true;
@@ -66,9 +66,9 @@ export class ChannelLedger {
     return this.#open.size;
   }
 
-  /** Number of held deliveries. */
-  get held(): number {
-    return this.#held.size;
+  /** Number of parked deliveries. */
+  get parked(): number {
+    return this.#parked.size;
   }
 
   isOpen(tag: number): boolean {
@@ -89,9 +89,9 @@ export class ChannelLedger {
   }
 
   /** Marks an open delivery as handled, although its ack may take long: see {@link Delivery.hold}. */
-  hold(tag: number): void {
+  park(tag: number): void {
     if (!this.#open.has(tag)) return;
-    this.#held.add(tag);
+    this.#parked.add(tag);
     this.release(tag);
     this.onProgress();
   }
@@ -107,7 +107,7 @@ export class ChannelLedger {
     this.#alive = false;
     this.releaseAll();
     this.#open.clear();
-    this.#held.clear();
+    this.#parked.clear();
     this.#lost.abort();
   }
 
@@ -148,7 +148,7 @@ export class ChannelLedger {
   #close(tag: number): boolean {
     this.ackedBytes += this.#open.get(tag) ?? 0;
     this.release(tag);
-    this.#held.delete(tag);
+    this.#parked.delete(tag);
     return this.#open.delete(tag);
   }
 
@@ -236,10 +236,10 @@ export class Delivery {
 
   /**
    * Keeps this delivery open while the message is published elsewhere, which a blocked broker can delay for hours. The
-   * consumer fetches others in its place, so the caller must bound the number and the bytes of held deliveries.
+   * consumer fetches others in its place, so the caller must bound the number and the bytes of parked deliveries.
    */
-  hold(): void {
-    this.#ledger.hold(this.#tag);
+  park(): void {
+    this.#ledger.park(this.#tag);
   }
 
   /** Acknowledges this delivery alone, at most once; without effect after its channel has closed. Never throws. */

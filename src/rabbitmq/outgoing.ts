@@ -1,4 +1,5 @@
-import type { Headers } from './headers';
+import type { Message, Options } from 'amqplib';
+import { fitHeaders, type Headers } from './headers';
 
 export interface OutgoingMessage {
   /** '' is the default exchange; the routing key is then the name of a queue. */
@@ -33,4 +34,24 @@ export const OUTCOMES = ['confirmed', 'returned', 'nacked', 'failed'] as const s
 /** See {@link PublishResult}. */
 export function failed(reason: string, retryable = true): PublishResult {
   return { outcome: 'failed', error: new Error(reason), retryable };
+}
+
+/** Persistent, and returned if no queue takes it. */
+export function optionsOf(message: OutgoingMessage, messageId: string): Options.Publish {
+  const { exchange: _, routingKey: __, content: ___, headers = {}, ...properties } = message;
+  return { ...properties, messageId, headers: fitHeaders(headers), persistent: true, mandatory: true };
+}
+
+/**
+ * Whether the broker returned this message. A return does not tell which publish it belongs to, and producers may give all
+ * their messages one id, so it is matched by id, route and content. Confusing two messages that are equal in all of these
+ * does no harm.
+ */
+export function isReturn({ fields, properties, content }: Message, message: OutgoingMessage, id: string): boolean {
+  return (
+    id === (properties.messageId ?? '') &&
+    message.exchange === fields.exchange &&
+    message.routingKey === fields.routingKey &&
+    content.equals(message.content)
+  );
 }

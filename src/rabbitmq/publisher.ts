@@ -4,8 +4,7 @@ import type { Logger } from 'pino';
 import { Backoff, pause } from '../foundation/retry';
 import { type BrokerConnection, closeChannel } from './connection';
 import { codeOf, describe } from './errors';
-import { fitHeaders } from './headers';
-import { failed, type OutgoingMessage, type PublishResult } from './outgoing';
+import { failed, isReturn, type OutgoingMessage, optionsOf, type PublishResult } from './outgoing';
 
 export interface PublisherOptions {
   /** For publishing only: an alarm stops everything on a connection that publishes. */
@@ -23,6 +22,7 @@ interface Request {
   readonly id: string;
   readonly message: OutgoingMessage;
   readonly settle: (result: PublishResult) => void;
+  readonly patience: AbortSignal | undefined;
   deadline: number;
   returned: string | undefined;
 }
@@ -38,20 +38,20 @@ const NACKED: PublishResult = { outcome: 'nacked' };
 
 /**
  * Publishes persistent, mandatory messages over one confirm channel at a time, many at once, and reports each one's
- * outcome. It never rejects and never retries, and every call settles within two time limits.
+ * outcome. It never rejects and never retries, and every call settles within two time limits, unless it has patience.
  *
- * States: *opening* <-> *open* (<-> *stalled*), and from each of them *closed*, which is final.
+ * States: *opening* <-> *open* (<-> *stalled*, *blocked*), and from each of them *closed*, which is final.
  *
  * - opening: no channel. Requests wait up to the time limit, then fail.
  * - open: requests are written in order, while fewer than `maxInFlight`, and not too many bytes, await a confirm.
  * - stalled: the channel's write buffer is full. Requests wait for it to drain.
+ * - blocked: the broker reads nothing. Requests fail at once, except those with patience: they wait without a time limit,
+ *   on the same channel, because the broker will read what was written before.
  * - If the channel closes, or a confirm does not come in time, everything in flight has *failed* (it may have arrived;
  *   publish it again with the same id), and another channel is opened.
  * - closed: every request fails at once.
  *
- * An unroutable message is returned *and* confirmed, the return first. A return does not tell which publish it belongs to,
- * and producers may give all their messages one id, so it is matched by id, route and content. Confusing two messages that
- * are equal in all of these does no harm.
+ * An unroutable message is returned *and* confirmed, the return first.
  */
 export class Publisher {
   readonly #connection: BrokerConnection;
@@ -79,6 +79,7 @@ export class Publisher {
     this.#maxInFlight = options.maxInFlight ?? 1_000;
     this.#maxContentBytes = options.maxContentBytes ?? MAX_CONTENT_BYTES;
     this.#connection.once('closed', this.#onConnectionClosed);
+    this.#connection.on('blocked', this.#giveUp).on('unblocked', this.#onUnblocked);
     if (this.#connection.closed) this.#stopping.abort();
     void this.#run();
   }
@@ -108,15 +109,19 @@ export class Publisher {
     return this.#queued.size + this.#inFlight.size;
   }
 
-  publish(message: OutgoingMessage): Promise<PublishResult> {
+  /** @param patience makes the message wait while the broker blocks publishing, until the signal is aborted */
+  publish(message: OutgoingMessage, patience?: AbortSignal): Promise<PublishResult> {
     const closed = this.#closing !== undefined || this.#stopping.signal.aborted;
     if (closed) return Promise.resolve(failed('publisher closed'));
     if (message.content.length > this.#maxContentBytes) {
       return Promise.resolve(failed(`the message is larger than ${this.#maxContentBytes} bytes`, false));
     }
+    if (!this.#mayWait(patience)) return Promise.resolve(this.#givenUp);
+    patience?.addEventListener('abort', this.#giveUp); // once a signal, however many messages have it
     return new Promise((settle) => {
       const deadline = performance.now() + this.#timeoutMs;
-      this.#queued.add({ id: message.messageId ?? randomUUID(), message, settle, deadline, returned: undefined });
+      const id = message.messageId ?? randomUUID();
+      this.#queued.add({ id, message, settle, patience, deadline, returned: undefined });
       this.#pump();
       this.#scheduleExpiry();
     });
@@ -125,22 +130,54 @@ export class Publisher {
   /** Final: accepts no more, and waits for all pending messages, which the time limits bound. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
+    this.#giveUp();
     return this.#closing;
   }
 
   async #close(): Promise<void> {
     if (this.pending > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
     this.#connection.off('closed', this.#onConnectionClosed);
+    this.#connection.off('blocked', this.#giveUp).off('unblocked', this.#onUnblocked);
     this.#stopping.abort();
     const channel = this.#channel;
     this.#lose(channel, 'publisher closed');
-    if (channel !== undefined) await closeChannel(channel);
+    if (channel === undefined) return;
+    const closed = closeChannel(channel);
+    if (!this.#isBlocked) await closed; // else the broker does not read the request: the connection's end closes the channel
   }
 
   readonly #onConnectionClosed = (): void => {
     this.#stopping.abort();
     this.#lose(this.#channel, 'connection closed');
     for (const request of this.#queued) this.#settle(request, failed('connection closed'));
+  };
+
+  get #isBlocked(): boolean {
+    return this.#connection.blocked !== undefined;
+  }
+
+  /** Whether a message may wait now, if need be. */
+  #mayWait(patience: AbortSignal | undefined): boolean {
+    if (!this.#isBlocked) return this.#channel !== undefined || !patience?.aborted;
+    return patience !== undefined && !patience.aborted && this.#closing === undefined;
+  }
+
+  readonly #giveUp = (): void => {
+    for (const request of [...this.#queued, ...this.#inFlight]) {
+      if (!this.#mayWait(request.patience)) this.#settle(request, this.#givenUp);
+    }
+  };
+
+  get #givenUp(): PublishResult {
+    return failed(this.problems()[0] ?? 'given up');
+  }
+
+  /** All time limits begin anew. */
+  readonly #onUnblocked = (): void => {
+    const deadline = performance.now() + this.#timeoutMs;
+    for (const request of [...this.#queued, ...this.#inFlight]) request.deadline = deadline;
+    this.#pump();
+    this.#scheduleExpiry();
   };
 
   async #run(): Promise<void> {
@@ -185,23 +222,19 @@ export class Publisher {
     });
   }
 
-  #onReturn(channel: ConfirmChannel, { fields, properties, content }: Message): void {
+  #onReturn(channel: ConfirmChannel, returned: Message): void {
     void this.#connection.restoreTopology();
     if (channel !== this.#channel) return;
-    const { replyText } = fields as { replyText?: unknown }; // missing in amqplib's types
-    for (const request of this.#inFlight) {
-      const { exchange, routingKey } = request.message;
-      if (request.returned !== undefined || request.id !== (properties.messageId ?? '')) continue;
-      if (exchange !== fields.exchange || routingKey !== fields.routingKey) continue;
-      if (!content.equals(request.message.content)) continue;
-      request.returned = typeof replyText === 'string' ? replyText : 'returned';
-      return;
-    }
+    const { replyText } = returned.fields as { replyText?: unknown }; // missing in amqplib's types
+    const request = [...this.#inFlight].find(
+      (it) => it.returned === undefined && isReturn(returned, it.message, it.id),
+    );
+    if (request !== undefined) request.returned = typeof replyText === 'string' ? replyText : 'returned';
   }
 
   #pump(): void {
     for (const request of this.#queued) {
-      if (this.#channel === undefined || this.#stalled || this.#isFull) return;
+      if (this.#channel === undefined || this.#stalled || this.#isBlocked || this.#isFull) return;
       this.#queued.delete(request);
       this.#write(this.#channel, request);
     }
@@ -212,18 +245,12 @@ export class Publisher {
   }
 
   #write(channel: ConfirmChannel, request: Request): void {
-    const { exchange, routingKey, content, headers, ...properties } = request.message;
+    const { exchange, routingKey, content } = request.message;
     request.deadline = performance.now() + this.#timeoutMs;
     this.#inFlight.add(request);
     this.#inFlightBytes += content.length;
     try {
-      const options = {
-        ...properties,
-        messageId: request.id,
-        headers: fitHeaders(headers ?? {}),
-        persistent: true,
-        mandatory: true,
-      };
+      const options = optionsOf(request.message, request.id);
       const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
         if (!this.#inFlight.has(request)) return; // its channel was given up
         this.#backoff.reset();
@@ -260,18 +287,19 @@ export class Publisher {
     if (channel !== this.#channel) return;
     this.#channel = undefined;
     for (const request of this.#inFlight) this.#settle(request, failed(reason));
+    this.#giveUp();
   }
 
   /** One timer for the oldest request instead of one for each. */
   #scheduleExpiry(): void {
-    if (this.#timer !== undefined || this.pending === 0) return;
+    if (this.#timer !== undefined || this.#isBlocked || this.pending === 0) return;
     const [queued] = this.#queued;
     const [inFlight] = this.#inFlight;
     const next = Math.min(queued?.deadline ?? Number.POSITIVE_INFINITY, inFlight?.deadline ?? Number.POSITIVE_INFINITY);
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#expire(performance.now());
+        if (!this.#isBlocked) this.#expire(performance.now());
         this.#scheduleExpiry();
       },
       Math.max(1, next - performance.now()),
@@ -279,17 +307,16 @@ export class Publisher {
   }
 
   #expire(now: number): void {
-    const why = this.#connection.blocked === undefined ? '' : ': the broker blocks publishing';
     const [oldest] = this.#inFlight;
     const channel = this.#channel;
     if (oldest !== undefined && channel !== undefined && oldest.deadline <= now) {
-      this.#log.warn({ inFlight: this.#inFlight.size }, `no confirm within ${this.#timeoutMs} ms${why}`);
-      this.#lose(channel, `no confirm in time${why}`);
+      this.#log.warn({ inFlight: this.#inFlight.size }, `no confirm within ${this.#timeoutMs} ms`);
+      this.#lose(channel, 'no confirm in time');
       void closeChannel(channel);
     }
     for (const request of this.#queued) {
       if (request.deadline > now) break;
-      this.#settle(request, failed(`not written in time${why}`));
+      this.#settle(request, failed('not written in time'));
     }
   }
 }

@@ -1,18 +1,51 @@
 import type { Options } from 'amqplib';
+import { amqpUrlsProblem, splitAmqpUrls } from '../foundation/amqp-urls';
 import { BrokerRefusal } from './errors';
 
 /** Detects a silent broker after 30 to 45 s; the server's default of 60 s would take up to three minutes. */
 const HEARTBEAT_SECONDS = 15;
 
 /**
- * Parses an AMQP URL for amqplib, whose own parser reads percent-encoded passwords as Latin-1. Throws a
- * {@link BrokerRefusal} that does not contain the URL, unlike the errors of amqplib and Node.
+ * Parses a list of AMQP URLs for amqplib, whose own parser reads percent-encoded passwords as Latin-1. Throws a
+ * {@link BrokerRefusal} that does not contain them, unlike the errors of amqplib and Node.
  */
-export function parseAmqpUrl(text: string): Options.Connect {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !['amqp:', 'amqps:'].includes(url.protocol) || url.hostname === '') {
-    throw new BrokerRefusal('AMQP_URL is not a URL like amqp://user:password@host:5672/vhost: correct it.');
+export function parseAmqpUrls(text: string): Options.Connect[] {
+  const problem = amqpUrlsProblem(text);
+  if (problem !== undefined) throw new BrokerRefusal(`AMQP_URL ${problem}.`);
+  return splitAmqpUrls(text).map((url) => parse(new URL(url)));
+}
+
+/** The hosts of a broker, in turn. Each round is in random order, so that processes spread over the nodes of a cluster. */
+export class Hosts {
+  /** The one to connect to. amqplib reads this object anew at each attempt. */
+  readonly current: Options.Connect = {};
+  #left: Options.Connect[] = [];
+
+  constructor(private all: readonly Options.Connect[]) {
+    this.turn();
   }
+
+  /** The next attempt is at one of these. */
+  replace(hosts: readonly Options.Connect[]): void {
+    this.all = hosts;
+    this.#left = [];
+    this.turn();
+  }
+
+  get count(): number {
+    return this.all.length;
+  }
+
+  /** To be called after an attempt that failed, or a loss: the next attempt is at another host. */
+  readonly turn = (): void => {
+    if (this.#left.length === 0) this.#left = [...this.all];
+    const [next] = this.#left.splice(Math.floor(Math.random() * this.#left.length), 1);
+    for (const key of Object.keys(this.current)) Reflect.deleteProperty(this.current, key);
+    Object.assign(this.current, next);
+  };
+}
+
+function parse(url: URL): Options.Connect {
   const number = (name: string): number | undefined => {
     const value = url.searchParams.get(name);
     return value !== null && /^\d+$/.test(value) ? Number(value) : undefined;

@@ -21,6 +21,8 @@ export interface RelayOptions {
 
 /** The most messages in one pass; their confirms are awaited together. */
 const PAGE = 200;
+/** How long a pass waits while the broker blocks publishing: it holds a transaction open, and locks on the outbox. */
+const PATIENCE_MS = 10_000;
 /** How often an idle relay reads the outbox. A worker of the same process calls `nudge` instead. */
 const IDLE_MS = 1_000;
 
@@ -95,7 +97,9 @@ export class Relay {
     return inTransaction(this.#options.db, async (tx) => {
       const messages = await takeFromOutbox(tx, PAGE);
       const ofContacts = [...groupBy(messages, ({ contactId }) => contactId).values()];
-      const done = await Promise.all(ofContacts.map((list) => this.#publishInOrder(list)));
+      const done = await this.#withPatience((patience) =>
+        Promise.all(ofContacts.map((list) => this.#publishInOrder(list, patience))),
+      );
       const seqs = done.flatMap(({ published }) => published.map(({ seq }) => seq));
       await deleteFromOutbox(tx, seqs);
       const first = done.find(({ refused }) => refused !== null)?.refused;
@@ -104,11 +108,11 @@ export class Relay {
   }
 
   /** Publishes one after the other, up to the first failure. @returns the confirmed messages, and that failure */
-  async #publishInOrder(messages: PendingMessage[]) {
+  async #publishInOrder(messages: PendingMessage[], patience: AbortSignal) {
     const { publisher, metrics } = this.#options;
     for (const [index, message] of messages.entries()) {
       const { messageId, type } = message;
-      const result = await publisher.publish(toOutgoing(message));
+      const result = await publisher.publish(toOutgoing(message), patience);
       metrics.notifications.inc({ type, outcome: result.outcome });
       if (result.outcome !== 'confirmed') {
         const refused = { type, messageId, outcome: result.outcome, reason: reasonOf(result) };
@@ -117,6 +121,21 @@ export class Relay {
       metrics.notificationLag.observe(Math.max(0, Date.now() - message.createdAt.getTime()) / 1_000);
     }
     return { published: messages, refused: null };
+  }
+
+  /** Runs the work with a signal that ends its patience: in time, or when the relay stops. */
+  async #withPatience<T>(work: (patience: AbortSignal) => Promise<T>): Promise<T> {
+    const patience = new AbortController();
+    const end = (): void => patience.abort();
+    const timer = setTimeout(end, PATIENCE_MS);
+    this.#stopping.signal.addEventListener('abort', end, { once: true });
+    if (this.#stopping.signal.aborted) end();
+    try {
+      return await work(patience.signal);
+    } finally {
+      clearTimeout(timer);
+      this.#stopping.signal.removeEventListener('abort', end);
+    }
   }
 
   async #idle(): Promise<void> {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import pino from 'pino';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { BrokerRefusal } from '../../src/rabbitmq/errors';
-import { parseAmqpUrl } from '../../src/rabbitmq/url';
+import { parseAmqpUrls } from '../../src/rabbitmq/url';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, testAmqpUrl, until } from '../support/broker';
 
@@ -52,6 +52,40 @@ describe('the connection', () => {
     proxy.cut();
     await until(() => seen.length === 5);
     expect(seen).toEqual(['up', 'down', 'up', 'down', 'up']);
+  });
+
+  it('tries several hosts in turn, at the start and after each loss', async () => {
+    const { proxy: one } = await start();
+    const two = await TcpProxy.to(testAmqpUrl());
+    try {
+      const url = `${one.through(testAmqpUrl())},${two.through(testAmqpUrl())}`;
+      one.down();
+      connection = await openConnection({ url, name: 'test', log: silent });
+      await connection.ready();
+      for (const [gone, back] of [
+        [two, one],
+        [one, two],
+      ] as const) {
+        back.restore();
+        const accepted = back.accepted;
+        gone.down();
+        await until(() => back.accepted > accepted && connection!.connected);
+      }
+    } finally {
+      await connection?.close();
+      await two.close();
+    }
+  });
+
+  it('believes a refusal only when every host refuses', async () => {
+    const { proxy: away } = await start();
+    away.down();
+    const refused = testAmqpUrl().replace(/:[^:@]+@/, ':s3cret@');
+    connection = await openConnection({ url: `${refused},${away.through(testAmqpUrl())}`, name: 'test', log: silent });
+    const ready = connection.ready();
+    await until(() => away.accepted >= 3);
+    away.restore();
+    await ready;
   });
 
   it('survives a listener that throws', async () => {
@@ -108,7 +142,7 @@ describe('the connection', () => {
   });
 
   it('parses valid URLs, and refuses others without showing them', () => {
-    expect(parseAmqpUrl('amqp://ada:p%C3%A4ss%2F@[::1]:5673/a%2Fb?heartbeat=7')).toEqual({
+    const ada = {
       protocol: 'amqp',
       hostname: '::1',
       port: 5673,
@@ -116,10 +150,17 @@ describe('the connection', () => {
       password: 'päss/',
       vhost: 'a%2Fb',
       heartbeat: 7,
-    });
-    expect(parseAmqpUrl('amqps://rabbit')).toEqual({ protocol: 'amqps', hostname: 'rabbit', vhost: '', heartbeat: 15 });
-    for (const url of ['', 'rabbit:5672', 'http://s3cret@rabbit', 'amqp://', 'amqp://s3cret@rabbit:99999']) {
-      expect(() => parseAmqpUrl(url)).toThrow(/^AMQP_URL is not a URL like/);
+    };
+    const rabbit = { protocol: 'amqps', hostname: 'rabbit', vhost: '', heartbeat: 15 };
+    const [one, two] = ['amqp://ada:p%C3%A4ss%2F@[::1]:5673/a%2Fb?heartbeat=7', 'amqps://rabbit'];
+    expect(parseAmqpUrls(one)).toEqual([ada]);
+    expect(parseAmqpUrls(two)).toEqual([rabbit]);
+    expect(parseAmqpUrls(`${two},${one}`)).toEqual([rabbit, ada]);
+    expect(parseAmqpUrls('amqp://ada:a,b,@rabbit')).toMatchObject([{ username: 'ada', password: 'a,b,' }]);
+    const wrong = ['', 'rabbit:5672', 'http://s3cret@rabbit', 'amqp://', 'amqp://s3cret@rabbit:99999'];
+    for (const url of [...wrong, ...wrong.map((url) => `${two},${url}`)]) {
+      expect(() => parseAmqpUrls(url)).toThrow(/^AMQP_URL (is not the URL of|has several hosts in one URL)/);
+      expect(() => parseAmqpUrls(url)).not.toThrow(/s3cret/);
     }
   });
 });
