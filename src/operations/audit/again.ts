@@ -1,20 +1,12 @@
 /** The commands that make the decisions of an export again, with the names and ids of this database. */
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import type { Time } from '../../contacts/facts/event';
+import { parseJson } from '../../foundation/json';
 import { OperatorError } from '../../foundation/operator-error';
 import type { Queries } from '../../postgres/database';
 import { erasureHash } from '../../postgres/tables/erasure';
-import type { ExportedEntry } from './export';
-
-const Line: z.ZodType<ExportedEntry> = z.object({
-  at: z.string(),
-  operator: z.string(),
-  command: z.string(),
-  file: z.string().optional(),
-  account_id: z.string().optional(),
-  address_hashes: z.array(z.string()).optional(),
-  trigger_event_id: z.string().optional(),
-}) as z.ZodType<ExportedEntry>;
+import { harmless } from '../render';
+import { ExportedEntry } from './export';
 
 /** @throws OperatorError if there is no such file, or it is not an export */
 export async function readExport(path: string): Promise<ExportedEntry[]> {
@@ -25,18 +17,10 @@ export async function readExport(path: string): Promise<ExportedEntry[]> {
   });
   return text.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return [];
-    const read = Line.safeParse(parse(line));
+    const read = ExportedEntry.safeParse(parseJson(line));
     if (read.success) return [read.data];
     throw new OperatorError(`Line ${i + 1} of the export is not one that \`onecontact audit --export\` writes.`);
   });
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }
 
 /**
@@ -53,7 +37,9 @@ export async function commandsAgain(
   for (const entry of entries) {
     const { command, account_id: uid, address_hashes = [], trigger_event_id: eventId } = entry;
     if (uid === undefined) {
-      lines.push(shell([command, '--', entry.file ?? '']));
+      const { file = '', at } = entry;
+      const isDone = await isImportedSince(db, file, Date.parse(at));
+      lines.push(isDone ? notNow(entry, `${harmless(file)}, done already`) : shell(command, '--', file));
       continue;
     }
     const addresses = (await claimedBy(db, uid)).filter(({ address }) =>
@@ -64,26 +50,27 @@ export async function commandsAgain(
       const [merge] = eventId ? await mergesOf(db, uid, eventId) : [];
       if (merge && !merge.isUndone) {
         for (const { address } of addresses) undone.add(`${uid} ${address}`);
-        lines.push(shell([command, merge.id]));
+        lines.push(shell(command, merge.id));
       } else lines.push(notNow(entry, merge ? 'done already' : 'no merge of this event'));
       continue;
     }
     const isOpen = ({ address, isHeld, isBlocked }: Claimed): boolean =>
       command === 'collisions resolve' ? isHeld : isBlocked || undone.has(`${uid} ${address}`);
     const open = addresses.filter(isOpen);
-    for (const { address } of open) lines.push(shell([command, '--', uid, address]));
+    for (const { address } of open) lines.push(shell(command, '--', uid, address));
     if (open.length === 0) lines.push(notNow(entry, addresses.length > 0 ? 'nothing to do' : 'no such claim'));
   }
   return lines;
 }
 
 const notNow = ({ at, command, account_id }: ExportedEntry, why: string): string =>
-  `# ${at} ${command}, account ${account_id}: ${why}`;
+  `# ${at} ${command}${account_id === undefined ? '' : `, account ${account_id}`}: ${why}`;
 
-const shell = (words: readonly string[]): string =>
-  ['onecontact', ...words]
-    .map((word) => (/^[\w. /-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
-    .join(' ');
+/** @param command may be several words */
+const shell = (command: string, ...args: readonly string[]): string =>
+  ['onecontact', command, ...args.map(quoted)].join(' ');
+
+const quoted = (word: string): string => (/^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
 interface Claimed {
   address: string;
@@ -101,3 +88,11 @@ const mergesOf = (db: Queries, uid: string, eventId: string): Promise<{ id: stri
   db.$queryRaw`
     SELECT id, undone_at IS NOT NULL AS "isUndone" FROM merge
     WHERE uid = ${uid} AND trigger_id = ${eventId} ORDER BY undone_at NULLS LAST, seq`;
+
+async function isImportedSince(db: Queries, file: string, at: Time): Promise<boolean> {
+  const [found] = await db.$queryRaw<{ done: boolean }[]>`
+    SELECT EXISTS (
+      SELECT FROM audit WHERE command = 'import' AND target ->> 'file' = ${file} AND result IS NOT NULL
+        AND at >= to_timestamp(${at}::float8 / 1000)) AS done`;
+  return found?.done ?? false;
+}

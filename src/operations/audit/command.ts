@@ -59,6 +59,9 @@ Examples:
     .action(async (options: Options) => {
       const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
       if (options.export || options.again !== undefined) {
+        if ([options.command, options.operator, options.account, options.address, options.until].some(Boolean)) {
+          command.error('error: --export and --again take no filter but --since: an export has every decision');
+        }
         if (erasureKey === null) {
           throw new OperatorError(
             'ERASURE_KEY is not set: an export needs it, because it has keyed hashes of addresses.',

@@ -1,21 +1,31 @@
 /** What must be done again after a restore, without addresses, free text and generated ids (docs/recovery.md). */
+import { z } from 'zod';
+import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { iso } from '../../foundation/times';
 import type { StoredAuditEntry } from '../../postgres/tables/audit';
 import { erasureHash } from '../../postgres/tables/erasure';
 import { hashIn } from '../erased-name';
 
-export interface ExportedEntry {
-  at: string;
-  operator: string;
-  command: string;
+/** The commands that are decisions. */
+const Decision = z.enum(['import', 'merges undo', 'merges unblock', 'collisions resolve']);
+
+/** Strict, because `--again` prints it for a shell. */
+export const ExportedEntry = z.object({
+  at: z.iso.datetime(),
+  operator: z.string(),
+  command: Decision,
   /** Of an import. */
-  file?: string;
+  file: z.string().optional(),
   /** Of a decision about an account, with keyed hashes of its addresses. */
-  account_id?: string;
-  address_hashes?: string[];
+  account_id: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
+  address_hashes: z.array(z.string()).optional(),
   /** The event that caused the merge. */
-  trigger_event_id?: string;
-}
+  trigger_event_id: z.string().optional(),
+});
+export type ExportedEntry = z.infer<typeof ExportedEntry>;
 
 /** What these commands have as their targets. */
 interface Target {
@@ -27,20 +37,19 @@ interface Target {
   pairs?: Target[];
 }
 
-const REPEATED = new Set(['import', 'merges undo', 'merges unblock', 'collisions resolve']);
-
 /**
  * One for each decision. None for other commands: erasures have a list of their own, and a purge or a dead letter need
  * not be done again. None about an erased account.
  */
 export function exportedEntries(entry: StoredAuditEntry, erasureKey: string): ExportedEntry[] {
-  if (!REPEATED.has(entry.command)) return [];
+  const command = Decision.safeParse(entry.command).data;
+  if (command === undefined) return [];
   const { pairs, ...single }: Target = entry.target;
-  const head = { at: iso(entry.at), operator: entry.operator, command: entry.command };
+  const head = { at: iso(entry.at), operator: entry.operator, command };
   const hashOf = (key: string): string => hashIn(key) ?? erasureHash(erasureKey, { kind: 'address', key });
   return (pairs ?? [single]).flatMap(({ file, account_id, email, addresses, trigger_event_id }) => {
     if (account_id === undefined) return { ...head, ...(file !== undefined && { file }) };
-    if (hashIn(account_id) !== undefined) return [];
+    if (hashIn(account_id) !== undefined || isPseudonym(account_id)) return [];
     const address_hashes = (addresses ?? (email === undefined ? [] : [email])).map(hashOf);
     return { ...head, account_id, address_hashes, ...(trigger_event_id !== undefined && { trigger_event_id }) };
   });

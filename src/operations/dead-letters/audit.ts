@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { readConfig } from '../../config';
 import type { AuditDetails } from '../../postgres/tables/audit';
 import { addressFrom } from '../arguments';
 import { audited, authorOf } from '../audited';
@@ -22,10 +23,9 @@ export const inAudit = <T extends Browsed>(
   verb: 'replay' | 'drop',
   target: AuditDetails,
   work: () => Promise<T>,
-): Promise<T> =>
-  withDatabase(env, (db) =>
-    audited(db, { ...authorOf(env), command: `dead-letters ${verb}`, target }, work, ({ total, matched }) => ({
-      dead_letters: total,
-      matched,
-    })),
-  );
+): Promise<T> => {
+  readConfig(env, ['broker', 'database', 'audit']); // all problems at once
+  const entry = { ...authorOf(env), command: `dead-letters ${verb}`, target };
+  const resultOf = ({ total, matched }: T) => ({ dead_letters: total, matched });
+  return withDatabase(env, (db) => audited(db, entry, work, resultOf));
+};

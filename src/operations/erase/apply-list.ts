@@ -1,5 +1,6 @@
 /** Erases again, in a restored database, everyone whom the list of erasures names. */
 import type { Database, Queries } from '../../postgres/database';
+import { Prisma } from '../../postgres/generated/prisma/client';
 import { erasureHash, knownErasures, saveErasureHashes } from '../../postgres/tables/erasure';
 import type { Author } from '../audited';
 import type { ListedErasure } from './list';
@@ -62,30 +63,22 @@ async function findNames(db: Database, erasures: readonly ListedErasure[], erasu
       byHash.set(hash, [...(byHash.get(hash) ?? []), found]);
     }
   }
-  for await (const key of storedAddresses(db)) {
-    for (const found of byHash.get(erasureHash(erasureKey, { kind: 'address', key })) ?? []) found.addresses.push(key);
-  }
-  for await (const key of storedAccounts(db)) {
-    for (const found of byHash.get(erasureHash(erasureKey, { kind: 'account', key })) ?? []) found.uids.push(key);
-  }
+  const matches = (kind: keyof typeof KEYS, key: string): Found[] =>
+    byHash.get(erasureHash(erasureKey, { kind, key })) ?? [];
+  for await (const key of storedKeys(db, 'address'))
+    for (const { addresses } of matches('address', key)) addresses.push(key);
+  for await (const key of storedKeys(db, 'account')) for (const { uids } of matches('account', key)) uids.push(key);
   return all;
 }
 
 const PAGE = 5_000;
 
-async function* storedAddresses(db: Queries): AsyncIterable<string> {
-  for (let after: string | undefined = ''; after !== undefined; ) {
-    const page: { key: string }[] = await db.$queryRaw`
-      SELECT address AS key FROM email_address WHERE address > ${after} ORDER BY address LIMIT ${PAGE}`;
-    for (const { key } of page) yield key;
-    after = page.at(-1)?.key;
-  }
-}
+const KEYS = { address: Prisma.sql`address FROM email_address`, account: Prisma.sql`uid FROM account` };
 
-async function* storedAccounts(db: Queries): AsyncIterable<string> {
+async function* storedKeys(db: Queries, kind: keyof typeof KEYS): AsyncIterable<string> {
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page: { key: string }[] = await db.$queryRaw`
-      SELECT uid AS key FROM account WHERE uid > ${after} ORDER BY uid LIMIT ${PAGE}`;
+      SELECT key FROM (SELECT ${KEYS[kind]}) AS names (key) WHERE key > ${after} ORDER BY key LIMIT ${PAGE}`;
     for (const { key } of page) yield key;
     after = page.at(-1)?.key;
   }

@@ -6,6 +6,7 @@ import { open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { Time } from '../../contacts/facts/event';
+import { parseJson } from '../../foundation/json';
 import { OperatorError } from '../../foundation/operator-error';
 import { iso } from '../../foundation/times';
 import { erasureHash } from '../../postgres/tables/erasure';
@@ -90,7 +91,7 @@ export async function readList(
   const unreadable: number[] = [];
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
-    const read = Line.safeParse(parse(line));
+    const read = Line.safeParse(parseJson(line));
     if (!read.success) {
       unreadable.push(i + 1);
       continue;
@@ -104,12 +105,4 @@ export async function readList(
     erasures.push(erasure);
   }
   return { erasures: erasures.sort((a, b) => a.at - b.at), unreadable };
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

@@ -69,7 +69,9 @@ Examples:
           context.env,
           (db) => {
             const work = () => importWithProgress(context, db, run, rejectsPath);
-            return dryRun ? work() : audited(db, entry, work, ({ summary }) => ({ ...summary }));
+            return dryRun
+              ? work()
+              : audited(db, entry, work, ({ summary }) => ({ ...summary, interrupted: stop.signal.aborted }));
           },
           SLOTS,
         );

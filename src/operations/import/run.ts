@@ -1,3 +1,4 @@
+import { parseJson } from '../../foundation/json';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
@@ -235,7 +236,7 @@ function addLine(batch: Batch, line: Line, now: number): void {
   batch.bytes += line.bytes.length;
   const text = line.bytes.toString();
   if (text.trim() === '') return;
-  const json = parse(text);
+  const json = parseJson(text);
   const read = json === undefined ? NOT_JSON : readRecord(json, now);
   if (!isUnreadable(read)) {
     batch.records.push({ line: line.number, record: read, bytes: line.bytes });
@@ -249,11 +250,3 @@ const UNREADABLE = {
   too_large: `the line is longer than ${MAX_LINE} bytes`,
   not_utf8: 'the line is not UTF-8',
 };
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -258,14 +258,18 @@ describe('onecontact audit', () => {
     expect(out).not.toContain(id);
     expect(out).not.toMatch(/@|Ada asked/);
     expect((await onecontact(['audit', '--export'], { DATABASE_URL: data.url })).err).toMatch(/ERASURE_KEY is not set/);
+    expect((await run('audit', '--export', '--command', 'merges')).code).toBe(2);
   });
 
   it('prints the decisions of an export as commands that a shell understands, and as comments what cannot be done now', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'onecontact-'));
     const [decisions, other] = [join(folder, 'decisions'), join(folder, 'other')];
+    const records = join(folder, 'a file.ndjson');
+    writeFileSync(records, `${JSON.stringify(ctms({ a: 'imported' }))}\n`);
     await receive(signup("o'hara@mail.test", ['x'], 1), acct('u', 'a', 1));
     await hold(acct('u', "o'hara@mail.test", 2));
     const restore = await keepRows(data, 'older');
+    await run('import', records);
     await run('collisions', 'resolve');
     await run('merges', 'undo', await mergeId());
     writeFileSync(decisions, (await run('audit', '--export')).out);
@@ -273,18 +277,22 @@ describe('onecontact audit', () => {
     await data.sql('DROP SCHEMA older CASCADE');
     const again = async (): Promise<string[]> => (await run('audit', '--again', decisions)).out.split('\n');
     expect(await again()).toEqual([
+      "onecontact import -- 'a file.ndjson'",
       `onecontact collisions resolve -- ${uidOf('u')} 'o'\\''hara@mail.test'`,
       expect.stringMatching(/^# 20\S+ merges undo, account [0-9a-f]{32}: no merge of this event$/),
       '',
     ]);
+    await run('import', records);
     await run('collisions', 'resolve');
     await run('merges', 'undo', await mergeId());
     expect(await again()).toEqual([
+      expect.stringMatching(/^# .* import: a file\.ndjson, done already$/),
       expect.stringMatching(/^# .* collisions resolve, .*: nothing to do$/),
       expect.stringMatching(/^# .* merges undo, .*: done already$/),
       '',
     ]);
-    writeFileSync(other, '{"at":1}\n');
+    const [first = ''] = (await run('audit', '--export')).out.split('\n');
+    writeFileSync(other, first.replace('"import"', '"import; rm"'));
     expect((await run('audit', '--again', other)).err).toMatch(/^onecontact: Line 1 of the export is not one that/);
     expect((await run('audit', '--again', `${other}.none`)).err).toMatch(/cannot be read \(ENOENT\)/);
   });
