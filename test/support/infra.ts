@@ -33,11 +33,9 @@ export async function startPgBouncer(options: PoolerOptions): Promise<ChaosPoole
 }
 
 /** Runs `promtool check rules FILE` and the like. @throws Error with what it complains about */
-export async function promtool(command: string, kind: string, file: string): Promise<string> {
+export async function promtool(...args: string[]): Promise<string> {
   const { path, env } = await findPromtool(context());
-  // It reads rules from a file, and metrics from its input.
-  const script = kind === 'metrics' ? '"$1" "$2" "$3" < "$4"' : '"$1" "$2" "$3" "$4"';
-  return run('/bin/sh', ['-c', script, 'sh', path, command, kind, file], { env: { ...process.env, ...env } });
+  return run(path, args, { env: { ...process.env, ...env } });
 }
 
 /** Runs `promtool check metrics` on the text that `/metrics` answers. @throws Error with what it complains about */

@@ -29,8 +29,11 @@ export function topologyDeleted(participants: Participants, target: number): Out
       begin: () => deleteEmptied(participants, queue),
       end: nothing,
       isDeclaredAgain: async () => {
-        const queues = await participants.broker.queues();
-        return (queues.find(({ name }) => name === queue)?.consumers ?? 0) > 0 && (await isBound());
+        let consumers = 0;
+        await onChannel(participants, async (channel) => {
+          consumers = (await channel.checkQueue(queue)).consumerCount;
+        });
+        return consumers > 0;
       },
     },
     {
@@ -99,13 +102,13 @@ export function poolerRestarted({ pooler, pooled }: Participants, how: 'killed' 
   };
 }
 
-/** The broker takes no more messages from anybody. It tells a connection so when that publishes. */
-export function memoryAlarm({ broker, workers }: Participants): Outage {
+/** The broker takes no more messages. It tells a connection so when that publishes, and no other. */
+export function memoryAlarm({ broker, workers, direct }: Participants): Outage {
   return {
     what: 'memory alarm',
     begin: () => broker.ctl('set_vm_memory_high_watermark', '0'),
     end: () => broker.ctl('set_vm_memory_high_watermark', '0.6'),
-    red: { workers, enough: 1 },
+    red: { workers, enough: 1, once: async () => (await direct.database.outbox.count()) > 0 },
   };
 }
 

@@ -7,8 +7,11 @@ export interface Outage {
   prepare?(): Promise<unknown>;
   begin(): unknown;
   end(): unknown;
-  /** The workers whose heartbeats must turn red, and how many of them (all, if it does not say). */
-  red?: { workers: readonly Worker[]; enough?: number };
+  /**
+   * The workers whose heartbeats must turn red, how many of them (all, if it does not say), and from when on (from the
+   * beginning, if it does not say).
+   */
+  red?: { workers: readonly Worker[]; enough?: number; once?: () => Promise<boolean> };
   /** Whether the service has declared again what was deleted. */
   isDeclaredAgain?(): Promise<boolean>;
 }

@@ -112,9 +112,9 @@ export class ChaosBroker {
     return run(program, ['--quiet', ...args], { env: node.env, cwd: '/', timeout: 60_000 });
   }
 
-  /** Each queue with its messages, unacknowledged ones included, its consumers, and the nodes that have it. */
-  async queues(): Promise<{ name: string; messages: number; consumers: number; members: string[] }[]> {
-    return JSON.parse(await this.ctl('list_queues', '--formatter', 'json', 'name', 'messages', 'consumers', 'members'));
+  /** Each queue with its messages, unacknowledged ones included, and the nodes that have it. */
+  async queues(): Promise<{ name: string; messages: number; members: string[] }[]> {
+    return JSON.parse(await this.ctl('list_queues', '--formatter', 'json', 'name', 'messages', 'members'));
   }
 
   async bindings(): Promise<{ source_name: string; destination_name: string }[]> {
