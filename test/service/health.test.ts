@@ -118,7 +118,10 @@ describe('/__heartbeat__', () => {
     expect(text).toContain(`onecontact_consuming{queue="${NEWSLETTER_QUEUE}"} 0`);
     await database.sql('UPDATE disk SET is_full = false');
     await becomesGreen(service);
-    expect((await get(service, '/metrics')).text).toContain(`onecontact_consuming{queue="${NEWSLETTER_QUEUE}"} 1`);
+    await eventually(
+      () => get(service, '/metrics'),
+      (metrics) => metrics.text.includes(`onecontact_consuming{queue="${NEWSLETTER_QUEUE}"} 1`),
+    );
   });
 
   it('says which schema is missing when the tables are gone', async () => {
@@ -136,9 +139,9 @@ describe('/__heartbeat__', () => {
     proxy.down();
     const red = await eventually(
       () => heartbeat(service),
-      ({ messages }) => Object.keys(messages).length === 2,
+      ({ messages }) => Object.keys(messages).length === 4,
     );
-    for (const part of ['publishing', 'contacts.newsletter'])
+    for (const part of ['topology', 'publishing', 'contacts.newsletter', 'unrouted'])
       expect(red.messages[`onecontact.${part}`]).toMatch(/broker/);
     proxy.restore();
     await becomesGreen(service);

@@ -196,7 +196,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await publishing.waitForConfirms();
     await producer.close();
     await until(async () => (await (broker as TestBroker).ready(DEAD_LETTERS)) === 1);
-    const operator = { AMQP_URL: inVhost('roles', 'operator') };
+    const operator = { AMQP_URL: inVhost('roles', 'operator'), DATABASE_URL: database.url };
     expect((await onecontact(['dead-letters', 'replay', '--all'], operator)).out).toContain('Replayed 1 of 1');
     await until(async () => (await (broker as TestBroker).ready(DEAD_LETTERS)) === 1);
     expect((await onecontact(['dead-letters', 'drop', '--all'], operator)).out).toContain('Dropped 1 of 1');
