@@ -6,12 +6,18 @@ export interface SessionOptions {
   statementTimeoutMs: number;
   /** How long a transaction may wait for its client; 0 for no limit. */
   idleInTransactionMs: number;
+  /** How long a statement waits for each lock; by default, as long as a statement may take. */
+  lockTimeoutMs?: number | undefined;
   /** Whether a read-only server is of no use. */
   writes: boolean;
 }
 
 /** Not as startup parameters, which poolers refuse. */
-const settings = ({ statementTimeoutMs, idleInTransactionMs }: SessionOptions): Record<string, string | number> => ({
+const settings = ({
+  statementTimeoutMs,
+  idleInTransactionMs,
+  lockTimeoutMs = 0,
+}: SessionOptions): Record<string, string | number> => ({
   client_encoding: 'UTF8',
   search_path: 'public',
   // How values are written and read.
@@ -26,7 +32,7 @@ const settings = ({ statementTimeoutMs, idleInTransactionMs }: SessionOptions): 
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
   statement_timeout: statementTimeoutMs,
-  lock_timeout: 0,
+  lock_timeout: lockTimeoutMs,
   // A session whose client vanished must not keep its locks: it ends soon after the transaction's own time limit.
   idle_in_transaction_session_timeout: idleInTransactionMs,
   idle_session_timeout: 0,

@@ -29,7 +29,7 @@ export function addErase(program: Command, context: Context): void {
       `
 Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the service: of the addresses and the account
 keyed hashes are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
-remembered like that, too. A service that runs without the key must be restarted with it first.
+remembered like that, too. A service that runs without the key pauses until it is restarted with it.
 
 Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
 Messages in the retry queues come back within minutes, and are dropped when they are handled. Not reached: backups, and
