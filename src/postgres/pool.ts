@@ -221,15 +221,24 @@ function loginOf({ user, password, database, tls }: DatabaseTarget): ClientConfi
 async function refuseTransactionPooling(session: Client, pid: number, other: Client): Promise<void> {
   other.on('error', () => undefined);
   try {
-    await other.connect();
-    // Also of a pooler that pools statements: it refuses the transaction.
-    const theirs = await ask<Pick<ServerState, 'pid'>>(other, 'BEGIN; SELECT pg_backend_pid() AS pid');
+    const theirs = await pidInTransaction(other);
+    if (theirs === undefined) return;
     const ours = await ask<Pick<ServerState, 'pid'>>(session, 'SELECT pg_backend_pid() AS pid');
-    if (theirs?.pid === pid || ours.pid !== pid) throw new UnusableSession('transaction_pooling');
-  } catch (error) {
-    if (error instanceof UnusableSession) throw error;
-    if (error instanceof DatabaseError) throw new UnusableSession('transaction_pooling');
+    if (theirs === pid || ours.pid !== pid) throw new UnusableSession('transaction_pooling');
   } finally {
     await other.end().catch(() => undefined);
+  }
+}
+
+/** Leaves the transaction open. Undefined if the pooler has no connection for it now. */
+async function pidInTransaction(client: Client): Promise<number | undefined> {
+  try {
+    await client.connect();
+    return (await ask<Pick<ServerState, 'pid'>>(client, 'BEGIN; SELECT pg_backend_pid() AS pid')).pid;
+  } catch (error) {
+    // PgBouncer has no code of its own for it.
+    const poolsStatements = error instanceof DatabaseError && error.message.includes('statement pooling');
+    if (poolsStatements) throw new UnusableSession('transaction_pooling');
+    return undefined;
   }
 }

@@ -7,7 +7,7 @@ export interface SessionOptions {
   /** How long a transaction may wait for its client; 0 for no limit. */
   idleInTransactionMs: number;
   /** How long a statement waits for a lock; 0, by default, for no limit. */
-  lockTimeoutMs?: number;
+  lockTimeoutMs?: number | undefined;
   /** Whether a read-only server is of no use. */
   writes: boolean;
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Database, inTransaction, openDatabase } from '../../src/postgres/database';
 import { failureOf } from '../../src/postgres/errors';
 import { migrate } from '../../src/postgres/migrations/migrate';
-import { TcpProxy } from '../../tools/proxy/tcp-proxy';
+import { type Link, type Reader, TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { freshDatabase, HOSTILE_SETTINGS, type TestDatabase } from '../support/database';
 
 let database: TestDatabase;
@@ -69,6 +69,34 @@ describe('a session', () => {
       expect(await setting(db, 'work_mem')).not.toBe('1MB');
     } finally {
       delete process.env.PGOPTIONS;
+    }
+  });
+
+  it('sends no setting before it is connected, because poolers refuse those', async () => {
+    const sent: Buffer[] = [];
+    const reader = ({ toTarget, toClient }: Link): Reader => ({
+      asked: (bytes) => {
+        sent.push(bytes);
+        toTarget(bytes);
+      },
+      answered: toClient,
+    });
+    const proxy = await TcpProxy.to(database.url, { reader });
+    try {
+      await connect(proxy.through(database.url)).$queryRaw`SELECT 1`;
+      const startup = sent[0]
+        ?.subarray(8)
+        .toString()
+        .split('\0')
+        .filter((_, place) => place % 2 === 0);
+      expect(startup?.filter((name) => name !== '').sort()).toEqual([
+        'application_name',
+        'client_encoding',
+        'database',
+        'user',
+      ]);
+    } finally {
+      await proxy.close();
     }
   });
 

@@ -30,7 +30,7 @@ export function addErase(program: Command, context: Context): void {
       `
 Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the service: of the addresses and the account
 keyed hashes are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
-remembered like that, too. A service that runs without the key must be restarted with it first.
+remembered like that, too. A service that runs without the key pauses until it is restarted with it.
 
 With ERASURE_LIST the hashes are also appended to that file, outside the database: after a restore of an older backup,
 \`onecontact erasures apply\` erases these people again.
