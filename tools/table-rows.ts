@@ -29,6 +29,9 @@ export async function allRows(database: Sql): Promise<Row[]> {
       .join(' UNION ALL ')}) AS rows ORDER BY rows.table, rows.values::text`);
 }
 
+/** The audit has an entry for each attempt at a command of several transactions. */
+export const withoutAudit = (rows: readonly Row[]): Row[] => rows.filter(({ table }) => table !== 'audit');
+
 /** Copies all rows into a schema of this name. @returns a function that restores them in a few milliseconds */
 export async function keepRows(database: Sql, schema = 'kept'): Promise<() => Promise<void>> {
   const tables = await tablesOf(database);

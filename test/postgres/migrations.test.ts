@@ -9,7 +9,6 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 
 const OURS = join(__dirname, '../../prisma/migrations');
 const COMPATIBLE = join(__dirname, '../support/migrations/compatible');
-const CONCURRENT = join(__dirname, '../support/migrations/concurrent');
 const RAISING = join(__dirname, '../support/migrations/raising');
 
 let database: TestDatabase;
@@ -78,14 +77,6 @@ describe('a migration', () => {
     await requireSchema(database.db);
     await database.sql('DROP VIEW nicknames');
     expect(await migrateFurther(COMPATIBLE, RAISING)).toEqual(['29990201000000_contract']);
-  });
-
-  it('that is one statement is no transaction, so an index can be built while others write', async () => {
-    expect(await migrateFurther(CONCURRENT)).toEqual(['29990301000000_index']);
-    const indexes = await database.sql(
-      `SELECT indisvalid FROM pg_index WHERE indexrelid = 'contact_created_at_idx'::regclass`,
-    );
-    expect(indexes).toEqual([{ indisvalid: true }]);
   });
 
   it('that this version does not know is left alone by it', async () => {

@@ -3,7 +3,7 @@ import { type Database, openDatabase } from '../../src/postgres/database';
 import { Breakpoint, bothSides } from '../../tools/proxy/breakpoint';
 import { statementSteps } from '../../tools/proxy/statement-steps';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
-import { allRows, canonicalRows, keepRows, type Row } from '../../tools/table-rows';
+import { allRows, canonicalRows, keepRows, type Row, withoutAudit } from '../../tools/table-rows';
 import type { TestDatabase } from './database';
 
 export interface Crash<T> {
@@ -40,8 +40,8 @@ export async function* crashesOf<T>(
 ): AsyncGenerator<Crash<T>> {
   const putBack = await keepRows(database);
   await putBack();
-  const start = await allRows(database);
-  const canonical = async (rows = allRows(database)): Promise<string[]> =>
+  const start = await rowsOf(database);
+  const canonical = async (rows = rowsOf(database)): Promise<string[]> =>
     canonicalRows(atomic ? await rows : withoutBatches(await rows), start);
   const breakpoint = new Breakpoint();
   const proxy = await TcpProxy.to(database.url, { reader: (link) => statementSteps(breakpoint, link) });
@@ -58,7 +58,7 @@ export async function* crashesOf<T>(
     for (const at of steps.flatMap(bothSides)) {
       const where = `${at.side} statement ${at.nr}, ${at.what}`;
       await putBack();
-      const before = await allRows(database);
+      const before = await rowsOf(database);
       let closed: Promise<void> | undefined;
       proxy.restore();
       breakpoint.arm(at, () => {
@@ -70,11 +70,11 @@ export async function* crashesOf<T>(
       const [result] = await Promise.allSettled([work(db, url)]);
       expect({ where, crashed: closed !== undefined }).toEqual({ where, crashed: true });
       await closed;
-      const crashed = await allRows(database);
+      const crashed = await rowsOf(database);
       const left = JSON.stringify(crashed) === JSON.stringify(before) ? 'before' : 'after';
       if (left === 'after' && atomic) expect({ where, rows: await canonical() }).toEqual({ where, rows: undisturbed });
       const again = await work(database.db, database.url);
-      const rows = await allRows(database);
+      const rows = await rowsOf(database);
       expect({ where, again: await canonical() }).toEqual({ where, again: undisturbed });
       yield { where, left, result, again, rows, wrote: JSON.stringify(rows) !== JSON.stringify(crashed) };
     }
@@ -84,6 +84,8 @@ export async function* crashesOf<T>(
     await proxy.close();
   }
 }
+
+const rowsOf = async (database: TestDatabase): Promise<Row[]> => withoutAudit(await allRows(database));
 
 /** Without the columns that show how the work was divided into transactions. */
 const withoutBatches = (rows: readonly Row[]): Row[] =>

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
-import { allRows, keepRows } from '../../tools/table-rows';
+import { allRows, keepRows, withoutAudit } from '../../tools/table-rows';
 import { onecontact } from './command-line';
 import { freshDatabase, type TestDatabase } from './database';
 import { addressOf } from './events';
@@ -64,8 +64,7 @@ export function useImports() {
       writeFileSync(inFolder(name), Buffer.concat(bytes));
       return inFolder(name);
     },
-    /** All rows but the audit's, which has an entry for each import. */
-    rows: async () => (await allRows(data)).filter(({ table }) => table !== 'audit'),
+    rows: async () => withoutAudit(await allRows(data)),
     summary: async (path: string, ...args: string[]) => JSON.parse((await importing(path, ...args, '--json')).out),
     rejectsOf: (path: string) =>
       readFileSync(`${path}.rejects.ndjson`, 'utf8')

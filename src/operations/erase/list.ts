@@ -43,7 +43,8 @@ export async function appendToList(
   erasureKey: string,
   { at, addresses, accounts }: ListedErasure,
 ): Promise<void> {
-  const line = { at: iso(at), key: fingerprint(erasureKey), addresses, accounts };
+  // Rounded as the database does it, so that the erasure is recognised there.
+  const line = { at: iso(Math.round(at)), key: fingerprint(erasureKey), addresses, accounts };
   try {
     await appendDurably(path, JSON.stringify(line));
   } catch (error) {
