@@ -119,8 +119,6 @@ describe('a service that starts', () => {
     await isRed('database', /The database is read-only/);
     await database.sql('SET default_transaction_read_only = off');
     await setReadOnly('off');
-    await database.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-      WHERE datname = current_database() AND application_name LIKE 'onecontact%' AND pid <> pg_backend_pid()`);
     await isUp();
   });
 
