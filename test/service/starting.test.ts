@@ -116,7 +116,7 @@ describe('a service that starts', () => {
         EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = ${value}', current_database()); END $$`);
     await setReadOnly('on');
     void start();
-    await isRed('database', /The database is read-only/);
+    await isRed('database', /read-only/);
     await database.sql('SET default_transaction_read_only = off');
     await setReadOnly('off');
     await isUp();
