@@ -26,7 +26,7 @@ async function perform(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<Result> {
-  const { seconds, seed, producers, rate, cluster, workers } = options;
+  const { seconds, seed, producers, rate, cluster, workers, faults: wanted } = options;
   say(`Chaos: seed ${seed}, ${seconds} s, ${workers} workers, ${producers} producers${cluster ? ', a cluster' : ''}`);
   await participants.start(say);
   await allUp(participants, signal);
@@ -40,7 +40,7 @@ async function perform(
   }, progressMs(seconds));
   try {
     await Promise.all([
-      faults.run(schedule({ seed, seconds, cluster }), seconds, signal),
+      faults.run(schedule({ seed, seconds, cluster, faults: wanted }), seconds, signal),
       participants.producers.finished(),
     ]);
     const loadSeconds = (performance.now() - begin) / 1000;

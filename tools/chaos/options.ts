@@ -9,6 +9,8 @@ export interface Options {
   /** Messages a second, on average, of all producers together. */
   rate: number;
   cluster: boolean;
+  /** Parts of the names of faults: only these come. All, if it is empty. */
+  faults: string[];
   json: boolean;
   /** Keep the evidence of a successful run. */
   keep: boolean;
@@ -26,6 +28,7 @@ in time. Afterwards everything is compared with what the pure domain makes of th
   --workers N     worker processes (3)
   --producers N   producer processes (2)
   --rate N        messages a second, on average (100)
+  --faults LIST   only the faults whose names contain one of these, such as topology,standby
   --cluster       a broker of three nodes, of which one after the other is killed
   --keep          keep the logs and exports also when all is well
   --json          the report as one JSON object on stdout; progress goes to stderr
@@ -44,6 +47,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
       workers: { type: 'string', default: '3' },
       producers: { type: 'string', default: '2' },
       rate: { type: 'string', default: '100' },
+      faults: { type: 'string', default: '' },
       cluster: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
@@ -59,6 +63,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     producers: wholeNumber('producers', values.producers, 1, 20),
     rate: wholeNumber('rate', values.rate, 1, 10_000),
     cluster,
+    faults: values.faults.split(',').filter((name) => name !== ''),
     json,
     keep,
   };

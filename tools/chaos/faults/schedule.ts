@@ -23,6 +23,8 @@ export interface ScheduleOptions {
   seed: number;
   seconds: number;
   cluster: boolean;
+  /** Parts of the names of the wanted faults; empty: all. */
+  faults: readonly string[];
 }
 
 interface Frequency {
@@ -71,10 +73,13 @@ export function schedule(options: ScheduleOptions): Schedule {
 
 /** Each kind once, then random ones. */
 function faultsOf(
-  { seed, seconds, cluster }: ScheduleOptions,
+  { seed, seconds, cluster, faults: wanted }: ScheduleOptions,
   name: keyof Schedule,
-  frequencies: readonly (Frequency & { kind: FaultKind })[],
+  all: readonly (Frequency & { kind: FaultKind })[],
 ): Fault[] {
+  const isWanted = ({ kind }: Frequency): boolean => wanted.length === 0 || wanted.some((part) => kind.includes(part));
+  const frequencies = all.filter(isWanted);
+  if (frequencies.length === 0) return [];
   const random = new Random(seed, 'faults', name);
   const first = random.shuffled(frequencies);
   if (cluster && name === 'servers') {
