@@ -2,6 +2,7 @@
 module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/infra/'], // npm run test:infra
   transform: {
     '\\.[jt]s$': [
       '@swc/jest',

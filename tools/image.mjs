@@ -125,7 +125,7 @@ async function service(env, { commit }) {
 
   const base = `http://${(await docker('port', name, '8080/tcp')).split('\n')[0]}`;
   const get = (path, headers = {}) => fetch(`${base}${path}`, { headers });
-  assert.equal((await get('/__heartbeat__')).status, 200);
+  await until('all its parts work', 60, async () => (await get('/__heartbeat__')).status === 200);
   assert.equal((await (await get('/__version__')).json()).commit, commit, '/__version__ has the commit');
   const path = '/contacts/by-email/ada@mail.test';
   assert.equal((await get(path)).status, 401);

@@ -2,6 +2,7 @@
  * Makes this checkout ready, then runs a task: `node tools/run.mjs TASK [ARGUMENT ...]`.
  *
  *   test [JEST ARGUMENT ...]          the tests
+ *   infra [--rabbitmq VERSION] [...]  the tests that start, kill and promote servers of their own
  *   onecontact COMMAND [...]          the command line, from its sources
  *   script FILE.ts [ARGUMENT ...]     any other TypeScript file
  *   ready                             no task
@@ -27,6 +28,12 @@ const tasks = {
     process.chdir(checkout); // Jest takes the current folder for its project
     if (process.env.NODE_ENV === undefined) process.env.NODE_ENV = 'test';
     await require('jest').run(args);
+  },
+  infra: async (args) => {
+    const at = args.indexOf('--rabbitmq'); // Jest refuses options that it does not know
+    if (at >= 0) process.env.ONECONTACT_RABBITMQ = args.splice(at, 2)[1];
+    process.env.ONECONTACT_SERVICES ??= 'local,fetch'; // a container cannot be told what these tests tell their servers
+    await tasks.test(['--config', 'test/infra/jest.config.js', ...args]);
   },
   onecontact: async (args) => runTypeScript(resolve(checkout, 'src/cli/main.ts'), 'onecontact', args),
   script: async ([file, ...args]) => {

@@ -14,7 +14,7 @@ import { addMigrate } from '../operations/migrate/command';
 import { addPurge } from '../operations/purge/command';
 import { addShow } from '../operations/show/command';
 import { addTopology } from '../operations/topology/command';
-import { connectionProblem, failureOf, hasConnectionProblem } from '../postgres/errors';
+import { connectionProblem, failureOf, needsOperator } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
 import { addStart } from './start';
 
@@ -87,16 +87,13 @@ function withoutAddress(text: string): string {
   return text.replace(/'.*@.*'/gs, 'an address');
 }
 
-/** Wrong credentials, no such database, no permission: SQLSTATEs, and the names that Prisma gives instead. */
-const ACCESS_DENIED = /^(28...|3D...|42501|AuthenticationFailed|Database\w+|Tls\w+)$/;
-
 const DISK_FULL = /^(ENOSPC|EDQUOT)$/;
 
 /** Tells an operator what to do, if known. Never a message of the database: it may hold personal data. */
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
-  if (kind === 'down' || ACCESS_DENIED.test(code) || hasConnectionProblem(error)) return connectionProblem(error);
+  if (kind === 'down' || needsOperator(error)) return connectionProblem(error);
   if (kind === 'transient' || kind === 'busy')
     return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
   if (DISK_FULL.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;

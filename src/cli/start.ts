@@ -1,11 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
-import { readConfig, SERVICE_NEEDS, type ServiceConfig } from '../config';
-import { PARTS, type Part, startService } from '../main';
+import { readConfig, SERVICE_NEEDS } from '../config';
+import { handlesMessages, PARTS, type Part, type StartConfig, startService } from '../main';
 import { makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
 import { failureOf } from '../postgres/errors';
-import { migrate } from '../postgres/migrations/migrate';
 import { stopRequested } from './stop-signal';
 
 interface Options {
@@ -22,8 +21,8 @@ export function addStart(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL and DATABASE_URL, and API_KEY when HTTP listens at more than a loopback address. Logs go to stdout, one
-JSON object a line. SIGTERM and SIGINT finish what is in flight, then it exits with 0; with 1 when that took longer than
+Needs DATABASE_URL, AMQP_URL for all parts but http, and API_KEY when look-ups (the part http) are served at more than a
+loopback address. Health and metrics are served whatever --only says. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish what is in flight, then it exits with 0; with 1 when that took longer than
 SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the first.
 
 Examples:
@@ -33,8 +32,9 @@ Examples:
     )
     .action(async (options: Options) => {
       const only = options.only ?? PARTS;
-      const needs = only.includes('http') ? ([...SERVICE_NEEDS, 'lookUps'] as const) : SERVICE_NEEDS;
-      const config: ServiceConfig = readConfig(context.env, needs);
+      const needs = SERVICE_NEEDS.filter((need) => need !== 'broker' || handlesMessages(only));
+      const lookUps = only.includes('http') ? (['lookUps'] as const) : [];
+      const config: StartConfig = readConfig(context.env, [...needs, ...lookUps]);
       const log = makeLog(config.logLevel, undefined, (error) => failureOf(error).code);
       const code = await start(config, only, options, log);
       // Work that did not stop in time must not keep the process alive.
@@ -51,17 +51,14 @@ function parseParts(text: string): Part[] {
 }
 
 /** Runs the service to its end. @returns the exit code */
-async function start(config: ServiceConfig, only: readonly Part[], options: Options, log: Logger): Promise<number> {
+async function start(config: StartConfig, only: readonly Part[], options: Options, log: Logger): Promise<number> {
   const stop = stopRequested();
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught exception');
     process.exit(1);
   });
-  if (options.migrate) {
-    const applied = await migrate(config.databaseUrl);
-    log.info({ applied }, 'schema is up to date');
-  }
-  const service = await Promise.race([startService(config, { only, log }), stop]);
+  const { migrate: migrates = false } = options;
+  const service = await Promise.race([startService(config, { only, migrates, log }), stop]);
   if (typeof service === 'string') {
     log.info({ signal: service }, 'told to stop before the service was up');
     return 0;

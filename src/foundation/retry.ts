@@ -33,7 +33,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 export interface RetryOptions {
   /** How often the work is tried in all. */
   attempts: number;
-  /** Whether the work may succeed if it is repeated after this error. */
+  /** Whether the work may succeed if it is repeated after this error; asked after each failure. */
   when(error: unknown): boolean;
   /** The pauses between attempts; without it, there are none. */
   backoff?: Backoff;
@@ -45,7 +45,7 @@ export async function retry<T>(work: () => Promise<T>, { attempts, when, backoff
     try {
       return await work();
     } catch (error) {
-      if (attempt >= attempts || !when(error)) throw error;
+      if (!when(error) || attempt >= attempts) throw error;
       if (backoff) await delay(backoff.next());
     }
   }

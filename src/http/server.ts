@@ -9,7 +9,8 @@ import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
 
 export interface ServerOptions extends DockerflowOptions {
-  db: Database;
+  /** For look-ups; null in a process that does not offer them. */
+  db: Database | null;
   log: Logger;
   /** The bearer token that look-ups require; null for none, only where no other host can reach the server. */
   apiKey: string | null;
@@ -30,7 +31,7 @@ const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
 
 /**
- * The read-only HTTP server: look-ups of contacts, health and metrics.
+ * The read-only HTTP server: health and metrics, and look-ups of contacts where they are offered.
  *
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
@@ -49,7 +50,7 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
     // A path that cannot be decoded reaches no route: answer as the route would answer a malformed key.
     frameworkErrors: (_error, request, raw) => {
       const reply = raw as FastifyReply;
-      if (!request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
+      if (db === null || !request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
       void (mayRead(request.headers.authorization) ? userNotFound(reply) : notAuthorised(reply));
     },
     clientErrorHandler: (error, socket) => {
@@ -68,10 +69,22 @@ export function makeServer({ db, log, apiKey, maxLookUps = MAX_LOOK_UPS, ...dock
     if (kind !== 'permanent') return busy(reply);
     return failed(reply);
   });
+  closeAfterLastAnswer(app);
   measureRequests(app, dockerflow.metrics);
-  void app.register(contactRoutes, { prefix: '/contacts', db, mayRead, maxLookUps });
+  if (db !== null) void app.register(contactRoutes, { prefix: '/contacts', db, mayRead, maxLookUps });
   void app.register(dockerflowRoutes, dockerflow);
   return app;
+}
+
+/** A client keeps the connection of an answer that it awaited during the close: without this, the close would wait for it. */
+function closeAfterLastAnswer(app: FastifyInstance): void {
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
 }
 
 /** Status lines for input that Node cannot parse as a request. */

@@ -1,4 +1,4 @@
-import type { Trace } from '../contacts/facts/event';
+import type { ContactEvent, Trace } from '../contacts/facts/event';
 import { traceIdOf } from '../messages/trace';
 
 /** A uuid, a hash or a number, which cannot be a person's name or address. */
@@ -16,5 +16,19 @@ export function aboutMessage(
   return {
     ...(eventId !== undefined && IMPERSONAL.test(eventId) && { eventId }),
     ...(traceId !== undefined && { traceId }),
+  };
+}
+
+const FIRST_EVENTS = 5;
+
+/** The same of several messages: the ids of the first events. */
+export function aboutMessages(events: readonly ContactEvent[]): object {
+  const [only, another] = events;
+  if (only && !another) return aboutMessage(only.trigger.id, only.trigger.trace);
+  return {
+    eventIds: events
+      .slice(0, FIRST_EVENTS)
+      .map(({ trigger }) => trigger.id)
+      .filter((id) => IMPERSONAL.test(id)),
   };
 }

@@ -5,7 +5,7 @@ import { Backoff, pause } from '../foundation/retry';
 import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf } from '../postgres/errors';
-import { aboutMessage } from './about-message';
+import { aboutMessages } from './about-message';
 import { dataFault } from './data-fault';
 import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
@@ -20,7 +20,7 @@ export interface BatchContext {
   /** Called for each failed transaction, before it is handled. */
   onFailure(failure: Failure): void;
   /** Nothing can be applied at present; called for each attempt. */
-  onAway(reason: PauseReason): void;
+  onAway(reason: PauseReason, failure: Failure): void;
   /** The database works: a transaction was committed, or failed for a reason of its own. */
   onBack(): void;
 }
@@ -69,7 +69,7 @@ export async function handleBatch(
     if (stopping.aborted) return false;
     const pauseReason = await pauseReasonOf(failure, items, db, search);
     if (pauseReason) {
-      onAway(pauseReason);
+      onAway(pauseReason, failure);
       await pause(backoff.next(), stopping);
       if (stopping.aborted) return false;
       continue;
@@ -112,7 +112,7 @@ async function applyOnce(
     onFailure(failure);
     const [only, another] = items;
     const alone = another ? undefined : only?.event;
-    const about = alone ? aboutMessage(alone.trigger.id, alone.trigger.trace) : {};
+    const about = aboutMessages(items.map(({ event }) => event));
     log.warn({ failure, events: items.length, attempt, ...about }, 'batch failed');
     const fault = alone ? dataFault(failure, alone) : null;
     if (fault) log.error({ code: failure.code, ...fault, ...about }, 'decoded data refused by the database');

@@ -41,6 +41,8 @@ export interface ApplyOptions {
   dryRun?: boolean;
   /** Measures the stages. */
   stopwatch?: Stopwatch;
+  /** Called each time that everything is read again, because another transaction changed what was read. */
+  onStaleRead?: () => void;
 }
 
 /** How often a batch is tried while other transactions keep changing what it may touch. Each time is a coincidence. */
@@ -57,7 +59,11 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
     const remaining = indexes.map((index) => steps[index] as Step);
     const result = await retry(() => applyOnce(db, remaining, options), {
       attempts: ATTEMPTS,
-      when: (error) => error instanceof StaleReadError,
+      when: (error) => {
+        const isStale = error instanceof StaleReadError;
+        if (isStale) options.onStaleRead?.();
+        return isStale;
+      },
     });
     if ('erasedEvents' in result) {
       for (const event of result.erasedEvents) erased.add(event);

@@ -5,7 +5,7 @@ import { codeLabel, type PauseReason } from '../observability/metrics';
 import { observeApplied, observeDropped, observeLag } from '../observability/observe-batch';
 import { Stopwatch } from '../observability/stopwatch';
 import type { Database } from '../postgres/database';
-import { failureOf } from '../postgres/errors';
+import { type Failure, failureOf } from '../postgres/errors';
 import type { BrokerConnection } from '../rabbitmq/connection';
 import { Consumer } from '../rabbitmq/consumer';
 import { ackAll, type Delivery } from '../rabbitmq/delivery';
@@ -16,6 +16,7 @@ import { type DecidedItem, type Item, isPending, makeItem, publishedAt } from '.
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
 import { MAX_BATCH_BYTES, partsOf } from './parts';
 import { PoisonScheduler } from './poison-scheduler';
+import { startAtZero } from './start-at-zero';
 import { batchesOf, isSuspect } from './suspects';
 import type { ApplyOptions } from './transaction';
 
@@ -42,9 +43,11 @@ export interface EventWorkerOptions extends Omit<DisposeContext, 'stopping'> {
  */
 const WORTH_A_SLOT = 1 / 4;
 
+/** What the health check says of a pause. */
 const PAUSED: Record<PauseReason, string> = {
-  database_down: 'the database cannot be used',
-  rows_held: 'another transaction holds all rows that its messages need',
+  database_down: 'the database cannot be used; consumption resumes once it can',
+  rows_held: 'another transaction holds rows that the messages need; end it if it was forgotten',
+  publishing_blocked: 'the broker takes no messages for the retry queues and the dead letters; free its memory or disk',
 };
 
 /** amqplib flushes frames asynchronously, within this. */
@@ -66,7 +69,8 @@ export class EventWorker {
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
   readonly #slots: Promise<void>[];
-  #away = false;
+  /** Why consumption is paused; null while it is not. */
+  #pause: string | null = null;
   #busySlots = 0;
 
   constructor(options: EventWorkerOptions) {
@@ -74,20 +78,25 @@ export class EventWorker {
     this.#poisonScheduler = options.poisonScheduler ?? new PoisonScheduler();
     setMaxListeners(0, this.#stopping.signal); // each message that cannot be forwarded yet listens to it
     const { connection, queue, prefetch, log, concurrency, metrics } = options;
-    metrics.paused.set({ queue }, 0);
+    startAtZero(metrics, options);
     const onConsuming = this.#poisonScheduler.expectQueue();
     this.#consumer = new Consumer({ connection, queue, prefetch, log, onMessage: this.#buffer.push, onConsuming });
     this.#slots = Array.from({ length: concurrency }, () => this.#runSlot());
   }
 
-  /** Why the queue is not consumed, and what an operator has to do about it. */
+  /** Whether the broker pushes messages of the queue to this process. */
+  get consuming(): boolean {
+    return this.#consumer.state === 'consuming';
+  }
+
+  /** Why messages of the queue are not handled, for the health check. */
   problems(): string[] {
-    return this.#consumer.problems();
+    return this.#pause === null ? this.#consumer.problems() : [this.#pause];
   }
 
   /** Finishes what is in flight. Resolves when everything is acknowledged or returned to the queue. */
   async stop(): Promise<void> {
-    this.#consumer.pause('the process stops');
+    this.#consumer.pause();
     this.#buffer.close();
     this.#stopping.abort();
     await Promise.all(this.#slots);
@@ -194,10 +203,10 @@ export class EventWorker {
   }
 
   #batchContext(stopwatch: Stopwatch): BatchContext {
-    const { db, apply, log, metrics, onNotifications } = this.#options;
+    const { queue, db, apply, log, metrics, onNotifications } = this.#options;
     return {
       db,
-      options: { ...apply, stopwatch },
+      options: { ...apply, stopwatch, onStaleRead: () => metrics.staleReads.inc({ queue }) },
       log,
       stopping: this.#stopping.signal,
       onApplied: (applied) => {
@@ -207,25 +216,29 @@ export class EventWorker {
       },
       onFailure: ({ code, kind }) => metrics.databaseErrors.inc({ code: codeLabel(code), kind }),
       // Receiving more would only add messages whose delivery count a lost channel raises.
-      onAway: (reason) => {
-        this.#countPause(reason);
-        this.#consumer.pause(PAUSED[reason]);
+      onAway: (reason, failure) => {
+        this.#pauseFor(reason, failure);
+        this.#consumer.pause();
       },
       onBack: () => {
-        this.#countPause(null);
+        this.#endPause();
         if (!this.#stopping.signal.aborted) this.#consumer.resume();
       },
     };
   }
 
   /** Counts a pause once, however many slots report it however often. */
-  #countPause(reason: PauseReason | null): void {
-    const away = reason !== null;
-    if (away === this.#away) return;
-    this.#away = away;
+  #pauseFor(reason: PauseReason, { code }: Failure): void {
     const { queue, metrics } = this.#options;
-    metrics.paused.set({ queue }, away ? 1 : 0);
-    if (away) metrics.pauses.inc({ queue, reason });
+    if (this.#pause === null) metrics.pauses.inc({ queue, reason });
+    metrics.paused.set({ queue }, 1);
+    this.#pause = `The queue ${queue} is paused (${code}): ${PAUSED[reason]}.`;
+  }
+
+  #endPause(): void {
+    if (this.#pause === null) return;
+    this.#pause = null;
+    this.#options.metrics.paused.set({ queue: this.#options.queue }, 0);
   }
 
   /** Counts each kind of message once per batch, because a counter costs more than most of a message's way. */

@@ -8,8 +8,12 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export const STAGES = ['decode', 'begin', 'load', 'decide', 'save', 'commit', 'settle'] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** Why consumption is paused: the database is unavailable, or another transaction holds all rows that are needed. */
-export type PauseReason = 'database_down' | 'rows_held';
+/**
+ * Why consumption is paused: the database is unavailable, another transaction holds all rows that are needed, or the broker
+ * takes no messages for the retry queues and the dead letters.
+ */
+export const PAUSE_REASONS = ['database_down', 'rows_held', 'publishing_blocked'] as const;
+export type PauseReason = (typeof PAUSE_REASONS)[number];
 
 const STAGE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const LAG_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800, 7_200, 86_400];
@@ -56,10 +60,25 @@ export function makeMetrics() {
       LAG_BUCKETS,
       'queue',
     ),
+    consuming: gauge(
+      'consuming',
+      'Whether the broker pushes messages of a queue to this process (1) or not (0)',
+      'queue',
+    ),
+    staleReads: counter(
+      'stale_reads_total',
+      'Times that a batch was locked and loaded in vain, because another transaction changed what it may touch',
+      'queue',
+    ),
     retries: counter('retries_total', 'Messages put on the retry delays, by step', 'queue', 'delay'),
     deadLetters: counter('dead_letters_total', 'Messages put into the dead letters, by reason', 'queue', 'reason'),
     pauses: counter('pauses_total', 'Times that consumption was paused, by reason', 'queue', 'reason'),
     paused: gauge('consumption_paused', 'Whether consumption is paused (1) or not (0)', 'queue'),
+    waitingForPublisher: gauge(
+      'waiting_for_publisher',
+      'Messages that wait unacknowledged until the broker has confirmed them in a retry queue or the dead letters',
+      'queue',
+    ),
     merges: counter('merges_total', 'Contacts merged, by reason', 'reason'),
     collisions: counter(
       'collisions_total',
@@ -84,7 +103,13 @@ export function makeMetrics() {
     ),
     choices: counter('choices_total', 'Choices received, by act, repetitions included', 'act'),
     notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
+    notificationLag: histogram(
+      'notification_lag_seconds',
+      'Of each published notification, the time from its commit to the outbox until the broker confirmed it',
+      LAG_BUCKETS,
+    ),
     reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),
+    databaseUp: gauge('database_up', 'Whether this process can use the database (1) or not (0)'),
     connected: gauge('broker_connected', 'Whether a connection to the broker is up (1) or not (0)', 'connection'),
     topologyRestored: counter(
       'topology_restored_total',
@@ -94,6 +119,11 @@ export function makeMetrics() {
       'unrouted_recovered_total',
       'Messages that the alternate exchange had caught and that were moved, by the queue they went to',
       'queue',
+    ),
+    brokerBlocked: gauge(
+      'broker_blocked',
+      'Whether the broker blocks publishing on a connection (1) or not (0)',
+      'connection',
     ),
     databaseErrors: counter(
       'database_errors_total',

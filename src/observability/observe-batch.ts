@@ -1,11 +1,32 @@
 import type { ChangeSet } from '../contacts/change-recorder';
-import type { Explanation } from '../contacts/merge/explain';
-import type { MergePlan } from '../contacts/merge/merge';
+import type { Act } from '../contacts/facts/event';
+import type { Explanation, Why } from '../contacts/merge/explain';
+import type { MergePlan, MergeReason } from '../contacts/merge/merge';
+import type { TokenPolicy, TokenReason } from '../contacts/merge/token-policy';
 import type { Metrics } from './metrics';
 
 type Decided = Pick<ChangeSet, 'inactiveClaims' | 'contacts' | 'reviews' | 'choices'> & {
   merges: readonly (Pick<MergePlan, 'reason' | 'token'> & { explanation: Explanation })[];
 };
+
+/** All values of a type, which the compiler checks. */
+const all = <T extends string>(values: Record<T, true>): T[] => Object.keys(values) as T[];
+const MERGE_REASONS = all<MergeReason>({ claim: true, recreated: true, deletion: true });
+const TOKEN_POLICIES = all<TokenPolicy>({ address: true, account: true });
+const TOKEN_REASONS = all<TokenReason>({ held_primary_address: true, survivor: true, only_token: true });
+const ACTS = all<Act>({ subscribe: true, unsubscribe: true, confirm: true, opt_out: true });
+const OPT_OUT_REASONS = ['only', 'same', 'proven', 'left_behind'] as const satisfies Why[];
+const COLLISION_OUTCOMES = ['merged', 'held', 'blocked', 'closed', 'review'] as const;
+
+/** Creates the series of all decisions. */
+export function startDecisionsAtZero(metrics: Metrics): void {
+  for (const reason of MERGE_REASONS) metrics.merges.inc({ reason }, 0);
+  for (const policy of TOKEN_POLICIES)
+    for (const reason of TOKEN_REASONS) metrics.tokenDecisions.inc({ policy, reason }, 0);
+  for (const why of OPT_OUT_REASONS) metrics.optOutDecisions.inc({ why }, 0);
+  for (const outcome of COLLISION_OUTCOMES) metrics.collisions.inc({ outcome }, 0);
+  for (const act of ACTS) metrics.choices.inc({ act }, 0);
+}
 
 /** Counts the decisions of a committed batch. */
 export function observeApplied(metrics: Metrics, applied: Decided): void {
@@ -15,7 +36,7 @@ export function observeApplied(metrics: Metrics, applied: Decided): void {
     metrics.tokenDecisions.inc({ policy: token.policy, reason: token.reason });
     if (explanation.opted_out) metrics.optOutDecisions.inc({ why: explanation.opted_out.why });
   }
-  const collisions = {
+  const collisions: Record<(typeof COLLISION_OUTCOMES)[number], number> = {
     merged: merges.length,
     ...inactiveClaims,
     closed: contacts.changed.filter(({ state }) => state === 'closed').length,

@@ -1,60 +1,63 @@
-import { collectDefaultMetrics } from 'prom-client';
-import { within } from '../foundation/timeout';
+import { collectDefaultMetrics, type Gauge } from 'prom-client';
 import type { Metrics } from './metrics';
+
+/** Gauges of prom-client that are named like counters: `promtool check metrics` refuses them. */
+const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
 /** Observes the process under the standard names of Prometheus clients: event loop, memory, CPU, garbage collector. */
 export function observeProcess(metrics: Metrics, build: { version: string; commit: string }): void {
   collectDefaultMetrics({ register: metrics.registry });
+  for (const name of MISNAMED) metrics.registry.removeSingleMetric(name);
   metrics.buildInfo.set({ version: build.version, commit: build.commit }, 1);
 }
 
 interface Connection {
   readonly connected: boolean;
-  on(event: 'up' | 'down' | 'closed', listener: () => void): unknown;
+  readonly blocked: string | undefined;
+  on(event: 'up' | 'down' | 'blocked' | 'unblocked' | 'closed', listener: () => void): unknown;
 }
 
-/** @param connection must be up: each later `up` event counts as a reconnect */
+/** Each `up` event but the first counts as a reconnect. */
 export function observeConnection(metrics: Metrics, name: string, connection: Connection): void {
   const labels = { connection: name };
-  const update = (): void => metrics.connected.set(labels, connection.connected ? 1 : 0);
+  let wasUp = connection.connected;
+  const update = (): void => {
+    metrics.connected.set(labels, connection.connected ? 1 : 0);
+    metrics.brokerBlocked.set(labels, connection.blocked === undefined ? 0 : 1);
+  };
   metrics.reconnects.inc(labels, 0);
-  connection.on('up', () => metrics.reconnects.inc(labels));
-  for (const event of ['up', 'down', 'closed'] as const) connection.on(event, update);
+  connection.on('up', () => {
+    if (wasUp) metrics.reconnects.inc(labels);
+    wasUp = true;
+  });
+  for (const event of ['up', 'down', 'blocked', 'unblocked', 'closed'] as const) connection.on(event, update);
   update();
 }
 
-/** Scrapes are not authenticated: however many come, the database is read no more often than this. */
-const OUTBOX_EVERY_MS = 5_000;
-const OUTBOX_ANSWER_MS = 2_000;
-
 /**
- * Reads the outbox when metrics are scraped. While the database is unavailable both gauges are absent: an old value would
- * be taken for the current one.
+ * Reads the database when metrics are scraped. While it is unavailable the metrics of the outbox are absent: an old value
+ * would be taken for the current one.
  */
-export function observeOutbox(
+export function observeDatabase(
   metrics: Metrics,
-  readState: () => Promise<{ pending: number; oldestSeconds: number }>,
+  read: () => Promise<{ problems: readonly string[]; outbox: { pending: number; oldestSeconds: number } | null }>,
 ): void {
-  let current: Promise<void> | undefined;
-  const read = async (): Promise<void> => {
-    const state = await within(OUTBOX_ANSWER_MS, readState(), null).catch(() => null);
-    if (state) {
-      metrics.outboxMessages.set(state.pending);
-      metrics.outboxAge.set(state.oldestSeconds);
-    } else {
-      metrics.outboxMessages.remove();
-      metrics.outboxAge.remove();
-    }
-  };
-  const collect = async (): Promise<void> => {
-    if (current === undefined) {
-      current = read();
-      setTimeout(() => {
-        current = undefined;
-      }, OUTBOX_EVERY_MS).unref();
-    }
-    await current;
-  };
-  // The registry collects all metrics concurrently: each gauge must be set before it is read.
-  for (const gauge of [metrics.outboxMessages, metrics.outboxAge]) Object.assign(gauge, { collect });
+  const { databaseUp, outboxMessages, outboxAge } = metrics;
+  const set = (gauge: Gauge, value: number | undefined): void =>
+    value === undefined ? gauge.remove() : gauge.set(value);
+  onScrape(databaseUp, async () => set(databaseUp, (await read()).problems.length === 0 ? 1 : 0));
+  onScrape(outboxMessages, async () => set(outboxMessages, (await read()).outbox?.pending));
+  onScrape(outboxAge, async () => set(outboxAge, (await read()).outbox?.oldestSeconds));
+}
+
+/** Whether each queue is consumed. */
+export function observeConsuming(metrics: Metrics, queues: readonly string[], isConsumed: (queue: string) => boolean) {
+  onScrape(metrics.consuming, () => {
+    for (const queue of queues) metrics.consuming.set({ queue }, isConsumed(queue) ? 1 : 0);
+  });
+}
+
+/** Sets a gauge each time metrics are scraped. prom-client takes this as an option of the constructor only. */
+function onScrape(gauge: Gauge<string>, collect: () => void | Promise<void>): void {
+  Object.assign(gauge, { collect });
 }

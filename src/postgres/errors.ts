@@ -31,8 +31,16 @@ const DOWN = /^(57P0[1-4]|53[014]..|53300|58...|25006|28...|3D000|42501|42P01|42
 /** A lock or a statement timed out; Prisma's codes: waiting for the pool or the transaction timed out. */
 const BUSY = /^(55P03|57014|P2024|P2028)$/;
 const TRANSIENT = /^(40...|08...|23505)$/;
-/** Prisma's own: unreachable, timed out, connection closed, and the adapter's name for a failed TLS handshake. */
-const PRISMA_DOWN = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'TlsConnectionError']);
+/** Prisma's own: unreachable, timed out, connection closed, and the adapter's names where it hides the system's code. */
+const PRISMA_DOWN = new Set([
+  'P1001',
+  'P1002',
+  'P1008',
+  'P1017',
+  'DatabaseNotReachable',
+  'SocketTimeout',
+  'TlsConnectionError',
+]);
 const PRISMA_TRANSIENT = new Set(['P2034']);
 const SYSTEM_DOWN = new Set([
   'ECONNREFUSED',
@@ -42,14 +50,13 @@ const SYSTEM_DOWN = new Set([
   'ETIMEDOUT',
   'EPIPE',
   'EHOSTUNREACH',
+  'ENETUNREACH',
 ]);
 
 export function failureOf(error: unknown): Failure {
   const codes = [...codesIn(error)];
   const found = (test: (code: string) => boolean): string | undefined => codes.find(test);
-  const down = found(
-    (code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code) || code === 'DatabaseNotReachable',
-  );
+  const down = found((code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code));
   if (down) return { kind: 'down', code: down };
   const busy = found((code) => BUSY.test(code));
   if (busy) return { kind: 'busy', code: busy };
@@ -110,8 +117,15 @@ export function connectionProblem(error: unknown): string {
 }
 
 /** Whether {@link connectionProblem} can name the problem of a connection, whatever kind of failure it is. */
-export const hasConnectionProblem = (error: unknown): boolean =>
+const hasConnectionProblem = (error: unknown): boolean =>
   tlsReason(error) !== undefined || FILE_CODES.has(failureOf(error).code);
+
+/** Wrong credentials, no such database, no permission: SQLSTATEs, and the names that Prisma gives instead. */
+const ACCESS_DENIED = /^(28...|3D...|42501|AuthenticationFailed|Database(DoesNotExist|AccessDenied))$/;
+
+/** Whether only an operator can make the database usable, so that waiting for it is in vain. */
+export const needsOperator = (error: unknown): boolean =>
+  hasConnectionProblem(error) || ACCESS_DENIED.test(failureOf(error).code);
 
 /** By SQLSTATE, or by the driver adapter's name where it hides the SQLSTATE. */
 const CAUSES: readonly [RegExp, string][] = [

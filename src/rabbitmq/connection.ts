@@ -26,6 +26,10 @@ interface ConnectionEvents {
   up: [];
   /** The connection is lost; attempts to reconnect have begun. */
   down: [Error];
+  /** The broker blocks publishing on this connection (an alarm on its memory or disk). */
+  blocked: [];
+  /** The end of that, or of the connection. */
+  unblocked: [];
   /** Final: closed by us, or refused for good before it was ever up. */
   closed: [];
 }
@@ -62,9 +66,10 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
   #closing: Promise<void> | undefined;
   #refusal: BrokerRefusal | undefined;
   #refusals = 0;
-  #problem = 'The broker has not answered yet.';
   readonly #topology: ConnectionOptions['topology'];
   #socket: Socket | undefined;
+  /** Why the connection is down. */
+  #problem = 'The broker is not connected yet.';
 
   /** Use {@link openConnection}. */
   constructor(model: RecoveringChannelModel, options: ConnectionOptions) {
@@ -90,7 +95,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     return this.#blocked;
   }
 
-  /** Why it is not up, and what an operator has to do about it. */
+  /** Why nothing can be sent or received over this connection, for the health check. */
   problems(): string[] {
     return this.#connected ? [] : [this.#problem];
   }
@@ -155,17 +160,17 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     model.on('blocked', (reason: string) => {
       this.#blocked = reason;
       this.#log.warn({ reason }, 'broker blocks publishing');
+      this.#announce('blocked');
     });
     model.on('unblocked', () => {
-      this.#blocked = undefined;
       this.#log.info('broker unblocks publishing');
+      this.#unblock();
     });
     model.on('connect', (established: ChannelModel) => {
       this.#server = established.connection.serverProperties;
       this.#socket = socketOf(established);
       if (this.#socket) this.readLimit.attach(this.#socket);
       this.#connected = true;
-      this.#blocked = undefined;
       this.#log.info({ version: this.#server.version }, 'broker connected');
       this.#announce('up');
       // A socket closed right after the handshake: amqplib listens too late, and would keep a dead connection for good.
@@ -173,16 +178,17 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
-      this.#problem = 'The connection to the broker is lost: it is opened again.';
+      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker connection lost');
+      this.#unblock();
       this.#announce('down', error);
     });
     model.on('connect-failed', (error: Error) => {
       if (this.closed) return;
+      this.#problem = problemOf(error);
       this.#log.warn(describe(error), 'broker not reachable, trying again');
       options.onConnectFailed?.(error);
       const refusal = refusalOf(error);
-      this.#problem = refusal?.message ?? whyUnreachable(error);
       if (this.#server !== undefined) return;
       this.#refusals = refusal === undefined ? 0 : this.#refusals + 1;
       if (this.#refusals < REFUSALS) return;
@@ -197,8 +203,14 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     );
   }
 
+  #unblock(): void {
+    if (this.#blocked === undefined) return;
+    this.#blocked = undefined;
+    this.#announce('unblocked');
+  }
+
   /** Listener errors must not reach amqplib, which would take them for a failed connection. */
-  #announce<E extends 'up' | 'down'>(event: E, ...args: ConnectionEvents[E]): void {
+  #announce<E extends Exclude<keyof ConnectionEvents, 'closed'>>(event: E, ...args: ConnectionEvents[E]): void {
     try {
       (this as EventEmitter).emit(event, ...args);
     } catch (thrown) {
@@ -226,6 +238,8 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
   });
   return new BrokerConnection(model, options);
 }
+
+const problemOf = (error: Error): string => refusalOf(error)?.message ?? whyUnreachable(error);
 
 /** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */
 function socketOf(model: ChannelModel): Socket | undefined {

@@ -72,8 +72,7 @@ export class Consumer {
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
   #state: ConsumerState = 'opening';
-  /** Why it is paused on purpose. */
-  #paused: string | undefined;
+  #paused = false;
   /** Why the last channel could not consume, or does not any more. */
   #trouble = 'it has not begun yet';
   /** The prefetch that the next channel begins with. */
@@ -93,14 +92,11 @@ export class Consumer {
     return this.#state;
   }
 
-  /** Why the queue is not consumed, and what an operator has to do about it. */
+  /** Why the queue is not consumed, for the health check. Empty while it is paused on purpose. */
   problems(): string[] {
-    const { queue, connection } = this.#options;
-    if (this.#paused !== undefined) return [`The queue ${queue} is not consumed: ${this.#paused}.`];
-    // Paused without a reason, it waits for earlier deliveries to be acknowledged.
-    if (this.#state !== 'opening') return [];
-    const why = connection.connected ? this.#trouble : 'there is no connection to the broker';
-    return [`The queue ${queue} is not consumed: ${why}.`];
+    const { connection, queue } = this.#options;
+    if (this.#paused || this.#state !== 'opening') return [];
+    return connection.connected ? [`The queue ${queue} is not consumed: ${this.#trouble}.`] : connection.problems();
   }
 
   /** Unacknowledged deliveries of the current channel. */
@@ -111,11 +107,9 @@ export class Consumer {
   /**
    * Takes nothing more. Deliveries already pushed can still be acknowledged. A few more may be pushed until the broker
    * has answered.
-   *
-   * @param why the end of a sentence, for {@link problems}
    */
-  pause(why = 'it is paused'): void {
-    this.#paused = why;
+  pause(): void {
+    this.#paused = true;
     this.#wake();
   }
 
@@ -124,7 +118,7 @@ export class Consumer {
    * prefetch of earlier deliveries is outstanding: never more than 1.5 times the prefetch are.
    */
   resume(): void {
-    this.#paused = undefined;
+    this.#paused = false;
     this.#wake();
   }
 
@@ -146,7 +140,7 @@ export class Consumer {
     const { connection } = this.#options;
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
-      if (this.#paused !== undefined) {
+      if (this.#paused) {
         await this.#idle('paused');
         continue;
       }
@@ -232,14 +226,14 @@ export class Consumer {
     };
     try {
       while (!over && !this.#stopping.signal.aborted) {
-        if (consumerTag === undefined && this.#paused === undefined && ledger.open <= window / 2) {
+        if (consumerTag === undefined && !this.#paused && ledger.open <= window / 2) {
           await channel.prefetch(window); // applies to the next consumer on this channel
           consumerTag = (await channel.consume(this.#options.queue, onMessage)).consumerTag;
           before = { acked: ledger.acked, ackedBytes: ledger.ackedBytes };
           this.#log.info({ prefetch: window }, 'consuming');
           this.#options.onConsuming?.();
-        } else if (consumerTag !== undefined && (this.#paused !== undefined || mayGrow())) {
-          const pausing = this.#paused !== undefined;
+        } else if (consumerTag !== undefined && (this.#paused || mayGrow())) {
+          const pausing = this.#paused;
           if ((await untilAborted(channel.cancel(consumerTag), this.#stopping.signal)) === undefined) break;
           consumerTag = undefined;
           framesAtCancel = ledger.frames;

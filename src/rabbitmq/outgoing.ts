@@ -28,6 +28,8 @@ export type PublishResult =
   /** Unknown: it may have arrived. `retryable` is false if this message can never be published as it is. */
   | { readonly outcome: 'failed'; readonly error: Error; readonly retryable: boolean };
 
+export const OUTCOMES = ['confirmed', 'returned', 'nacked', 'failed'] as const satisfies PublishResult['outcome'][];
+
 /** See {@link PublishResult}. */
 export function failed(reason: string, retryable = true): PublishResult {
   return { outcome: 'failed', error: new Error(reason), retryable };

@@ -88,6 +88,16 @@ export class Publisher {
     return this.#channel !== undefined;
   }
 
+  /** Why nothing can be published, for the health check. */
+  problems(): string[] {
+    const { blocked } = this.#connection;
+    if (blocked !== undefined) {
+      return [`The broker blocks publishing (${blocked}): free its memory or disk.`];
+    }
+    if (this.open) return [];
+    return this.#connection.connected ? ['The publishing channel is not open yet.'] : this.#connection.problems();
+  }
+
   /** Written messages that await their confirm. */
   get inFlight(): number {
     return this.#inFlight.size;

@@ -136,7 +136,8 @@ export class TopologyKeeper {
     }
     connection.off('up', this.#onUp).off('closed', this.#onClosed);
     this.#asked?.settle(false);
-    onRefused(new Error('closed before the topology was declared'));
+    const isOver = connection.closed ? connection.ready() : Promise.resolve(); // rejects with the broker's refusal
+    await isOver.then(() => onRefused(new Error('closed before the topology was declared')), onRefused);
   }
 
   /** The name in the URL may lead to another broker than it did. */
@@ -156,13 +157,13 @@ export class TopologyKeeper {
       // A close must not wait for a broker that is away.
       const declared = await untilAborted(declareParts(connection, this.#forbidden), this.#stopping.signal);
       if (declared === undefined) return new Error('closed');
-      const { missing, problems } = declared;
-      this.#noteRestored(missing);
+      const { restored, problems } = declared;
+      this.#noteRestored(restored);
       if (problems.length > 0) throw new BrokerRefusal(problems.join('\n'));
       if (this.#problems.length > 0) log.info({ queues: QUEUE_SPECS.length }, 'broker topology is in place');
       this.#problems = [];
       this.#wasInPlace = true;
-      this.#vain = missing.length === 0 ? this.#vain + 1 : 0;
+      this.#vain = restored.length === 0 ? this.#vain + 1 : 0;
       return undefined;
     } catch (error) {
       const { code, reason } = describe(error);
@@ -177,14 +178,14 @@ export class TopologyKeeper {
     }
   }
 
-  #noteRestored(missing: readonly string[]): void {
-    if (missing.length === 0 || !this.#wasInPlace) return;
+  #noteRestored(restored: readonly string[]): void {
+    if (restored.length === 0 || !this.#wasInPlace) return;
     const { log, onRestored } = this.#options;
-    log.warn({ missing }, 'a part of the broker topology was missing, declared again');
+    log.warn({ restored }, 'a part of the broker topology was missing, declared again');
     for (const [exchange, queue] of WORK_QUEUES) {
-      if (missing.includes(`queue ${queue}`)) this.#losses.set(exchange, new Date().toISOString());
+      if (restored.includes(`queue ${queue}`)) this.#losses.set(exchange, new Date().toISOString());
     }
-    onRestored?.(missing);
+    onRestored?.(restored);
   }
 
   async #untilAsked(ms: number): Promise<void> {

@@ -161,8 +161,8 @@ async function declareUntilDone(connection: BrokerConnection, log: Logger, signa
 }
 
 export interface Declared {
-  /** The exchanges and queues that did not exist before. */
-  readonly missing: readonly string[];
+  /** The exchanges and queues that did not exist before, and do now. */
+  readonly restored: readonly string[];
   /** What an operator has to do about each part that is not as it must be. */
   readonly problems: readonly string[];
 }
@@ -177,7 +177,7 @@ export interface Declared {
  * Rejects with a {@link BrokerRefusal} if the broker is unsuitable, with another error if it is worth another attempt.
  */
 export async function declareParts(connection: BrokerConnection, forbidden = new Set<string>()): Promise<Declared> {
-  const missing: string[] = [];
+  const restored: string[] = [];
   const problems: string[] = [];
   const open: { channel?: Channel | undefined } = {};
   /** @returns the broker's refusal, which has closed the channel; undefined if there is none */
@@ -197,9 +197,9 @@ export async function declareParts(connection: BrokerConnection, forbidden = new
   try {
     for (const { what, check, declare } of PARTS) {
       const absent = check && (await attempt(check));
-      if (codeOf(absent) === 404) missing.push(what);
       if (forbidden.has(what) && absent === undefined) continue;
       const refusal = await attempt(declare);
+      if (codeOf(absent) === 404 && refusal === undefined) restored.push(what);
       if (codeOf(refusal) === 403) forbidden.add(what);
       if (refusal === undefined || (forbidden.has(what) && absent === undefined)) continue;
       const sentence = sentenceFor(what)(refusal);
@@ -213,7 +213,7 @@ export async function declareParts(connection: BrokerConnection, forbidden = new
   }
   if (denied.length > 0) problems.unshift(mayNotDeclare(denied));
   if (failure !== undefined) throw failure;
-  return { missing, problems };
+  return { restored, problems };
 }
 
 async function openChannel(connection: BrokerConnection): Promise<Channel> {

@@ -51,7 +51,7 @@ export class UnroutedDrain {
 
   /** Final: what is not confirmed goes back to the queue. */
   async stop(): Promise<void> {
-    this.#consumer.pause('the process stops');
+    this.#consumer.pause();
     this.#stopping.abort();
     await Promise.all(this.#moving);
     await this.#consumer.stop();

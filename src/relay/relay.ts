@@ -1,12 +1,15 @@
 import type { Logger } from 'pino';
 import { groupBy } from '../foundation/group-by';
 import { Backoff, pause } from '../foundation/retry';
+import { NOTIFICATION_TYPES } from '../messages/outgoing/notification-message';
 import { SCHEMA_VERSION } from '../messages/outgoing/schemas';
 import { codeLabel, type Metrics } from '../observability/metrics';
 import { type Database, inTransaction } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
 import { deleteFromOutbox, type PendingMessage, takeFromOutbox } from '../postgres/tables/outbox';
-import { CONTACT_EVENTS, HEADERS } from '../rabbitmq/names';
+import { describe } from '../rabbitmq/errors';
+import { CONTACT_EVENTS, HEADERS, MAILER_QUEUE } from '../rabbitmq/names';
+import { OUTCOMES, type OutgoingMessage, type PublishResult } from '../rabbitmq/outgoing';
 import type { Publisher } from '../rabbitmq/publisher';
 
 export interface RelayOptions {
@@ -34,9 +37,13 @@ export class Relay {
   readonly #running: Promise<void>;
   #wake = (): void => undefined;
   #nudged = false;
+  /** Why the last pass failed; null if it did not. */
+  #problem: string | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    for (const type of NOTIFICATION_TYPES)
+      for (const outcome of OUTCOMES) options.metrics.notifications.inc({ type, outcome }, 0);
     this.#running = this.#run();
   }
 
@@ -44,6 +51,11 @@ export class Relay {
   nudge(): void {
     this.#nudged = true;
     this.#wake();
+  }
+
+  /** Why notifications are not published, for the health check. */
+  problems(): string[] {
+    return this.#problem === null ? [] : [this.#problem];
   }
 
   async stop(): Promise<void> {
@@ -58,15 +70,19 @@ export class Relay {
     while (!this.#stopping.signal.aborted) {
       this.#nudged = false;
       try {
-        const { taken, left } = await this.#pass();
-        if (left === 0) {
+        const { taken, refused } = await this.#pass();
+        if (refused === null) {
+          this.#problem = null;
           backoff.reset();
           if (taken < PAGE && !this.#nudged) await this.#idle();
           continue;
         }
-        this.#options.log.warn({ left }, 'notifications could not be published, trying again');
+        const { outcome, reason } = refused;
+        this.#problem = `Notifications wait in the outbox (${outcome}: ${reason}): ${REMEDIES[outcome]}.`;
+        this.#options.log.warn(refused, 'notifications could not be published, trying again');
       } catch (error) {
         const failure = failureOf(error);
+        this.#problem = `The outbox cannot be read (${failure.code}): notifications wait until the database works.`;
         this.#options.metrics.databaseErrors.inc({ code: codeLabel(failure.code), kind: failure.kind });
         this.#options.log.warn({ failure }, 'relay pass failed, trying again');
       }
@@ -74,39 +90,33 @@ export class Relay {
     }
   }
 
-  #pass(): Promise<{ taken: number; left: number }> {
+  /** @returns how many messages it found, and the first that was not published, if any */
+  #pass(): Promise<{ taken: number; refused: Refused | null }> {
     return inTransaction(this.#options.db, async (tx) => {
       const messages = await takeFromOutbox(tx, PAGE);
       const ofContacts = [...groupBy(messages, ({ contactId }) => contactId).values()];
-      const published = (await Promise.all(ofContacts.map((list) => this.#publishInOrder(list)))).flat();
-      const seqs = published.map(({ seq }) => seq);
+      const done = await Promise.all(ofContacts.map((list) => this.#publishInOrder(list)));
+      const seqs = done.flatMap(({ published }) => published.map(({ seq }) => seq));
       await deleteFromOutbox(tx, seqs);
-      return { taken: messages.length, left: messages.length - published.length };
+      const first = done.find(({ refused }) => refused !== null)?.refused;
+      return { taken: messages.length, refused: first ? { ...first, left: messages.length - seqs.length } : null };
     });
   }
 
-  /** Publishes one after the other, up to the first failure. @returns the confirmed messages */
-  async #publishInOrder(messages: PendingMessage[]): Promise<PendingMessage[]> {
+  /** Publishes one after the other, up to the first failure. @returns the confirmed messages, and that failure */
+  async #publishInOrder(messages: PendingMessage[]) {
     const { publisher, metrics } = this.#options;
-    for (const [index, { messageId, type, body, createdAt, trace }] of messages.entries()) {
-      const { outcome } = await publisher.publish({
-        exchange: CONTACT_EVENTS,
-        routingKey: type,
-        content: Buffer.from(JSON.stringify(body)),
-        messageId,
-        type,
-        contentType: 'application/json',
-        timestamp: Math.floor(createdAt.getTime() / 1000),
-        headers: {
-          [HEADERS.schemaVersion]: SCHEMA_VERSION,
-          [HEADERS.traceParent]: trace?.parent,
-          [HEADERS.traceState]: trace?.state,
-        },
-      });
-      metrics.notifications.inc({ type, outcome });
-      if (outcome !== 'confirmed') return messages.slice(0, index);
+    for (const [index, message] of messages.entries()) {
+      const { messageId, type } = message;
+      const result = await publisher.publish(toOutgoing(message));
+      metrics.notifications.inc({ type, outcome: result.outcome });
+      if (result.outcome !== 'confirmed') {
+        const refused = { type, messageId, outcome: result.outcome, reason: reasonOf(result) };
+        return { published: messages.slice(0, index), refused };
+      }
+      metrics.notificationLag.observe(Math.max(0, Date.now() - message.createdAt.getTime()) / 1_000);
     }
-    return messages;
+    return { published: messages, refused: null };
   }
 
   async #idle(): Promise<void> {
@@ -115,4 +125,54 @@ export class Relay {
     if (this.#stopping.signal.aborted || this.#nudged) return;
     await pause(IDLE_MS, nudged.signal);
   }
+}
+
+type Unpublished = Exclude<PublishResult, { outcome: 'confirmed' }>;
+
+/** The first message of a pass that was not published, for the log. */
+interface Refused {
+  type: string;
+  messageId: string;
+  outcome: Unpublished['outcome'];
+  reason: string;
+  /** How many messages of the pass were not published. */
+  left: number;
+}
+
+function reasonOf(result: Unpublished): string {
+  if (result.outcome === 'returned') return result.reason;
+  return result.outcome === 'failed' ? describe(result.error).reason : 'a queue refused it';
+}
+
+const REMEDIES: Record<Unpublished['outcome'], string> = {
+  returned: `check that the queue ${MAILER_QUEUE} exists and is bound to ${CONTACT_EVENTS}`,
+  nacked: `make room in the queues bound to ${CONTACT_EVENTS}, or restore their majority`,
+  failed: 'restore the connection to the broker',
+};
+
+function toOutgoing({ messageId, type, body, createdAt, trace }: PendingMessage): OutgoingMessage {
+  return {
+    exchange: CONTACT_EVENTS,
+    routingKey: type,
+    content: Buffer.from(JSON.stringify(body)),
+    messageId,
+    type,
+    contentType: 'application/json',
+    timestamp: Math.floor(createdAt.getTime() / 1000),
+    headers: {
+      [HEADERS.schemaVersion]: SCHEMA_VERSION,
+      [HEADERS.traceParent]: trace?.parent,
+      [HEADERS.traceState]: trace?.state,
+    },
+  };
+}
+
+/** A page takes well under a second: a notification that waits this long is stuck, or its relay hangs. */
+const LONG_SECONDS = 300;
+
+/** What the health check says of the age of the oldest notification, whichever process has the relay's lock. */
+export function outboxProblems(outbox: { oldestSeconds: number } | null): string[] {
+  if (outbox === null || outbox.oldestSeconds < LONG_SECONDS) return [];
+  const seconds = Math.round(outbox.oldestSeconds);
+  return [`The oldest notification has waited for ${seconds} s: look at the relays and at the queue ${MAILER_QUEUE}.`];
 }

@@ -73,7 +73,7 @@ describe('onecontact start', () => {
     const service = start(['--migrate'], env());
     await until(() => service.out.includes('service is up'), 60_000);
     const url = /"url":"(http:[^"]+)"/.exec(service.out)?.[1] as string;
-    expect((await fetch(`${url}/__heartbeat__`)).status).toBe(200);
+    await until(async () => (await fetch(`${url}/__heartbeat__`)).status === 200);
     await until(async () => (await consumers()).every((count) => count === 1));
     service.child.kill('SIGTERM');
     service.child.kill('SIGTERM');
@@ -81,12 +81,23 @@ describe('onecontact start', () => {
     for (const line of service.out.trimEnd().split('\n')) expect(JSON.parse(line)).toHaveProperty('level');
   });
 
-  it('with --only runs only these parts', async () => {
-    const service = start(['--only', 'http'], env());
+  it('with --only http serves look-ups, and needs no broker', async () => {
+    const service = start(['--only', 'http'], { DATABASE_URL: data?.url, HTTP_PORT: '0' });
     await until(() => service.out.includes('service is up'), 60_000);
     expect(service.out).toMatch(/"parts":\["http"\],.*service is up/);
-    expect(await consumers()).toEqual([0, 0]); // with all parts there is one consumer for each queue
+    expect(service.out).not.toContain('broker');
     service.child.kill('SIGINT');
+    expect([await service.exit(), service.err]).toEqual([0, '']);
+  });
+
+  it('with --only and other parts serves health and metrics at any address without an API key', async () => {
+    const service = start(['--only', 'newsletter'], { ...env(), HTTP_HOST: '0.0.0.0' });
+    await until(() => service.out.includes('service is up'), 60_000);
+    const port = /"url":"http:[^"]+:(\d+)"/.exec(service.out)?.[1];
+    await until(async () => (await fetch(`http://127.0.0.1:${port}/__heartbeat__`)).status === 200);
+    expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).toBe(200);
+    expect(await consumers()).toEqual([0, 1]);
+    service.child.kill('SIGTERM');
     expect(await service.exit()).toBe(0);
   });
 

@@ -5,13 +5,13 @@ import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { makeServer } from '../../src/http/server';
+import { Health } from '../../src/observability/health';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, del, signup, uidOf, unsub } from '../support/events';
 import { apply as applyTo } from '../support/stored';
 import { ask } from './ask';
 
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
-const ok = async (): Promise<void> => undefined;
 
 describe('a look-up over HTTP', () => {
   let data: TestDatabase;
@@ -24,8 +24,7 @@ describe('a look-up over HTTP', () => {
   beforeAll(async () => {
     data = await freshDatabase();
     const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
-    const health = { database: ok, broker: ok };
-    app = makeServer({ db: data.db, log, apiKey: null, health, metrics: new Registry() });
+    app = makeServer({ db: data.db, log, apiKey: null, health: new Health(), metrics: new Registry() });
     base = await app.listen({ host: '127.0.0.1', port: 0 });
     const names = { firstName: 'Ada', lastName: null };
     for (const event of [

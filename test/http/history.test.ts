@@ -4,6 +4,7 @@ import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { MergeDetails } from '../../src/contacts/merge/explain';
 import { makeServer } from '../../src/http/server';
+import { Health } from '../../src/observability/health';
 import { findMerge } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, signup } from '../support/events';
@@ -15,9 +16,8 @@ let app: FastifyInstance;
 let base: string;
 beforeAll(async () => {
   data = await freshDatabase();
-  const health = { database: async () => undefined, broker: async () => undefined };
   const log = pino({ level: 'silent' });
-  app = makeServer({ db: data.db, log, apiKey: null, health, metrics: new Registry() });
+  app = makeServer({ db: data.db, log, apiKey: null, health: new Health(), metrics: new Registry() });
   base = await app.listen({ host: '127.0.0.1', port: 0 });
 });
 afterAll(async () => {

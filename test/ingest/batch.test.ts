@@ -1,5 +1,6 @@
 /** The rule "a failing batch isolates its bad message", and the failure table of the design, with real PostgreSQL errors. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pino from 'pino';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type BatchContext, handleBatch } from '../../src/ingest/batch';
 import type { Outcome } from '../../src/ingest/outcome';
@@ -77,6 +78,24 @@ describe('a batch', () => {
       expect(times.applied).toBeLessThanOrEqual(9); // halves: 250, 125, 63, 32, 16, 8, 4, 2, 1
     },
   );
+
+  it('that fails is logged with the ids of its first events, except for ids that may name a person', async () => {
+    await refuse('n002%', 'P0001');
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
+    const events = signups(8);
+    const ids = events.map((_, nr) => (nr === 1 ? 'ada@mail.test' : `00000000-0000-4000-8000-00000000000${nr}`));
+    for (const [nr, { trigger }] of events.entries()) trigger.id = ids[nr] as string;
+    await handle(events, { log });
+    expect(lines[0]).toMatchObject({
+      msg: 'batch failed',
+      failure: { code: 'P0001' },
+      events: 8,
+      eventIds: [ids[0], ids[2], ids[3], ids[4]],
+    });
+    expect(lines.at(-1)).toMatchObject({ msg: 'batch failed', events: 1, eventId: ids[2] });
+    expect(JSON.stringify(lines)).not.toContain('ada');
+  });
 
   it('ten bad events in different places each fail alone', async () => {
     await refuse('n__5@mail.test', '23514');

@@ -1,9 +1,10 @@
 /** Concurrent workers on PostgreSQL. A second session holds locks to force the bad interleavings. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { applyBatch } from '../../src/ingest/transaction';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, optout, signup, uidOf, unsub } from '../support/events';
 import { gate, waiting } from '../support/gate';
-import { apply, brokenPromises, canonicalExportOf } from '../support/stored';
+import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../support/stored';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -77,7 +78,7 @@ describe('a sign-up during a merge', () => {
 });
 
 describe('a concurrent insert', () => {
-  it('of the same address is no error: the sign-up is applied to the existing contact', async () => {
+  it('of the same address is a stale read: everything is read again, and the sign-up is applied to the existing contact', async () => {
     const contact = '00000000-0000-7000-8000-00000000f001';
     const open = await gate(
       database,
@@ -86,10 +87,16 @@ describe('a concurrent insert', () => {
        INSERT INTO email_address (address, typed, typed_at, contact_id) VALUES ($1, $1, now(), '${contact}')`,
       [key('race')],
     );
-    const late = apply(database.db, signup('race', ['x'], 1));
+    let staleReads = 0;
+    const onStaleRead = (): void => {
+      staleReads += 1;
+    };
+    const late = applyBatch(database.db, [signup('race', ['x'], 1)], { ...DEFAULTS, onStaleRead });
     await waiting(database, 1);
+    expect(staleReads).toBe(0);
     await open();
     await late;
+    expect(staleReads).toBe(1);
     expect(await database.sql('SELECT contact_id FROM email_address WHERE address = $1', [key('race')])).toEqual([
       { contact_id: contact },
     ]);

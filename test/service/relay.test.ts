@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pino from 'pino';
 import { makeMetrics } from '../../src/observability/metrics';
 import { addToOutbox } from '../../src/postgres/tables/outbox';
 import { openConnection } from '../../src/rabbitmq/connection';
 import { CONTACT_EVENTS, MAILER_QUEUE } from '../../src/rabbitmq/names';
 import { Publisher } from '../../src/rabbitmq/publisher';
-import { Relay } from '../../src/relay/relay';
+import { outboxProblems, Relay } from '../../src/relay/relay';
 import { silent, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { eventually } from '../support/service';
@@ -16,6 +17,7 @@ describe('the relay', () => {
   let database: TestDatabase;
   let relays: Relay[];
   let close: () => Promise<void>;
+  let lines: Record<string, unknown>[];
   const metrics = makeMetrics();
 
   beforeEach(async () => {
@@ -23,7 +25,9 @@ describe('the relay', () => {
     const connection = await openConnection({ url: broker().url, name: 'relay test', log: silent });
     const publisher = new Publisher({ connection, log: silent });
     relays = [];
-    start = () => relays.push(new Relay({ db: database.db, publisher, metrics, log: silent }));
+    lines = [];
+    const log = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
+    start = () => relays.push(new Relay({ db: database.db, publisher, metrics, log }));
     close = async () => {
       await publisher.close();
       await connection.close();
@@ -49,7 +53,8 @@ describe('the relay', () => {
   const left = async () => (await database.sql<{ n: number }>('SELECT count(*)::int AS n FROM outbox'))[0]?.n;
   const refused = async () => {
     const { values } = await metrics.notifications.get();
-    return values.find(({ labels }) => labels.outcome === 'returned')?.value ?? 0;
+    const returned = values.filter(({ labels }) => labels.outcome === 'returned');
+    return returned.reduce((sum, { value }) => sum + value, 0);
   };
 
   it('publishes each message once under its own id, and each contact’s in order, even with several relays', async () => {
@@ -80,5 +85,49 @@ describe('the relay', () => {
     await channel.bindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
     expect((await broker().next(MAILER_QUEUE)).properties.messageId).toBe(id(1));
     expect(await eventually(left, (n) => n === 0)).toBe(0);
+  });
+
+  it('says in the log and to the health check why notifications wait, until they are published', async () => {
+    const channel = await broker().channel();
+    await channel.unbindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
+    await write([{ nr: 1, contact: 2 }]);
+    start();
+    const problems = async () => relays[0]?.problems() ?? [];
+    const [problem] = await eventually(problems, (found) => found.length > 0);
+    expect(problem).toMatch(/^Notifications wait in the outbox \(returned: NO_ROUTE\): .*mailer\.contact-events/);
+    expect(lines[0]).toMatchObject({
+      msg: 'notifications could not be published, trying again',
+      type: 'contact.merged',
+      messageId: id(1),
+      outcome: 'returned',
+      reason: 'NO_ROUTE',
+      left: 1,
+    });
+    await channel.bindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
+    await eventually(problems, (found) => found.length === 0);
+    expect(await left()).toBe(0);
+  });
+
+  it('measures the time from the outbox to the confirm', async () => {
+    const lag = async () => {
+      const { values } = await metrics.notificationLag.get();
+      const of = (suffix: string) => values.find(({ metricName }) => metricName?.endsWith(suffix))?.value ?? 0;
+      return { count: of('_count'), sum: of('_sum') };
+    };
+    const before = await lag();
+    await write([{ nr: 1, contact: 2 }]);
+    await database.sql("UPDATE outbox SET created_at = now() - interval '7 seconds'");
+    start();
+    const after = await eventually(lag, ({ count }) => count > before.count);
+    expect(after.count).toBe(before.count + 1);
+    expect(after.sum - before.sum).toBeGreaterThanOrEqual(7);
+  });
+
+  it('the health check is red once the oldest notification has waited for five minutes', () => {
+    expect(outboxProblems({ oldestSeconds: 299 })).toEqual([]);
+    expect(outboxProblems({ oldestSeconds: 300 })).toEqual([
+      'The oldest notification has waited for 300 s: look at the relays and at the queue mailer.contact-events.',
+    ]);
+    expect(outboxProblems(null)).toEqual([]); // the check of the database says why it cannot be read
   });
 });

@@ -110,7 +110,10 @@ const context = { env: process.env, durable: false, log: () => undefined };
       },
       (isWhole) => isWhole,
     );
-    await green();
+    await eventually(
+      heartbeat,
+      ({ status, text }) => status === 200 && text.includes('A queue of newsletter.events was missing'),
+    );
     await expectHandled(100);
   });
 

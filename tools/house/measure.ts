@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   try {
     await migrate(services.databaseUrl);
     const config = readConfig(
-      { AMQP_URL: services.amqpUrl, DATABASE_URL: services.databaseUrl, NODE_ENV: 'test' },
+      { AMQP_URL: services.amqpUrl, DATABASE_URL: services.databaseUrl, HTTP_PORT: '0', NODE_ENV: 'test' },
       SERVICE_NEEDS,
     );
     const service = await startService(config, { only: ['fxa', 'newsletter'], log: pino({ level: 'silent' }) });

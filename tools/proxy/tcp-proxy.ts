@@ -46,7 +46,7 @@ export class TcpProxy {
   accepted = 0;
 
   private constructor(
-    private readonly targets: readonly Target[],
+    private targets: readonly Target[],
     private readonly reader: (link: Link) => Reader,
   ) {
     this.#server = createServer((client) => this.#accept(client));
@@ -56,7 +56,7 @@ export class TcpProxy {
     targets: string | readonly Target[],
     { port = 0, reader = passOn }: ProxyOptions = {},
   ): Promise<TcpProxy> {
-    const proxy = new TcpProxy(typeof targets === 'string' ? [targetOf(targets)] : targets, reader);
+    const proxy = new TcpProxy(targetsOf(targets), reader);
     await new Promise<void>((resolve, reject) => {
       proxy.#server.once('error', reject).listen(port, '127.0.0.1', resolve);
     });
@@ -71,6 +71,11 @@ export class TcpProxy {
     own.hostname = '127.0.0.1';
     own.port = String(this.port);
     return own.href;
+  }
+
+  /** Leads new connections elsewhere, as a changed DNS entry does; {@link cut} ends those that exist. */
+  lead(targets: string | readonly Target[]): void {
+    this.targets = targetsOf(targets);
   }
 
   /** Resets all connections; new ones are accepted. */
@@ -176,6 +181,9 @@ export class TcpProxy {
 }
 
 const passOn = ({ toTarget, toClient }: Link): Reader => ({ asked: toTarget, answered: toClient });
+
+const targetsOf = (targets: string | readonly Target[]): readonly Target[] =>
+  typeof targets === 'string' ? [targetOf(targets)] : targets;
 
 function targetOf(url: string): Target {
   const { hostname: host, port, protocol } = new URL(url);

@@ -7,10 +7,15 @@ const LIMIT_MS = 15 * 60_000;
 
 export const HOMEBREW = ['/opt/homebrew', '/usr/local', '/home/linuxbrew/.linuxbrew'];
 
+interface RunOptions extends ExecFileOptions {
+  /** For the program's stdin. */
+  input?: string;
+}
+
 /** Runs a program to its end. @returns its stdout @throws Error with the first lines that it wrote */
-export function run(command: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
+export function run(command: string, args: string[], { input, ...options }: RunOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(
+    const program = execFile(
       command,
       args,
       { timeout: LIMIT_MS, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8', ...options },
@@ -20,6 +25,7 @@ export function run(command: string, args: string[], options: ExecFileOptions = 
         reject(new Error(`${[command, args[0]].join(' ')} failed: ${said.split('\n').slice(0, 3).join(' / ')}`));
       },
     );
+    if (input !== undefined) program.stdin?.end(input);
   });
 }
 

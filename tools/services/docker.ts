@@ -7,7 +7,6 @@ import { keep } from './keep';
 import { MAX_CONNECTIONS, NOT_DURABLE } from './postgres';
 import { type Context, type Service, Unavailable } from './types';
 
-const RABBITMQ_IMAGE = 'rabbitmq:4.0-management';
 const POSTGRES_IMAGE = 'postgres:17';
 const USER = 'onecontact';
 const START_MS = 120_000;
@@ -17,16 +16,17 @@ const ENGINE_ANSWER_MS = 3_000;
 const PULL_SILENCE_MS = 20_000;
 
 export async function dockerBroker(context: Context): Promise<Service> {
-  await needImage(RABBITMQ_IMAGE, context);
+  const image = `rabbitmq:${context.env.ONECONTACT_RABBITMQ || '4.0'}-management`;
+  await needImage(image, context);
   const { RabbitMQContainer } = await import('@testcontainers/rabbitmq');
   const password = randomBytes(16).toString('hex');
-  const container = new RabbitMQContainer(RABBITMQ_IMAGE).withEnvironment({
+  const container = new RabbitMQContainer(image).withEnvironment({
     RABBITMQ_DEFAULT_USER: USER,
     RABBITMQ_DEFAULT_PASS: password,
   });
   const { started, stop } = await start(container, context);
   const url = `amqp://${USER}:${password}@${started.getHost()}:${started.getMappedPort(5672)}`;
-  return { url, version: `RabbitMQ (${RABBITMQ_IMAGE})`, stop };
+  return { url, version: `RabbitMQ (${image})`, stop };
 }
 
 export async function dockerDatabase(context: Context): Promise<Service> {

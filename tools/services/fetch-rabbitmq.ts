@@ -1,14 +1,14 @@
-import { access, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { cached } from './cache';
-import { findProgram, pathFolders, run } from './command';
+import { run } from './command';
+import { unpackPackages } from './debian';
 import { type RabbitPrograms, rabbitPrograms } from './rabbitmq';
-import { type Context, Unavailable } from './types';
+import type { Context } from './types';
 
-/** Debian's release with RabbitMQ 4.0. */
-const SUITE = 'trixie';
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** RabbitMQ's versions, and the release of Debian that has each. */
+const SUITES: Readonly<Record<string, string>> = { '3.10': 'bookworm', '4.0': 'trixie', '4.3': 'forky' };
+const VERSION = '4.0';
 const ERLANG = 'usr/lib/erlang';
 
 /** The broker's own packages, and those that its programs link to: they run with the C library of their release. */
@@ -17,10 +17,13 @@ const RUNTIME = /^(libc6|libstdc\+\+6|libgcc-s1|libtinfo6|zlib1g|libssl3(t64)?|l
 
 /** RabbitMQ's programs, fetched into the cache: Debian's packages, unpacked but not installed, without root. */
 export async function fetchRabbit(context: Context): Promise<RabbitPrograms> {
+  const version = context.env.ONECONTACT_RABBITMQ || VERSION;
+  const suite = SUITES[version];
+  if (!suite) throw new Error(`RabbitMQ ${version} cannot be fetched; take one of ${Object.keys(SUITES).join(', ')}`);
   const home = await cached(
     {
-      name: `rabbitmq-${SUITE}-${process.arch}`,
-      fill: (part, final) => fill(part, final, context),
+      name: `rabbitmq-${suite}-${process.arch}`,
+      fill: (part, final) => fill(part, final, suite, context),
       check: async (final) => {
         const script = 'application:ensure_all_started(crypto), halt().';
         await run(erl(final), ['-noshell', '-eval', script], { cwd: '/', env: { ...process.env, HOME: final } });
@@ -33,74 +36,15 @@ export async function fetchRabbit(context: Context): Promise<RabbitPrograms> {
 
 const erl = (home: string): string => join(home, ERLANG, 'bin/erl');
 
-async function fill(part: string, final: string, context: Context): Promise<void> {
-  for (const tool of ['apt-get', 'dpkg'])
-    if (!(await findProgram(tool, pathFolders(context.env))))
-      throw new Unavailable(`RabbitMQ can be fetched only on Debian and its relatives (${tool} is not there)`);
-  const work = join(part, 'work');
-  await mkdir(work);
-  const { apt, release } = await aptIn(work);
-  await apt('update', '-o', 'APT::Update::Error-Mode=any');
-  const wanted = ['rabbitmq-server', 'libsctp1', 'patchelf'];
-  const uris = await apt('install', '--print-uris', '--no-install-recommends', ...wanted);
-  const packages = [...uris.matchAll(/^'[^']+' ([^_\s]+)_\S+ (\d+)/gm)]
-    .map(([, name, bytes]) => ({ name: decodeURIComponent(name!), bytes: Number(bytes) }))
-    .filter(({ name }) => BROKER.test(name) || RUNTIME.test(name));
-  const megabytes = Math.round(packages.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
-  context.log(`RabbitMQ: fetching the packages of ${release} into ${dirname(final)} (${megabytes} MB, once) ...`);
-  await apt('download', ...packages.map(({ name }) => name));
-
+async function fill(part: string, final: string, suite: string, context: Context): Promise<void> {
+  const packages = ['rabbitmq-server', 'libsctp1', 'patchelf'];
+  const folderOf = (name: string): string | undefined =>
+    BROKER.test(name) ? '.' : RUNTIME.test(name) ? 'runtime' : undefined;
+  const orOwnRelease = !context.env.ONECONTACT_RABBITMQ;
+  await unpackPackages({ what: 'RabbitMQ', suite, orOwnRelease, packages, folderOf }, part, context);
   const runtime = join(part, 'runtime');
-  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
-    const name = file.slice(0, file.indexOf('_'));
-    await run('dpkg', ['-x', join(work, file), BROKER.test(name) ? part : runtime]);
-  }
-  for (const folder of [work, join(part, 'usr/share'), join(runtime, 'usr/share')])
-    await rm(folder, { recursive: true, force: true });
+  for (const folder of [part, runtime]) await rm(join(folder, 'usr/share'), { recursive: true, force: true });
   await relocate(part, final, await filesIn(runtime));
-}
-
-/**
- * apt-get as an ordinary user, with lists and downloads in its own folder: it reads the machine's sources and changes
- * nothing on the machine. It takes no package for installed, so it names all dependencies. Its packages are those of
- * SUITE, or, on a relative of Debian, those of the machine's own release.
- */
-async function aptIn(folder: string) {
-  const uris = (await run('apt-get', ['indextargets', '--format', '$(REPO_URI)'])).split('\n');
-  const debian = uris.find((uri) => /\/debian\/?$/.test(uri));
-  const canVerify = await access(KEYRING).then(
-    () => true,
-    () => false,
-  );
-  const mirror = canVerify ? debian : undefined;
-  await mkdir(join(folder, 'lists/partial'), { recursive: true });
-  await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
-  await writeFile(join(folder, 'status'), '');
-  if (mirror) await writeFile(join(folder, 'sources.list'), `deb [signed-by=${KEYRING}] ${mirror} ${SUITE} main\n`);
-  const settings = {
-    'Dir::State::lists': join(folder, 'lists'),
-    'Dir::State::status': join(folder, 'status'),
-    'Dir::Cache': join(folder, 'cache'),
-    'Debug::NoLocking': '1',
-    'APT::Sandbox::User': userInfo().username, // else root's apt becomes another user, who may not enter the folder
-    'Acquire::Languages': 'none',
-    'Acquire::Retries': '2',
-    'Acquire::http::Timeout': '20',
-    'Acquire::https::Timeout': '20',
-    ...(mirror && {
-      'Dir::Etc::SourceList': join(folder, 'sources.list'),
-      'Dir::Etc::SourceParts': '/nonexistent',
-      'Acquire::Check-Valid-Until': 'false', // a frozen mirror is still signed
-    }),
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  return {
-    release: mirror ? `Debian ${SUITE}` : "this machine's release",
-    apt: (command: string, ...args: string[]): Promise<string> =>
-      run('apt-get', [command, '-qq', '-y', ...options, ...args], { cwd: folder }).catch((error: Error) => {
-        throw new Unavailable(error.message);
-      }),
-  };
 }
 
 /**

@@ -10,6 +10,7 @@
  * - `fetch`: the server's programs, fetched once into ~/.cache/onecontact (or ONECONTACT_CACHE), without root.
  *
  * The last three start a private server: its own folder, ports and passwords, loopback only, ended with this process.
+ * ONECONTACT_RABBITMQ, such as `3.10`, names the version of a broker that is fetched or in a container.
  * ONECONTACT_SERVICES, a list such as `local,fetch`, allows only these sources.
  * (`none`, for Jest only, starts no server, for tests that need neither.)
  */

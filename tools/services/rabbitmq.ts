@@ -19,6 +19,7 @@ export interface RabbitPrograms {
 const USER = 'onecontact';
 
 export async function installedRabbit({ env }: Context): Promise<RabbitPrograms> {
+  if (env.ONECONTACT_RABBITMQ) throw new Unavailable('ONECONTACT_RABBITMQ names a version, which is fetched');
   // Debian's wrappers in /usr/sbin require root and the user rabbitmq.
   const inPath = pathFolders(env).filter((folder) => !/^(\/usr)?\/sbin\/?$/.test(folder));
   const brewed = HOMEBREW.flatMap((home) => [join(home, 'opt/rabbitmq/sbin'), join(home, 'sbin')]);

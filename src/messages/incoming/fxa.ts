@@ -44,6 +44,16 @@ const HANDLING = new Map<string, Handling>([
   ['metrics-opt-in', 'ignore'],
 ]);
 
+/** The types of account events: those that are handled, and those that are ignored (some are either). */
+export const FXA_TYPES = {
+  handled: typesWhere((handling) => handling !== 'ignore'),
+  ignored: [...typesWhere((handling) => handling === 'ignore' || handling === 'profile'), 'other'],
+};
+
+function typesWhere(is: (handling: Handling) => boolean): string[] {
+  return [...HANDLING].flatMap(([type, handling]) => (is(handling) ? [type] : []));
+}
+
 /**
  * Decodes an account event in any of its envelopes. The type decides first: an event that is not handled is ignored
  * even if it is malformed.

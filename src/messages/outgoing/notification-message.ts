@@ -10,13 +10,20 @@ import { contactPart, newslettersBody } from './contact-body';
 import { triggerBody } from './merge-body';
 import type { ContactEmailChanged, ContactMerged, ContactReviewNeeded, ContactUnmerged } from './schemas';
 
+export const NOTIFICATION_TYPES = [
+  'contact.merged',
+  'contact.unmerged',
+  'contact.email_changed',
+  'contact.review_needed',
+] as const satisfies `contact.${Notification['kind']}`[];
+
 /** A notification as the outbox holds it. */
 export interface NotificationMessage {
   messageId: string;
   /** Messages about one contact keep their order. */
   contactId: string;
   /** Also the routing key. */
-  type: `contact.${Notification['kind']}`;
+  type: (typeof NOTIFICATION_TYPES)[number];
   body: ContactMerged | ContactUnmerged | ContactEmailChanged | ContactReviewNeeded;
   /** The trace of the message that caused it; absent where an operator decided. */
   trace?: Trace | undefined;

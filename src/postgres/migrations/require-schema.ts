@@ -1,13 +1,10 @@
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../database';
-import { connectionProblem } from '../errors';
 import { schemaState } from './migrate';
 
-/** @throws OperatorError unless the database has exactly the schema of this version. */
+/** @throws OperatorError unless the database has exactly the schema of this version; errors of the database as they are. */
 export async function requireSchema(db: Database): Promise<void> {
-  const state = await schemaState(db).catch((error: unknown) => {
-    throw new OperatorError(connectionProblem(error));
-  });
+  const state = await schemaState(db);
   if (state.is === 'behind') {
     const count = state.missing.length;
     throw new OperatorError(

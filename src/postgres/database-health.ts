@@ -1,0 +1,92 @@
+/** Whether the database can be used at this moment. */
+import { OperatorError } from '../foundation/operator-error';
+import { shared } from '../foundation/shared';
+import { within } from '../foundation/timeout';
+import { type Database, openDatabase } from './database';
+import { connectionProblem } from './errors';
+import { requireSchema } from './migrations/require-schema';
+import { outboxState } from './tables/outbox';
+
+export interface DatabaseState {
+  /** Why this process cannot use the database. */
+  problems: readonly string[];
+  schemaProblems: readonly string[];
+  /** Null if it cannot be read. */
+  outbox: { pending: number; oldestSeconds: number } | null;
+}
+
+/** A server that answers, but does not do what this process needs. Waiting may help: a standby may be promoted. */
+class NotUsable extends Error {
+  /** SQLSTATE of a statement that writes on a read-only server. */
+  readonly code = '25006';
+}
+
+/**
+ * @param writes whether this process writes; if not, a read-only primary is good enough. A standby never is: it lags behind,
+ *   so that it may still know tokens that were retired.
+ * @throws the database's error, or an error with SQLSTATE 25006
+ */
+export async function requireUsable(db: Database, writes: boolean): Promise<void> {
+  const [server] = await db.$queryRaw<{ standby: boolean; read_only: boolean }[]>`
+    SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS read_only`;
+  if (server?.standby) {
+    throw new NotUsable(
+      'The database is in recovery (a standby, or a server that is being restored): promote it, or let DATABASE_URL name the primary.',
+    );
+  }
+  if (writes && server?.read_only) {
+    throw new NotUsable('The database is read-only: set default_transaction_read_only to off, or end the fail-over.');
+  }
+}
+
+/** `/metrics` and the health check need no key: however many requests come, the database is asked no more often. */
+const EVERY_MS = 1_000;
+const ANSWER_MS = 3_000;
+/** On the server; the client gives up a few seconds later, and the next check opens another connection. */
+const STATEMENT_MS = 2_000;
+
+/** Checks the database on a connection of its own, which no worker or look-up can occupy. */
+export class DatabaseHealth {
+  readonly #db: Database;
+  /** Never rejects, and answers within {@link ANSWER_MS}. */
+  readonly read: () => Promise<DatabaseState>;
+
+  constructor({ url, writes }: { url: string; writes: boolean }) {
+    this.#db = openDatabase({ url, name: 'onecontact health', max: 1, statementTimeoutMs: STATEMENT_MS });
+    this.read = shared(EVERY_MS, () => within(ANSWER_MS, stateOf(this.#db, writes), NO_ANSWER));
+  }
+
+  async problems(): Promise<readonly string[]> {
+    return (await this.read()).problems;
+  }
+
+  close(): Promise<void> {
+    return this.#db.$disconnect();
+  }
+}
+
+const unusable = (problem: string): DatabaseState => ({
+  problems: [problem],
+  schemaProblems: ['The schema cannot be checked while the database cannot be used.'],
+  outbox: null,
+});
+
+const NO_ANSWER = unusable(
+  `The database did not answer within ${ANSWER_MS / 1_000} s: check that the server is up and not overloaded.`,
+);
+
+async function stateOf(db: Database, writes: boolean): Promise<DatabaseState> {
+  try {
+    await requireUsable(db, writes);
+    const schemaProblems = await requireSchema(db).then(() => [], sentenceOf);
+    const outbox = schemaProblems.length === 0 ? await outboxState(db) : null;
+    return { problems: [], schemaProblems, outbox };
+  } catch (error) {
+    return unusable(error instanceof NotUsable ? error.message : connectionProblem(error));
+  }
+}
+
+function sentenceOf(error: unknown): string[] {
+  if (error instanceof OperatorError) return [error.message];
+  throw error;
+}

@@ -1,0 +1,65 @@
+/** Programs that only some tests need, installed here or fetched into the cache from the machine's own release. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cached } from './cache';
+import { findProgram, pathFolders, run } from './command';
+import { unpackPackages } from './debian';
+import type { Context } from './types';
+
+export interface FetchedProgram {
+  path: string;
+  /** The folder of everything that was fetched with it; absent for an installed program. */
+  home?: string;
+  env: NodeJS.ProcessEnv;
+}
+
+/** The libraries that PgBouncer links to, without the C library, which is the machine's. */
+const LIBRARIES = /^lib(event-|c-?ares2|pam0g|ssl3|systemd0|elogind0|cap2|cap-ng0|audit1|gcrypt20|gpg-error0|crypt1)/;
+const COMPRESSION = /^lib(lz4-1|lzma5|zstd1|xxhash0)$/;
+
+/** The architecture in the paths of Debian's libraries. */
+const TRIPLET = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+
+export const findPgBouncer = (context: Context): Promise<FetchedProgram> =>
+  installedOrFetched({ name: 'pgbouncer', what: 'PgBouncer', path: 'usr/sbin/pgbouncer' }, context, (name) =>
+    name === 'pgbouncer' || LIBRARIES.test(name) || COMPRESSION.test(name) ? '.' : undefined,
+  );
+
+/** Prometheus' checker of metrics and rules. */
+export const findPromtool = (context: Context): Promise<FetchedProgram> =>
+  installedOrFetched({ name: 'prometheus', what: 'promtool', path: 'usr/bin/promtool' }, context, (name) =>
+    name === 'prometheus' ? '.' : undefined,
+  );
+
+interface Package {
+  name: string;
+  what: string;
+  /** Of the program, in the package. */
+  path: string;
+}
+
+async function installedOrFetched(
+  { name, what, path }: Package,
+  context: Context,
+  folderOf: (name: string) => string | undefined,
+): Promise<FetchedProgram> {
+  const program = path.split('/').at(-1) as string;
+  const installed = await findProgram(program, [...pathFolders(context.env), '/usr/sbin']);
+  if (installed) return { path: installed, env: {} };
+  const env = (home: string): NodeJS.ProcessEnv => ({
+    LD_LIBRARY_PATH: [join(home, 'usr/lib', TRIPLET), join(home, 'lib', TRIPLET)].join(':'),
+  });
+  const home = await cached(
+    {
+      name: `${program}-${process.arch}`,
+      fill: async (part) => {
+        await unpackPackages({ what, packages: [name], folderOf }, part, context);
+        for (const rest of ['usr/share', 'usr/bin/prometheus'])
+          await rm(join(part, rest), { recursive: true, force: true });
+      },
+      check: async (final) => void (await run(join(final, path), ['--version'], { env: env(final) })),
+    },
+    context,
+  );
+  return { path: join(home, path), home, env: env(home) };
+}
