@@ -56,13 +56,14 @@ describe('/__heartbeat__', () => {
   const becomesGreen = (service: Service) => becomes(service, 200);
 
   const COMMON = ['database', 'schema', 'service'];
+  const SENDING = [...COMMON, 'publishing', 'topology'];
   it.each<[Part[], string[]]>([
     [
       ['fxa', 'newsletter', 'relay', 'http'],
-      [...COMMON, 'contacts.fxa', 'contacts.newsletter', 'outbox', 'publishing', 'relay'],
+      [...SENDING, 'contacts.fxa', 'contacts.newsletter', 'contacts.unrouted', 'outbox', 'relay'],
     ],
-    [['newsletter'], [...COMMON, 'contacts.newsletter', 'publishing']],
-    [['relay'], [...COMMON, 'outbox', 'publishing', 'relay']],
+    [['newsletter'], [...SENDING, 'contacts.newsletter', 'contacts.unrouted']],
+    [['relay'], [...SENDING, 'outbox', 'relay']],
     [['http'], COMMON],
   ])('of a process that runs %j has a check for each of its parts, and metrics', async (only, expected) => {
     const service = await start(only);
@@ -136,9 +137,9 @@ describe('/__heartbeat__', () => {
     proxy.down();
     const red = await eventually(
       () => heartbeat(service),
-      ({ messages }) => Object.keys(messages).length === 2,
+      ({ messages }) => Object.keys(messages).length === 4,
     );
-    for (const part of ['publishing', 'contacts.newsletter'])
+    for (const part of ['publishing', 'topology', 'contacts.newsletter', 'contacts.unrouted'])
       expect(red.messages[`onecontact.${part}`]).toMatch(/broker/);
     proxy.restore();
     await becomesGreen(service);
