@@ -21,6 +21,10 @@ class NotUsable extends Error {
   readonly code = '25006';
 }
 
+const STANDBY =
+  'The database is in recovery (a standby, or a server that is being restored): promote it, or let DATABASE_URL name the primary.';
+const READ_ONLY = 'The database is read-only: set default_transaction_read_only to off, or end the fail-over.';
+
 /**
  * @param writes whether this process writes; if not, a read-only primary is good enough. A standby never is: it lags behind,
  *   so that it may still know tokens that were retired.
@@ -29,14 +33,11 @@ class NotUsable extends Error {
 export async function requireUsable(db: Database, writes: boolean): Promise<void> {
   const [server] = await db.$queryRaw<{ standby: boolean; read_only: boolean }[]>`
     SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS read_only`;
-  if (server?.standby) {
-    throw new NotUsable(
-      'The database is in recovery (a standby, or a server that is being restored): promote it, or let DATABASE_URL name the primary.',
-    );
-  }
-  if (writes && server?.read_only) {
-    throw new NotUsable('The database is read-only: set default_transaction_read_only to off, or end the fail-over.');
-  }
+  const problem = server?.standby ? STANDBY : writes && server?.read_only ? READ_ONLY : null;
+  if (problem === null) return;
+  // A session keeps its server and its setting: the next check needs another one.
+  await db.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`.catch(() => undefined);
+  throw new NotUsable(problem);
 }
 
 /** `/metrics` and the health check need no key: however many requests come, the database is asked no more often. */

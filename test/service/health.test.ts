@@ -76,15 +76,14 @@ describe('/__heartbeat__', () => {
 
   it('is red in a process that writes while the database is read-only, and green where it is only read', async () => {
     const [worker, reader] = [await start(['newsletter']), await start(['http'])];
-    const setReadOnly = async (value: string): Promise<void> => {
-      await database.sql(`DO $$ BEGIN
+    const setReadOnly = (value: string) =>
+      database.sql(`DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = ${value}', current_database()); END $$`);
+    await setReadOnly('on');
+    try {
       // Sessions that are open keep the setting that they began with.
       await database.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name LIKE 'onecontact%' AND pid <> pg_backend_pid()`);
-    };
-    await setReadOnly('on');
-    try {
       const red = await eventually(
         () => heartbeat(worker),
         ({ messages }) => messages['onecontact.database']?.includes('read-only') === true,
