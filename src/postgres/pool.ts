@@ -223,8 +223,9 @@ async function refuseTransactionPooling(session: Client, pid: number, other: Cli
   try {
     const theirs = await pidInTransaction(other);
     if (theirs === undefined) return;
+    if (theirs === pid) throw new UnusableSession('transaction_pooling');
     const ours = await ask<Pick<ServerState, 'pid'>>(session, 'SELECT pg_backend_pid() AS pid');
-    if (theirs === pid || ours.pid !== pid) throw new UnusableSession('transaction_pooling');
+    if (ours.pid !== pid) throw new UnusableSession('transaction_pooling');
   } finally {
     await other.end().catch(() => undefined);
   }
