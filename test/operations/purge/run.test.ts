@@ -87,7 +87,7 @@ const tokenOf = async (uid: string): Promise<string> =>
     )
   )[0] as string;
 
-const NOTHING = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0 };
+const NOTHING = { claims: 0, choices: 0, accounts: 0, addresses: 0, contacts: 0, explanations: 0, audit: 0 };
 
 describe('a deleted account', () => {
   const data = { locale: 'de-AT', country: 'at', service: 'sync', createdAt: at(0), newsletters: ['news'] };
