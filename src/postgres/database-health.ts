@@ -54,7 +54,7 @@ export class DatabaseHealth {
   readonly read: () => Promise<DatabaseState>;
 
   constructor({ url, writes }: { url: string | Secret; writes: boolean }) {
-    this.#db = openDatabase({ url, name: 'onecontact health', max: 1, statementTimeoutMs: STATEMENT_MS });
+    this.#db = openDatabase({ url, name: 'onecontact health', max: 1, statementTimeoutMs: STATEMENT_MS, writes });
     this.read = shared(EVERY_MS, () => within(ANSWER_MS, stateOf(this.#db, writes), NO_ANSWER));
   }
 
