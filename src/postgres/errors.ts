@@ -126,12 +126,13 @@ export function connectionProblem(error: unknown): string {
 const hasConnectionProblem = (error: unknown): boolean =>
   tlsReason(error) !== undefined || FILE_CODES.has(failureOf(error).code);
 
-/** Wrong credentials, no such database, no permission: SQLSTATEs, and the names that Prisma gives instead. */
-const ACCESS_DENIED = /^(28...|3D...|42501|AuthenticationFailed|Database(DoesNotExist|AccessDenied))$/;
+/** Wrong credentials, no such database, no permission, an unsuitable pooler: SQLSTATEs, our own code, and the names that Prisma gives. */
+const NOT_PERMITTED =
+  /^(28...|3D...|42501|transaction_pooling|AuthenticationFailed|Database(DoesNotExist|AccessDenied))$/;
 
 /** Whether only an operator can make the database usable, so that waiting for it is in vain. */
 export const needsOperator = (error: unknown): boolean =>
-  hasConnectionProblem(error) || ACCESS_DENIED.test(failureOf(error).code);
+  hasConnectionProblem(error) || NOT_PERMITTED.test(failureOf(error).code);
 
 /** By SQLSTATE, or by the driver adapter's name where it hides the SQLSTATE. */
 const CAUSES: readonly [RegExp, string][] = [
