@@ -54,12 +54,11 @@ describe('a service that starts', () => {
         const response = await fetch(`${base}/__heartbeat__`);
         return { status: response.status, text: await response.text() };
       },
-      ({ text }) => reason.test(text),
+      ({ text }) => reason.test(JSON.parse(text).details[part]?.messages[`onecontact.${part}`] ?? ''),
     );
     expect(answer.status).toBe(500);
-    const { checks, details } = JSON.parse(answer.text);
+    const { checks } = JSON.parse(answer.text);
     expect(checks).toMatchObject({ service: 'error', [part]: 'error' });
-    expect(details[part].messages[`onecontact.${part}`]).toMatch(reason);
     expect((await fetch(`${base}/__lbheartbeat__`)).status).toBe(200);
     expect((await fetch(`${base}/metrics`)).status).toBe(200);
   }
