@@ -497,7 +497,7 @@ describe('a purge', () => {
       acct('e', 'c', 1),
       del('e', 2),
     );
-  const ALL = { claims: 2, choices: 2, accounts: 1, addresses: 1, contacts: 1, explanations: 1 };
+  const ALL = { claims: 2, choices: 2, accounts: 1, addresses: 1, contacts: 1, explanations: 1, audit: 0 };
 
   it('changes nothing in a dry run, and counts what would be purged', async () => {
     await history();
