@@ -69,7 +69,7 @@ function parse(url: URL): Options.Connect {
 
 /** The vhost of the first of the URLs. */
 export function vhostOf(text: string): string {
-  const [first = ''] = text.split(/,(?=amqps?:)/, 1);
+  const [first = ''] = splitAmqpUrls(text);
   return decode(new URL(first).pathname.slice(1)) || '/';
 }
 

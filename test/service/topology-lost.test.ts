@@ -159,8 +159,10 @@ const context = { env: process.env, durable: false, log: () => undefined };
       /may not declare the .*, the queue contacts\.fxa, .*: grant .* `onecontact topology --apply`/,
     );
 
-    const applied = await onecontact(['topology', '--apply'], { AMQP_URL: inVhost('narrow') });
+    const administrator = { AMQP_URL: inVhost('narrow'), DATABASE_URL: database.url };
+    const applied = await onecontact(['topology', '--apply'], administrator);
     expect([applied.code, applied.err]).toEqual([0, '']);
+    expect((await onecontact(['audit', '--json'], administrator)).out).toContain('"command":"topology"');
     expect(applied.out).toContain('rabbitmqctl set_policy --vhost narrow --priority 10');
     await start(inVhost('narrow', 'service'));
     await green();

@@ -1,11 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
+import { addToAudit } from '../../postgres/tables/audit';
 import { BrokerRefusal, describe, explained } from '../../rabbitmq/errors';
 import { declareParts } from '../../rabbitmq/topology';
 import { vhostOf } from '../../rabbitmq/url';
+import { authorOf } from '../audited';
 import type { Context } from '../context';
-import { withBroker } from '../servers';
+import { withBroker, withDatabase } from '../servers';
 import { definitionsFor, policyCommands } from './definitions';
 
 interface Options {
@@ -28,7 +30,8 @@ Prints definitions in RabbitMQ's own format. Import them with \`rabbitmqctl impo
 or keep them in version control. Imports and declarations change nothing that exists.
 
 --apply needs AMQP_URL, with a user who may configure, write and read; the service itself can then run without the right to
-configure. A client cannot set policies: --apply prints the commands that set them.
+configure. A client cannot set policies: --apply prints the commands that set them. With DATABASE_URL it is noted in the
+audit, too.
 
 Examples:
   $ onecontact topology > definitions.json && rabbitmqctl import_definitions definitions.json
@@ -42,11 +45,19 @@ Examples:
         major: Number.parseInt(connection.serverProperties?.version ?? '', 10) === 3 ? (3 as const) : (4 as const),
       }));
       if (broker.problems.length > 0) throw new OperatorError(broker.problems.join('\n'));
+      await audit(context.env, broker.restored);
       const commands = policyCommands(vhostOf(amqpUrl), broker.major).map((line) => `  ${line}\n`);
       return context.print(
         `The topology is in place. Policies are set with rabbitmqctl or the management plugin:\n${commands.join('')}`,
       );
     });
+}
+
+/** The broker may be set up before there is a database. */
+async function audit(env: NodeJS.ProcessEnv, declared: readonly string[]): Promise<void> {
+  if (!env.DATABASE_URL && !env.DATABASE_URL_FILE) return;
+  const entry = { ...authorOf(env), command: 'topology', target: { declared }, result: {} };
+  await withDatabase(env, (db) => addToAudit(db, entry));
 }
 
 const unfinished = (error: unknown): string | undefined =>
