@@ -153,12 +153,14 @@ export class TopologyKeeper {
     const slow = setTimeout(() => {
       this.#problems = [`The broker has not answered a declaration within ${SLOW_MS / 1_000} s: look at its log.`];
     }, SLOW_MS);
+    const wasInPlace = this.#wasInPlace;
+    const restored: string[] = []; // also of an attempt that fails later
     try {
       // A close must not wait for a broker that is away.
-      const declared = await untilAborted(declareParts(connection, this.#forbidden), this.#stopping.signal);
+      const declaring = declareParts(connection, this.#forbidden, restored);
+      const declared = await untilAborted(declaring, this.#stopping.signal);
       if (declared === undefined) return new Error('closed');
-      const { restored, problems } = declared;
-      this.#noteRestored(restored);
+      const { problems } = declared;
       if (problems.length > 0) throw new BrokerRefusal(problems.join('\n'));
       if (this.#problems.length > 0) log.info({ queues: QUEUE_SPECS.length }, 'broker topology is in place');
       this.#problems = [];
@@ -174,12 +176,13 @@ export class TopologyKeeper {
       log.warn({ reason, code }, 'broker topology is incomplete');
       return error;
     } finally {
+      if (wasInPlace) this.#noteRestored(restored);
       clearTimeout(slow);
     }
   }
 
   #noteRestored(restored: readonly string[]): void {
-    if (restored.length === 0 || !this.#wasInPlace) return;
+    if (restored.length === 0) return;
     const { log, onRestored } = this.#options;
     log.warn({ restored }, 'a part of the broker topology was missing, declared again');
     for (const [exchange, queue] of WORK_QUEUES) {

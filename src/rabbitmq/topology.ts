@@ -173,11 +173,15 @@ export interface Declared {
  *
  * @param forbidden the parts that the user may not declare, as known from earlier calls: they are only checked, because a
  * refusal is an error in the broker's log
+ * @param restored gets the exchanges and queues that did not exist before, and do now, one by one
  *
  * Rejects with a {@link BrokerRefusal} if the broker is unsuitable, with another error if it is worth another attempt.
  */
-export async function declareParts(connection: BrokerConnection, forbidden = new Set<string>()): Promise<Declared> {
-  const restored: string[] = [];
+export async function declareParts(
+  connection: BrokerConnection,
+  forbidden = new Set<string>(),
+  restored: string[] = [],
+): Promise<Declared> {
   const problems: string[] = [];
   const open: { channel?: Channel | undefined } = {};
   /** @returns the broker's refusal, which has closed the channel; undefined if there is none */
