@@ -43,7 +43,7 @@ describe('of the documented alerts', () => {
     ['Database away', 'the database is away, without traffic', { onecontact_database_up: '0x10' }],
     ['Not consumed', 'a work queue is not consumed', { 'onecontact_consuming{queue="contacts.newsletter"}': '0x10' }],
     ['Paused', 'consumption is paused', { 'onecontact_consumption_paused{queue="contacts.fxa"}': '1x10' }],
-    ['Broker blocked', 'the broker blocks publishers', { 'onecontact_broker_blocked{connection="publisher"}': '1x10' }],
+    ['Broker blocks', 'the broker blocks publishers', { 'onecontact_broker_blocked{connection="publisher"}': '1x10' }],
     ['Broker lost', 'the broker is away', { 'onecontact_broker_connected{connection="consumer"}': '0x10' }],
     [
       'Dead letters',
