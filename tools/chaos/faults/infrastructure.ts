@@ -9,6 +9,8 @@ import type { Outage } from './outage';
 /** A base backup and its replay take seconds. */
 const READY_MS = 60_000;
 const LOOK_MS = 200;
+/** The broker counts the messages of a queue every 5 s. */
+const COUNTED_MS = 6_000;
 
 const PAIRS = [
   { exchange: FXA_EVENTS, queue: FXA_QUEUE },
@@ -62,7 +64,13 @@ async function deleteEmptied(participants: Participants, queue: string): Promise
   try {
     // Messages in retry queues return to the work queue.
     const mayFill = (name: string): boolean => name === queue || name.startsWith('contacts.retry.');
-    await until(async () => (await broker.queues()).every(({ name, messages }) => !mayFill(name) || messages === 0));
+    let emptySince = Number.POSITIVE_INFINITY;
+    await until(async () => {
+      const now = performance.now();
+      const isEmpty = (await broker.queues()).every(({ name, messages }) => !mayFill(name) || messages === 0);
+      emptySince = isEmpty ? Math.min(emptySince, now) : Number.POSITIVE_INFINITY;
+      return now - emptySince > COUNTED_MS;
+    });
     await onChannel(participants, (channel) => channel.deleteQueue(queue));
   } finally {
     for (const proxy of producerProxies) proxy.restore();
