@@ -119,7 +119,7 @@ import { DEFAULTS } from '../support/stored';
       ...{ batchSize: 10, prefetch: 40, concurrency: 2, metrics, log: silent, onNotifications: () => undefined },
     });
     closing.push(() => worker.stop());
-    await until(() => worker.problems().length > 0, 60_000);
+    await until(() => worker.problems().some((problem) => problem.includes('is paused')), 60_000);
     const [problem] = worker.problems();
     const waiting = Number(/does not take (\d+) messages/.exec(problem ?? '')?.[1]);
     expect(problem).toMatch(/^The queue contacts\.newsletter is paused: the broker does not take \d+ messages/);

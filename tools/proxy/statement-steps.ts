@@ -2,6 +2,9 @@ import type { Breakpoint } from './breakpoint';
 import { BEGINS, ENDS, postgresFrames, READY, textOf } from './postgres-frames';
 import type { Link, Reader } from './tcp-proxy';
 
+/** The settings of a new session: a connection that is opened again would shift the numbers. */
+const SETTINGS = /^SET client_encoding TO /;
+
 /**
  * Counts the statements on one connection to PostgreSQL.
  *
@@ -21,7 +24,7 @@ export function statementSteps(breakpoint: Breakpoint, link: Link, { onlyInTrans
           isSending = true;
           const text = textOf(frame);
           inTransaction ||= /^begin\b/i.test(text);
-          if (inTransaction || !onlyInTransactions) {
+          if ((inTransaction || !onlyInTransactions) && !SETTINGS.test(text)) {
             const endsTransaction = /^(commit|rollback)\b/i.test(text);
             sending = { nr: breakpoint.count('statement', text), endsTransaction };
             if (breakpoint.stopsAt('statement', sending.nr, 'before')) return;
