@@ -227,7 +227,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
  */
 export async function openConnection(options: ConnectionOptions): Promise<BrokerConnection> {
   const url = Secret.of(options.url);
-  const hosts = new Hosts(parseAmqpUrls(url.value));
+  let used = url.value;
+  const hosts = new Hosts(parseAmqpUrls(used));
   const model = await connect(hosts.current, {
     noDelay: true,
     keepAlive: true,
@@ -242,9 +243,10 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
   });
   model.on('connect-failed', (error: Error) => {
     if (refusalOf(error) === undefined) return;
-    const before = url.value;
     url.readAgain();
-    if (url.value !== before) hosts.replace(parseAmqpUrls(url.value));
+    if (url.value === used) return;
+    used = url.value; // perhaps read again for another connection already
+    hosts.replace(parseAmqpUrls(used));
   });
   return new BrokerConnection(model, hosts, options);
 }
