@@ -4,7 +4,7 @@
  * The steps are decided one after the other, as if each came alone; the changes are those of the whole batch.
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
-import type { ClaimEvent, ContactEvent, NewsletterEvent } from './facts/event';
+import type { Address, ClaimEvent, ContactEvent, DeletionEvent, NewsletterEvent } from './facts/event';
 import { type Claim, isRefusalAct } from './facts/facts';
 import { greatest } from './facts/order';
 import {
@@ -15,7 +15,7 @@ import {
   newsletterChoices,
   refusalsByToken,
 } from './facts/record';
-import { isLive, periodsOf, primaryOf } from './identity/ownership';
+import { isLive, isSamePeriod, type OwnershipPeriod, ownerWithout, periodsOf, primaryOf } from './identity/ownership';
 import { type Cause, PrimaryAddressTracker } from './identity/primary-address-tracker';
 import type { Command } from './merge/command';
 import { reconcileClaim, reconcileDeletion, reconcileNewAddress, takesAddress } from './merge/reconcile';
@@ -46,10 +46,12 @@ export function decide(
   for (const [index, step] of steps.entries()) {
     switch (step.kind) {
       case 'claim':
+        expect(step);
         addClaim(step);
         track(step.uid, step);
         break;
       case 'deletion':
+        expectDeletion(step);
         if (recorder.addAccount({ uid: step.uid, deletedAt: step.at })) reconcileDeletion(context, step);
         track(step.uid, step);
         break;
@@ -58,13 +60,17 @@ export function decide(
         else if (!addNewsletterEvent(step)) recorder.unknownTokens.push(index);
         break;
       case 'release':
+        expect(step);
         reconcileActivated(facts.setClaimStatus(step.uid, step.address, 'active', ({ status }) => status === 'held'));
         break;
       case 'unblock':
+        expect(step);
         recorder.unblocked.push(step);
         reconcileActivated(facts.removeBlock(step.uid, step.address));
         break;
       case 'undo': {
+        const { survivorId, retiredId } = step.merge;
+        tracker?.expect([survivorId, retiredId].map((id) => contactIndex.contacts.get(id) ?? null));
         const undone = undo(context, step);
         if (typeof undone === 'string') {
           recorder.refusal = undone;
@@ -92,16 +98,16 @@ export function decide(
     }
     if (claim.status !== 'active') recorder.inactiveClaims[claim.status] += 1;
     reconcileClaim(context, { uid, address, trigger, at });
-    if (isNew) recorder.recordClaim(claim, ownershipOf(uid, address) !== before);
+    if (isNew) recorder.recordClaim(claim, !isSame(before, ownershipOf(uid, address)));
     recorder.addChoices(accountChoices(event));
   }
 
-  /** What a claim can change, as text. A login of the owner changes none of it. */
-  function ownershipOf(uid: string, address: string): string {
+  /** What a claim can change. A login of the owner changes none of it. */
+  function ownershipOf(uid: string, address: string): Ownership {
     const claims = facts.claimsOn(address);
     // After an undo, any other account's claim can end the time for which the merge shares opt-outs.
     const afterUndo = claims.some(({ status }) => status !== 'active') ? claims.length : 0;
-    return JSON.stringify([primaryOf(facts, uid), afterUndo, ...periodsOf(facts, address)]);
+    return { primary: primaryOf(facts, uid), afterUndo, periods: periodsOf(facts, address) };
   }
 
   /** Claims of one account on one address have become active: contacts are reconciled as if the latest had just come. */
@@ -153,6 +159,19 @@ export function decide(
     return true;
   }
 
+  /** The contacts that a claim can change. */
+  function expect({ uid, address }: { uid: string; address: string | Address }): void {
+    const key = typeof address === 'string' ? address : address.key;
+    tracker?.expect([contactIndex.ofAccount(uid), contactIndex.ofAddress(key)]);
+  }
+
+  /** Claims that were made after the deletion end: their addresses go to others. */
+  function expectDeletion(deletion: DeletionEvent): void {
+    const own = contactIndex.ofAccount(deletion.uid);
+    const owners = own ? contactIndex.addressesOf(own).map((key) => ownerWithout(facts, key, deletion)) : [];
+    tracker?.expect([own, ...owners.map((uid) => (uid === null ? null : contactIndex.ofAccount(uid)))]);
+  }
+
   function track(uid: string, cause: Cause): void {
     tracker?.track(
       [contactIndex.ofAccount(uid), ...contactIndex.moved],
@@ -161,3 +180,15 @@ export function decide(
     contactIndex.moved.clear();
   }
 }
+
+interface Ownership {
+  primary: string | null;
+  afterUndo: number;
+  periods: readonly OwnershipPeriod[];
+}
+
+const isSame = (a: Ownership, b: Ownership): boolean =>
+  a.primary === b.primary &&
+  a.afterUndo === b.afterUndo &&
+  a.periods.length === b.periods.length &&
+  a.periods.every((period, i) => isSamePeriod(period, b.periods[i] as OwnershipPeriod));

@@ -1,7 +1,10 @@
 /** Changes of the primary address, and live accounts left without an address. */
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import { isLive, primaryOf } from '../../src/contacts/identity/ownership';
 import { acct, addressOf, at, del, signup, uidOf } from '../support/events';
+import { history, shuffledBatches } from '../support/histories';
 import { MemoryStore } from '../support/memory-store';
 
 const key = (name: string): string => addressOf(name).key;
@@ -95,5 +98,51 @@ describe('contact.review_needed', () => {
   it('is not sent for an account that is deleted, or that has an address again when the batch ends', () => {
     expect(changesOf([acct('u', 'a', 1), del('u', 9)], [acct('v', 'a', 2)]).reviews).toEqual([]);
     expect(changesOf([acct('u', 'a', 1)], [acct('v', 'a', 2), acct('u', 'c', 3)]).reviews).toEqual([]);
+  });
+});
+
+interface State {
+  primary: string | null;
+  needsReview: boolean;
+}
+
+/** The live contacts of a store. */
+function statesOf(store: MemoryStore): Map<string, State> {
+  const states = new Map<string, State>();
+  const live = (id: string | null): id is string => id !== null && store.contacts.get(id)?.state === 'live';
+  for (const [address, id] of [...store.addressRows].sort().reverse()) {
+    if (live(id)) states.set(id, { primary: address, needsReview: false });
+  }
+  for (const [uid, id] of store.accountRows) {
+    const primary = primaryOf(store.facts, uid);
+    const hasHeldClaim = store.facts.claimsBy(uid).some(({ status }) => status === 'held');
+    const needsReview = primary === null && isLive(store.facts, uid) && !hasHeldClaim;
+    if (live(id)) states.set(id, { primary, needsReview });
+  }
+  return states;
+}
+
+describe('in generated histories', () => {
+  it('exactly the contacts whose primary address changed, or that lost their last one, are announced', () => {
+    fc.assert(
+      fc.property(history(20).chain(shuffledBatches), fc.subarray(['u1', 'u2', 'u3', 'u4']), (batches, observed) => {
+        const store = new MemoryStore('address', (uid) => observed.map(uidOf).includes(uid));
+        for (const batch of batches) {
+          const before = statesOf(store);
+          const { emailChanges, reviews } = store.apply(batch);
+          const after = [...statesOf(store)];
+          const changed = after.filter(([id, { primary }]) => {
+            const known = before.get(id);
+            return known && primary !== null && primary !== known.primary;
+          });
+          const bereft = after.filter(([id, { needsReview }]) => needsReview && !before.get(id)?.needsReview);
+          expect(emailChanges.map((change) => [change.contactId, change.former]).sort()).toEqual(
+            changed.map(([id]) => [id, before.get(id)?.primary]).sort(),
+          );
+          expect(reviews.map(({ contactId }) => contactId).sort()).toEqual(bereft.map(([id]) => id).sort());
+        }
+      }),
+      { numRuns: 1_000 },
+    );
   });
 });

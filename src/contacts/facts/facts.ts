@@ -146,21 +146,29 @@ const blockKey = (uid: string, address: string): string => `${uid}\u0000${addres
 export class Facts {
   readonly addresses = new Map<string, AddressFacts>();
   readonly accounts = new Map<string, AccountFacts>();
-  /** Rises with each claim and deletion, the facts that decide ownership. */
-  revision = 0;
-  readonly #claimsOn = new Map<string, Claim[]>();
-  readonly #claimsBy = new Map<string, Claim[]>();
+  readonly #claimsOn = new Map<string, { claims: Claim[]; revision: number }>();
+  readonly #claimsBy = new Map<string, { claims: Claim[]; addresses: Set<string> }>();
   readonly #claims = new Map<string, Claim>();
   readonly #blocks = new Map<string, Block>();
   readonly #undone = new Map<string, UndoneMerge>();
   readonly #choices = new Map<string, Map<string, Choice>>();
 
   claimsOn(address: string): readonly Claim[] {
-    return this.#claimsOn.get(address) ?? [];
+    return this.#claimsOn.get(address)?.claims ?? [];
   }
 
   claimsBy(uid: string): readonly Claim[] {
-    return this.#claimsBy.get(uid) ?? [];
+    return this.#claimsBy.get(uid)?.claims ?? [];
+  }
+
+  /** The addresses that an account ever claimed, in no order. */
+  addressesClaimedBy(uid: string): Iterable<string> {
+    return this.#claimsBy.get(uid)?.addresses ?? [];
+  }
+
+  /** Rises with everything that decides who owns an address: a claim on it, its status, the deletion of a claimant. */
+  ownershipRevision(address: string): number {
+    return this.#claimsOn.get(address)?.revision ?? 0;
   }
 
   claim(key: Pick<Claim, 'address' | 'uid' | 'at'>): Claim | undefined {
@@ -194,14 +202,14 @@ export class Facts {
     const known = this.accounts.get(incoming.uid);
     if (!known) {
       this.accounts.set(incoming.uid, { ...incoming });
-      this.revision += 1;
+      if (incoming.deletedAt !== undefined) this.#reviseOwnership(this.addressesClaimedBy(incoming.uid));
       return true;
     }
     const data = keep(latest, known, incoming, ['locale', 'country']);
     const service = keep(earliest<string>, known, incoming, ['service']);
     const created = keepEarliestTime(known, incoming, 'createdAt');
     const deleted = keepEarliestTime(known, incoming, 'deletedAt');
-    if (deleted) this.revision += 1;
+    if (deleted) this.#reviseOwnership(this.addressesClaimedBy(incoming.uid));
     return data || service || created || deleted;
   }
 
@@ -209,22 +217,29 @@ export class Facts {
   addClaim(incoming: Claim): boolean {
     const key = claimKey(incoming);
     if (this.#claims.has(key)) return false;
-    this.revision += 1;
     const block = this.#blocks.get(blockKey(incoming.uid, incoming.address));
     const claim: Claim = block && incoming.at > block.since ? { ...incoming, status: 'blocked' } : { ...incoming };
     this.#claims.set(key, claim);
-    append(this.#claimsOn, claim.address, claim);
-    append(this.#claimsBy, claim.uid, claim);
+    const on = this.#claimsOn.get(claim.address);
+    if (on) {
+      on.claims.push(claim);
+      on.revision += 1;
+    } else this.#claimsOn.set(claim.address, { claims: [claim], revision: 1 });
+    const by = this.#claimsBy.get(claim.uid);
+    if (by) {
+      by.claims.push(claim);
+      by.addresses.add(claim.address);
+    } else this.#claimsBy.set(claim.uid, { claims: [claim], addresses: new Set([claim.address]) });
     return true;
   }
 
   /** Sets the status of some claims of an account on an address. @returns the claims whose status changed */
   setClaimStatus(uid: string, address: string, status: Claim['status'], which: (claim: Claim) => boolean): Claim[] {
-    const changed = this.claimsBy(uid).filter(
-      (claim) => claim.address === address && claim.status !== status && which(claim),
+    const changed = this.claimsOn(address).filter(
+      (claim) => claim.uid === uid && claim.status !== status && which(claim),
     );
     for (const claim of changed) claim.status = status;
-    if (changed.length > 0) this.revision += 1;
+    if (changed.length > 0) this.#reviseOwnership([address]);
     return changed;
   }
 
@@ -238,6 +253,13 @@ export class Facts {
   removeBlock(uid: string, address: string): Claim[] {
     this.#blocks.delete(blockKey(uid, address));
     return this.setClaimStatus(uid, address, 'active', (claim) => claim.status === 'blocked');
+  }
+
+  #reviseOwnership(addresses: Iterable<string>): void {
+    for (const address of addresses) {
+      const on = this.#claimsOn.get(address);
+      if (on) on.revision += 1;
+    }
   }
 
   addUndone(merge: UndoneMerge): void {
@@ -306,10 +328,4 @@ function keepEarliestTime<K extends string>(
   if (time === undefined || (before !== undefined && before <= time)) return false;
   known[field] = time;
   return true;
-}
-
-function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const list = lists.get(key);
-  if (list) list.push(item);
-  else lists.set(key, [item]);
 }

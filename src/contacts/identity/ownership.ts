@@ -33,47 +33,77 @@ export function isEffective(facts: Facts, claim: Claim): boolean {
 
 const byTime = (a: Claim, b: Claim): number => a.at - b.at || compareText(a.uid, b.uid);
 
-interface PeriodsOfAddress {
-  inOrder: readonly OwnershipPeriod[];
-  byClaimant: ReadonlyMap<string, OwnershipPeriod[]>;
+interface Ownership {
+  /** Of the facts' `ownershipRevision`. */
+  revision: number;
+  /** The latest effective claim: its account owns the address. */
+  last: Claim | null;
+  periods: readonly OwnershipPeriod[];
+  byClaimant: ReadonlyMap<string, readonly OwnershipPeriod[]>;
 }
 
-/** Computed periods, valid until the next claim or deletion. */
-const cache = new WeakMap<Facts, { revision: number; periods: Map<string, PeriodsOfAddress> }>();
+/** Worked out once for each address and revision. */
+const known = new WeakMap<Facts, Map<string, Ownership>>();
+
+function ownershipOf(facts: Facts, address: string): Ownership {
+  let ofFacts = known.get(facts);
+  if (!ofFacts) {
+    ofFacts = new Map();
+    known.set(facts, ofFacts);
+  }
+  const revision = facts.ownershipRevision(address);
+  let ownership = ofFacts.get(address);
+  if (ownership?.revision !== revision) {
+    ownership = workOut(facts, address, revision);
+    ofFacts.set(address, ownership);
+  }
+  return ownership;
+}
+
+function workOut(facts: Facts, address: string, revision: number): Ownership {
+  const claims = facts.claimsOn(address).filter((claim) => isEffective(facts, claim));
+  claims.sort(byTime);
+  const periods = periodsFrom(facts, claims);
+  const byClaimant = new Map<string, OwnershipPeriod[]>();
+  for (const period of periods) {
+    const list = byClaimant.get(period.uid);
+    if (list) list.push(period);
+    else byClaimant.set(period.uid, [period]);
+  }
+  return { revision, last: claims.at(-1) ?? null, periods, byClaimant };
+}
 
 /** The periods of an address, by time; none without an effective claim. The first begins at minus infinity. */
 export const periodsOf = (facts: Facts, address: string): readonly OwnershipPeriod[] =>
-  cachedPeriods(facts, address).inOrder;
+  ownershipOf(facts, address).periods;
+
+export const isSamePeriod = (a: OwnershipPeriod, b: OwnershipPeriod): boolean =>
+  a.uid === b.uid &&
+  a.from === b.from &&
+  a.until === b.until &&
+  a.owner === b.owner &&
+  a.inheritedFrom === b.inheritedFrom;
 
 /** The periods of an address that an account claimed, including those that another account inherits. */
 export const periodsClaimedBy = (facts: Facts, address: string, uid: string): readonly OwnershipPeriod[] =>
-  cachedPeriods(facts, address).byClaimant.get(uid) ?? [];
+  ownershipOf(facts, address).byClaimant.get(uid) ?? [];
 
 /** The period of an address that a time falls into; undefined without an effective claim. */
-export const periodAt = (facts: Facts, address: string, at: Time): OwnershipPeriod | undefined =>
-  periodsOf(facts, address).find((period) => period.from < at && at <= period.until);
-
-function cachedPeriods(facts: Facts, address: string): PeriodsOfAddress {
-  let cached = cache.get(facts);
-  if (cached?.revision !== facts.revision) {
-    cached = { revision: facts.revision, periods: new Map() };
-    cache.set(facts, cached);
+export function periodAt(facts: Facts, address: string, at: Time): OwnershipPeriod | undefined {
+  const { periods } = ownershipOf(facts, address);
+  let [low, high] = [0, periods.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (at <= (periods[middle] as OwnershipPeriod).until) high = middle;
+    else low = middle + 1;
   }
-  let periods = cached.periods.get(address);
-  if (!periods) {
-    const inOrder = computePeriods(facts, address);
-    const byClaimant = new Map<string, OwnershipPeriod[]>();
-    for (const period of inOrder) byClaimant.set(period.uid, [...(byClaimant.get(period.uid) ?? []), period]);
-    periods = { inOrder, byClaimant };
-    cached.periods.set(address, periods);
-  }
-  return periods;
+  return periods[low];
 }
 
-function computePeriods(facts: Facts, address: string): OwnershipPeriod[] {
-  const claims = facts.claimsOn(address).filter((claim) => isEffective(facts, claim));
+/** @param claims the effective ones on an address, by time */
+function periodsFrom(facts: Facts, claims: readonly Claim[]): OwnershipPeriod[] {
   const periods: OwnershipPeriod[] = [];
-  for (const { uid, at } of claims.sort(byTime)) {
+  for (const { uid, at } of claims) {
     const last = periods.at(-1);
     if (last?.uid === uid) continue;
     if (last) last.until = at;
@@ -92,14 +122,17 @@ function computePeriods(facts: Facts, address: string): OwnershipPeriod[] {
 }
 
 /** The account that owns an address now, live or deleted; null for a lone address. */
-export function ownerOf(facts: Facts, address: string): string | null {
-  const effective = facts.claimsOn(address).filter((claim) => isEffective(facts, claim));
-  return greatest(effective, byTime)?.uid ?? null;
+export const ownerOf = (facts: Facts, address: string): string | null => ownershipOf(facts, address).last?.uid ?? null;
+
+/** Who will own an address once an account is deleted, or was deleted earlier than known. */
+export function ownerWithout(facts: Facts, address: string, deletion: { uid: string; at: Time }): string | null {
+  const remains = (claim: Claim): boolean =>
+    isEffective(facts, claim) && (claim.uid !== deletion.uid || claim.at <= deletion.at);
+  return greatest(facts.claimsOn(address).filter(remains), byTime)?.uid ?? null;
 }
 
 /** The addresses that an account ever claimed, sorted. */
-export const addressesClaimedBy = (facts: Facts, uid: string): string[] =>
-  [...new Set(facts.claimsBy(uid).map((claim) => claim.address))].sort();
+export const addressesClaimedBy = (facts: Facts, uid: string): string[] => [...facts.addressesClaimedBy(uid)].sort();
 
 /**
  * The addresses that an account owns now, sorted. The pseudonym of an erased address has claims, but it is not an address:
@@ -109,10 +142,8 @@ export const addressesOwnedBy = (facts: Facts, uid: string): string[] =>
   addressesClaimedBy(facts, uid).filter((address) => facts.addresses.has(address) && ownerOf(facts, address) === uid);
 
 /** The address that the account claimed last of those it owns (equal times: the greater address). */
-export function primaryOf(facts: Facts, uid: string): string | null {
-  const owned = new Set(addressesOwnedBy(facts, uid));
-  return lastClaimed(facts.claimsBy(uid).filter((claim) => owned.has(claim.address) && isEffective(facts, claim)));
-}
+export const primaryOf = (facts: Facts, uid: string): string | null =>
+  lastClaimed(addressesOwnedBy(facts, uid).map((address) => ownershipOf(facts, address).last as Claim));
 
 /** The address of the latest of some claims (equal times: the greater address). */
 export const lastClaimed = (claims: readonly Claim[]): string | null =>

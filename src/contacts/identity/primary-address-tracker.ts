@@ -30,20 +30,27 @@ interface PrimaryState {
 }
 
 /**
- * Compares each contact's state before the batch with its state after the last step, so that a change is announced once a
- * batch, with the step that changed it last.
+ * Compares the state of a contact before the batch with its state after the last step, so that a change is announced once
+ * a batch, with the step that changed it last. Looks only at contacts that a step can change.
  */
 export class PrimaryAddressTracker {
   readonly #facts: Facts;
   readonly #contactIndex: ContactIndex;
-  readonly #before = new Map<string, PrimaryState>();
+  /** Undefined for a contact that did not exist or was not live when a step first concerned it. */
+  readonly #before = new Map<string, PrimaryState | undefined>();
   readonly #now = new Map<string, PrimaryState & { cause: Cause }>();
 
   constructor(facts: Facts, contactIndex: ContactIndex) {
     this.#facts = facts;
     this.#contactIndex = contactIndex;
-    for (const contact of contactIndex.contacts.values()) {
-      if (contact.state === 'live') this.#before.set(contact.id, this.#stateOf(contact));
+  }
+
+  /** Call before each step, with the contacts that it may change; a contact that the step opens is none of them. */
+  expect(contacts: Iterable<Contact | null>): void {
+    for (const contact of contacts) {
+      if (!contact || this.#before.has(contact.id)) continue;
+      const isNew = !contact.known || contact.state !== 'live';
+      this.#before.set(contact.id, isNew ? undefined : this.#stateOf(contact));
     }
   }
 
@@ -88,7 +95,7 @@ export class PrimaryAddressTracker {
     const uid = this.#contactIndex.accountOf(contact);
     if (uid === null) return { primary: this.#contactIndex.addressesOf(contact)[0] ?? null, needsReview: false };
     const primary = primaryOf(this.#facts, uid);
-    const hasHeldClaim = this.#facts.claimsBy(uid).some((claim) => claim.status === 'held');
-    return { primary, needsReview: primary === null && isLive(this.#facts, uid) && !hasHeldClaim };
+    const hasHeldClaim = (): boolean => this.#facts.claimsBy(uid).some((claim) => claim.status === 'held');
+    return { primary, needsReview: primary === null && isLive(this.#facts, uid) && !hasHeldClaim() };
   }
 }

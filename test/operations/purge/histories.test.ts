@@ -235,8 +235,9 @@ function undoes(facts: Facts, { id, uid, claimant, addresses, at: from }: Stored
   const [owner] = owners;
   if (owners.size !== 1 || (owner !== null && owner !== claimant) || (owner === null && addresses.length > 1)) {
     for (const block of blocks) facts.removeBlock(block.uid, block.address);
-    for (const [claim, status] of statusChanges) claim.status = status;
-    facts.revision += 1;
+    for (const [claim, status] of statusChanges) {
+      facts.setClaimStatus(claim.uid, claim.address, status, (other) => other === claim);
+    }
     return false;
   }
   facts.addUndone({ mergeId: id, uid, claimant, addresses, from, until: at(26) });
