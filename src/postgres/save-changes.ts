@@ -1,9 +1,16 @@
 import type { ChangeSet, WorkingSet } from '../contacts/change-recorder';
-import { type AccountFacts, type Choice, type Origin, originKey } from '../contacts/facts/facts';
+import {
+  type AccountFacts,
+  type Choice,
+  type Claim,
+  type Facts,
+  type Origin,
+  originKey,
+} from '../contacts/facts/facts';
 import type { Queries } from './database';
 import { inOneStatement } from './statement';
 import { detachDeletedAccounts, updateAccounts } from './tables/account';
-import { insertClaims, updateClaimStatus } from './tables/address-claim';
+import { endContinuation, insertClaims, updateClaimStatus } from './tables/address-claim';
 import { insertTokens, updateTokens } from './tables/basket-token';
 import { insertChoices } from './tables/choice';
 import { deleteBlocks, insertBlocks } from './tables/claim-block';
@@ -24,7 +31,8 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Workin
     insertChoices(choices),
     updateAddresses(changes.addresses),
     updateAccounts(accounts),
-    insertClaims(changes.claims),
+    insertClaims(changes.claims, changes.continuing),
+    endContinuation(changes.claims.filter((claim) => isFollowed(claim, facts))),
     insertContacts(contacts.created),
     updateContacts(contacts.changed, touched),
     insertTokens(tokens.issued),
@@ -34,6 +42,10 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Workin
   await insertBlocks(tx, changes.undone);
   await deleteBlocks(tx, changes.unblocked);
 }
+
+/** Whether another account's claim on the address comes after a claim. */
+const isFollowed = ({ address, uid, at }: Claim, facts: Facts): boolean =>
+  facts.claimsOn(address).some((other) => other.at >= at && other.uid !== uid);
 
 /**
  * Writes the choices of contacts that nothing else changes. Such a contact gets its next version only if a choice is
