@@ -31,7 +31,8 @@ const DELETION: Columns<DeletionEvent> = { uid: ['text', ({ uid }) => uid], at: 
  * first, where a period begins; the last, which decides the owner and the primary address; the last until the account's
  * deletion; and those next to incoming claims, which may split the run. Where a claim is held or blocked, or a merge was
  * undone, all claims are loaded. Claims of these accounts on other addresses are loaded as well, so that the caller can
- * see whether the component is complete.
+ * see whether the component is complete. Each table is read in LATERAL look-ups, which the planner cannot turn into joins
+ * of whole tables.
  */
 export async function loadClaims(
   db: Queries,
@@ -42,8 +43,9 @@ export async function loadClaims(
   const rows = await db.$queryRaw<ClaimRow[]>`
     WITH
     beginning AS MATERIALIZED (
-      SELECT address, uid, at, lead(at) OVER run AS next_at, lead(uid) OVER run AS next_uid
-      FROM address_claim WHERE address = ANY (${keys}::text[]) AND NOT continues
+      SELECT known.*, lead(at) OVER run AS next_at, lead(uid) OVER run AS next_uid
+      FROM unnest(${keys}::text[]) AS key,
+        LATERAL (SELECT * FROM address_claim WHERE address = key AND NOT continues OFFSET 0) AS known
       WINDOW run AS (PARTITION BY address ORDER BY at, uid)
     ),
     deletion (uid, at) AS MATERIALIZED (
@@ -60,16 +62,19 @@ export async function loadClaims(
       UNION ALL SELECT run.address, run.uid, run.at, deletion.at FROM run JOIN deletion USING (uid)
       WHERE run.at < deletion.at AND deletion.at < run.until
     ),
-    whole AS MATERIALIZED (
-      SELECT address FROM address_claim WHERE address = ANY (${keys}::text[]) AND status <> 'active'
+    whole (address) AS MATERIALIZED (
+      SELECT key COLLATE "C" FROM unnest(${keys}::text[]) AS key,
+        LATERAL (SELECT FROM address_claim WHERE address = key AND status <> 'active' LIMIT 1) AS inactive
       UNION SELECT address FROM merge, unnest(addresses) AS address
-      WHERE undone_at IS NOT NULL AND uid = ANY (${accounts}::text[]) AND address = ANY (${keys}::text[])
+      WHERE undone_at IS NOT NULL AND uid = ANY (${accounts}::text[]) AND address IN (SELECT unnest(${keys}::text[]))
     )
-    SELECT ${CLAIM_COLUMNS} FROM address_claim WHERE address = ANY (${keys}::text[]) AND NOT continues
+    SELECT ${CLAIM_COLUMNS} FROM beginning
     UNION ALL
-    SELECT ${CLAIM_COLUMNS} FROM address_claim AS other
-    WHERE uid = ANY (${accounts}::text[]) AND NOT continues
-      AND NOT EXISTS (SELECT FROM unnest(${keys}::text[]) AS within WHERE within = other.address)
+    SELECT ${CLAIM_COLUMNS} FROM (
+      SELECT known.* FROM unnest(${accounts}::text[]) AS key,
+        LATERAL (SELECT * FROM address_claim WHERE uid = key AND NOT continues OFFSET 0) AS known
+    ) AS elsewhere
+    WHERE address NOT IN (SELECT unnest(${keys}::text[]))
     UNION ALL
     SELECT ${CLAIM_COLUMNS} FROM (
       SELECT last.* FROM run_until, LATERAL (${lastClaimUntil([
