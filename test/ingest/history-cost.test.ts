@@ -118,6 +118,8 @@ describe('the rows that are read', () => {
     ];
     expect(Math.max(...(await costs('ten')), ...(await costs('thousands')))).toBeLessThan(50);
 
+    // As autovacuum does after so many rows: plans that were made for a small table are made again.
+    await database.sql('ANALYZE');
     // An account that takes the address changes its own contact and that of the owner before.
     const { contacts } = await apply(database.db, acct('new', 'thousands', 60_000));
     expect([contacts.created.length, contacts.changed.length]).toEqual([1, 1]);
