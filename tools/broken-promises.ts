@@ -26,6 +26,10 @@ const PROMISES = `
   ) AS owner ON true
   WHERE owner.uid IS DISTINCT FROM u.uid
   UNION ALL
+  SELECT 'continuing claim behind another account’s: ' || address || ' ' || uid || ' ' || at
+  FROM (SELECT *, lag(uid) OVER (PARTITION BY address ORDER BY at, uid) AS before FROM address_claim) AS claim
+  WHERE continues AND before IS DISTINCT FROM uid
+  UNION ALL
   SELECT 'two lone addresses on one contact: ' || contact_id FROM email_address a
   WHERE NOT EXISTS (SELECT FROM account u WHERE u.contact_id = a.contact_id) GROUP BY contact_id HAVING count(*) > 1`;
 

@@ -1,3 +1,4 @@
+import type { ClaimEvent } from './facts/event';
 import {
   type AccountFacts,
   type AddressFacts,
@@ -10,6 +11,7 @@ import {
   originKey,
   PROFILE_FIELDS,
 } from './facts/facts';
+import { withSuccessors } from './identity/affected-accounts';
 import { type ConnectedComponent, connectedComponent } from './identity/connected-component';
 import type { Contact, ContactIndex, RetiredToken, StoredToken } from './identity/contact-index';
 import type { EmailChange, Review } from './identity/primary-address-tracker';
@@ -26,6 +28,8 @@ export interface WorkingSet {
   rows: { address: Map<string, string>; account: Map<string, string | null> };
   /** The addresses and accounts whose row was inserted for this batch. */
   fresh: { address: Set<string>; account: Set<string> };
+  /** The events whose claim only continues an ownership period: the working set has no claims of their address or account. */
+  continuing: ReadonlySet<ClaimEvent>;
 }
 
 /** What a batch changes. */
@@ -34,6 +38,8 @@ export interface ChangeSet {
   addresses: { facts: AddressFacts; contactId: string }[];
   accounts: { uid: string; contactId: string | null }[];
   claims: Claim[];
+  /** Claims that continue an ownership period; some may be stored already. */
+  continuing: Claim[];
   /** Stored claims with another status. */
   statusChanges: Claim[];
   /** One for each key; some may be stored already. */
@@ -71,6 +77,7 @@ export interface ChangeSet {
 /** Adds facts to the working set and records what they change. */
 export class ChangeRecorder {
   readonly claims: Claim[] = [];
+  readonly continuing: Claim[] = [];
   readonly statusChanges: Claim[] = [];
   readonly merges: MergePlan[] = [];
   readonly undone: Undone[] = [];
@@ -83,7 +90,8 @@ export class ChangeRecorder {
   readonly #changed = { address: new Set<string>(), account: new Set<string>() };
   readonly #perhapsShown: ChangeSet['perhapsShown'] = { addresses: new Map(), accounts: new Map() };
   readonly #choices = new Map<string, Choice>();
-  /** Where ownership changed: with it, the views of all connected contacts may have changed. */
+  /** Accounts whose views may have changed with ownership, and addresses with which all connected views may have. */
+  readonly #affected = new Set<string>();
   readonly #reowned: ConnectedComponent = { addresses: [], uids: [] };
 
   constructor(state: WorkingSet) {
@@ -132,18 +140,22 @@ export class ChangeRecorder {
     const mayShow = after.locale?.value !== before.locale?.value || after.country?.value !== before.country?.value;
     const { accounts } = this.#perhapsShown;
     if (mayShow && !fresh.account.has(uid) && !accounts.has(uid)) accounts.set(uid, before);
-    if (after.deletedAt !== before.deletedAt) this.#reowned.uids.push(uid);
     return true;
   }
 
   /**
    * Call after the claim was added and reconciled.
    *
-   * @param changesOwnership whether a period or the account's primary address is another one now
+   * @param affected the accounts whose views changed with ownership, or all that claims connect to the address
    */
-  recordClaim(claim: Claim, changesOwnership = true): void {
+  recordClaim(claim: Claim, affected: Iterable<string> | 'all' = 'all'): void {
     this.claims.push(claim);
-    if (changesOwnership) this.#reowned.addresses.push(claim.address);
+    if (affected !== 'all') this.recordAffected(affected);
+    else this.#reowned.addresses.push(claim.address);
+  }
+
+  recordAffected(uids: Iterable<string>): void {
+    for (const uid of uids) this.#affected.add(uid);
   }
 
   recordStatusChanges(claims: readonly Claim[]): void {
@@ -161,7 +173,8 @@ export class ChangeRecorder {
   }
 
   changes(notable: Pick<ChangeSet, 'emailChanges' | 'reviews'>): ChangeSet {
-    const { claims, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, notStored, refusal } = this;
+    const { claims, continuing, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, notStored, refusal } =
+      this;
     const { facts, contactIndex, rows } = this.#state;
     this.#markReowned();
     const choices = [...this.#choices.values()];
@@ -178,6 +191,7 @@ export class ChangeRecorder {
         .filter(this.#differs('account'))
         .map((uid) => ({ uid, contactId: contactIndex.ofAccount(uid)?.id ?? null })),
       claims,
+      continuing,
       statusChanges,
       choices,
       contactOfOrigin: new Map(choices.map(({ origin }) => [originKey(origin), this.#contactOf(origin)?.id])),
@@ -204,9 +218,12 @@ export class ChangeRecorder {
 
   #markReowned(): void {
     const { facts, contactIndex } = this.#state;
+    const [undone] = facts.undone;
+    // Undone merges pass opt-outs on, to whom is not followed here.
+    if (undone) this.#reowned.uids.push(...this.#affected);
     const { addresses, uids } = connectedComponent(facts, this.#reowned);
     for (const address of addresses) this.#mark(contactIndex.ofAddress(address));
-    for (const uid of uids) this.#mark(contactIndex.ofAccount(uid));
+    for (const uid of withSuccessors(facts, [...uids, ...this.#affected])) this.#mark(contactIndex.ofAccount(uid));
   }
 
   #contactOf({ kind, key }: Origin): Contact | null {

@@ -15,7 +15,15 @@ import {
   newsletterChoices,
   refusalsByToken,
 } from './facts/record';
-import { isLive, isSamePeriod, type OwnershipPeriod, ownerWithout, periodsOf, primaryOf } from './identity/ownership';
+import { affectedAccounts } from './identity/affected-accounts';
+import {
+  addressesClaimedBy,
+  isLive,
+  type OwnershipPeriod,
+  ownerWithout,
+  periodsOf,
+  primaryOf,
+} from './identity/ownership';
 import { type Cause, PrimaryAddressTracker } from './identity/primary-address-tracker';
 import type { Command } from './merge/command';
 import { reconcileClaim, reconcileDeletion, reconcileNewAddress, takesAddress } from './merge/reconcile';
@@ -46,13 +54,19 @@ export function decide(
   for (const [index, step] of steps.entries()) {
     switch (step.kind) {
       case 'claim':
+        if (state.continuing.has(step)) {
+          addFactsBeside(step);
+          recorder.continuing.push(claimOf(step));
+          break;
+        }
         expect(step);
+        addFactsBeside(step);
         addClaim(step);
         track(step.uid, step);
         break;
       case 'deletion':
         expectDeletion(step);
-        if (recorder.addAccount({ uid: step.uid, deletedAt: step.at })) reconcileDeletion(context, step);
+        addDeletion(step);
         track(step.uid, step);
         break;
       case 'newsletter':
@@ -88,8 +102,6 @@ export function decide(
   function addClaim(event: ClaimEvent): void {
     const { uid, trigger, at } = event;
     const address = event.address.key;
-    recorder.addAddress(addressFacts(event.address, at));
-    recorder.addAccount(accountFacts(event));
     const before = ownershipOf(uid, address);
     const isNew = facts.addClaim(claimOf(event));
     const claim = facts.claim({ address, uid, at }) as Claim;
@@ -98,7 +110,24 @@ export function decide(
     }
     if (claim.status !== 'active') recorder.inactiveClaims[claim.status] += 1;
     reconcileClaim(context, { uid, address, trigger, at });
-    if (isNew) recorder.recordClaim(claim, !isSame(before, ownershipOf(uid, address)));
+    if (isNew) recorder.recordClaim(claim, changeOf(uid, before, ownershipOf(uid, address)));
+  }
+
+  function addDeletion(event: DeletionEvent): void {
+    const { uid } = event;
+    const before = addressesClaimedBy(facts, uid).map((address) => ({ address, periods: periodsOf(facts, address) }));
+    if (!recorder.addAccount({ uid, deletedAt: event.at })) return;
+    reconcileDeletion(context, event);
+    recorder.recordAffected([uid]);
+    for (const { address, periods } of before) {
+      recorder.recordAffected(affectedAccounts(periods, periodsOf(facts, address)));
+    }
+  }
+
+  /** What the event of a claim says besides. */
+  function addFactsBeside(event: ClaimEvent): void {
+    recorder.addAddress(addressFacts(event.address, event.at));
+    recorder.addAccount(accountFacts(event));
     recorder.addChoices(accountChoices(event));
   }
 
@@ -187,8 +216,10 @@ interface Ownership {
   periods: readonly OwnershipPeriod[];
 }
 
-const isSame = (a: Ownership, b: Ownership): boolean =>
-  a.primary === b.primary &&
-  a.afterUndo === b.afterUndo &&
-  a.periods.length === b.periods.length &&
-  a.periods.every((period, i) => isSamePeriod(period, b.periods[i] as OwnershipPeriod));
+/** What a claim of an account changed: views of these accounts, or of all that claims connect to the address. */
+function changeOf(uid: string, before: Ownership, after: Ownership): ReadonlySet<string> | 'all' {
+  if (before.afterUndo !== after.afterUndo) return 'all';
+  const affected =
+    before.periods === after.periods ? new Set<string>() : affectedAccounts(before.periods, after.periods);
+  return before.primary === after.primary ? affected : affected.add(uid);
+}

@@ -33,10 +33,11 @@ export async function lockAndLoadSteps(
   erasureKey: string | null | undefined,
 ): Promise<LoadedSteps> {
   const scope = scopeOf(given);
-  const { component, ...locked } = await lockAndLoad(tx, { ...scope, erasureKey });
+  const locked = await lockAndLoad(tx, { ...scope, erasureKey });
   const { others, ...loaded } = await completeUndos(tx, given);
   const contactIndex = await loadContactIndex(tx, locked, scope.seeds, others);
-  return { state: { ...locked, contactIndex }, ...loaded };
+  const { facts, rows, fresh, continuing } = locked;
+  return { state: { facts, contactIndex, rows, fresh, continuing }, ...loaded };
 }
 
 /** Newsletter events at addresses touch only these: the rest of their contacts is neither locked nor loaded. */
@@ -45,18 +46,26 @@ function scopeOf(steps: readonly Step[]): Scope {
   const commands = steps.filter((step) => !isEvent(step));
   const incoming = incomingFacts(events);
   const named = namedBy(commands);
-  const claimed = events.flatMap((event) => (event.kind === 'claim' ? event.address.key : []));
   // Locked if they are stored, and never inserted.
   const perhapsStored = events.flatMap((event) => (insertableAddress(event) ? [] : (namedAddress(event)?.key ?? [])));
   const byToken = events.flatMap(tokenIn);
+  const claims = events.filter((event) => event.kind === 'claim');
+  const deletions = events.filter((event) => event.kind === 'deletion');
+  // Commands may write any claim: all are loaded, and none is treated apart.
+  const claimed = commands.length > 0 ? claims : [];
   const seeds = {
-    addresses: [...claimed, ...perhapsStored, ...named.addresses],
-    uids: [...incoming.accounts.keys(), ...named.uids],
+    addresses: [...claimed.map(({ address }) => address.key), ...perhapsStored, ...named.addresses],
+    uids: [...[...claimed, ...deletions].map(({ uid }) => uid), ...named.uids],
     tokens: [...new Set(byToken.map(({ token }) => token))],
     ids: [...new Set(byToken.flatMap(({ token, act }) => (isRefusalAct(act) ? token : [])))],
   };
   const isNarrow = incoming.accounts.size + seeds.tokens.length + perhapsStored.length + commands.length === 0;
-  return { incoming, candidates: candidatesFor(events), seeds: isNarrow ? null : seeds };
+  return {
+    incoming,
+    candidates: candidatesFor(events),
+    seeds: isNarrow ? null : seeds,
+    ...(commands.length === 0 && { ownership: { claims, deletions } }),
+  };
 }
 
 const tokenIn = (event: ContactEvent): { token: string; act: Act }[] =>

@@ -9,7 +9,7 @@ import { retry } from '../foundation/retry';
 import { toMessage } from '../messages/outgoing/notification-message';
 import type { Stopwatch } from '../observability/stopwatch';
 import { type Database, inTransaction, type Transaction } from '../postgres/database';
-import { StaleReadError } from '../postgres/find-component';
+import { lookAlone, StaleReadError } from '../postgres/find-component';
 import { ids } from '../postgres/ids';
 import { loadConsent } from '../postgres/load-facts';
 import { saveChanges } from '../postgres/save-changes';
@@ -50,8 +50,10 @@ export interface ApplyOptions {
   onStaleRead?: () => void;
 }
 
-/** How often a batch is tried while other transactions keep changing what it may touch. Each time is a coincidence. */
+/** How often a batch is tried while other transactions keep changing what it may touch. */
 const ATTEMPTS = 10;
+/** After this many attempts the others have to wait: with many connected accounts, one of them could always be faster. */
+const SHARED_ATTEMPTS = 2;
 
 /**
  * Applies events and commands with all their consequences in one transaction: lock and load, decide, save, and add the
@@ -62,12 +64,14 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
   for (;;) {
     const indexes = [...steps.keys()].filter((index) => !erased.has(steps[index] as Step));
     const remaining = indexes.map((index) => steps[index] as Step);
-    const result = await retry(() => applyOnce(db, remaining, options), {
+    let lostLooks = 0;
+    const result = await retry(() => applyOnce(db, remaining, options, lostLooks >= SHARED_ATTEMPTS), {
       attempts: ATTEMPTS,
       when: (error) => {
-        const isStale = error instanceof StaleReadError;
-        if (isStale) options.onStaleRead?.();
-        return isStale;
+        if (!(error instanceof StaleReadError)) return false;
+        lostLooks += 1;
+        options.onStaleRead?.();
+        return true;
       },
     });
     if ('erasedEvents' in result) {
@@ -92,10 +96,14 @@ interface ErasedFound {
 
 type Result = Omit<Applied, 'erased'> | ErasedFound;
 
-async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOptions): Promise<Result> {
+/** @param alone other transactions that look before they lock wait for this one. */
+async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOptions, alone: boolean): Promise<Result> {
   const { lockTimeoutMs, dryRun, stopwatch } = options;
   stopwatch?.restart();
-  const work = (tx: Transaction, rollBack: () => void) => apply(tx, steps, options, rollBack);
+  const work = async (tx: Transaction, rollBack: () => void): Promise<Result> => {
+    if (alone) await lookAlone(tx);
+    return apply(tx, steps, options, rollBack);
+  };
   const result = await inTransaction(db, work, { lockTimeoutMs, dryRun });
   if (!('erasedEvents' in result)) stopwatch?.lap('commit');
   return result;

@@ -1,29 +1,33 @@
 import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Queries } from './database';
-import { findConnectedComponent } from './find-component';
+import { findRelated, loadPeriods } from './find-related';
 import { loadAccounts } from './tables/account';
-import { loadClaims } from './tables/address-claim';
 import { loadChoices } from './tables/choice';
 import { loadAddresses } from './tables/email-address';
 import { loadUndone } from './tables/merge';
 
 /**
- * All facts that the views of some addresses and accounts depend on: the facts of their connected component. A fixed
- * number of statements: call it in a snapshot where they must agree with each other.
+ * All facts that the views of some contacts depend on. How many depends on their own history, not on that of others with
+ * whom they shared an address. A fixed number of statements: call it in a snapshot where they must agree with each other.
+ *
+ * @param members addresses and accounts of the contacts
  */
-export async function loadFacts(db: Queries, seeds: ConnectedComponent): Promise<Facts> {
-  const component = await findConnectedComponent(db, { ...seeds, tokens: [] });
+export async function loadFacts(db: Queries, members: ConnectedComponent): Promise<Facts> {
+  const related = await findRelated(db, members);
   const facts = new Facts();
-  for (const address of await loadAddresses(db, component.addresses)) facts.addAddress(address);
-  for (const account of await loadAccounts(db, component.uids)) facts.addAccount(account);
-  for (const claim of await loadClaims(db, component)) facts.addClaim(claim);
-  await loadConsent(db, component, facts);
+  for (const address of await loadAddresses(db, related.addresses)) facts.addAddress(address);
+  const claims = await loadPeriods(db, related);
+  // The deletion of an account ends its claims, and so the periods next to those of the related accounts.
+  const uids = [...new Set([...related.uids, ...claims.map(({ uid }) => uid)])];
+  for (const account of await loadAccounts(db, uids)) facts.addAccount(account);
+  for (const claim of claims) facts.addClaim(claim);
+  for (const merge of await loadUndone(db, related.uids)) facts.addUndone(merge);
+  await loadConsent(db, related, facts);
   return facts;
 }
 
-/** Adds the choices of a connected component, and the undone merges that pass opt-outs on. */
+/** Adds the choices at some addresses and in some accounts. */
 export async function loadConsent(db: Queries, component: ConnectedComponent, facts: Facts): Promise<void> {
   for (const choice of await loadChoices(db, component)) facts.addChoice(choice);
-  for (const merge of await loadUndone(db, component.uids)) facts.addUndone(merge);
 }

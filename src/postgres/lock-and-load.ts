@@ -1,16 +1,19 @@
 import type { WorkingSet } from '../contacts/change-recorder';
+import type { ClaimEvent } from '../contacts/facts/event';
 import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import { findConnectedComponent, type Seeds, StaleReadError } from './find-component';
+import { findContinuing, type Look, lookBeforeLock, type Seeds, StaleReadError } from './find-component';
 import { ids } from './ids';
+import { type Incoming, loadClaims } from './load-claims';
 import { insertAccounts, lockAccounts } from './tables/account';
-import { loadClaims } from './tables/address-claim';
+import { loadAllClaims } from './tables/address-claim';
 import { resolveTokens } from './tables/basket-token';
 import { loadBlocks } from './tables/claim-block';
 import { loadContacts } from './tables/contact';
 import { insertAddresses, lockAddresses } from './tables/email-address';
+import { loadUndone } from './tables/merge';
 
 /** What a transaction may touch. */
 export interface Scope {
@@ -22,12 +25,16 @@ export interface Scope {
   seeds: Seeds | null;
   /** The key of this process, which must be the one that people were erased with. Undefined where no event is applied. */
   erasureKey?: string | null | undefined;
+  /** Events that may change ownership. Without them, all claims of the component are loaded: any may be changed. */
+  ownership?: Incoming;
 }
 
-/** Locked addresses and accounts with their facts and, if the scope has seeds, all their claims. */
-export type Locked = Omit<WorkingSet, 'contactIndex'>;
+/** Locked addresses and accounts with their facts; those of the seeds' connected component with claims and undone merges. */
+export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
+  component: ConnectedComponent;
+}
 
-const NOTHING: ConnectedComponent = { addresses: [], uids: [] };
+const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] };
 
 /**
  * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
@@ -38,11 +45,10 @@ const NOTHING: ConnectedComponent = { addresses: [], uids: [] };
  * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
  * @throws WrongErasureKeyError
  */
-export async function lockAndLoad(
-  tx: Queries,
-  { incoming, candidates, seeds, erasureKey }: Scope,
-): Promise<Locked & { component: ConnectedComponent }> {
-  const component = seeds ? await findConnectedComponent(tx, seeds) : NOTHING;
+export async function lockAndLoad(tx: Queries, { incoming, candidates, seeds, ownership, erasureKey }: Scope): Promise<Locked> {
+  const claims = ownership?.claims ?? [];
+  const { component, ...look } = seeds ? await lookBeforeLock(tx, seeds, claims) : NOTHING;
+  const continuing = new Set(outside(component, claims, look.continuing));
   const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
     lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
     insert: (rows) => insertAddresses(tx, rows),
@@ -57,16 +63,36 @@ export async function lockAndLoad(
   for (const row of addresses.rows) facts.addAddress(row.facts);
   for (const row of accounts.rows) facts.addAccount(row.facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
-  if (seeds) {
-    // All claims on each of these addresses, and of each of these accounts: with fewer, owners would be wrong.
-    const loaded = { addresses: component.addresses, uids: [...rows.account.keys()] };
-    const [within, uids] = [new Set(loaded.addresses), new Set(loaded.uids)];
-    for (const claim of await loadClaims(tx, loaded)) {
-      if (!within.has(claim.address) || !uids.has(claim.uid)) throw new StaleReadError();
+  if (continuing.size > 0 && (await findContinuing(tx, [...continuing])).length < continuing.size) {
+    throw new StaleReadError();
+  }
+  if (component.addresses.length + component.uids.length > 0) {
+    const [within, uids] = [new Set(component.addresses), new Set(component.uids)];
+    const loaded = ownership
+      ? await loadClaims(tx, component, { ...ownership, claims: claims.filter((event) => !continuing.has(event)) })
+      : await loadAllClaims(tx, component);
+    for (const claim of loaded) {
+      // With fewer addresses or accounts, owners would be wrong.
+      if (!within.has(claim.address) || !uids.has(claim.uid) || !rows.account.has(claim.uid))
+        throw new StaleReadError();
       facts.addClaim(claim);
     }
+    for (const merge of await loadUndone(tx, component.uids)) facts.addUndone(merge);
   }
-  return { facts, rows, fresh: { address: addresses.fresh, account: accounts.fresh }, component };
+  const fresh = { address: addresses.fresh, account: accounts.fresh };
+  return { facts, rows, fresh, component, continuing };
+}
+
+/** A claim of an address or account that another event of the batch concerns is decided with all others of the component. */
+function outside(
+  { addresses, uids }: ConnectedComponent,
+  claims: readonly ClaimEvent[],
+  indexes: readonly number[],
+): ClaimEvent[] {
+  const [within, accounts] = [new Set(addresses), new Set(uids)];
+  return indexes
+    .map((index) => claims[index] as ClaimEvent)
+    .filter(({ address, uid }) => !within.has(address.key) && !accounts.has(uid));
 }
 
 interface StoredRow<F, C> {
@@ -101,14 +127,15 @@ async function lockRows<F, C>(
 }
 
 /**
- * The contacts of locked addresses and accounts, and of the seeds' tokens. Also adds blocks to the facts.
+ * The contacts of locked addresses and accounts, and of the seeds' tokens. Outside of the component a contact only needs
+ * to be live, which a constraint guarantees for the contact of an address. Also adds blocks to the facts.
  *
- * @param seeds the seeds that were locked; without them, a contact only needs to be live.
+ * @param seeds the seeds that were locked.
  * @param others ids of further contacts to load.
  */
 export async function loadContactIndex(
   tx: Queries,
-  { facts, rows, fresh }: Locked,
+  { facts, rows, fresh, component }: Locked,
   seeds: Seeds | null,
   others: readonly string[] = [],
 ): Promise<ContactIndex> {
@@ -118,15 +145,14 @@ export async function loadContactIndex(
       contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },
     ),
   );
-  const stored = new Set(places.map(({ contactId }) => contactId));
   if (seeds) {
-    const blocked = [...rows.account.keys()].filter((uid) =>
-      facts.claimsBy(uid).some(({ status }) => status === 'blocked'),
-    );
+    const blocked = component.uids.filter((uid) => facts.claimsBy(uid).some(({ status }) => status === 'blocked'));
     if (blocked.length > 0) for (const block of await loadBlocks(tx, blocked)) facts.addBlock(block);
+    const within = { address: new Set(component.addresses), account: new Set(component.uids) };
+    const stored = new Set(places.flatMap(({ kind, key, contactId }) => (within[kind].has(key) ? contactId : [])));
     const targets = seeds.tokens.length === 0 ? [] : await resolveTokens(tx, seeds.tokens, seeds.ids);
-    const wanted = new Set([...stored, ...targets.map(({ contact_id }) => contact_id), ...others]);
-    for (const { id, state, merged_into, version, token } of await loadContacts(tx, [...wanted])) {
+    const wanted = [...new Set([...stored, ...targets.map(({ contact_id }) => contact_id), ...others])];
+    for (const { id, state, merged_into, version, token } of wanted.length > 0 ? await loadContacts(tx, wanted) : []) {
       contactIndex.restore(id, state, merged_into, version, token);
     }
     for (const { by, key, contact_id } of targets) {
@@ -136,10 +162,10 @@ export async function loadContactIndex(
       if (by === 'token') contactIndex.knowToken(key, contact_id);
       else contactIndex.knowId(key, contact_id);
     }
-  } else {
-    // A constraint guarantees that the contact of an address is live.
-    for (const id of stored) contactIndex.restore(id, 'live', null, 0, null);
   }
-  for (const { kind, key, contactId } of places) contactIndex.link(kind, key, contactId);
+  for (const { kind, key, contactId } of places) {
+    if (!contactIndex.contacts.has(contactId)) contactIndex.restore(contactId, 'live', null, 0, null);
+    contactIndex.link(kind, key, contactId);
+  }
   return contactIndex;
 }

@@ -1,12 +1,12 @@
 import type { ChangeSet } from '../contacts/change-recorder';
-import { type AccountFacts, type Choice, type Facts, originKey } from '../contacts/facts/facts';
+import { type AccountFacts, type Choice, type Claim, type Facts, originKey } from '../contacts/facts/facts';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
 import { contactsWithAnotherView, judgedChoices, type Uncertain } from './look-different';
 import { inOneStatement } from './statement';
 import { detachDeletedAccounts, updateAccounts } from './tables/account';
-import { insertClaims, updateClaimStatus } from './tables/address-claim';
+import { endContinuation, insertClaims, updateClaimStatus } from './tables/address-claim';
 import { insertTokens, updateTokens } from './tables/basket-token';
 import { insertChoices } from './tables/choice';
 import { deleteBlocks, insertBlocks } from './tables/claim-block';
@@ -35,7 +35,8 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts)
       insertChoices(ofNewContacts),
       updateAddresses(changes.addresses),
       updateAccounts(accounts),
-      insertClaims(changes.claims),
+      insertClaims(changes.claims, changes.continuing),
+      endContinuation(changes.claims.filter((claim) => isFollowed(claim, facts))),
       insertContacts(contacts.created),
       updateContacts(contacts.changed, judged?.different),
       insertTokens(tokens.issued),
@@ -53,3 +54,7 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts)
     updateContacts([], Prisma.sql`SELECT unnest(${arrayLiteral(others)}::uuid[]) AS contact_id`),
   ]);
 }
+
+/** Whether another account's claim on the address comes after a claim. */
+const isFollowed = ({ address, uid, at }: Claim, facts: Facts): boolean =>
+  facts.claimsOn(address).some((other) => other.at >= at && other.uid !== uid);

@@ -10,7 +10,7 @@ import {
 } from '../../src/contacts/facts/facts';
 import type { Database } from '../../src/postgres/database';
 import { ACCOUNT_COLUMNS, type AccountRow, accountFactsOf } from '../../src/postgres/tables/account';
-import { loadClaims } from '../../src/postgres/tables/address-claim';
+import { loadAllClaims } from '../../src/postgres/tables/address-claim';
 import { loadChoices } from '../../src/postgres/tables/choice';
 import { loadBlocks } from '../../src/postgres/tables/claim-block';
 import { ADDRESS_COLUMNS, type AddressRow, addressFactsOf } from '../../src/postgres/tables/email-address';
@@ -34,7 +34,7 @@ export async function allFactsOf(db: Database): Promise<AllFacts> {
   return {
     addresses,
     accounts,
-    claims: await loadClaims(db, component),
+    claims: await loadAllClaims(db, component),
     choices: await loadChoices(db, component),
     blocks: await loadBlocks(db, component.uids),
     undone: await loadUndone(db, component.uids),

@@ -67,6 +67,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     status: { ...shared, undo: 'written' },
     event: shared,
     event_id: { ...shared, erasure: 'blanked' },
+    continues: fact,
   },
   choice: {
     origin_kind: shared,

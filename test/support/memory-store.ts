@@ -203,6 +203,7 @@ export class MemoryStore {
       contactIndex,
       rows: { address: new Map(this.addressRows), account: new Map(this.accountRows) },
       fresh,
+      continuing: new Set(),
     };
   }
 

@@ -148,12 +148,7 @@ async function lockAndLoadRecords(
   const addresses = [...incoming.addresses.keys()].filter((address) => known.addresses.has(address));
   const uids = [...incoming.accounts.keys()].filter((uid) => known.uids.has(uid));
   const seeds = addresses.length + uids.length === 0 ? null : { addresses, uids, tokens: [] };
-  const { component, ...locked } = await lockAndLoad(tx, {
-    incoming,
-    candidates: candidatesFor(records),
-    seeds,
-    erasureKey,
-  });
+  const locked = await lockAndLoad(tx, { incoming, candidates: candidatesFor(records), seeds, erasureKey });
   requireUnchanged(locked, records, known, incoming);
   return { ...locked, contactIndex: await loadContactIndex(tx, locked, seeds) };
 }

@@ -5,29 +5,89 @@ import type { Queries } from '../database';
 import { Prisma } from '../generated/prisma/client';
 import { type Columns, namesOf, rowSource, selected, type Write } from '../statement';
 
-const COLUMNS: Columns<Claim> = {
+const KEY: Columns<Claim> = {
   address: ['text', ({ address }) => address],
   uid: ['text', ({ uid }) => uid],
   at: ['time', ({ at }) => at],
+};
+
+const COLUMNS: Columns<Claim> = {
+  ...KEY,
   status: ['claim_status', ({ status }) => status],
   event: ['text', ({ event }) => event],
   event_id: ['text', ({ eventId }) => eventId],
 };
 
-/** All claims on some addresses, and all claims of some accounts. */
-export async function loadClaims(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Claim[]> {
-  const rows = await db.$queryRaw<(Omit<Claim, 'eventId'> & { event_id: string })[]>`
-    SELECT ${selected(COLUMNS)} FROM address_claim WHERE address = ANY (${arrayLiteral(addresses)}::text[])
+export const CLAIM_COLUMNS = selected(COLUMNS);
+
+/** A row as {@link CLAIM_COLUMNS} selects it. */
+export type ClaimRow = Omit<Claim, 'eventId'> & { event_id: string };
+
+export const claimOfRow = ({ event_id, ...claim }: ClaimRow): Claim => ({ ...claim, eventId: event_id });
+
+/** All claims on some addresses, and all claims of some accounts: for commands, which may write any of them. */
+export async function loadAllClaims(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Claim[]> {
+  const rows = await db.$queryRaw<ClaimRow[]>`
+    SELECT ${CLAIM_COLUMNS} FROM address_claim WHERE address = ANY (${arrayLiteral(addresses)}::text[])
     UNION
-    SELECT ${selected(COLUMNS)} FROM address_claim WHERE uid = ANY (${arrayLiteral(uids)}::text[])`;
-  return rows.map(({ event_id, ...claim }) => ({ ...claim, eventId: event_id }));
+    SELECT ${CLAIM_COLUMNS} FROM address_claim WHERE uid = ANY (${arrayLiteral(uids)}::text[])`;
+  return rows.map(claimOfRow);
 }
 
-/** Adds claims that are not stored yet. */
-export function insertClaims(claims: readonly Claim[]): Write {
-  if (claims.length === 0) return null;
+/**
+ * Adds claims; one that is stored already stays as it is.
+ *
+ * @param continuing claims that follow another claim of their account on their address
+ */
+export function insertClaims(claims: readonly Claim[], continuing: readonly Claim[] = []): Write {
+  const rows = [...claims, ...continuing];
+  if (rows.length === 0) return null;
+  const isContinuing = new Set(continuing);
+  const columns: Columns<Claim> = { ...COLUMNS, continues: ['boolean', (claim) => isContinuing.has(claim)] };
   return Prisma.sql`
-    INSERT INTO address_claim (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(claims, COLUMNS)}`;
+    INSERT INTO address_claim (${namesOf(columns)}) SELECT ${namesOf(columns)} FROM ${rowSource(rows, columns)}
+    ON CONFLICT (address, uid, at) DO NOTHING`;
+}
+
+type Place = readonly [address: Prisma.Sql, uid: Prisma.Sql, at: Prisma.Sql];
+
+/**
+ * The latest claim of an account on an address until a time. Written so that only the primary key can find it, in one step:
+ * by another index the planner may read all claims of the account.
+ */
+export const lastClaimUntil = ([address, uid, at]: Place): Prisma.Sql => Prisma.sql`
+  SELECT * FROM (
+    SELECT *, ctid FROM address_claim AS known WHERE (known.address, known.uid, known.at) <= (${address}, ${uid}, ${at})
+    ORDER BY known.address DESC, known.uid DESC, known.at DESC LIMIT 1
+  ) AS found WHERE found.address = ${address} AND found.uid = ${uid}`;
+
+/** The earliest claim of an account on an address after a time. */
+export const firstClaimAfter = ([address, uid, at]: Place): Prisma.Sql => Prisma.sql`
+  SELECT * FROM (
+    SELECT *, ctid FROM address_claim AS known WHERE (known.address, known.uid, known.at) > (${address}, ${uid}, ${at})
+    ORDER BY known.address, known.uid, known.at LIMIT 1
+  ) AS found WHERE found.address = ${address} AND found.uid = ${uid}`;
+
+/**
+ * Marks the stored claims just behind claims of other accounts that are inserted now: they continue nothing any more.
+ */
+export function endContinuation(inserted: readonly Claim[]): Write {
+  if (inserted.length === 0) return null;
+  return Prisma.sql`
+    UPDATE address_claim SET continues = false WHERE ctid = ANY (ARRAY (
+      SELECT next.ctid
+      FROM ${rowSource(inserted, KEY)},
+        LATERAL (
+          SELECT uid FROM address_claim AS beginning
+          WHERE beginning.address = x.address AND NOT beginning.continues AND (beginning.at, beginning.uid) < (x.at, x.uid)
+          ORDER BY beginning.at DESC, beginning.uid DESC LIMIT 1
+        ) AS before,
+        LATERAL (${firstClaimAfter([
+          Prisma.sql`x.address`,
+          Prisma.sql`before.uid`,
+          Prisma.sql`(CASE WHEN before.uid > x.uid THEN x.at - interval '1 millisecond' ELSE x.at END)`,
+        ])}) AS next
+      WHERE before.uid <> x.uid AND next.continues))`;
 }
 
 /** Writes the status of stored claims. */

@@ -24,9 +24,9 @@ const COLUMNS = {
 
 export function loadContacts(db: Queries, ids: readonly string[]): Promise<ContactRow[]> {
   return db.$queryRaw<ContactRow[]>`
-    SELECT c.id, c.state::text, c.merged_into, c.version, t.token
-    FROM contact c LEFT JOIN basket_token t ON t.contact_id = c.id AND t.state = 'live'
-    WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[])`;
+    SELECT c.id, c.state::text, c.merged_into, c.version,
+      (SELECT t.token FROM basket_token t WHERE t.contact_id = c.id AND t.state = 'live') AS token
+    FROM contact c WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[])`;
 }
 
 export function insertContacts(created: readonly Contact[]): Write {
