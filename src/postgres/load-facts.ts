@@ -1,8 +1,10 @@
 import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Queries } from './database';
+import { lookBeforeLock } from './find-component';
 import { findRelated, loadPeriods } from './find-related';
 import { loadAccounts } from './tables/account';
+import { loadAllClaims } from './tables/address-claim';
 import { loadChoices } from './tables/choice';
 import { loadAddresses } from './tables/email-address';
 import { loadUndone } from './tables/merge';
@@ -24,6 +26,18 @@ export async function loadFacts(db: Queries, members: ConnectedComponent): Promi
   for (const claim of claims) facts.addClaim(claim);
   for (const merge of await loadUndone(db, related.uids)) facts.addUndone(merge);
   await loadConsent(db, related, facts);
+  return facts;
+}
+
+/** All facts of the addresses and accounts that claims connect to these, in which other contacts' views may also differ. */
+export async function loadComponentFacts(tx: Queries, seeds: ConnectedComponent): Promise<Facts> {
+  const { component } = await lookBeforeLock(tx, { ...seeds, tokens: [] }, []);
+  const facts = new Facts();
+  for (const address of await loadAddresses(tx, component.addresses)) facts.addAddress(address);
+  for (const account of await loadAccounts(tx, component.uids)) facts.addAccount(account);
+  for (const claim of await loadAllClaims(tx, component)) facts.addClaim(claim);
+  for (const merge of await loadUndone(tx, component.uids)) facts.addUndone(merge);
+  await loadConsent(tx, component, facts);
   return facts;
 }
 

@@ -45,7 +45,10 @@ const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] }
  * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
  * @throws WrongErasureKeyError
  */
-export async function lockAndLoad(tx: Queries, { incoming, candidates, seeds, ownership, erasureKey }: Scope): Promise<Locked> {
+export async function lockAndLoad(
+  tx: Queries,
+  { incoming, candidates, seeds, ownership, erasureKey }: Scope,
+): Promise<Locked> {
   const claims = ownership?.claims ?? [];
   const { component, ...look } = seeds ? await lookBeforeLock(tx, seeds, claims) : NOTHING;
   const continuing = new Set(outside(component, claims, look.continuing));

@@ -6,7 +6,7 @@ import { shownText } from '../contacts/profile/canonical';
 import { contactView } from '../contacts/profile/contact-view';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
-import { loadFacts } from './load-facts';
+import { loadComponentFacts } from './load-facts';
 import { loadPeopleAt } from './people';
 import { type Columns, rowSource } from './statement';
 import { insertChoices } from './tables/choice';
@@ -131,7 +131,7 @@ export async function contactsWithAnotherView(
   const keys = (kind: Origin['kind']): string[] => [
     ...new Set(uncertain.flatMap((origin) => (origin.kind === kind ? origin.key : []))),
   ];
-  const after = await loadFacts(tx, { addresses: keys('address'), uids: keys('account') });
+  const after = await loadComponentFacts(tx, { addresses: keys('address'), uids: keys('account') });
   const component = { addresses: [...after.addresses.keys()], uids: [...after.accounts.keys()] };
   const added = new Set(
     uncertain.map(({ kind, key, newsletter, at }) =>

@@ -36,7 +36,8 @@ const readSoFar = async (tx: Queries): Promise<Map<string, number>> => {
   return new Map(rows.map(({ name, rows }) => [name, rows]));
 };
 
-const toHandle = (...events: ContactEvent[]): Promise<number> => rowsRead((tx) => lockAndLoadSteps(tx, events, undefined));
+const toHandle = (...events: ContactEvent[]): Promise<number> =>
+  rowsRead((tx) => lockAndLoadSteps(tx, events, undefined));
 const toLookUp = (address: string): Promise<number> =>
   rowsRead((tx) =>
     findContact({ $transaction: (work: (tx: Queries) => unknown) => work(tx) } as never, {
