@@ -20,7 +20,7 @@ export const HELP = `Usage: npm run chaos -- [options]
 
 A load of events from several producers against several worker processes, while workers are killed, the broker, the
 database and a pooler restarted, connections cut, the network paused, the mailer's queue filled, parts of the topology
-deleted, a standby promoted and a memory alarm raised. Each fault must be seen by the heartbeats, mended and made up for
+deleted, a standby promoted and a memory alarm raised. Each fault must be seen by the heartbeats, repaired and made up for
 in time. Afterwards everything is compared with what the pure domain makes of the same events.
 
   --seconds N     how long load and faults last; the end takes some seconds more (60)
