@@ -163,7 +163,7 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   return Object.freeze(config) as ConfigFor<N>;
 }
 
-/** Reads a variable, or the file that stands for it. A problem names the one that was read. */
+/** Reads a variable, or the file that stands for it. A problem names whichever of the two was read. */
 function readVariable(env: NodeJS.ProcessEnv, name: Name): { data?: unknown; problem?: string } {
   const inFile = `${name}_FILE`;
   const file = inFile in Variables.shape ? env[inFile] : '';

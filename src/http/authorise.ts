@@ -16,7 +16,7 @@ export type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<Fa
 /** Makes the check that a request has a scope. */
 export type RequireScope = (scope: Scope) => Check;
 
-/** What this machine may do while there is no key at all. */
+/** What this machine may do as long as no key is configured. */
 const WITHOUT_KEYS: ReadonlySet<Scope> = new Set(['read', 'write']);
 
 /** @param keys those of the moment; empty only where no other host can reach the server */

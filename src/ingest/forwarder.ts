@@ -30,7 +30,7 @@ export interface ForwarderOptions {
 const MAX_BYTES = 8 * 1_024 * 1_024;
 
 /**
- * Sends messages to the retry queues and the dead letters while the worker goes on: a broker that takes no messages (an
+ * Sends messages to the retry queues and the dead letters while the worker continues: a broker that takes no messages (an
  * alarm, a missing or full queue) must not hold up the messages that need no publishing. The messages on their way stay
  * unacknowledged, and the worker bounds their number: it waits while {@link isFull}.
  */

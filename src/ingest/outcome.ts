@@ -21,7 +21,7 @@ export type Forwarded =
 
 export type Outcome = Done | Forwarded;
 
-/** The outcome of an event whose facts are committed. One that was understood in part is also kept as a dead letter. */
+/** The outcome of an event whose facts are committed. An event that was understood in part is also kept as a dead letter. */
 export function committed(event: ContactEvent, partial: readonly string[] = []): Outcome {
   if (partial.length === 0) return { kind: 'ok', type: event.trigger.event };
   return { kind: 'dead', reason: 'partial', problems: [...partial] };

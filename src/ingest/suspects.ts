@@ -33,11 +33,11 @@ export function batchesOf<T extends Delivered>(
 ): T[][] {
   const byCount = [...groupBy(deliveries, ({ deliveryCount }) => deliveryCount)].sort(([a], [b]) => a - b);
   let least = 0;
-  const alike = groupBy(byCount, ([count]) => {
+  const equals = groupBy(byCount, ([count]) => {
     if (least <= HARMLESS || !isNoMoreSuspect(count, least)) least = count;
     return least;
   });
-  return [...alike].flatMap(([lowest, groups]) => {
+  return [...equals].flatMap(([lowest, groups]) => {
     const batches = groups.flatMap(([count, group]) => chunks(group, sizeOf(count, batchSize)));
     return lowest > HARMLESS ? shuffled(batches, random) : batches;
   });

@@ -16,7 +16,7 @@ export interface DatabaseOptions {
   max: number;
   /** How long a statement may take; 0 for no limit, for commands that read or change everything. */
   statementTimeoutMs?: number;
-  /** Whether a read-only server is of no use. A server in recovery never is. @default false */
+  /** Whether a read-only server is refused. A server in recovery always is. @default false */
   writes?: boolean;
 }
 

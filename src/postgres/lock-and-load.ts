@@ -23,7 +23,7 @@ export interface Scope {
   candidates: ReadonlyMap<string, string>;
   /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
-  /** The key of this process, which must be the one that people were erased with. Undefined where no event is applied. */
+  /** The key of this process, which must be the key of earlier erasures. Undefined where no event is applied. */
   erasureKey?: string | null | undefined;
   /** Events that may change ownership. Without them, all claims of the component are loaded: any may be changed. */
   ownership?: Incoming;

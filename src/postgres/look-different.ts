@@ -13,7 +13,7 @@ import { insertChoices } from './tables/choice';
 
 /** A stored address or account that a batch adds choices to, or whose profile it changes. */
 interface TouchedOrigin extends Origin {
-  /** Its contact; null for none, and for one that gets the next version anyway. */
+  /** Its contact; null if it has none, or if the contact gets the next version anyway. */
   contactId: string | null;
   /** Whether the profile has a new value; null if it is unchanged. */
   hasNewValue: boolean | null;

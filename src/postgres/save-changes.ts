@@ -15,8 +15,9 @@ import { updateAddresses } from './tables/email-address';
 import { markUndone } from './tables/merge';
 
 /**
- * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it; changes of
- * a claim's status, undos and blocks after it. The merge ledger is written by `insertMerges`, once merges are explained.
+ * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it; after it
+ * changes of a claim's status, undos, blocks, and the versions of contacts whose views had to be compared. The merge ledger
+ * is written by `insertMerges`, once merges are explained.
  */
 export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts): Promise<void> {
   const { contacts, tokens } = changes;

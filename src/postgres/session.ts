@@ -8,7 +8,7 @@ export interface SessionOptions {
   idleInTransactionMs: number;
   /** How long a statement waits for a lock; 0, by default, for no limit. */
   lockTimeoutMs?: number | undefined;
-  /** Whether a read-only server is of no use. */
+  /** Whether a read-only server is refused. */
   writes: boolean;
 }
 
@@ -76,7 +76,7 @@ export interface ServerState {
   read_only: boolean;
 }
 
-/** Why a connection is of no use. Looks like an error of the server, so that the driver adapter passes its code on. */
+/** Why a connection cannot be used. Looks like an error of the server, so that the driver adapter passes its code on. */
 export class UnusableSession extends Error {
   readonly severity = 'FATAL';
 

@@ -172,7 +172,7 @@ export class Publisher {
     return failed(this.problems()[0] ?? 'given up');
   }
 
-  /** All time limits begin anew. */
+  /** All time limits start again. */
   readonly #onUnblocked = (): void => {
     const deadline = performance.now() + this.#timeoutMs;
     for (const request of [...this.#queued, ...this.#inFlight]) request.deadline = deadline;

@@ -16,7 +16,7 @@ export interface TopologyKeeperOptions {
   readonly onRestored?: (parts: readonly string[]) => void;
 }
 
-/** A lost exchange or binding announces itself to nobody. */
+/** RabbitMQ does not report a lost exchange or binding. */
 const EVERY_MS = 30_000;
 /** The least pause between two checks, however many messages are returned meanwhile. */
 const LEAST_PAUSE_MS = 1_000;
@@ -63,7 +63,7 @@ export class TopologyKeeper {
 
   /**
    * Resolves when everything is in place for the first time. Rejects with a {@link BrokerRefusal} if the broker refuses
-   * some of it before; the keeper goes on nevertheless.
+   * some of it before; the keeper continues nevertheless.
    */
   ready(): Promise<void> {
     return this.#ready;
@@ -143,7 +143,7 @@ export class TopologyKeeper {
   /** The name in the URL may lead to another broker than it did. */
   #followUrl(): void {
     this.#vain = 0;
-    this.#options.log.info('broker topology is in place but still missed: connecting anew');
+    this.#options.log.info('broker topology is in place but still missed, reconnecting');
     this.#options.connection.reconnect();
   }
 

@@ -209,7 +209,7 @@ export async function declareParts(
       const sentence = sentenceFor(what)(refusal);
       if (codeOf(refusal) === 403) denied.push(what);
       else if (sentence !== undefined) problems.push(sentence);
-      // A binding without its exchange or queue is no other problem than that of its exchange or queue.
+      // A missing exchange or queue is reported already: its binding is not a second problem.
       else if (check !== undefined || codeOf(refusal) !== 404) failure ??= refusal;
     }
   } finally {

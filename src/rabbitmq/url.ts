@@ -17,7 +17,7 @@ export function parseAmqpUrls(text: string): Options.Connect[] {
 
 /** The hosts of a broker, in turn. Each round is in random order, so that processes spread over the nodes of a cluster. */
 export class Hosts {
-  /** The one to connect to. amqplib reads this object anew at each attempt. */
+  /** The one to connect to. amqplib reads this object at each attempt. */
   readonly current: Options.Connect = {};
   #left: Options.Connect[] = [];
 

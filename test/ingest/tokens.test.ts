@@ -53,7 +53,7 @@ describe('after a chain of merges', () => {
       await apply(database.db, ...before, acct(`c${n}`, 'chain', 10 * n + 1));
     }
     last = (await found('chain')).id;
-  }, 300_000);
+  }, 900_000);
 
   it(`of ${STEPS}, every retired id and token opens nothing, and every token resolves to the last contact in one look-up`, async () => {
     const rows = await database.sql<{ retired_id: string; token_retired: string | null; token_kept: string }>(

@@ -14,7 +14,8 @@ describe('the delivery buffer', () => {
   let connection: BrokerConnection | undefined;
   let proxy: TcpProxy | undefined;
 
-  async function start() {
+  /** @param hold keeps the deliveries from the buffer, so that the test pushes them together */
+  async function start(hold?: (delivery: Delivery) => void) {
     await broker().queue(QUEUE);
     proxy = await TcpProxy.to(broker().url);
     connection = await openConnection({ url: proxy.through(broker().url), name: 'test', log: silent });
@@ -24,7 +25,7 @@ describe('the delivery buffer', () => {
       queue: QUEUE,
       prefetch: 1_000,
       firstWindow: 1_000, // each lost channel makes it smaller
-      onMessage: deliveryBuffer.push,
+      onMessage: hold ?? deliveryBuffer.push,
       log: silent,
     });
     return { deliveryBuffer, consumer, proxy };
@@ -62,15 +63,18 @@ describe('the delivery buffer', () => {
   });
 
   it('leaves a few deliveries to another taker, but only for a short time', async () => {
-    const { deliveryBuffer } = await start();
+    const held: Delivery[] = [];
+    const { deliveryBuffer } = await start((delivery) => held.push(delivery));
+    await broker().send('', QUEUE, ['1', '2', '3', '4', '5', '6']);
+    await until(() => held.length === 6);
+    const push = (count: number): void => held.splice(0, count).forEach(deliveryBuffer.push);
     const patient = deliveryBuffer.take(10, () => 3);
-    await broker().send('', QUEUE, ['1', '2']);
-    await until(() => deliveryBuffer.size === 2);
+    push(2);
     expect(texts(await deliveryBuffer.take(10))).toEqual(['1', '2']);
-    await broker().send('', QUEUE, ['3', '4', '5']);
+    push(3);
     expect(texts(await patient)).toEqual(['3', '4', '5']);
     const alone = deliveryBuffer.take(10, () => 3);
-    await broker().send('', QUEUE, ['6']);
+    push(1);
     expect(texts(await alone)).toEqual(['6']);
   });
 

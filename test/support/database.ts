@@ -11,7 +11,7 @@ export interface TestDatabase {
   db: Database;
   /** Plain SQL, to check the database independently of the code under test. */
   sql<T extends object = Record<string, unknown>>(text: string, values?: unknown[]): Promise<T[]>;
-  /** Sets what sessions of this database start with. Those that are open keep what they have. */
+  /** Sets what new sessions of this database start with. Open sessions keep their settings. */
   alter(settings: Record<string, string>): Promise<void>;
   drop(): Promise<void>;
 }

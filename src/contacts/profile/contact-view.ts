@@ -107,7 +107,7 @@ function emailsOf(
   return [...emails.filter((email) => email.primary), ...emails.filter((email) => !email.primary)];
 }
 
-/** An address as its reader typed it; null for one that is unknown or erased. */
+/** An address as its reader typed it; null if the address is unknown or erased. */
 export const asTyped = (facts: Facts, address: string | null): string | null =>
   facts.addresses.get(address ?? '')?.typed.value ?? null;
 

@@ -44,7 +44,7 @@ const HANDLING = new Map<string, Handling>([
   ['metrics-opt-in', 'ignore'],
 ]);
 
-/** The types of account events: those that are handled, and those that are ignored (some are either). */
+/** The types of account events, handled and ignored (some are either). */
 export const FXA_TYPES = {
   handled: typesWhere((handling) => handling !== 'ignore'),
   ignored: [...typesWhere((handling) => handling === 'ignore' || handling === 'profile'), 'other'],

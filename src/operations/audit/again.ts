@@ -8,7 +8,7 @@ import { erasureHash } from '../../postgres/tables/erasure';
 import { harmless } from '../render';
 import { ExportedEntry } from './export';
 
-/** @throws OperatorError if there is no such file, or it is not an export */
+/** @throws OperatorError if the file does not exist, or is not an export */
 export async function readExport(path: string): Promise<ExportedEntry[]> {
   const text = await readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
     throw new OperatorError(
@@ -19,7 +19,7 @@ export async function readExport(path: string): Promise<ExportedEntry[]> {
     if (line.trim() === '') return [];
     const read = ExportedEntry.safeParse(parseJson(line));
     if (read.success) return [read.data];
-    throw new OperatorError(`Line ${i + 1} of the export is not one that \`onecontact audit --export\` writes.`);
+    throw new OperatorError(`Line ${i + 1} was not written by \`onecontact audit --export\`.`);
   });
 }
 

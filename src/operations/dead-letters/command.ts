@@ -118,7 +118,7 @@ function addReplay(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL, and DATABASE_URL for the audit. For when the cause is mended. Each message is handled at once, with the whole delay ladder before it; one
+Needs AMQP_URL, and DATABASE_URL for the audit. For when the cause is fixed. Each message is handled at once, with the whole delay ladder before it; one
 that fails again comes back with its history. A message handled twice changes nothing. Nothing leaves the dead letters
 before the broker has confirmed it in its own queue, so an interrupted replay can be run again.
 

@@ -79,7 +79,7 @@ async function appendDurably(path: string, line: string): Promise<void> {
 /**
  * @returns the erasures, earliest first, and the numbers of the lines that are not one: a crash in the middle of a line
  *   came before the commit, so nothing was erased
- * @throws OperatorError if there is no such file, or the hashes are of another key
+ * @throws OperatorError if the file does not exist, or the hashes are of another key
  */
 export async function readList(
   path: string,

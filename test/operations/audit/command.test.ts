@@ -293,7 +293,7 @@ describe('onecontact audit', () => {
     ]);
     const [first = ''] = (await run('audit', '--export')).out.split('\n');
     writeFileSync(other, first.replace('"import"', '"import; rm"'));
-    expect((await run('audit', '--again', other)).err).toMatch(/^onecontact: Line 1 of the export is not one that/);
+    expect((await run('audit', '--again', other)).err).toMatch(/^onecontact: Line 1 was not written by/);
     expect((await run('audit', '--again', `${other}.none`)).err).toMatch(/cannot be read \(ENOENT\)/);
   });
 });

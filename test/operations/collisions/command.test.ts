@@ -9,7 +9,7 @@ import { onecontact } from '../../support/command-line';
 import { crashesOf } from '../../support/crashes';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
-import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../../support/stored';
+import { apply, applyConcurrently, brokenPromises, canonicalExportOf, DEFAULTS } from '../../support/stored';
 
 let data: TestDatabase;
 let empty: () => Promise<void>;
@@ -291,7 +291,7 @@ describe('collisions resolve', () => {
     await Promise.all([
       collisions('resolve', '--batch-size', '20'),
       collisions('resolve', '--batch-size', '30'),
-      ...batches.map((batch) => applyBatch(data.db, batch, DEFAULTS)),
+      applyConcurrently(data.db, batches, 6),
     ]);
     expect([await heldLeft(), await brokenPromises(data)]).toEqual([0, []]);
     const resolved = await canonicalExportOf(data.db);

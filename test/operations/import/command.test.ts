@@ -8,7 +8,7 @@ import { freshDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
 import { NOTHING_SPECIAL, RECORDS, useImports } from '../../support/imports';
 import { factsOfRecords, idOf, recordOf, type Said, tokenOf } from '../../support/records';
-import { apply, brokenPromises, canonicalExportOf } from '../../support/stored';
+import { apply, applyConcurrently, brokenPromises, canonicalExportOf } from '../../support/stored';
 
 jest.setTimeout(240_000);
 
@@ -159,12 +159,9 @@ describe('onecontact import, concurrently', () => {
     const path = file(many);
     const reversed = file([...many].reverse(), 'reversed.ndjson');
     const events = Array.from({ length: 300 }, (_, i) => signup(`r${i}`, ['live'], 9));
+    const batches = Array.from({ length: 30 }, (_, i) => events.slice(i * 10, i * 10 + 10));
     await importing(file(many.slice(0, 150), 'first.ndjson'));
-    await Promise.all([
-      importing(path),
-      importing(reversed),
-      ...Array.from({ length: 30 }, (_, i) => apply(imports.data.db, ...events.slice(i * 10, i * 10 + 10))),
-    ]);
+    await Promise.all([importing(path), importing(reversed), applyConcurrently(imports.data.db, batches, 6)]);
     expect(await brokenPromises(imports.data)).toEqual([]);
     await onecontact(['collisions', 'resolve'], { DATABASE_URL: imports.data.url });
     const lists = (await canonicalExportOf(imports.data.db)).map((line) => JSON.parse(line).newsletters);

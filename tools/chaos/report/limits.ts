@@ -1,4 +1,4 @@
-/** How soon a fault must be seen, mended and made up for. */
+/** How soon a fault must be seen, repaired and made up for. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outage, Witness } from '../faults/outage';
 import type { Monitor } from './monitor';
