@@ -28,9 +28,12 @@ export class Databases {
     private readonly reuse: boolean,
   ) {}
 
-  /** @returns the name of a template with this many contacts */
-  async template(contacts: number): Promise<string> {
-    const name = `onecontact_bench_${contacts}`;
+  /**
+   * @param earlierDays days on which each account that logs in during a run did so before
+   * @returns the name of a template with this many contacts
+   */
+  async template(contacts: number, earlierDays = 1): Promise<string> {
+    const name = `onecontact_bench_${contacts}_${earlierDays}`;
     if (this.#templates.has(name)) return name;
     this.#templates.add(name);
     if (this.reuse && (await this.#isFilled(name))) {
@@ -42,7 +45,7 @@ export class Databases {
     if (!this.reuse) this.#made.add(name);
     await migrate(this.#urlOf(name));
     const shown = throttled(5_000, (done) => this.log(`  ${done} of ${contacts.toLocaleString('en')} contacts`));
-    await this.#with(this.#urlOf(name), (client) => fill(client, contacts, shown));
+    await this.#with(this.#urlOf(name), (client) => fill(client, contacts, earlierDays, shown));
     await this.#sql(`COMMENT ON DATABASE ${name} IS '${FILLED}'`);
     const seconds = ((performance.now() - begin) / 1_000).toFixed(1);
     this.log(`Filled a database with ${contacts.toLocaleString('en')} contacts in ${seconds} s`);
@@ -50,8 +53,8 @@ export class Databases {
   }
 
   /** A clone without dirty pages, and in the system's cache like the database of a running service. */
-  async clone(contacts: number): Promise<RunDatabase> {
-    const template = await this.template(contacts);
+  async clone(contacts: number, earlierDays?: number): Promise<RunDatabase> {
+    const template = await this.template(contacts, earlierDays);
     const name = `onecontact_bench_run_${randomBytes(4).toString('hex')}`;
     await this.#sql(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`, 'CHECKPOINT');
     this.#made.add(name);
@@ -142,7 +145,12 @@ const CHUNK = 100_000;
  * Fills an empty database with sets: each even number is an account with its address, each odd one a lone reader. The
  * rows are the ones that OneContact would have written.
  */
-async function fill(client: Client, contacts: number, onProgress: (done: number) => void): Promise<void> {
+async function fill(
+  client: Client,
+  contacts: number,
+  earlierDays: number,
+  onProgress: (done: number) => void,
+): Promise<void> {
   // The rows are correct by construction: a superuser can skip the checks of foreign keys.
   const { rows } = await client.query<{ value: string }>("SELECT current_setting('is_superuser') AS value");
   if (rows[0]?.value === 'on') await client.query('SET session_replication_role = replica');
@@ -153,8 +161,15 @@ async function fill(client: Client, contacts: number, onProgress: (done: number)
     await client.query('COMMIT');
     onProgress(to + 1);
   }
+  // The first day is that of the `verified` event. Only accounts of the lower half log in during a run.
+  if (earlierDays > 1) await client.query(EARLIER_LOGINS, [contacts / 2 - 1, earlierDays - 1]);
   await client.query('VACUUM ANALYZE');
 }
+
+const EARLIER_LOGINS = `
+  INSERT INTO address_claim (address, uid, at, event, event_id)
+  SELECT ${SQL.address}, ${SQL.uid}, to_timestamp((${FILLED_AT} + i) / 1000.0) + day * interval '1 day' / 4, 'login', md5(i || ' ' || day)
+  FROM generate_series(0, $1::int, 2) AS i, generate_series(1, $2::int) AS day`;
 
 const AT = `to_timestamp((${FILLED_AT} + i) / 1000.0)`;
 

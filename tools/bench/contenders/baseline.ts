@@ -14,10 +14,7 @@ import { Prisma, PrismaClient } from '../../../src/postgres/generated/prisma/cli
 import { connect } from '../../../src/rabbitmq/amqplib';
 import { WORK_QUEUES } from '../broker';
 
-const NewsletterMessage = z.object({
-  ts: z.number(),
-  email: z.string(),
-  newsletters: z.array(z.string()),
+const Details = z.object({
   first_name: z.string(),
   last_name: z.string(),
   lang: z.string(),
@@ -25,6 +22,21 @@ const NewsletterMessage = z.object({
   format: z.string(),
   source_url: z.string(),
 });
+
+const NewsletterMessage = z.discriminatedUnion('event', [
+  Details.extend({
+    event: z.literal('newsletter.subscribe'),
+    ts: z.number(),
+    email: z.string(),
+    newsletters: z.array(z.string()),
+  }),
+  z.object({
+    event: z.literal('newsletter.unsubscribe'),
+    ts: z.number(),
+    email: z.string(),
+    newsletters: z.array(z.string()),
+  }),
+]);
 type NewsletterMessage = z.infer<typeof NewsletterMessage>;
 
 const AccountMessage = z
@@ -64,14 +76,17 @@ async function start(): Promise<void> {
   process.stdout.write('{"level":"info","msg":"service is up"}\n');
 }
 
+const HANDLED = ['verified', 'login', 'primaryEmailChanged', 'newsletter.subscribe', 'newsletter.unsubscribe'];
+
 /** Retries when a concurrent message created the same row: the next attempt finds it. */
 async function handle(body: { event: string }): Promise<void> {
+  if (!HANDLED.includes(body.event)) return;
   for (let attempt = 1; ; attempt += 1) {
     try {
       await prisma.$transaction(
         (tx) =>
           body.event.startsWith('newsletter.')
-            ? signUp(tx, NewsletterMessage.parse(body))
+            ? newsletterEvent(tx, NewsletterMessage.parse(body))
             : accountEvent(tx, AccountMessage.parse(body)),
         { maxWait: 30_000, timeout: 30_000 },
       );
@@ -84,23 +99,30 @@ async function handle(body: { event: string }): Promise<void> {
   }
 }
 
-async function signUp(tx: Transaction, message: NewsletterMessage): Promise<void> {
-  const { email: typed, newsletters, first_name: firstName, last_name: lastName, lang, country, format } = message;
+async function newsletterEvent(tx: Transaction, message: NewsletterMessage): Promise<void> {
+  const { event, email: typed, newsletters } = message;
   const address = typed.toLowerCase();
   const at = new Date(message.ts * 1_000);
-  const profile = { firstName, lastName, lang, country, format };
-  const times = { typedAt: at, firstNameAt: at, lastNameAt: at, langAt: at, countryAt: at, formatAt: at };
+  const profile = event === 'newsletter.subscribe' ? profileOf(message, at) : {};
   const known = await tx.emailAddress.findUnique({ where: { address } });
   if (known) {
-    await tx.emailAddress.update({ where: { address }, data: { typed, ...profile, ...times } });
+    await tx.emailAddress.update({ where: { address }, data: { typed, typedAt: at, ...profile } });
     await tx.contact.update({ where: { id: known.contactId }, data: { version: { increment: 1 } } });
   } else {
     const contactId = await createContact(tx);
-    await tx.emailAddress.create({ data: { address, typed, contactId, ...profile, ...times } });
+    await tx.emailAddress.create({ data: { address, typed, typedAt: at, contactId, ...profile } });
   }
-  const origin = { originKind: 'address', origin: address } as const;
-  const choice = { ...origin, at, act: 'subscribe', proven: false, source: message.source_url, lang, format } as const;
-  await createChoices(tx, choice, newsletters);
+  const choice = { originKind: 'address', origin: address, at, proven: false } as const;
+  if (event === 'newsletter.subscribe') {
+    const { source_url: source, lang, format } = message;
+    await createChoices(tx, { ...choice, act: 'subscribe', source, lang, format }, newsletters);
+  } else await createChoices(tx, { ...choice, act: 'unsubscribe' }, newsletters);
+}
+
+function profileOf(message: z.infer<typeof Details>, at: Date) {
+  const { first_name: firstName, last_name: lastName, lang, country, format } = message;
+  const times = { firstNameAt: at, lastNameAt: at, langAt: at, countryAt: at, formatAt: at };
+  return { firstName, lastName, lang, country, format, ...times };
 }
 
 async function accountEvent(tx: Transaction, message: AccountMessage): Promise<void> {

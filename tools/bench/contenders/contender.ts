@@ -43,6 +43,13 @@ export const baseline = (concurrency: number): Program => ({
   writes: 'no merges',
 });
 
+export const minimal: Program = {
+  name: 'minimal consumer',
+  file: 'minimal',
+  args: [BATCH_SIZE, CONCURRENCY, PREFETCH].map(String),
+  writes: 'no merges',
+};
+
 export const brokerLimit: Program = {
   name: 'broker limit',
   file: 'broker-limit',

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { Client, type QueryConfig } from 'pg';
 import { v7 } from 'uuid';
 import { now } from '../broker';
-import type { Act } from '../load/acts';
+import { type Act, isByReader } from '../load/acts';
 import { addressOf, filledContactOf, uidOf } from '../load/people';
 import { BATCH_SIZE, CONCURRENCY } from './contender';
 
@@ -142,7 +142,7 @@ function addRows({ kind, reader, account, at, newsletters }: Act, add: Add): voi
     if (kind === 'changed') add('address', address, at, id);
     add('knownContact', id);
   }
-  const byAccount = kind !== 'new' && kind !== 'known';
+  const byAccount = !isByReader(kind);
   if (byAccount) add('claim', `${address} ${uid} ${at}`, address, uid, at, kind, `${kind} ${uid} ${at}`);
   for (const newsletter of newsletters) {
     const origin = byAccount ? uid : address;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../../src/rabbitmq/names';
 import { addressOf, type Population, uidOf } from './people';
 
-export type ActKind = 'new' | 'known' | 'verified' | 'login' | 'changed' | 'collision';
+export type ActKind = 'new' | 'known' | 'unsubscribe' | 'verified' | 'login' | 'changed' | 'collision' | 'ignored';
 
 export interface Act {
   kind: ActKind;
@@ -41,11 +41,16 @@ export function makeAct(kind: ActKind, people: Population): Act {
       const newsletters = people.hasTwoNewsletters() ? ['privacy-weekly', 'about-tests'] : ['privacy-weekly'];
       return { ...act, reader, account: reader, newsletters };
     }
+    case 'unsubscribe': {
+      const reader = people.knownReader();
+      return { ...act, reader, account: reader, newsletters: ['about-tests'] };
+    }
     case 'verified': {
       const reader = people.newReader();
       return { ...act, reader, account: reader, newsletters: ['privacy-weekly'] };
     }
-    case 'login': {
+    case 'login':
+    case 'ignored': {
       const account = people.knownAccount();
       return { ...act, reader: account, account };
     }
@@ -56,16 +61,26 @@ export function makeAct(kind: ActKind, people: Population): Act {
   }
 }
 
+/** The sign-ups and unsubscriptions of readers; all other acts are account events. */
+export const isByReader = (kind: ActKind): kind is 'new' | 'known' | 'unsubscribe' =>
+  kind === 'new' || kind === 'known' || kind === 'unsubscribe';
+
 const FXA_EVENT = {
   verified: 'verified',
   login: 'login',
   changed: 'primaryEmailChanged',
   collision: 'primaryEmailChanged',
+  ignored: 'passwordChange',
 } as const;
 
 export function messageOf({ kind, at, reader, account, newsletters }: Act): Message {
   const email = addressOf(reader);
-  if (kind === 'new' || kind === 'known') {
+  if (kind === 'unsubscribe') {
+    const event = 'newsletter.unsubscribe';
+    const body = { event, id: randomUUID(), ts: at / 1_000, email, newsletters };
+    return { exchange: NEWSLETTER_EVENTS, routingKey: event, body };
+  }
+  if (isByReader(kind)) {
     const event = 'newsletter.subscribe';
     const profile = { lang: 'fr', country: 'fr', format: 'H', first_name: `Ada ${reader}`, last_name: 'L' };
     const source_url = 'https://site.test/fr/newsletter/';
@@ -83,6 +98,8 @@ export function messageOf({ kind, at, reader, account, newsletters }: Act): Mess
 const ADDED: Record<ActKind, Partial<Rows>> = {
   new: { addresses: 1, contacts: 1, tokens: 1 },
   known: {},
+  unsubscribe: {},
+  ignored: {},
   verified: { addresses: 1, accounts: 1, claims: 1, contacts: 1, tokens: 1 },
   login: { claims: 1 },
   changed: { addresses: 1, claims: 1 },

@@ -17,17 +17,32 @@ const mixWith = (collisions: number): Shares => {
   };
 };
 
-/** The workloads, each with the share of every kind of act in percent. */
+/** The shares of a live system: mostly logins, and events that are not handled. */
+const REAL_LIFE: Shares = { login: 53, new: 25, known: 10, changed: 4, verified: 3, ignored: 3, unsubscribe: 2 };
+
+interface Workload {
+  title: string;
+  /** In percent. */
+  shares: Shares;
+  /** Days on which each account logged in beforehand. */
+  earlierDays?: number;
+}
+
 export const WORKLOADS = {
   new: { title: 'Sign-ups of new readers', shares: { new: 100 } },
   known: { title: 'Sign-ups of known readers', shares: { known: 100 } },
+  logins: { title: 'Logins of known accounts', shares: { login: 100 } },
+  'logins-300': { title: 'The same, 300 earlier days', shares: { login: 100 }, earlierDays: 300 },
   accounts: { title: 'Account events', shares: { verified: 40, login: 40, changed: 20 } },
+  'real-life': { title: 'Real-life mix', shares: REAL_LIFE },
   'mix-1': { title: 'Mix with 1 % collisions', shares: mixWith(1) },
   'mix-10': { title: 'Mix with 10 % collisions', shares: mixWith(10) },
-} as const satisfies Record<string, { title: string; shares: Shares }>;
+} satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof WORKLOADS;
 export const WORKLOAD_NAMES = Object.keys(WORKLOADS) as WorkloadName[];
+
+export const earlierDaysOf = (workload: WorkloadName): number => (WORKLOADS[workload] as Workload).earlierDays ?? 1;
 
 /** An endless supply of acts, the same for the same seed. */
 export function supplyOf(workload: WorkloadName, filled: number, seed: number): (count: number) => Act[] {

@@ -5,7 +5,7 @@ import { now } from '../broker';
 import { Contender, type Program, untilAcked } from '../contenders/contender';
 import type { RunDatabase } from '../databases';
 import { type Act, messageOf, type Rows, rowsOf } from '../load/acts';
-import { contactsNeeded, supplyOf, type WorkloadName } from '../load/workloads';
+import { contactsNeeded, earlierDaysOf, supplyOf, type WorkloadName } from '../load/workloads';
 
 export interface Run {
   events: number;
@@ -23,6 +23,8 @@ export interface Run {
 export interface Load {
   /** In the database beforehand. */
   contacts: number;
+  /** Days on which each account logged in beforehand. */
+  earlierDays: number;
   /** As many acts as are measured: compilers, caches and plans are warm then. */
   warmUp: readonly Act[];
   acts: readonly Act[];
@@ -39,7 +41,7 @@ export function loadOf(
   contacts = contactsFor(events, options),
 ): Load {
   const supply = supplyOf(workload, contacts, options.seed);
-  return { contacts, warmUp: supply(events), acts: supply(events) };
+  return { contacts, earlierDays: earlierDaysOf(workload), warmUp: supply(events), acts: supply(events) };
 }
 
 export interface RunOptions {
@@ -57,12 +59,12 @@ export interface RunOptions {
 export async function measureRun(
   bench: Bench,
   program: Program,
-  { contacts, warmUp, acts }: Load,
+  { contacts, earlierDays, warmUp, acts }: Load,
   { processes = 1, hooks }: RunOptions = {},
 ): Promise<Run> {
   const { broker, databases } = bench;
   await broker.purge();
-  const database = await databases.clone(contacts);
+  const database = await databases.clone(contacts, earlierDays);
   const contenders: Contender[] = [];
   try {
     for (let i = 0; i < processes; i++) contenders.push(await Contender.start(program, bench, database.url));

@@ -1,12 +1,14 @@
 /** Everything measured as events a second, in rounds, so that a slow minute of the machine affects every contender. */
 import type { Bench } from '../bench';
-import { baseline, brokerLimit, onecontact } from '../contenders/contender';
+import { baseline, brokerLimit, minimal, onecontact } from '../contenders/contender';
 import { DatabaseLimit } from '../contenders/database-limit';
 import { WORKLOADS, type WorkloadName } from '../load/workloads';
 import { contactsFor, type Load, loadOf, measureRun, type Run } from './run';
 
-export const CONTENDERS = ['onecontact', 'baseline', 'database', 'broker'] as const;
+export const CONTENDERS = ['onecontact', 'minimal', 'baseline', 'database', 'broker'] as const;
 export type ContenderName = (typeof CONTENDERS)[number];
+
+const DATABASE_WORKLOADS: readonly WorkloadName[] = ['new', 'known', 'accounts'];
 
 export interface Throughput {
   workload: WorkloadName;
@@ -70,14 +72,18 @@ export async function measureThroughput(
   concurrency: number,
 ): Promise<Throughput[]> {
   const results = workloads.map(
-    (workload): Throughput => ({ workload, runs: { onecontact: [], baseline: [], database: [], broker: [] } }),
+    (workload): Throughput => ({
+      workload,
+      runs: { onecontact: [], minimal: [], baseline: [], database: [], broker: [] },
+    }),
   );
   await inRounds(bench, results, async ({ workload, runs }) => {
     const load = loadOf(bench, workload);
     runs.onecontact.push(await measureRun(bench, onecontact(bench.options.set), load));
+    runs.minimal.push(await measureRun(bench, minimal, load));
     runs.baseline.push(await runBaseline(bench, workload, concurrency));
     // The rows that a merge writes are not known beforehand.
-    if (!workload.startsWith('mix')) runs.database.push(await runDatabaseLimit(bench, load));
+    if (DATABASE_WORKLOADS.includes(workload)) runs.database.push(await runDatabaseLimit(bench, load));
     if (workload === 'new') runs.broker.push(await measureRun(bench, brokerLimit, load));
     const shown = CONTENDERS.flatMap((name) => {
       const run = runs[name].at(-1);

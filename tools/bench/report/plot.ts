@@ -5,6 +5,7 @@ import type { Results } from './results';
 
 const BARS: readonly { name: ContenderName; title: string }[] = [
   { name: 'onecontact', title: 'OneContact' },
+  { name: 'minimal', title: 'Minimal consumer' },
   { name: 'baseline', title: 'Idiomatic baseline' },
   { name: 'database', title: 'Limit of the database' },
 ];
@@ -20,10 +21,10 @@ const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .title { font-size: 16px; font-weight: 600; }
   .quiet { fill: #59636e; font-size: 12px; }
-  .onecontact { fill: #0b7285; } .baseline { fill: #c2410c; } .database { fill: #8c959f; }
+  .onecontact { fill: #0b7285; } .minimal { fill: #5f3dc4; } .baseline { fill: #c2410c; } .database { fill: #8c959f; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; } .quiet { fill: #9198a1; }
-    .onecontact { fill: #3bc9db; } .baseline { fill: #ff922b; } .database { fill: #6e7681; }
+    .onecontact { fill: #3bc9db; } .minimal { fill: #b197fc; } .baseline { fill: #ff922b; } .database { fill: #6e7681; }
   }`;
 
 /** An SVG of each workload's median throughput as bars from zero, readable on light and dark pages. */

@@ -41,7 +41,7 @@ function throughput({ throughput = [] }: Results): string {
     cost(runs.onecontact, 'ackFrames'),
   ]);
   const title = 'Of the process, an event';
-  return `${table(['Events a second', 'OneContact', 'Baseline', 'Database limit', 'Broker limit'], rows)}
+  return `${table(['Events a second', 'OneContact', 'Minimal', 'Baseline', 'Database limit', 'Broker limit'], rows)}
 
 ${table([title, 'OneContact: µs of CPU', 'Baseline: µs of CPU', 'OneContact: ack frames'], costs)}`;
 }
