@@ -8,3 +8,5 @@ CREATE INDEX IF NOT EXISTS "address_claim_inactive_idx" ON "address_claim"("addr
 -- The undone merges of an account on either side, and at an address: few, and views depend on them.
 CREATE INDEX IF NOT EXISTS "merge_undone_claimant_idx" ON "merge"("claimant") WHERE "undone_at" IS NOT NULL;
 CREATE INDEX IF NOT EXISTS "merge_undone_addresses_idx" ON "merge" USING gin ("addresses") WHERE "undone_at" IS NOT NULL;
+-- An older program would not mark the claim behind one that it inserts between two of another account.
+UPDATE "schema_compatibility" SET "oldest_program" = 2;
