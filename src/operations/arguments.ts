@@ -8,7 +8,7 @@ import { readDuration, readTime } from '../foundation/times';
 /** Reads an account's uid; any other text ends the command with exit code 2. */
 export function uidFrom(command: Command, text: string): string {
   const key = accountKey(text.trim());
-  return key?.by === 'account' ? key.uid : command.error('error: the account is no uid of 32 hexadecimal digits');
+  return key?.by === 'account' ? key.uid : command.error('error: the account must be a uid of 32 hexadecimal digits');
 }
 
 /** Reads an email address; any other text ends the command with exit code 2. */
@@ -25,7 +25,7 @@ export function addressOrIdFrom(command: Command, text: string): Address | { con
 
 /** Reads a merge's id; any other text ends the command with exit code 2. */
 export const mergeIdFrom = (command: Command, text: string): string =>
-  asUuid(text.trim()) ?? command.error('error: the id is no uuid; `onecontact merges list` shows ids');
+  asUuid(text.trim()) ?? command.error('error: the id must be a uuid; `onecontact merges list` shows ids');
 
 const numberOption =
   (shape: RegExp, min: number) =>

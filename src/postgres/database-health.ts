@@ -80,7 +80,7 @@ const NO_ANSWER = unusable(
 async function stateOf(db: Database, writes: boolean): Promise<DatabaseState> {
   try {
     await requireUsable(db, writes);
-    const schemaProblems = await requireSchema(db).then(() => [], sentenceOf);
+    const schemaProblems = await requireSchema(db, writes ? 'write' : 'read').then(() => [], sentenceOf);
     const outbox = schemaProblems.length === 0 ? await outboxState(db) : null;
     return { problems: [], schemaProblems, outbox };
   } catch (error) {

@@ -164,7 +164,7 @@ describe('the addressee', () => {
     expect(by('confirm', { email: undefined, token })).toEqual({
       kind: 'dead',
       reason: 'unknown_token',
-      problems: ['token: is no uuid'],
+      problems: ['token: is not a uuid'],
     });
   });
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { applyBatch } from '../../src/ingest/transaction';
 import { erasePerson } from '../../src/operations/erase/run';
 import { type Database, openDatabase } from '../../src/postgres/database';
+import { DatabaseHealth } from '../../src/postgres/database-health';
 import { connectionProblem, failureOf } from '../../src/postgres/errors';
 import { findContact } from '../../src/postgres/find-contact';
 import { migrate } from '../../src/postgres/migrations/migrate';
@@ -13,6 +14,7 @@ import { admin, baseUrl } from '../../tools/jest/template-database';
 import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { addressOf, signup } from '../support/events';
+import { eventually } from '../support/service';
 import { DEFAULTS } from '../support/stored';
 
 const opened: Database[] = [];
@@ -136,6 +138,20 @@ describe('the roles of deploy/postgres/roles.sql', () => {
     );
     expect(await findContact(db, { by: 'email', address: addressOf('reader').key })).not.toBeNull();
     await denied(applyBatch(db, [signup('new', ['x'], 2)], { ...DEFAULTS, erasureKey: null }));
+  });
+
+  it('are checked again while a process runs: its health names the right that it lost', async () => {
+    const role = `${prefix}_service`;
+    const health = new DatabaseHealth({ url: as(database, 'service'), writes: true });
+    try {
+      await eventually(health.read, ({ schemaProblems }) => schemaProblems.length === 0);
+      await database.sql(`REVOKE INSERT ON choice FROM ${role}`);
+      const lost = await eventually(health.read, ({ schemaProblems }) => schemaProblems.length > 0);
+      expect(lost.schemaProblems).toEqual([expect.stringMatching(/lacks rights \(INSERT on choice\): grant them/)]);
+    } finally {
+      await health.close();
+      await database.sql(`GRANT INSERT ON choice TO ${role}`);
+    }
   });
 
   it('leave out everybody else', async () => {

@@ -43,7 +43,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       latency    at 1,000 events a second, and one event at a time
                       processes  1, 2 and 4 worker processes on the same queues
                       growth     throughput with more and more contacts in the database (not by default)
-                      memory     memory of a worker at a large backlog (not by default)
+                      memory     peak memory of a worker at a large backlog, and of commands (not by default)
                       profile    where the time goes: processor profile, statements (not by default)
   --contacts N      contacts in the database (10000)
   --sizes N,M       contacts in the database, for growth (10000,1000000)

@@ -31,7 +31,7 @@ async function perform(
   await participants.start(say);
   await allUp(participants, signal);
   const monitor = new Monitor(participants);
-  const limits = new Limits(monitor);
+  const limits = new Limits(monitor, participants.workers);
   const faults = new FaultInjector(participants, limits);
   await participants.startProducers({ seed, seconds, producers, rate });
   const begin = performance.now();

@@ -137,7 +137,7 @@ function addresseeOf(message: JsonObject, details: Details, isRefusal: boolean):
   if (isRefusal && normalised?.perhapsStored) return { address: normalised.perhapsStored, onlyIfStored: true };
   if (isBlank(email) && token !== undefined && token !== null) {
     return typeof token === 'string'
-      ? dead('unknown_token', 'token: is no uuid')
+      ? dead('unknown_token', 'token: is not a uuid')
       : dead('invalid_shape', 'token: must be a string');
   }
   if (normalised) return dead('invalid_address', `email: ${normalised.problem}`);

@@ -110,7 +110,7 @@ function translate(
   function timeOf(text: string | null | undefined, field: string): Time | undefined {
     if (text === null || text === undefined || text === '') return undefined;
     const read = readTime(text);
-    const problem = read === undefined ? 'is no time in ISO 8601' : timeProblem(read, now, TIME_UNKNOWN);
+    const problem = read === undefined ? 'is not a time in ISO 8601' : timeProblem(read, now, TIME_UNKNOWN);
     if (problem === undefined) return read;
     report(`${field}: ${problem}`);
     return undefined;

@@ -28,7 +28,7 @@ Examples:
     )
     .action(async (text: string, { json }: { json?: true }) => {
       const keys = keysOf(text);
-      if (keys.length === 0) command.error('error: the key is no email address, no token or contact id, and no uid');
+      if (keys.length === 0) command.error('error: the key must be an email address, a token, a contact id or a uid');
       await withDatabase(context.env, async (db) => {
         const found = await findFirst(db, keys);
         if (!found) throw new OperatorError('No live contact has this key.');

@@ -4,6 +4,7 @@ import { Contender, onecontact, untilAcked } from '../contenders/contender';
 import { throttled } from '../databases';
 import { type Message, messageOf } from '../load/acts';
 import { supplyOf } from '../load/workloads';
+import { measureDeadLetters, measureImport } from './command-memory';
 import { contactsFor } from './run';
 
 export interface Memory {
@@ -11,7 +12,7 @@ export interface Memory {
   events: number;
   /** MB; null where the system does not report it. */
   peak: number | null;
-  /** The same with messages of great weight. */
+  /** Of the worker with messages of great weight, and of the commands that go through everything. */
   heavy: { what: string; peak: number | null }[];
 }
 
@@ -19,7 +20,7 @@ export interface Memory {
 const HANDLED = 100_000;
 const WAITING = 5_000;
 
-/** Measures the peak memory of a worker with a large backlog, and with the heaviest messages. */
+/** Measures the peak memory of a worker with a large backlog and with the heaviest messages, and of commands. */
 export async function measureMemory(bench: Bench): Promise<Memory> {
   const { options } = bench;
   const { backlog } = options;
@@ -36,6 +37,13 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
     const all = mixed(messages(count), ordinary(WAITING));
     heavy.push({ what, peak: await peakOf(bench, contacts, all, count + WAITING) });
   }
+  const letters = Math.min(backlog, HANDLED);
+  const dead = `dead-letters with ${letters.toLocaleString('en')} and 100 bodies of 16 MiB`;
+  say(bench, dead);
+  heavy.push({ what: dead, peak: await measureDeadLetters(bench, mixed(tooLarge(100), ordinary(letters))) });
+  const records = `import of ${backlog.toLocaleString('en')} records`;
+  say(bench, records);
+  heavy.push({ what: records, peak: await measureImport(bench, backlog) });
   return { backlog, events, peak, heavy };
 }
 

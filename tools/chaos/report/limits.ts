@@ -1,6 +1,7 @@
 /** How soon a fault must be seen, repaired and made up for. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outage, Witness } from '../faults/outage';
+import type { Worker } from '../servers/worker';
 import type { Monitor } from './monitor';
 
 const RED_MS = 10_000;
@@ -14,7 +15,10 @@ export class Limits implements Witness {
   readonly problems: string[] = [];
   readonly slowest = { redMs: 0, declaredMs: 0, handledMs: 0 };
 
-  constructor(private readonly monitor: Monitor) {}
+  constructor(
+    private readonly monitor: Monitor,
+    private readonly workers: readonly Worker[],
+  ) {}
 
   get summary(): string {
     const [red, declared, handled] = Object.values(this.slowest).map((ms) => `${(ms / 1000).toFixed(1)} s`);
@@ -49,20 +53,30 @@ export class Limits implements Witness {
   async handled({ what }: Outage, signal: AbortSignal): Promise<void> {
     const since = performance.now();
     const isEmpty = async (): Promise<boolean> => this.monitor.emptyAt > since;
-    const ms = await this.#until(isEmpty, HANDLED_MS, signal);
+    const isFrozen = (): boolean => this.workers.some((worker) => worker.isFrozen);
+    const ms = await this.#until(isEmpty, HANDLED_MS, signal, isFrozen);
     if (ms === undefined) this.problems.push(`${what}: messages still waited ${HANDLED_MS / 1000} s after its end`);
     else this.#keep('handledMs', ms);
   }
 
   /**
+   * @param excused while it is true, time does not count: another worker waits up to 30 s for the locks of a frozen one
    * @returns how long the condition was seen not to hold; undefined if that was longer than the limit. A look may take
    *   seconds on a busy machine, so the time of the look that finds it to hold does not count
    */
-  async #until(condition: () => Promise<boolean>, limitMs: number, signal: AbortSignal): Promise<number | undefined> {
-    const since = performance.now();
-    for (let ms = 0; ms <= limitMs; ms = performance.now() - since) {
+  async #until(
+    condition: () => Promise<boolean>,
+    limitMs: number,
+    signal: AbortSignal,
+    excused = () => false,
+  ): Promise<number | undefined> {
+    let last = performance.now();
+    for (let ms = 0; ms <= limitMs; ) {
       if (await condition().catch(() => false)) return ms; // rejects while the broker is away
       await delay(LOOK_MS, undefined, { signal });
+      const now = performance.now();
+      if (!excused()) ms += now - last;
+      last = now;
     }
     return undefined;
   }

@@ -30,12 +30,17 @@ export class Worker extends Supervised {
     this.start();
   }
 
+  /** It may hold locks, and messages, that nobody can take from it. */
+  isFrozen = false;
+
   freeze(): void {
+    this.isFrozen = true;
     this.running?.child.kill('SIGSTOP');
   }
 
   thaw(): void {
     this.running?.child.kill('SIGCONT');
+    this.isFrozen = false;
   }
 
   /** Whether its heartbeat says that all is well. A process that does not answer is not. */
