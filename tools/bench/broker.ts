@@ -49,10 +49,12 @@ export class Broker {
    * @param due when the message should have been sent: its latency counts from then
    * @returns the bytes of its body
    */
-  send({ exchange, routingKey, body }: Message, due?: number): number {
-    const headers = due === undefined ? {} : { [DUE]: due };
+  send({ exchange, routingKey, headers = {}, body }: Message, due?: number): number {
     const content = Buffer.from(JSON.stringify(body));
-    this.channel.publish(exchange, routingKey, content, { persistent: true, headers });
+    this.channel.publish(exchange, routingKey, content, {
+      persistent: true,
+      headers: due === undefined ? headers : { ...headers, [DUE]: due },
+    });
     return content.length;
   }
 

@@ -18,6 +18,7 @@ export interface Act {
 export interface Message {
   exchange: string;
   routingKey: string;
+  headers?: Record<string, unknown>;
   body: Record<string, unknown>;
 }
 

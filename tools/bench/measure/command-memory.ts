@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DEAD_LETTERS } from '../../../src/rabbitmq/names';
+import { DEAD_LETTERS, NEWSLETTER_QUEUE } from '../../../src/rabbitmq/names';
 import { peakMemory } from '../../program/peak-memory';
 import type { Bench } from '../bench';
 import { throttled } from '../databases';
@@ -61,7 +61,8 @@ export async function measureDeadLetters(bench: Bench, letters: Iterable<Message
 }
 
 function* deadLetters(messages: Iterable<Message>): Generator<Message> {
-  for (const { body } of messages) yield { exchange: '', routingKey: DEAD_LETTERS, body };
+  const headers = { 'origin-queue': NEWSLETTER_QUEUE, reason: 'invalid' };
+  for (const { body } of messages) yield { exchange: '', routingKey: DEAD_LETTERS, headers, body };
 }
 
 /** Runs a command of the command line to its end. @throws Error if it fails */
