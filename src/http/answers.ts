@@ -15,6 +15,8 @@ export const noStore = (reply: FastifyReply): FastifyReply => reply.header('cach
 /** The same answer for every key that opens no live contact, so that a retired key looks like one that never existed. */
 export const userNotFound = (reply: FastifyReply): FastifyReply => send(noStore(reply), 404, 4, 'User not found');
 
+export const badRequest = (reply: FastifyReply, desc: string): FastifyReply => send(noStore(reply), 400, 1, desc);
+
 export const notAuthorised = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply).header('www-authenticate', 'Bearer realm="onecontact"'), 401, 7, 'A valid API key is required');
 

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../contacts/facts/lookup-key';
+import { accountKey, asUuid, emailKey, idKey, type LookupKey, tokenKey } from '../contacts/facts/lookup-key';
 import { contactBody } from '../messages/outgoing/contact-body';
 import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
 import { findContact } from '../postgres/find-contact';
-import { findHistory } from '../postgres/tables/merge';
-import { busy, noStore, userNotFound } from './answers';
+import { findHistory, type HistoryPage } from '../postgres/tables/merge';
+import { badRequest, busy, noStore, userNotFound } from './answers';
 import type { RequireScope } from './authorise';
 
 export interface ContactRoutesOptions {
@@ -20,6 +20,13 @@ export interface ContactRoutesOptions {
 interface KeyParam {
   Params: { key: string };
 }
+
+interface HistoryRequest extends KeyParam {
+  Querystring: { limit?: unknown; after?: unknown };
+}
+
+const DEFAULT_PAGE = 100;
+const MAX_PAGE = 500;
 
 const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | undefined][] = [
   ['/by-token/:key', tokenKey],
@@ -48,14 +55,25 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
   }
 
   const lookUpHistory = atMost(histories.max);
-  app.get<KeyParam>('/:key/history', { onRequest: mayRead }, async (request, reply) => {
+  app.get<HistoryRequest>('/:key/history', { onRequest: mayRead }, async (request, reply) => {
     const key = idKey(request.params.key);
     if (!key) return userNotFound(reply);
+    const page = pageOf(request.query);
+    if (typeof page === 'string') return badRequest(reply, page);
     return lookUpHistory(reply, async () => {
-      const merges = await findHistory(histories.db, key.id);
-      return merges && historyBody(key.id, merges);
+      const history = await findHistory(histories.db, key.id, page);
+      return history && historyBody(key.id, history.merges, history.next);
     });
   });
+}
+
+/** @returns what is wrong, for the client */
+function pageOf({ limit = String(DEFAULT_PAGE), after }: HistoryRequest['Querystring']): HistoryPage | string {
+  const wanted = typeof limit === 'string' && /^\d{1,9}$/.test(limit) ? Number(limit) : 0;
+  if (wanted < 1 || wanted > MAX_PAGE) return `limit must be a whole number from 1 to ${MAX_PAGE}`;
+  if (after === undefined) return { limit: wanted };
+  const id = typeof after === 'string' ? asUuid(after) : undefined;
+  return id === undefined ? 'after must be the "next" of the page before' : { limit: wanted, after: id };
 }
 
 /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */

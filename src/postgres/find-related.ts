@@ -41,7 +41,7 @@ export async function findRelated(db: Queries, members: ConnectedComponent): Pro
         FROM (SELECT contact_id FROM email_address WHERE address = ANY (${addresses}::text[]) OFFSET 0) AS known,
           LATERAL (SELECT uid FROM account WHERE contact_id = known.contact_id OFFSET 0) AS own
         UNION SELECT unnest(ARRAY[uid, claimant]) COLLATE "C" FROM merge
-        WHERE undone_at IS NOT NULL AND addresses && ${addresses}::text[]
+        WHERE undone_at IS NOT NULL AND addresses COLLATE "C" && ${addresses}::text[]
       )
       UNION
       SELECT next.uid FROM related, LATERAL (
@@ -58,7 +58,7 @@ export async function findRelated(db: Queries, members: ConnectedComponent): Pro
         FROM (SELECT * FROM address_claim WHERE uid = related.uid AND NOT continues OFFSET 0) AS own,
           LATERAL (
             SELECT uid, claimant FROM merge
-            WHERE undone_at IS NOT NULL AND addresses && ARRAY[own.address::text] OFFSET 0
+            WHERE undone_at IS NOT NULL AND addresses COLLATE "C" && ARRAY[own.address] OFFSET 0
           ) AS undone
         UNION ALL
         -- Held and blocked claims may hide the period before.

@@ -3,8 +3,8 @@ import type { ConnectedComponent } from '../contacts/identity/connected-componen
 import type { Queries } from './database';
 import { lookBeforeLock } from './find-component';
 import { findRelated, loadPeriods } from './find-related';
+import { loadClaims } from './load-claims';
 import { loadAccounts } from './tables/account';
-import { loadAllClaims } from './tables/address-claim';
 import { loadChoices } from './tables/choice';
 import { loadAddresses } from './tables/email-address';
 import { loadUndone } from './tables/merge';
@@ -35,7 +35,7 @@ export async function loadComponentFacts(tx: Queries, seeds: ConnectedComponent)
   const facts = new Facts();
   for (const address of await loadAddresses(tx, component.addresses)) facts.addAddress(address);
   for (const account of await loadAccounts(tx, component.uids)) facts.addAccount(account);
-  for (const claim of await loadAllClaims(tx, component)) facts.addClaim(claim);
+  for (const claim of await loadClaims(tx, component)) facts.addClaim(claim);
   for (const merge of await loadUndone(tx, component.uids)) facts.addUndone(merge);
   await loadConsent(tx, component, facts);
   return facts;

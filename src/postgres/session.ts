@@ -46,6 +46,9 @@ const settings = ({
   enable_indexonlyscan: 'on',
   enable_bitmapscan: 'on',
   enable_nestloop: 'on',
+  // An index on a prefix of the order is smaller, but all rows of one key would be read to sort them: of a page of an
+  // account's merges, all merges that it ever had.
+  enable_incremental_sort: 'off',
 });
 
 /** The time limit of transactions is of PostgreSQL 17 and later. A commit that is acknowledged must be on the disk. */

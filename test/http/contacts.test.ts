@@ -129,6 +129,7 @@ describe('a look-up over HTTP', () => {
     const history = await contact(`/contacts/${id}/history`);
     expect(history).toEqual({
       id,
+      next: null,
       merges: [
         {
           merge_id: expect.any(String),

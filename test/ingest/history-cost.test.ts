@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { lockAndLoadSteps } from '../../src/ingest/steps';
-import { inTransaction, type Queries } from '../../src/postgres/database';
 import { findContact } from '../../src/postgres/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, del, uidOf } from '../support/events';
+import { rowsRead, within } from '../support/rows-read';
 import { apply, brokenPromises } from '../support/stored';
 
 let database: TestDatabase;
@@ -14,37 +14,10 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-/** The index entries and table rows that some work of one transaction reads. */
-async function rowsRead(work: (tx: Queries) => Promise<unknown>): Promise<number> {
-  return inTransaction(
-    database.db,
-    async (tx) => {
-      // The counters may still have what earlier transactions of the session have read.
-      const before = await readSoFar(tx);
-      await work(tx);
-      const after = await readSoFar(tx);
-      return [...after].reduce((sum, [name, rows]) => sum + rows - (before.get(name) ?? 0), 0);
-    },
-    { dryRun: true },
-  );
-}
-
-const readSoFar = async (tx: Queries): Promise<Map<string, number>> => {
-  const rows = await tx.$queryRaw<{ name: string; rows: number }[]>`
-    SELECT relname AS name, pg_stat_get_xact_tuples_returned(oid)::int AS rows
-    FROM pg_class WHERE relkind IN ('r', 'i') AND relnamespace = 'public'::regnamespace`;
-  return new Map(rows.map(({ name, rows }) => [name, rows]));
-};
-
 const toHandle = (...events: ContactEvent[]): Promise<number> =>
-  rowsRead((tx) => lockAndLoadSteps(tx, events, undefined));
+  rowsRead(database.db, (tx) => lockAndLoadSteps(tx, events, undefined));
 const toLookUp = (address: string): Promise<number> =>
-  rowsRead((tx) =>
-    findContact({ $transaction: (work: (tx: Queries) => unknown) => work(tx) } as never, {
-      by: 'email',
-      address: addressOf(address).key,
-    }),
-  );
+  rowsRead(database.db, (tx) => findContact(within(tx), { by: 'email', address: addressOf(address).key }));
 
 /** An account with this many logins, as the service stores them. */
 async function withLogins(u: string, a: string, logins: number): Promise<void> {

@@ -58,9 +58,14 @@ export const mergeDetailsBody = (merge: MergeDetails) => ({
   explanation: explanationBody(merge),
 });
 
-/** The merges that led to a contact, without their tokens. */
-export const historyBody = (contactId: string, merges: readonly StoredMerge[]) => ({
+/**
+ * A page of the merges that led to a contact, without their tokens.
+ *
+ * @param next what the request for the next page has as `after`; null on the last page
+ */
+export const historyBody = (contactId: string, merges: readonly StoredMerge[], next: string | null) => ({
   id: contactId,
+  next,
   merges: merges.map((merge) => {
     const { source, event, event_time } = triggerBody(merge);
     return {

@@ -79,9 +79,10 @@ interface Claimed {
 }
 
 const claimedBy = (db: Queries, uid: string): Promise<Claimed[]> => db.$queryRaw`
-  SELECT claim.address, bool_or(claim.status = 'held') AS "isHeld", bool_or(block.uid IS NOT NULL) AS "isBlocked"
-  FROM address_claim AS claim LEFT JOIN claim_block AS block USING (uid, address)
-  WHERE claim.uid = ${uid} GROUP BY claim.address ORDER BY claim.address`;
+  SELECT address,
+    EXISTS (SELECT FROM address_claim AS held WHERE held.uid = ${uid} AND held.address = claimed.address AND status = 'held') AS "isHeld",
+    EXISTS (SELECT FROM claim_block AS block WHERE block.uid = ${uid} AND block.address = claimed.address) AS "isBlocked"
+  FROM (SELECT DISTINCT address FROM address_claim WHERE uid = ${uid} AND NOT continues) AS claimed ORDER BY address`;
 
 /** Undone ones first: an unblocked claim may have merged again, for the same event. */
 const mergesOf = (db: Queries, uid: string, eventId: string): Promise<{ id: string; isUndone: boolean }[]> =>

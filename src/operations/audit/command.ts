@@ -88,13 +88,13 @@ async function show(context: Context, options: Options & { words: string[] | und
   const { command, operator, words, limit, json } = options;
   const filter = { command, operator, words, since: options.since?.getTime(), until: options.until?.getTime() };
   await withDatabase(context.env, async (db) => {
-    let before: bigint | undefined;
+    let before: StoredAuditEntry | undefined;
     for (let left = limit; left > 0; ) {
       const page = await listAudit(db, filter, { limit: Math.min(left, PAGE), before });
       if (page.length === 0) break;
       await (json ? context.printJson(...page.map(jsonLine)) : context.print(textOf(page, before === undefined)));
       left -= page.length;
-      before = page.at(-1)?.seq;
+      before = page.at(-1);
     }
     if (before === undefined && !json) await context.print('Nothing was changed, as far as the audit goes back.\n');
   });

@@ -1,6 +1,7 @@
 /** What operators changed: who, when, what and why. */
 import type { Time } from '../../contacts/facts/event';
 import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
 
 /** Names of people are whole values, so that an erasure finds and replaces them. */
 export type AuditDetails = Readonly<Record<string, unknown>>;
@@ -49,36 +50,41 @@ export interface AuditFilter {
   words?: readonly string[] | undefined;
 }
 
-/** Entries of one page, newest first; the next page is before the last of them. */
+const ENTRY = Prisma.sql`
+  seq, (extract(epoch FROM at) * 1000)::float8 AS at, operator, command, target, reason, result`;
+
+const timeOf = (at: Time): Prisma.Sql => Prisma.sql`to_timestamp(${at}::float8 / 1000)`;
+
+/**
+ * Entries of one page, newest first; the next page is behind the last of them. Reads the entries of the time that is
+ * asked for until the page is full: the other conditions are in no index.
+ */
 export function listAudit(
   db: Queries,
   { command, operator, since, until, words }: AuditFilter,
-  { limit, before }: { limit: number; before?: bigint | undefined },
+  { limit, before }: { limit: number; before?: Pick<StoredAuditEntry, 'at' | 'seq'> | undefined },
 ): Promise<StoredAuditEntry[]> {
-  const group = command === undefined ? null : `${command} `;
-  return db.$queryRaw`
-    SELECT seq, (extract(epoch FROM at) * 1000)::float8 AS at, operator, command, target, reason, result FROM audit
-    WHERE (${before ?? null}::bigint IS NULL OR seq < ${before ?? null})
-      AND (${command ?? null}::text IS NULL OR command = ${command ?? null} OR starts_with(command, ${group}))
-      AND (${operator ?? null}::text IS NULL OR operator = ${operator ?? null})
-      AND (${since ?? null}::float8 IS NULL OR at >= to_timestamp(${since ?? null}::float8 / 1000))
-      AND (${until ?? null}::float8 IS NULL OR at < to_timestamp(${until ?? null}::float8 / 1000))
-      AND (${words ?? null}::text[] IS NULL
-        OR EXISTS (SELECT FROM unnest(${words ?? null}::text[]) AS word WHERE strpos(target::text, word) > 0))
-    ORDER BY seq DESC LIMIT ${limit}`;
+  const conditions = [
+    before && Prisma.sql`(at, seq) < (${timeOf(before.at)}, ${before.seq})`,
+    since === undefined ? undefined : Prisma.sql`at >= ${timeOf(since)}`,
+    until === undefined ? undefined : Prisma.sql`at < ${timeOf(until)}`,
+    command === undefined ? undefined : Prisma.sql`(command = ${command} OR starts_with(command, ${`${command} `}))`,
+    operator === undefined ? undefined : Prisma.sql`operator = ${operator}`,
+    words && Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`,
+  ].filter((condition) => condition !== undefined);
+  const where = conditions.length === 0 ? Prisma.empty : Prisma.sql`WHERE ${Prisma.join(conditions, ' AND ')}`;
+  return db.$queryRaw`SELECT ${ENTRY} FROM audit ${where} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
 }
 
 /** All entries page by page, oldest first. */
-export async function* auditPages(db: Queries, since: Time | undefined, size = 500): AsyncIterable<StoredAuditEntry[]> {
-  for (let after = 0n; ; ) {
+export async function* auditPages(db: Queries, since: Time = 0, size = 500): AsyncIterable<StoredAuditEntry[]> {
+  for (let [at, seq] = [since, 0n]; ; ) {
     const page = await db.$queryRaw<StoredAuditEntry[]>`
-      SELECT seq, (extract(epoch FROM at) * 1000)::float8 AS at, operator, command, target, reason, result FROM audit
-      WHERE seq > ${after} AND (${since ?? null}::float8 IS NULL OR at >= to_timestamp(${since ?? null}::float8 / 1000))
-      ORDER BY seq LIMIT ${size}`;
+      SELECT ${ENTRY} FROM audit WHERE (at, seq) > (${timeOf(at)}, ${seq}) ORDER BY audit.at, seq LIMIT ${size}`;
     const last = page.at(-1);
     if (!last) return;
     yield page;
-    after = last.seq;
+    ({ at, seq } = last);
   }
 }
 
@@ -88,7 +94,7 @@ export async function* auditPages(db: Queries, since: Time | undefined, size = 5
  */
 export function auditCandidates(tx: Queries, words: readonly string[]): Promise<StoredAuditEntry[]> {
   return tx.$queryRaw`
-    SELECT seq, (extract(epoch FROM at) * 1000)::float8 AS at, operator, command, target, reason, result FROM audit
+    SELECT ${ENTRY} FROM audit
     WHERE reason IS NOT NULL OR strpos(operator, '@') > 0
       OR EXISTS (
         SELECT FROM unnest(${words}::text[]) AS word
@@ -108,4 +114,4 @@ export async function rewriteAuditEntry(
 
 /** @returns how many entries were older, and are deleted */
 export const deleteOldAudit = (tx: Queries, before: Time): Promise<number> =>
-  tx.$executeRaw`DELETE FROM audit WHERE at < to_timestamp(${before}::float8 / 1000)`;
+  tx.$executeRaw`DELETE FROM audit WHERE at < ${timeOf(before)}`;

@@ -7,7 +7,7 @@ import type { TokenReason } from '../../contacts/merge/token-policy';
 import type { Undone } from '../../contacts/merge/undo';
 import { arrayLiteral } from '../array-literal';
 import { type Database, inSnapshot, type Queries } from '../database';
-import type { Merge } from '../generated/prisma/client';
+import { type Merge, Prisma } from '../generated/prisma/client';
 import { type Columns, namesOf, rowSource } from '../statement';
 
 const storedMergeOf = (row: Omit<Merge, 'explanation'>): StoredMerge => ({
@@ -61,45 +61,134 @@ export interface MergeFilter {
   undone?: boolean | undefined;
 }
 
-/** Newest first. */
-export async function listMerges(db: Database, { limit, before, uid, undone }: MergeFilter): Promise<StoredMerge[]> {
-  const rows = await db.merge.findMany({
-    where: {
-      ...(before !== undefined && { seq: { lt: before } }),
-      ...(uid !== undefined && { OR: [{ uid }, { claimant: uid }] }),
-      ...(undone && { undoneAt: { not: null } }),
-    },
-    omit: { explanation: true },
-    orderBy: { seq: 'desc' },
-    take: limit,
-  });
+type StoredRow = Omit<Merge, 'explanation'>;
+
+const STORED = Prisma.sql`
+  id, seq, merged_at AS "mergedAt", undone_at AS "undoneAt", survivor_id AS "survivorId", retired_id AS "retiredId", uid,
+  claimant, reason, trigger_source AS "triggerSource", trigger_event AS "triggerEvent", trigger_id AS "triggerId",
+  trigger_at AS "triggerAt", addresses, token_policy AS "tokenPolicy", token_reason AS "tokenReason",
+  token_side AS "tokenSide", token_kept AS "tokenKept", token_retired AS "tokenRetired", announced`;
+
+/** Newest first. An account is looked up on each side by itself, because no index serves a condition on both. */
+export async function listMerges(db: Queries, { limit, before, uid, undone }: MergeFilter): Promise<StoredMerge[]> {
+  const older = Prisma.sql`${before ?? LAST_SEQ}::bigint`;
+  const page = Prisma.sql`ORDER BY seq DESC LIMIT ${limit}`;
+  if (uid === undefined) {
+    const onlyUndone = undone ? Prisma.sql`AND undone_at IS NOT NULL` : Prisma.empty;
+    const all = await db.$queryRaw<StoredRow[]>`SELECT ${STORED} FROM merge WHERE seq < ${older} ${onlyUndone} ${page}`;
+    return all.map(storedMergeOf);
+  }
+  const side = undone
+    ? (column: Prisma.Sql) => Prisma.sql`
+        SELECT * FROM (SELECT * FROM merge WHERE ${column} = ${uid} AND undone_at IS NOT NULL OFFSET 0) AS known
+        WHERE seq < ${older}`
+    : // Only the index of the side can serve this order: for another one, the planner might read the whole ledger.
+      (column: Prisma.Sql) => Prisma.sql`
+        SELECT * FROM (
+          SELECT * FROM merge WHERE ${column} IS NOT NULL AND (${column}, seq) < (${uid}, ${older})
+          ORDER BY ${column} DESC, seq DESC LIMIT ${limit}
+        ) AS known WHERE ${column} = ${uid}`;
+  const rows = await db.$queryRaw<StoredRow[]>`
+    SELECT ${STORED} FROM (${side(Prisma.sql`uid`)} UNION ALL ${side(Prisma.sql`claimant`)}) AS merge ${page}`;
   return rows.map(storedMergeOf);
 }
 
+const LAST_SEQ = 2n ** 63n - 1n;
+
+export interface HistoryPage {
+  /** The maximum number of merges. */
+  limit: number;
+  /** The merge before the page; without it, the page is the first. */
+  after?: string | undefined;
+}
+
+export interface History {
+  merges: StoredMerge[];
+  /** The last merge of the page, if others follow. */
+  next: string | null;
+}
+
 /**
- * The merges that led to a live contact, at any depth, and those that retired it until they were undone; oldest first.
- * Null when no live contact has the id.
+ * The merges that led to a live contact, at any depth, and those that retired it until they were undone; oldest first,
+ * and those of a contact that was merged before the merge that brought it. How much a page reads depends on its size, not
+ * on the history.
+ *
+ * @returns null if no live contact has the id, or if `after` is not in its history
  */
-export async function findHistory(db: Database, contactId: string): Promise<StoredMerge[] | null> {
-  const rows = await inSnapshot(db, async (tx) => {
-    const live = await tx.contact.findFirst({ where: { id: contactId, state: 'live' }, select: { id: true } });
-    // In two steps, because no index serves a condition on the ledger joined with its survivors.
-    return (
-      live &&
-      tx.$queryRaw<Omit<Merge, 'explanation'>[]>`
-        SELECT id, seq, merged_at AS "mergedAt", undone_at AS "undoneAt", survivor_id AS "survivorId",
-          retired_id AS "retiredId", uid, claimant, reason, trigger_source AS "triggerSource",
-          trigger_event AS "triggerEvent", trigger_id AS "triggerId", trigger_at AS "triggerAt", addresses,
-          token_policy AS "tokenPolicy", token_reason AS "tokenReason", token_side AS "tokenSide",
-          token_kept AS "tokenKept", token_retired AS "tokenRetired", announced
-        FROM merge
-        WHERE retired_id = ${contactId}::uuid OR survivor_id = ANY (ARRAY (
-          SELECT id FROM contact WHERE id = ${contactId}::uuid OR merged_into = ${contactId}::uuid
-        ))
-        ORDER BY seq`
-    );
-  });
-  return rows?.map(storedMergeOf) ?? null;
+export async function findHistory(
+  db: Database,
+  contactId: string,
+  { limit, after }: HistoryPage,
+): Promise<History | null> {
+  const rows = await inSnapshot(db, async (tx) =>
+    (await isInHistory(tx, contactId, after)) ? walkHistory(tx, contactId, { limit: limit + 1, after }) : null,
+  );
+  if (rows === null) return null;
+  const merges = rows.slice(0, limit).map(storedMergeOf);
+  return { merges, next: rows.length > limit ? (merges.at(-1)?.id ?? null) : null };
+}
+
+async function isInHistory(db: Queries, contactId: string, after: string | undefined): Promise<boolean> {
+  const known =
+    after === undefined
+      ? Prisma.sql`true`
+      : Prisma.sql`EXISTS (
+    SELECT FROM merge JOIN contact AS survivor ON survivor.id = survivor_id
+    WHERE merge.id = ${after}::uuid
+      AND (known.id IN (survivor_id, retired_id) OR survivor.merged_into = known.id))`;
+  const rows = await db.$queryRaw<object[]>`
+    SELECT id FROM contact AS known WHERE id = ${contactId}::uuid AND state = 'live' AND ${known}`;
+  return rows.length > 0;
+}
+
+/**
+ * A walk through the tree of merges: each step enters the oldest merge of a list, or leaves one when those that led to its
+ * retired contact are done. A list is that of one contact, `list_id`. Each step is a few look-ups, each written so that
+ * only one index can serve it.
+ */
+function walkHistory(tx: Queries, contactId: string, { limit, after }: HistoryPage): Promise<StoredRow[]> {
+  const id = Prisma.sql`${contactId}::uuid`;
+  const fields = Prisma.sql`id, seq, survivor_id, retired_id, undone_at`;
+  const oldest = (listId: Prisma.Sql, seq: Prisma.Sql): Prisma.Sql => Prisma.sql`
+    SELECT ${fields}, ${listId} AS list_id, false AS is_left FROM (
+      SELECT * FROM (
+        SELECT ${fields} FROM merge WHERE (survivor_id, seq) > (${listId}, ${seq}) AND retired_id <> ${id}
+        ORDER BY survivor_id, seq LIMIT 1
+      ) AS next WHERE survivor_id = ${listId}
+      UNION ALL
+      SELECT * FROM (SELECT ${fields} FROM merge WHERE retired_id = ${id} OFFSET 0) AS undone
+      WHERE ${listId} = ${id} AND seq > ${seq}
+    ) AS listed ORDER BY seq LIMIT 1`;
+  const begin =
+    after === undefined
+      ? oldest(id, Prisma.sql`0`)
+      : Prisma.sql`
+        SELECT ${fields}, CASE WHEN retired_id = ${id} THEN ${id} ELSE survivor_id END, true
+        FROM merge WHERE id = ${after}::uuid`;
+  return tx.$queryRaw<StoredRow[]>`
+    WITH RECURSIVE walk AS (
+      SELECT * FROM (${begin}) AS first (id, seq, survivor_id, retired_id, undone_at, list_id, is_left)
+      UNION ALL
+      SELECT ${fields}, list_id, is_left FROM (SELECT next.* FROM walk, LATERAL (
+        SELECT 1 AS choice, * FROM (${oldest(Prisma.sql`walk.retired_id`, Prisma.sql`0`)}) AS inner_merge
+        WHERE NOT walk.is_left AND walk.undone_at IS NULL
+        UNION ALL
+        SELECT 2, walk.id, walk.seq, walk.survivor_id, walk.retired_id, walk.undone_at, walk.list_id, true
+        WHERE NOT walk.is_left
+        UNION ALL
+        SELECT 3, * FROM (${oldest(Prisma.sql`walk.list_id`, Prisma.sql`walk.seq`)}) AS sibling
+        WHERE walk.is_left
+        UNION ALL
+        SELECT 4, ${fields}, survivor_id, true FROM merge AS parent
+        WHERE walk.is_left AND walk.list_id <> ${id} AND parent.retired_id = walk.list_id AND parent.undone_at IS NULL
+        ORDER BY choice LIMIT 1
+      ) AS next) AS step
+    )
+    SELECT ${STORED} FROM (
+      SELECT id AS left_id, row_number() OVER () AS ordinal FROM walk
+      WHERE is_left AND id IS DISTINCT FROM ${after ?? null}::uuid LIMIT ${limit}
+    ) AS page, LATERAL (SELECT * FROM merge WHERE id = left_id LIMIT 1) AS merge
+    ORDER BY ordinal`;
 }
 
 const COLUMNS = {
@@ -161,8 +250,9 @@ export async function loadSinceMerge(tx: Queries, mergeId: string): Promise<Sinc
   const [row] = await tx.$queryRaw<SinceMerge[]>`
     SELECT m.undone_at IS NOT NULL AS undone,
       EXISTS (
-        SELECT FROM merge later
-        WHERE later.seq > m.seq AND later.undone_at IS NULL AND m.survivor_id IN (later.survivor_id, later.retired_id)
+        SELECT FROM merge later WHERE later.survivor_id = m.survivor_id AND later.seq > m.seq AND later.undone_at IS NULL
+      ) OR EXISTS (
+        SELECT FROM merge later WHERE later.retired_id = m.survivor_id AND later.seq > m.seq AND later.undone_at IS NULL
       ) AS superseded,
       ARRAY (
         WITH RECURSIVE follower (id) AS (
