@@ -98,7 +98,7 @@ function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);
   if (kind === 'down' || needsOperator(error)) return connectionProblem(error);
-  if (kind === 'transient' || kind === 'busy')
+  if (kind === 'transient' || kind === 'busy' || kind === 'slow')
     return `The database could not do it now (${code}): try again, and if it stays so, check DATABASE_URL.`;
   if (DISK_FULL.test(code)) return `The output cannot be written (${code}): make room on the disk that it goes to.`;
   const frames = error instanceof Error ? framesOf(error).map((frame) => `\n    at ${frame}`) : [];

@@ -4,9 +4,10 @@ import type { ContactEvent } from '../contacts/facts/event';
 import { Backoff, pause } from '../foundation/retry';
 import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
-import { type Failure, failureOf, WRONG_ERASURE_KEY } from '../postgres/errors';
+import { type Failure, failureOf, STALE_READ, WRONG_ERASURE_KEY } from '../postgres/errors';
 import { aboutMessages } from './about-message';
 import { dataFault } from './data-fault';
+import { handlesOthers } from './made-up-events';
 import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
 import { type Applied, type ApplyOptions, applyBatch } from './transaction';
 
@@ -50,9 +51,9 @@ interface Undecided {
 
 /**
  * Applies the events of a batch and gives each item its outcome. A chance failure (deadlock, lost connection) is retried,
- * and an unavailable database waited for, for as long as it takes. After any other failure the batch is split until the
- * failing event stands alone and the others are done. An event that needs locked rows is deferred: waiting for them here
- * would hold up the others.
+ * and a database that is unavailable, or too slow for any event, waited for, for as long as it takes. After any other
+ * failure the batch is split until the failing event stands alone and the others are done. An event that needs locked rows
+ * is deferred: waiting for them here would hold up the others.
  *
  * @returns false if it was stopped while waiting; some items then have no outcome
  */
@@ -61,13 +62,13 @@ export async function handleBatch(
   context: BatchContext,
   search: Search = { busyPartsLeft: BUSY_PARTS },
 ): Promise<boolean> {
-  const { db, stopping, onAway, onBack } = context;
+  const { stopping, onAway, onBack } = context;
   const backoff = new Backoff(200, 5_000);
   for (let attempt = 1; ; ) {
     const failure = await applyOnce(items, context, search, attempt);
     if (failure === null) return true;
     if (stopping.aborted) return false;
-    const pauseReason = await pauseReasonOf(failure, items, db, search);
+    const pauseReason = await pauseReasonOf(failure, items, context, search);
     if (pauseReason) {
       onAway(pauseReason, failure);
       await pause(backoff.next(), stopping);
@@ -75,7 +76,8 @@ export async function handleBatch(
       continue;
     }
     onBack();
-    if (failure.kind === 'transient' && attempt < ATTEMPTS) {
+    // After lost looks, only fewer events have a better chance.
+    if (failure.kind === 'transient' && failure.code !== STALE_READ && attempt < ATTEMPTS) {
       await delay(Math.random() * 20 * 2 ** attempt);
       attempt += 1;
       continue;
@@ -127,11 +129,12 @@ async function applyOnce(
 async function pauseReasonOf(
   failure: Failure,
   { length }: readonly Undecided[],
-  db: Database,
+  { db, options }: BatchContext,
   search: Search,
 ): Promise<PauseReason | null> {
   if (failure.code === WRONG_ERASURE_KEY) return 'erasure_key';
   if (failure.kind === 'down' || !(await answers(db))) return 'database_down';
+  if (failure.kind === 'slow') return (await handlesOthers(db, options)) ? null : 'database_slow';
   if (failure.kind !== 'busy' || length === 1) return null;
   search.lockTimeoutMs = SHORT_LOCK_TIMEOUT_MS;
   search.busyPartsLeft -= 1;

@@ -2,7 +2,9 @@ import type { ContactEvent } from '../contacts/facts/event';
 import { decode, idIn } from '../messages/incoming/decode';
 import type { DetailField } from '../messages/incoming/decoded';
 import { traceOf } from '../messages/trace';
+import { isTooSlow } from '../postgres/errors';
 import type { Delivery } from '../rabbitmq/delivery';
+import { HEADERS } from '../rabbitmq/names';
 import type { Outcome } from './outcome';
 
 /** One message on its way through a worker, from receipt to ack. */
@@ -25,6 +27,9 @@ export type PendingItem = Item & { readonly event: ContactEvent };
 
 /** An item that is decided. */
 export type DecidedItem<O extends Outcome = Outcome> = Item & { outcome: O };
+
+/** Whether the database took too long for it, when it stood alone: it must hold up no other message again. */
+export const wasTooSlow = ({ delivery }: Item): boolean => isTooSlow(delivery.headers[HEADERS.error]);
 
 export const isPending = (item: Item): item is PendingItem => item.event !== null;
 

@@ -1,3 +1,4 @@
+import { inWords } from '../postgres/errors';
 import { count, type Delivery } from '../rabbitmq/delivery';
 import { toDeadLetters, toRetry } from '../rabbitmq/forward';
 import { HEADERS, RETRY_DELAYS, type RetryDelay } from '../rabbitmq/names';
@@ -38,7 +39,11 @@ export function routeOf(delivery: Delivery, outcome: Forwarded): Route {
   const attempts = delivery.attempts + 1;
   const step = RETRY_DELAYS[delivery.attempts];
   if (!step) {
-    return { ...toDead('failed', error, attempts), shared: { reason: 'failed', code: error }, first: { attempts } };
+    return {
+      ...toDead('failed', inWords(error), attempts),
+      shared: { reason: 'failed', code: error },
+      first: { attempts },
+    };
   }
   return {
     to: step,

@@ -7,6 +7,7 @@ import { componentOf, notificationsOf } from '../contacts/merge/notification';
 import type { TokenPolicy } from '../contacts/merge/token-policy';
 import { retry } from '../foundation/retry';
 import { toMessage } from '../messages/outgoing/notification-message';
+import type { Blocking } from '../observability/blocking';
 import type { Stopwatch } from '../observability/stopwatch';
 import { type Database, inTransaction, type Transaction } from '../postgres/database';
 import { lookAlone, StaleReadError } from '../postgres/find-component';
@@ -16,6 +17,7 @@ import { saveChanges } from '../postgres/save-changes';
 import { findErased } from '../postgres/tables/erasure';
 import { insertMerges } from '../postgres/tables/merge';
 import { addToOutbox } from '../postgres/tables/outbox';
+import type { LookTurns } from './look-turns';
 import { isEvent, lockAndLoadSteps, type Step } from './steps';
 
 export interface Applied extends Omit<ChangeSet, 'merges' | 'refusal'> {
@@ -46,12 +48,19 @@ export interface ApplyOptions {
   dryRun?: boolean;
   /** Measures the stages. */
   stopwatch?: Stopwatch;
+  /** Watches the work that no other can interrupt. */
+  blocking?: Blocking;
+  /** Says which batches look alone from the start; shared by the slots of a worker. */
+  lookTurns?: LookTurns;
   /** Called each time that everything is read again, because another transaction changed what was read. */
   onStaleRead?: () => void;
 }
 
-/** How often a batch is tried while other transactions keep changing what it may touch. */
-const ATTEMPTS = 10;
+/**
+ * How often a batch is tried while other transactions keep changing what it may touch. Then sign-ups at its new addresses
+ * have been faster every time: fewer events have fewer of these.
+ */
+const ATTEMPTS = 4;
 /** After this many attempts the others have to wait: with many connected accounts, one of them could always be faster. */
 const SHARED_ATTEMPTS = 2;
 
@@ -65,7 +74,8 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
     const indexes = [...steps.keys()].filter((index) => !erased.has(steps[index] as Step));
     const remaining = indexes.map((index) => steps[index] as Step);
     let lostLooks = 0;
-    const result = await retry(() => applyOnce(db, remaining, options, lostLooks >= SHARED_ATTEMPTS), {
+    const beginsAlone = options.lookTurns?.next() ?? false;
+    const result = await retry(() => applyOnce(db, remaining, options, beginsAlone || lostLooks >= SHARED_ATTEMPTS), {
       attempts: ATTEMPTS,
       when: (error) => {
         if (!(error instanceof StaleReadError)) return false;
@@ -74,6 +84,7 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
         return true;
       },
     });
+    if (!beginsAlone) options.lookTurns?.lookedTogether(lostLooks);
     if ('erasedEvents' in result) {
       for (const event of result.erasedEvents) erased.add(event);
       continue;
@@ -109,10 +120,12 @@ async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOpt
   return result;
 }
 
+const unwatched: Blocking = (_what, _sizes, work) => work();
+
 async function apply(
   tx: Transaction,
   given: readonly Step[],
-  { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch }: ApplyOptions,
+  { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch, blocking = unwatched }: ApplyOptions,
   rollBack: () => void,
 ): Promise<Result> {
   stopwatch?.lap('begin');
@@ -124,7 +137,8 @@ async function apply(
   }
   stopwatch?.lap('load');
   const { facts, contactIndex, ...before } = state;
-  const changes = decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge });
+  const sizes = () => ({ events: given.length, ...facts.sizes });
+  const changes = blocking('decide', sizes, () => decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge }));
   stopwatch?.lap('decide');
   const refusal = alreadyUndone ? 'already_undone' : changes.refusal;
   if (refusal) {
@@ -135,16 +149,17 @@ async function apply(
   const component = componentOf(changes, contactIndex, facts);
   if (component.addresses.length + component.uids.length > 0) await loadConsent(tx, component, facts);
   const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
-  const snapshots = plans.map((plan) => beforeAndAfter(plan, contactIndex, facts));
-  const merges = snapshots.map((snapshot) => ({ ...snapshot.plan, explanation: explainMerge(snapshot, facts) }));
+  const snapshots = blocking('compare', sizes, () => plans.map((plan) => beforeAndAfter(plan, contactIndex, facts)));
+  const merges = blocking('explain', sizes, () =>
+    snapshots.map((snapshot) => ({ ...snapshot.plan, explanation: explainMerge(snapshot, facts) })),
+  );
   await insertMerges(tx, merges);
   if (announce) {
     const now = Date.now();
-    const notifications = notificationsOf(changes, snapshots, contactIndex, facts);
-    await addToOutbox(
-      tx,
-      notifications.map((notification) => toMessage(notification, now, ids.merge)),
+    const messages = blocking('announce', sizes, () =>
+      notificationsOf(changes, snapshots, contactIndex, facts).map((it) => toMessage(it, now, ids.merge)),
     );
+    await addToOutbox(tx, messages);
   }
   await alsoSave?.(tx, changes);
   stopwatch?.lap('save');

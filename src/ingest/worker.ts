@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { groupBy } from '../foundation/group-by';
 import { within } from '../foundation/timeout';
+import { watchBlocking } from '../observability/blocking';
 import { codeLabel, type Metrics, type PauseReason } from '../observability/metrics';
 import { observeApplied, observeDropped, observeLag } from '../observability/observe-batch';
 import { Stopwatch } from '../observability/stopwatch';
@@ -14,7 +15,8 @@ import { DeliveryBuffer } from '../rabbitmq/delivery-buffer';
 import type { Publisher } from '../rabbitmq/publisher';
 import { type BatchContext, handleBatch } from './batch';
 import { Forwarder } from './forwarder';
-import { type DecidedItem, type Item, isPending, makeItem, publishedAt } from './item';
+import { type DecidedItem, type Item, isPending, makeItem, publishedAt, wasTooSlow } from './item';
+import { LookTurns } from './look-turns';
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
 import { MAX_BATCH_BYTES, partsOf } from './parts';
 import { PoisonScheduler } from './poison-scheduler';
@@ -55,6 +57,8 @@ const ACKS_WRITTEN_MS = 5;
 /** What the health check says of a pause. */
 const PAUSED: Record<PauseReason, (waiting: number) => string> = {
   database_down: () => 'the database cannot be used; consumption resumes once it can',
+  database_slow: () =>
+    'the database takes too long, even for events of made-up names; find what keeps it busy, or has no room for',
   rows_held: () => 'another transaction holds rows that the messages need; end it if it was forgotten',
   erasure_key: () => 'people were erased with another ERASURE_KEY; start this process with that key',
   publishing_blocked: (waiting) =>
@@ -84,6 +88,7 @@ export class EventWorker {
   readonly #pauses = new Map<PauseReason, string | undefined>();
   readonly #stopping = new AbortController();
   readonly #slots: Promise<void>[];
+  readonly #lookTurns = new LookTurns();
   #busySlots = 0;
 
   constructor(options: EventWorkerOptions) {
@@ -208,7 +213,7 @@ export class EventWorker {
       this.#acknowledge(done);
     };
     let complete = true;
-    for (const [place, part] of partsOf(pending).entries()) {
+    for (const [place, part] of partsOf(pending, wasTooSlow).entries()) {
       if (place > 0) acknowledgeDone();
       complete &&= await handleBatch(part, this.#batchContext(stopwatch));
     }
@@ -226,9 +231,16 @@ export class EventWorker {
 
   #batchContext(stopwatch: Stopwatch): BatchContext {
     const { queue, db, apply, log, metrics, onNotifications } = this.#options;
+    const blocking = watchBlocking(log.child({ queue }));
     return {
       db,
-      options: { ...apply, stopwatch, onStaleRead: () => metrics.staleReads.inc({ queue }) },
+      options: {
+        ...apply,
+        stopwatch,
+        blocking,
+        lookTurns: this.#lookTurns,
+        onStaleRead: () => metrics.staleReads.inc({ queue }),
+      },
       log,
       stopping: this.#stopping.signal,
       onApplied: (applied) => {
@@ -238,7 +250,7 @@ export class EventWorker {
       },
       onFailure: ({ code, kind }) => metrics.databaseErrors.inc({ code: codeLabel(code), kind }),
       onAway: (reason, { code }) => this.#pause(reason, code),
-      onBack: () => this.#resume('database_down', 'rows_held', 'erasure_key'),
+      onBack: () => this.#resume('database_down', 'database_slow', 'rows_held', 'erasure_key'),
     };
   }
 

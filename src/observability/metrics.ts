@@ -9,10 +9,17 @@ export const STAGES = ['decode', 'begin', 'load', 'decide', 'save', 'commit', 's
 export type Stage = (typeof STAGES)[number];
 
 /**
- * Why consumption is paused: the database is unavailable, another transaction holds all rows that are needed, people were
- * erased with a key that this process does not have, or the broker takes no messages for the retry queues and the dead letters.
+ * Why consumption is paused: the database is unavailable, or too slow for any event; another transaction holds all rows that
+ * are needed; people were erased with a key that this process does not have; or the broker takes no messages for the retry
+ * queues and the dead letters.
  */
-export const PAUSE_REASONS = ['database_down', 'rows_held', 'erasure_key', 'publishing_blocked'] as const;
+export const PAUSE_REASONS = [
+  'database_down',
+  'database_slow',
+  'rows_held',
+  'erasure_key',
+  'publishing_blocked',
+] as const;
 export type PauseReason = (typeof PAUSE_REASONS)[number];
 
 const STAGE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];

@@ -20,8 +20,10 @@ export interface DatabaseOptions {
   writes?: boolean;
 }
 
-/** No statement of the service is slow by nature; one that runs longer waits for another transaction. */
+/** No statement of the service is slow by nature. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** The share of a statement's time that it may wait for one lock: so the error tells a held lock from a slow statement. */
+const LOCK_SHARE = 5 / 6;
 const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
 /**
  * The server enforces the statement timeout. If the server itself is unreachable, the client gives up this much later.
@@ -43,6 +45,7 @@ export function openDatabase({
     max,
     writes,
     statementTimeoutMs,
+    lockTimeoutMs: Math.floor(statementTimeoutMs * LOCK_SHARE),
     idleInTransactionMs: isService ? TRANSACTION_MS + ANSWER_MS : 0,
     answerTimeoutMs: isService ? statementTimeoutMs + ANSWER_MS : undefined,
   });
@@ -67,7 +70,7 @@ function statementNames(): (query: { sql: string }) => string {
 }
 
 export interface TransactionOptions {
-  /** How long a statement waits for each lock; by default, as long as a statement may take. */
+  /** How long a statement waits for each lock; by default, a little less than a statement may take. */
   lockTimeoutMs?: number | undefined;
   /** Does the work, rolls it back and returns its result. */
   dryRun?: boolean | undefined;

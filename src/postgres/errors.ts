@@ -9,6 +9,8 @@ export type FailureKind =
    * Another transaction holds a needed lock for longer than we wait. The message is not at fault; it may take any time.
    */
   | 'busy'
+  /** It took longer than a statement or a transaction may, and not because it waited for one lock. */
+  | 'slow'
   /** A matter of chance (deadlock, serialisation failure, lost connection): a retry may well succeed. */
   | 'transient'
   /** A retry would fail again. */
@@ -33,10 +35,13 @@ const DOWN =
 export const LOCK_NOT_AVAILABLE = '55P03';
 /** Our own code: people were erased with a key that this process does not have. */
 export const WRONG_ERASURE_KEY = 'erasure_key';
+/** Our own code: another transaction changed what was looked up before it was locked. */
+export const STALE_READ = 'stale_read';
 
-/** A lock or a statement timed out; Prisma's codes: waiting for the pool or the transaction timed out. */
-const BUSY = /^(55P03|57014|P2024|P2028)$/;
-const TRANSIENT = /^(40...|08...|23505)$/;
+const BUSY = /^(55P03|P2024)$/;
+/** A statement or a transaction took too long; Prisma's own code for a transaction. */
+const SLOW = /^(57014|25P0[34]|P2028)$/;
+const TRANSIENT = /^(40...|08...|23505|stale_read)$/;
 /** Prisma's own: unreachable, timed out, connection closed, and the adapter's names where it hides the system's code. */
 const PRISMA_DOWN = new Set([
   'P1001',
@@ -64,20 +69,26 @@ export function failureOf(error: unknown): Failure {
   const found = (test: (code: string) => boolean): string | undefined => codes.find(test);
   const down = found((code) => DOWN.test(code) || PRISMA_DOWN.has(code) || SYSTEM_DOWN.has(code));
   if (down) return { kind: 'down', code: down };
-  const busy = found((code) => BUSY.test(code));
-  if (busy) return { kind: 'busy', code: busy };
-  const transient = found((code) => TRANSIENT.test(code) || PRISMA_TRANSIENT.has(code) || CONNECTION_ENDED.test(code));
-  if (transient) return { kind: 'transient', code: transient };
   const text = error instanceof Error ? error.message : '';
   if (NO_ANSWER.test(text)) return { kind: 'down', code: 'no_answer' };
+  const busy = found((code) => BUSY.test(code));
+  if (busy) return { kind: 'busy', code: busy };
+  const slow = found((code) => SLOW.test(code));
+  if (slow) return { kind: 'slow', code: slow };
+  const transient = found((code) => TRANSIENT.test(code) || PRISMA_TRANSIENT.has(code) || CONNECTION_ENDED.test(code));
+  if (transient) return { kind: 'transient', code: transient };
   if (CONNECTION_ENDED.test(text)) return { kind: 'transient', code: 'connection_ended' };
   const column = columnIn(error);
   const code = codes[0] ?? (error instanceof Error ? error.name : 'unknown');
   return { kind: 'permanent', code, ...(column !== undefined && { column }) };
 }
 
-/** Messages of `pg` that come without a code: a database that accepts connections but never answers, or hangs up. */
-const NO_ANSWER = /timeout exceeded when trying to connect|due to connection timeout|Query read timeout/i;
+/**
+ * Messages that come without a code of their own: a database that accepts connections but never answers, or hangs up. The
+ * last one is Prisma's, which has the same code for a transaction that took too long.
+ */
+const NO_ANSWER =
+  /timeout exceeded when trying to connect|due to connection timeout|Query read timeout|Unable to start a transaction/i;
 const CONNECTION_ENDED = /ConnectionClosed|Connection terminated|connection is closed|not queryable/i;
 
 /** All codes in an error and its causes, the most specific (a SQLSTATE) first. */
@@ -98,6 +109,22 @@ function* nested(error: unknown, depth = 0): Iterable<Record<string, unknown>> {
   const { cause, meta, driverAdapterError } = error as Record<string, unknown>;
   for (const inner of [driverAdapterError, meta, cause]) yield* nested(inner, depth + 1);
   yield error as Record<string, unknown>;
+}
+
+export const isTooSlow = (code: unknown): boolean => typeof code === 'string' && SLOW.test(code);
+
+/** For the reader of a dead letter, after the code. Other codes are faults of the database, or bugs. */
+const MEANINGS: readonly [RegExp, string][] = [
+  [SLOW, 'alone, it took longer than a statement or a transaction may, while other events were handled in time'],
+  [/^(40...|23505|P2034|stale_read)$/, 'other transactions changed the same people at the same time'],
+  [/^(08...|connection_ended)$/, 'the connection to the database ended'],
+  [/^22...$/, 'the database cannot store a value of it'],
+];
+
+/** A code with what it means, if that is known. */
+export function inWords(code: string): string {
+  const meaning = MEANINGS.find(([codes]) => codes.test(code))?.[1];
+  return meaning === undefined ? code : `${code}: ${meaning}`;
 }
 
 /** Repeats a transaction up to four times after a transient failure. */

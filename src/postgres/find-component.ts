@@ -2,6 +2,7 @@ import type { ClaimEvent } from '../contacts/facts/event';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
+import { STALE_READ } from './errors';
 import { Prisma } from './generated/prisma/client';
 import { CLAIM_KEY } from './load-claims';
 import { rowSource } from './statement';
@@ -16,8 +17,7 @@ export interface Seeds extends ConnectedComponent {
 
 /** Another transaction changed what was looked up before it was locked. Nothing was written: try again. */
 export class StaleReadError extends Error {
-  /** SQLSTATE of a serialisation failure: the same kind of chance. */
-  readonly code = '40001';
+  readonly code = STALE_READ;
 }
 
 /** What a batch may touch, as a look without locks finds it. */
@@ -27,25 +27,39 @@ export interface Look {
   continuing: number[];
 }
 
-/** An arbitrary lock number: shared by all transactions that look before they lock. */
+/**
+ * An arbitrary lock number: shared by all transactions of a database that look before they lock. It comes before every other
+ * lock that such a transaction takes and that one which looks alone may wait for, or the two could wait for each other.
+ */
 const LOOK_LOCK = 7_261_011;
 
-/**
- * Until the end of the transaction, no other one looks: after this, a look is lost only to a sign-up at a new address.
- * Call it before the transaction locks any row.
- */
+/** Until the end of the transaction, no other one looks: after this, a look is lost only to a sign-up at a new address. */
 export async function lookAlone(tx: Queries): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOOK_LOCK}::bigint)`;
 }
+
+/** Until the end of the transaction, no other one looks alone. For a transaction that locks something before its look. */
+export async function lookTogether(tx: Queries): Promise<void> {
+  await tx.$executeRaw`SELECT ${TOGETHER}`;
+}
+
+const TOGETHER = Prisma.sql`pg_advisory_xact_lock_shared(${LOOK_LOCK}::bigint)`;
 
 /**
  * All addresses and accounts that claims connect to the seeds, and to incoming claims except those that continue. Takes
  * no row locks: lock the result, then check that it is still complete.
  */
-export async function lookBeforeLock(tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[]): Promise<Look> {
+export const lookBeforeLock = (tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[]): Promise<Look> =>
+  look(tx, seeds, claims, TOGETHER);
+
+/** The same for a transaction that holds row locks already, and so must not wait for one that looks alone. */
+export const lookUnderLocks = async (tx: Queries, seeds: ConnectedComponent): Promise<ConnectedComponent> =>
+  (await look(tx, { ...seeds, tokens: [] }, [], Prisma.empty)).component;
+
+async function look(tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[], permission: Prisma.Sql): Promise<Look> {
   const rows = await tx.$queryRaw<{ kind: 'address' | 'account' | 'continuing'; key: string }[]>`
     WITH RECURSIVE
-    permission AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(${LOOK_LOCK}::bigint)),
+    permission AS MATERIALIZED (SELECT ${permission}),
     continuing AS MATERIALIZED (${continuingClaims(claims)}),
     beginning AS (
       SELECT x.address, x.uid FROM ${rowSource(claims, CLAIM_KEY)}

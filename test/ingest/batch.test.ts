@@ -4,9 +4,10 @@ import pino from 'pino';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type BatchContext, handleBatch } from '../../src/ingest/batch';
 import type { Outcome } from '../../src/ingest/outcome';
+import { watchBlocking } from '../../src/observability/blocking';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { signup } from '../support/events';
+import { acct, signup } from '../support/events';
 import { DEFAULTS } from '../support/stored';
 
 describe('a batch', () => {
@@ -29,7 +30,7 @@ describe('a batch', () => {
       CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW EXECUTE FUNCTION refuse()`);
   });
   afterEach(() =>
-    database.sql('TRUNCATE refusal; ALTER SEQUENCE tries RESTART; TRUNCATE email_address, contact CASCADE'),
+    database.sql('TRUNCATE refusal; ALTER SEQUENCE tries RESTART; TRUNCATE email_address, account, contact CASCADE'),
   );
   afterAll(() => database?.drop());
 
@@ -39,6 +40,8 @@ describe('a batch', () => {
     (await database.sql<{ address: string }>('SELECT address FROM email_address ORDER BY address')).map(
       ({ address }) => address,
     );
+  const triesSoFar = async () =>
+    (await database.sql<{ tries: number }>('SELECT last_value::int AS tries FROM tries'))[0]?.tries;
   const signups = (count: number): ContactEvent[] =>
     Array.from({ length: count }, (_, nr) => signup(`n${String(nr).padStart(3, '0')}`, ['x'], 1));
 
@@ -125,8 +128,7 @@ describe('a batch', () => {
       { kind: 'retry', error: '40P01' },
       { kind: 'ok', type: expect.any(String) },
     ]);
-    const [{ tries = 0 } = {}] = await database.sql<{ tries: number }>('SELECT last_value::int AS tries FROM tries');
-    expect(tries).toBe(15); // five each: with the two others, with one, alone
+    expect(await triesSoFar()).toBe(15); // five each: with the two others, with one, alone
   });
 
   it.each([
@@ -144,6 +146,48 @@ describe('a batch', () => {
       expect(times).toEqual({ away: 2, applied: 1 });
     },
   );
+
+  it.each([
+    ['a statement', '57014'],
+    ['a transaction', '25P03'],
+  ])(
+    'an event that takes longer than %s may (%s) is tried alone once, and retried later; the others are done',
+    async (_, code) => {
+      await refuse('n002%', code);
+      const { outcomes, times } = await handle(signups(5));
+      expect(outcomes?.map((outcome) => [outcome.kind, 'error' in outcome ? outcome.error : ''])).toEqual(
+        [0, 1, 2, 3, 4].map((nr) => (nr === 2 ? ['retry', code] : ['ok', ''])),
+      );
+      expect(times).toEqual({ away: 0, applied: 2 });
+      expect(await triesSoFar()).toBe(3); // with all others, with two, alone
+    },
+  );
+
+  it('while every event takes too long, made-up ones too, the database counts as slow: nothing is retried later', async () => {
+    await refuse('%', '57014', 4);
+    const reasons: string[] = [];
+    const { outcomes } = await handle(signups(20), { onAway: (reason) => void reasons.push(reason) });
+    expect(outcomes?.map(({ kind }) => kind)).toEqual(Array(20).fill('ok'));
+    expect(reasons).toEqual(['database_slow', 'database_slow']); // each time the batch, then the made-up events
+    expect(await stored()).toHaveLength(20); // the made-up ones are not
+  });
+
+  it('that blocks the process says so in the log, with its sizes only', async () => {
+    await handle([acct('owner', 'n000', 1), signup('n001', ['x'], 1)]);
+    const lines: Record<string, unknown>[] = [];
+    const log = pino({ level: 'warn', base: null }, { write: (line) => void lines.push(JSON.parse(line)) });
+    let now = 0;
+    const clock = (step: number) => (): number => (now += step); // read before and after each work
+    const events = [acct('owner', 'n001', 2), acct('owner', 'n000', 3)];
+    await handle(events, { options: { ...DEFAULTS, blocking: watchBlocking(log, clock(1_000)) } });
+    expect(lines).toEqual([]);
+    await handle([acct('another', 'n002', 4)], {
+      options: { ...DEFAULTS, blocking: watchBlocking(log, clock(1_001)) },
+    });
+    const sizes = { events: 1, addresses: 1, accounts: 1, claims: 1 };
+    const line = { level: 40, time: expect.any(Number), msg: 'the process was blocked', ms: 1_001, ...sizes };
+    expect(lines).toEqual(['decide', 'compare', 'explain', 'announce'].map((work) => ({ ...line, work })));
+  });
 
   it('stopped while the database is away, it leaves its events without an outcome, so that they are delivered again', async () => {
     await refuse('%', '57P03');

@@ -4,7 +4,6 @@ import { applyBatch } from '../../src/ingest/transaction';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, optout, signup, uidOf, unsub } from '../support/events';
 import { gate, waiting } from '../support/gate';
-import { eventually } from '../support/service';
 import { apply, brokenPromises, canonicalExportOf, DEFAULTS } from '../support/stored';
 
 let database: TestDatabase;
@@ -139,64 +138,6 @@ describe('a login that waits for its address', () => {
     expect((await apply(database.db, acct('lo', 'lo', 4))).continuing).toHaveLength(1);
     expect((await apply(database.db, acct('lo', 'lo', 6))).continuing).toEqual([]);
     expect(await brokenPromises(database)).toEqual([]);
-  });
-});
-
-describe('a batch whose look at its connected accounts is lost twice', () => {
-  /** An account that claimed an address of the batch, after the look: the batch must look again. */
-  const connect = (uid: string, address: string) =>
-    database.sql(
-      `WITH other AS (INSERT INTO account (uid, deleted_at) VALUES ($1, '2026-01-01'))
-       INSERT INTO address_claim (address, uid, at, event, event_id) VALUES ($2, $1, '2026-02-01', 'login', 'late')`,
-      [uidOf(uid), key(address)],
-    );
-  /** Resolves when this many sessions wait for a lock, gates included. */
-  const allWaiting = (sessions: number) =>
-    eventually(
-      () =>
-        database.sql(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`),
-      (rows) => rows.length === sessions,
-    );
-  const locked = (name: string) =>
-    gate(database, 'SELECT FROM email_address WHERE address = $1 FOR UPDATE', [key(name)]);
-
-  it('makes the others wait, and is done at the next attempt', async () => {
-    let lostLooks = 0;
-    await apply(database.db, acct('st', 'st-a', 1), acct('st', 'st-b', 2));
-    const first = await locked('st-b');
-    const batch = applyBatch(database.db, [acct('st', 'st-c', 3)], {
-      ...DEFAULTS,
-      onStaleRead: () => {
-        lostLooks += 1;
-      },
-    });
-    // Each attempt locks one address and waits for the other. Whoever waits for the first one is next to get it.
-    await waiting(database, 1);
-    await connect('late-1', 'st-a');
-    const second = locked('st-a');
-    await allWaiting(2);
-    await first();
-    const openSecond = await second;
-    await waiting(database, 1);
-    await connect('late-2', 'st-b');
-    const third = await locked('st-b');
-    await openSecond();
-    await waiting(database, 1);
-    const fourth = locked('st-a');
-    await allWaiting(2);
-    await third();
-    const openFourth = await fourth;
-    await waiting(database, 1);
-    expect(lostLooks).toBe(2);
-
-    const other = apply(database.db, acct('unconnected', 'unconnected', 1));
-    await waiting(database, 2);
-    await apply(database.db, signup('unconnected-too', ['x'], 1));
-    await openFourth();
-    await Promise.all([batch, other]);
-    expect(lostLooks).toBe(2);
-    const line = (await canonicalExportOf(database.db)).find((text) => text.includes(key('st-c')));
-    expect(JSON.parse(line as string)).toMatchObject({ addresses: [key('st-a'), key('st-b'), key('st-c')] });
   });
 });
 

@@ -44,7 +44,7 @@ describe('a session', () => {
     extra_float_digits: '1',
     default_transaction_isolation: 'read committed',
     statement_timeout: '30s',
-    lock_timeout: '0',
+    lock_timeout: '25s',
     idle_in_transaction_session_timeout: '65s',
     plan_cache_mode: 'force_generic_plan',
     enable_seqscan: 'off',

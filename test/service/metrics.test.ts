@@ -255,7 +255,7 @@ const LABELS: Record<string, RegExp> = {
   field: /^[A-Za-z_]+$/,
   connection: /^(consumer|publisher)$/,
   code: /^\w{1,40}$/,
-  kind: /^(down|busy|transient|permanent)$/,
+  kind: /^(down|busy|slow|transient|permanent)$/,
   key: /^[\w.-]{1,64}$/,
   route: /^(none|[\w/:-]+)$/,
   status: /^\d{3}$/,

@@ -15,15 +15,31 @@ export async function gate({ url }: TestDatabase, statement: string, values: unk
   };
 }
 
+/** How many sessions wait for a lock. */
+async function waitingNow({ sql }: TestDatabase): Promise<number | undefined> {
+  const [row] = await sql<{ n: number }>(
+    `SELECT count(*)::int AS n FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'onecontact test' AND wait_event_type = 'Lock'`,
+  );
+  return row?.n;
+}
+
 /** Resolves when this many sessions wait for a lock. */
-export const waiting = ({ sql }: TestDatabase, sessions: number) =>
+export const waiting = (database: TestDatabase, sessions: number) =>
   eventually(
-    async () =>
-      (
-        await sql<{ n: number }>(
-          `SELECT count(*)::int AS n FROM pg_stat_activity
-           WHERE datname = current_database() AND application_name = 'onecontact test' AND wait_event_type = 'Lock'`,
-        )
-      )[0]?.n,
+    () => waitingNow(database),
     (n) => n === sessions,
   );
+
+/** Resolves when some work is done, or a session waits for a lock. */
+export async function doneOrWaiting(database: TestDatabase, work: Promise<unknown>): Promise<void> {
+  let isDone = false;
+  const end = (): void => {
+    isDone = true;
+  };
+  work.then(end, end);
+  await eventually(
+    async () => isDone || (await waitingNow(database)) !== 0,
+    (isSo) => isSo,
+  );
+}

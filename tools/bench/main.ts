@@ -9,6 +9,7 @@ import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
 import { profileAll } from './measure/profile';
 import { STATEMENT_SETTINGS } from './measure/server-costs';
+import { measureSlots } from './measure/slots';
 import { throughputOf } from './measure/statistics';
 import { measureGrowth, measureProcesses, measureThroughput, runBaseline, tuneBaseline } from './measure/throughput';
 import { HELP, type Options, type Part, readOptions } from './options';
@@ -66,6 +67,10 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('processes')) {
     say('Several worker processes …');
     results.processes = await measureProcesses(bench);
+  }
+  if (wants('slots')) {
+    say('One slot and two …');
+    results.slots = await measureSlots(bench);
   }
   if (wants('growth')) {
     say('Growth …');

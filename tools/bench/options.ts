@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { wholeNumber } from '../options';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
-const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'growth', 'memory', 'profile'] as const;
+const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'growth', 'memory', 'profile'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -27,7 +27,7 @@ export interface Options {
   set: Record<string, string>;
 }
 
-const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes'];
+const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots'];
 const QUICK_PARTS: readonly Part[] = ['new', 'mix-10'];
 
 export const HELP = `npm run bench -- [OPTION ...]
@@ -42,6 +42,7 @@ as for the tests (TEST_AMQP_URL and TEST_DATABASE_URL, Docker, installed ones, f
 ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKLOADS[name].title}`).join('\n')}
                       latency    at 1,000 events a second, and one event at a time
                       processes  1, 2 and 4 worker processes on the same queues
+                      slots      CONCURRENCY 1 and 2 on few accounts, all connected
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
                       profile    where the time goes: processor profile, statements (not by default)

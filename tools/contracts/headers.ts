@@ -44,7 +44,9 @@ export const DeadLetterHeaders = z.object({
   [HEADERS.error]: z
     .string()
     .optional()
-    .describe('The list of problems (fields, never values), or the code of the error'),
+    .describe(
+      'The list of problems (fields, never values), or the code of the error, with what it means if that is known',
+    ),
   [HEADERS.attempts]: count.describe('How often handling it has failed since it was new or last replayed'),
   [HEADERS.originQueue]: z.enum([FXA_QUEUE, NEWSLETTER_QUEUE, UNROUTED]),
   [HEADERS.firstSeen]: Instant.optional(),

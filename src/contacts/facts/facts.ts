@@ -154,6 +154,10 @@ export class Facts {
   readonly #undone = new Map<string, UndoneMerge>();
   readonly #choices = new Map<string, Map<string, Choice>>();
 
+  get sizes(): { addresses: number; accounts: number; claims: number } {
+    return { addresses: this.addresses.size, accounts: this.accounts.size, claims: this.#claims.size };
+  }
+
   claimsOn(address: string): readonly Claim[] {
     return this.#claimsOn.get(address)?.claims ?? [];
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Time } from '../../contacts/facts/event';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
+import { lookTogether } from '../../postgres/find-component';
 import { addToAudit } from '../../postgres/tables/audit';
 import { awaitOtherKeys, erasureHashes, requireErasureKey, saveErasureHashes } from '../../postgres/tables/erasure';
 import { holdRelay } from '../../postgres/tables/outbox';
@@ -60,9 +61,10 @@ const ERASURE_LOCK = 7_261_002;
 async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Promise<Erased> {
   const { erasureKey, author, dryRun, list, until } = options;
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
+  await holdRelay(tx);
+  await lookTogether(tx);
   await requireErasureKey(tx, erasureKey);
   await awaitOtherKeys(tx, erasureKey);
-  await holdRelay(tx);
   const { facts, component, contactOf, contactId, person } = await lockAndLoadFacts(tx, wanted);
   const { contacts, tokens, merges }: ContactGroup = contactId
     ? await lockContactGroup(tx, contactId)

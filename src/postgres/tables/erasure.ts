@@ -140,7 +140,7 @@ const FIRST_ERASURE_LOCK_TIMEOUT = '5s';
 
 /**
  * Before the first erasure with a key: waits for all transactions that have found no key, and keeps others from looking
- * until the commit. Call it before anything else is locked.
+ * until the commit. Call it before any row is locked.
  *
  * @throws OperatorError if one of them takes too long
  */

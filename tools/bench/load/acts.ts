@@ -3,7 +3,18 @@ import { randomUUID } from 'node:crypto';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../../src/rabbitmq/names';
 import { addressOf, type Population, uidOf } from './people';
 
-export type ActKind = 'new' | 'known' | 'unsubscribe' | 'verified' | 'login' | 'changed' | 'collision' | 'ignored';
+export type ActKind =
+  | 'new'
+  | 'known'
+  | 'unsubscribe'
+  | 'verified'
+  | 'login'
+  | 'changed'
+  | 'collision'
+  | 'ignored'
+  | 'circle-login'
+  | 'circle-taken'
+  | 'circle-new';
 
 export interface Act {
   kind: ActKind;
@@ -59,6 +70,12 @@ export function makeAct(kind: ActKind, people: Population): Act {
       return { ...act, reader: people.newReader(), account: people.changingAccount() };
     case 'collision':
       return { ...act, ...people.collision() };
+    case 'circle-login':
+      return { ...act, ...people.inCircle('own') };
+    case 'circle-taken':
+      return { ...act, ...people.inCircle('taken') };
+    case 'circle-new':
+      return { ...act, ...people.inCircle('new') };
   }
 }
 
@@ -72,6 +89,9 @@ const FXA_EVENT = {
   changed: 'primaryEmailChanged',
   collision: 'primaryEmailChanged',
   ignored: 'passwordChange',
+  'circle-login': 'login',
+  'circle-taken': 'primaryEmailChanged',
+  'circle-new': 'primaryEmailChanged',
 } as const;
 
 export function messageOf({ kind, at, reader, account, newsletters }: Act): Message {
@@ -105,6 +125,9 @@ const ADDED: Record<ActKind, Partial<Rows>> = {
   login: { claims: 1 },
   changed: { addresses: 1, claims: 1 },
   collision: { claims: 1, contacts: -1, tokens: -1, merges: 1 },
+  'circle-login': { claims: 1 },
+  'circle-taken': { claims: 1 },
+  'circle-new': { addresses: 1, claims: 1 },
 };
 
 export function rowsOf(acts: readonly Act[]): Rows {

@@ -21,6 +21,9 @@ export const SQL = {
   token: `md5('token ' || i)::uuid`,
 } as const;
 
+/** Accounts of a circle: few, so that every batch changes what the next one needs. */
+const CIRCLE = 50;
+
 /**
  * Picks people by number. Those below `filled` are in the database: even ones have an account, odd ones are lone
  * addresses. They are split so that the rows a load writes can be counted beforehand:
@@ -34,6 +37,8 @@ export class Population {
   #time = RUN_AT;
   #changes = 0;
   #collisions = 0;
+  /** The number of the latest address of each account of the circle. */
+  readonly #addresses = new Map<number, number>();
 
   /** @param filled a multiple of 8 */
   constructor(
@@ -55,6 +60,17 @@ export class Population {
     const reader = this.filled / 2 + 2 * n + 1;
     if (reader >= this.filled) throw new Error('the database was filled with too few contacts for so many collisions');
     return { account: (3 * this.filled) / 4 + 2 * (n % (this.filled / 8)), reader };
+  }
+
+  /**
+   * An account of a circle of live accounts, all connected, and the address that it has now, takes from another of them, or
+   * is the first to have.
+   */
+  inCircle(address: 'own' | 'taken' | 'new'): { account: number; reader: number } {
+    const account = 2 * this.random.below(CIRCLE);
+    if (address === 'taken') this.#addresses.set(account, 2 * this.random.below(CIRCLE));
+    if (address === 'new') this.#addresses.set(account, this.newReader());
+    return { account, reader: this.#addresses.get(account) ?? account };
   }
 
   /** The time of the next fact; no two facts share one. */

@@ -1,6 +1,7 @@
 import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
 import type { Profile } from '../measure/profile';
+import type { Slots } from '../measure/slots';
 import type { Growth, Processes, Throughput } from '../measure/throughput';
 
 /** Everything that was measured, as written to JSON. */
@@ -11,6 +12,7 @@ export interface Results {
   throughput?: Throughput[];
   latency?: Latency[];
   processes?: Processes[];
+  slots?: Slots[];
   growth?: Growth[];
   memory?: Memory;
   profile?: Profile[];

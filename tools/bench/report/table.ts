@@ -8,7 +8,7 @@ import { targetsOf } from './targets';
 
 /** Everything that was measured but the profiles, for a terminal. */
 export function tables(results: Results): string {
-  return [configuration, throughput, latency, processes, growth, targets]
+  return [configuration, throughput, latency, processes, slots, growth, targets]
     .map((part) => part(results))
     .filter((text) => text !== '')
     .join('\n\n');
@@ -63,6 +63,11 @@ function latency({ latency = [] }: Results): string {
 function processes({ processes = [] }: Results): string {
   const rows = processes.map(({ processes, runs }) => [`${processes}`, number(throughputOf(runs))]);
   return rows.length === 0 ? '' : table(['Worker processes, mix-10', 'events/s'], rows);
+}
+
+function slots({ slots = [] }: Results): string {
+  const rows = slots.map(({ concurrency, runs }) => [`${concurrency}`, number(throughputOf(runs)), cost(runs, 'cpu')]);
+  return rows.length === 0 ? '' : table(['CONCURRENCY, all accounts connected', 'events/s', 'µs of CPU'], rows);
 }
 
 function growth({ growth = [] }: Results): string {

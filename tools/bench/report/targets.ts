@@ -28,6 +28,7 @@ export function targetsOf(results: Results): Target[] {
     ...latency(results),
     ...growth(results),
     ...processes(results),
+    ...slots(results),
     ...memory(results),
   ];
 }
@@ -96,6 +97,12 @@ function processes({ processes = [] }: Results): Target[] {
     ...more.map(({ processes, runs }) => share(`${processes} processes / one`, ratioOf(runs, one.runs), 1 - NOISE)),
     { what: 'deadlocks, several processes', wanted: '0', measured: `${deadlocks}`, met: deadlocks === 0 },
   ];
+}
+
+/** A second slot must not cost more than it brings, even where each batch waits for the other. */
+function slots({ slots = [] }: Results): Target[] {
+  const [one, two] = slots;
+  return one && two ? [share('CONCURRENCY 2 / 1, all accounts connected', ratioOf(two.runs, one.runs), 1 - NOISE)] : [];
 }
 
 function memory({ memory }: Results): Target[] {

@@ -1,0 +1,34 @@
+/** What a batch that lost its look weighs against batches that kept theirs: two slots lose in turn, each after two that kept. */
+const LOST_WEIGHT = 3;
+/** Reached by one batch alone, which proves nothing. */
+const HARMLESS_LEVEL = LOST_WEIGHT;
+const MAX_LEVEL = 8;
+
+/**
+ * Decides which batches of a worker look alone from the start. Where few accounts are all connected, every batch that looks
+ * beside another one may lose its look, and be read again: it takes less time to wait first.
+ *
+ * The more of the batches that looked together have lost their looks lately, the more of the next ones look alone, before
+ * one tries again.
+ */
+export class LookTurns {
+  #level = 0;
+  #aloneLeft = 0;
+
+  /** @returns whether the next batch looks alone */
+  next(): boolean {
+    if (this.#aloneLeft === 0) return false;
+    this.#aloneLeft -= 1;
+    return true;
+  }
+
+  /** A batch that looked together with others is done. */
+  lookedTogether(lostLooks: number): void {
+    if (lostLooks === 0) {
+      this.#level = Math.max(this.#level - 1, 0);
+      return;
+    }
+    this.#level = Math.min(this.#level + LOST_WEIGHT, MAX_LEVEL);
+    if (this.#level > HARMLESS_LEVEL) this.#aloneLeft = 2 ** (this.#level - 2);
+  }
+}
