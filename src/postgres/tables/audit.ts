@@ -105,7 +105,3 @@ export async function rewriteAuditEntry(
       result = ${jsonOrNull(result)}::json
     WHERE seq = ${seq}`;
 }
-
-/** @returns how many entries were older, and are deleted */
-export const deleteOldAudit = (tx: Queries, before: Time): Promise<number> =>
-  tx.$executeRaw`DELETE FROM audit WHERE at < to_timestamp(${before}::float8 / 1000)`;
