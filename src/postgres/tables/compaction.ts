@@ -13,8 +13,8 @@ const HOLD_SECONDS = 60;
 export async function takeCompaction(db: Queries, holder: string, everyMs: number): Promise<number | null> {
   const [row] = await db.$queryRaw<{ pass: number }[]>`
     UPDATE compaction SET holder = ${holder}::uuid, held_until = now() + ${HOLD_SECONDS}::float8 * interval '1 second'
-    WHERE only IN (
-      SELECT only FROM compaction
+    WHERE "only" IN (
+      SELECT "only" FROM compaction
       WHERE (holder IS NULL OR holder = ${holder}::uuid OR held_until < now())
         AND (finished_at IS NULL OR finished_at <= now() - ${everyMs}::float8 * interval '1 millisecond')
       FOR NO KEY UPDATE SKIP LOCKED)
