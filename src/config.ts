@@ -90,11 +90,20 @@ export const Variables = z.object({
     .nullable()
     .default(null)
     .describe('Who runs the commands, for `onecontact audit`; by default the system’s user'),
-  AUDIT_RETENTION: z
-    .string()
-    .default('730d')
-    .refine((text) => (readDuration(text) ?? 0) >= DAY, 'must be a duration of a day or more, such as 730d')
-    .describe('How long the audit is kept; `purge` removes what is older'),
+  AUDIT_RETENTION: duration(DAY, 'a day', '730d').describe(
+    'How long the audit is kept; compaction removes what is older',
+  ),
+  COMPACTION_OLDER_THAN: duration(DAY, 'a day', '30d').describe(
+    'Compaction removes only what is older, by event time: longer than events can be late',
+  ),
+  COMPACTION_EVERY: duration(1_000, 'a second', '1d').describe(
+    'How long after the end of a run of compaction the next one begins',
+  ),
+  COMPACTION_PERCENT: integer(1, 100)
+    .default(10)
+    .describe(
+      'Share of the time in which a run of compaction works; it pauses for the rest, and longer on a busy database',
+    ),
 });
 
 type Name = keyof typeof Variables.shape;
@@ -112,6 +121,7 @@ const NEEDS = {
   erasureList: ['ERASURE_LIST'],
   audit: ['OPERATOR'],
   auditRetention: ['AUDIT_RETENTION'],
+  maintenance: ['AUDIT_RETENTION', 'COMPACTION_OLDER_THAN', 'COMPACTION_EVERY', 'COMPACTION_PERCENT'],
 } as const satisfies Record<string, readonly Name[]>;
 
 export type Need = keyof typeof NEEDS;
@@ -130,7 +140,7 @@ type Config = { readonly [N in Name as Camel<N>]: z.output<(typeof Variables.sha
 export type ConfigFor<N extends Need> = Pick<Config, Camel<(typeof NEEDS)[N][number]>>;
 
 /** The needs of `start`; with HTTP also `lookUps`. */
-export const SERVICE_NEEDS = ['broker', 'database', 'http', 'workers', 'merging', 'erasure'] as const;
+export const SERVICE_NEEDS = ['broker', 'database', 'http', 'workers', 'merging', 'erasure', 'maintenance'] as const;
 
 /** The configuration of the running service. */
 export type ServiceConfig = ConfigFor<(typeof SERVICE_NEEDS)[number]>;
@@ -202,6 +212,16 @@ function secretUrl(name: 'AMQP_URL' | 'DATABASE_URL', value: string, file: strin
   return Secret.fromFile({ variable: `${name}_FILE`, file, parse, log });
 }
 
+/** The durations in milliseconds. */
+export function maintenanceSettings(config: ConfigFor<'maintenance'>) {
+  return {
+    olderThanMs: readDuration(config.compactionOlderThan) as number,
+    auditRetentionMs: readDuration(config.auditRetention) as number,
+    everyMs: readDuration(config.compactionEvery) as number,
+    percent: config.compactionPercent,
+  };
+}
+
 /**
  * The keys of the HTTP server; `watch()` has their file read again when it changes.
  *
@@ -252,6 +272,14 @@ function integer(min: number, max: number) {
     .regex(/^\d{1,9}$/, problem)
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error: problem, abort: true });
+}
+
+/** Stays text, as `30d`. */
+function duration(min: number, words: string, byDefault: string) {
+  return z
+    .string()
+    .default(byDefault)
+    .refine((text) => (readDuration(text) ?? 0) >= min, `must be a duration of ${words} or more, such as ${byDefault}`);
 }
 
 function choice<const T extends string>(...values: readonly [T, ...T[]]) {

@@ -1,6 +1,7 @@
 /** Wires the running service; contains no logic of its own. */
 import type { Logger } from 'pino';
-import { apiKeys, brokerUrl, databaseUrl, type ServiceConfig } from './config';
+import { Maintenance } from './compaction/maintenance';
+import { apiKeys, brokerUrl, databaseUrl, maintenanceSettings, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
@@ -13,7 +14,7 @@ import { Health } from './observability/health';
 import { type Metrics, makeMetrics } from './observability/metrics';
 import { observeConnection, observeConsuming, observeDatabase, observeProcess } from './observability/observe-service';
 import { awaitDatabase } from './postgres/await-database';
-import { type Database, openDatabase } from './postgres/database';
+import { type Database, type DatabaseOptions, openDatabase } from './postgres/database';
 import { DatabaseHealth, requireUsable } from './postgres/database-health';
 import { findContact } from './postgres/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
@@ -25,11 +26,15 @@ import { TopologyKeeper } from './rabbitmq/topology-keeper';
 import { UnroutedDrain } from './rabbitmq/unrouted-drain';
 import { outboxProblems, Relay } from './relay/relay';
 
-export const PARTS = ['fxa', 'newsletter', 'relay', 'http'] as const;
+export const PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** Whether these parts need the broker and write to the database: all but look-ups do. */
-export const handlesMessages = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'http');
+/** Whether these parts need the broker. */
+export const handlesMessages = (parts: readonly Part[]): boolean =>
+  parts.some((part) => part !== 'http' && part !== 'maintenance');
+
+/** Whether these parts write to the database: all but look-ups do. */
+const writesTo = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'http');
 
 type BrokerVariables = 'amqpUrl' | 'amqpUrlFile';
 /** The broker is needed only by parts that handle messages. */
@@ -61,6 +66,10 @@ const RELAY_CONNECTIONS = 1;
 const LOOK_UP_CONNECTIONS = 4;
 /** Histories have another: one reads many rows, and no number of them may hold up look-ups. */
 const HISTORY_CONNECTIONS = 2;
+/** Maintenance has its own as well, and works on one page at a time. */
+const MAINTENANCE_CONNECTIONS = 1;
+/** A page takes milliseconds: a statement that does not end must not hold up a stop. */
+const MAINTENANCE_STATEMENT_MS = 10_000;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
@@ -82,13 +91,13 @@ export async function startService(config: StartConfig, options: StartOptions): 
   const databaseSecret = databaseUrl(config, log);
   const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
   const queues = sources.map((source) => QUEUES[source]);
-  const writes = handlesMessages(only);
+  const writes = writesTo(only);
   const closing: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<true> => {
     for (const end of closing.splice(0).reverse()) await end();
     return true;
   };
-  const open = (settings: { name: string; max: number; writes?: boolean }): Database => {
+  const open = (settings: Omit<DatabaseOptions, 'url'>): Database => {
     const db = openDatabase({ url: databaseSecret, ...settings });
     closing.push(() => db.$disconnect());
     return db;
@@ -116,7 +125,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
       : null;
     const wiring = { health, metrics, log, closing };
     const url = await serveHttp(config, { contacts, ...wiring });
-    const broker = writes ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
+    const broker = handlesMessages(only) ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
 
     const db = writes
       ? open({ name: 'onecontact', max: 2 * config.concurrency + RELAY_CONNECTIONS, writes })
@@ -173,6 +182,17 @@ export async function startService(config: StartConfig, options: StartOptions): 
         closing.push(() => drain.stop());
         health.watch('unrouted', drain);
       }
+    }
+    if (only.includes('maintenance')) {
+      const settings = { name: 'onecontact maintenance', max: MAINTENANCE_CONNECTIONS, writes };
+      const maintenance = new Maintenance({
+        db: open({ ...settings, statementTimeoutMs: MAINTENANCE_STATEMENT_MS }),
+        metrics,
+        log,
+        ...maintenanceSettings(config),
+      });
+      closing.push(() => maintenance.stop());
+      health.watch('maintenance', maintenance);
     }
 
     phase = 'up';
@@ -232,7 +252,8 @@ interface Broker {
 async function openBroker(config: StartConfig, wiring: Wiring & { consumes: boolean }): Promise<Broker> {
   const { consumes, health, metrics, log, closing } = wiring;
   const { amqpUrl, amqpUrlFile = null } = config;
-  if (amqpUrl === undefined) throw new OperatorError('AMQP_URL is not set: all parts but http need it.');
+  if (amqpUrl === undefined)
+    throw new OperatorError('AMQP_URL is not set: all parts but http and maintenance need it.');
   const url = brokerUrl({ amqpUrl, amqpUrlFile }, log);
   const connections: BrokerConnection[] = [];
   const open = async (name: string, topology?: TopologyKeeper): Promise<BrokerConnection> => {

@@ -42,6 +42,10 @@ describe('readConfig', () => {
       shutdownTimeoutMs: 25_000,
       erasureKey: null,
       erasureKeyFile: null,
+      auditRetention: '730d',
+      compactionOlderThan: '30d',
+      compactionEvery: '1d',
+      compactionPercent: 10,
     });
   });
 

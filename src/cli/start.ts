@@ -16,13 +16,13 @@ interface Options {
 export function addStart(program: Command, context: Context): void {
   program
     .command('start')
-    .description('Run the service until it is told to stop: workers, relay of notifications, HTTP')
+    .description('Run the service until it is told to stop: workers, relay of notifications, maintenance, HTTP')
     .option('--only <parts>', `run only some of ${PARTS.join(',')}`, parseParts)
     .option('--migrate', 'bring the schema of the database up to this version first')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, AMQP_URL for all parts but http (or files with them: DATABASE_URL_FILE, AMQP_URL_FILE), and API_KEY
+Needs DATABASE_URL, AMQP_URL for all parts but http and maintenance (or files with them: DATABASE_URL_FILE, AMQP_URL_FILE), and API_KEY
 or API_KEYS_FILE when look-ups (the part http) are served at more than a loopback address. Health and metrics are served
 whatever --only says. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish what is in flight, then it
 exits with 0; with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the

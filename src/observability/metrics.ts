@@ -140,6 +140,16 @@ export function makeMetrics() {
     ),
     outboxMessages: gauge('outbox_messages', 'Notifications in the outbox; no more than 100000 are counted'),
     outboxAge: gauge('outbox_oldest_age_seconds', 'Age of the oldest notification in the outbox; 0 when it is empty'),
+    compactedRows: counter('compacted_rows_total', 'Rows that compaction removed or blanked', 'what'),
+    compactedPages: counter(
+      'compacted_pages_total',
+      'Pages that compaction finished, or left for the next run because rows were locked or the page failed',
+      'outcome',
+    ),
+    compactionFinished: gauge(
+      'compaction_finished_timestamp_seconds',
+      'End of the last full run of compaction by any process; 0 before the first',
+    ),
     buildInfo: gauge('build_info', 'What runs; always 1', 'version', 'commit'),
   };
 }

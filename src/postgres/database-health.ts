@@ -6,6 +6,7 @@ import { within } from '../foundation/timeout';
 import { type Database, openDatabase } from './database';
 import { connectionProblem } from './errors';
 import { requireSchema } from './migrations/require-schema';
+import { lastCompaction } from './tables/compaction';
 import { outboxState } from './tables/outbox';
 
 export interface DatabaseState {
@@ -14,6 +15,8 @@ export interface DatabaseState {
   schemaProblems: readonly string[];
   /** Null if it cannot be read. */
   outbox: { pending: number; oldestSeconds: number } | null;
+  /** The end of the last full run of compaction in milliseconds since 1970, 0 before the first. Null if it cannot be read. */
+  compacted: { at: number } | null;
 }
 
 /** A server that answers, but does not do what this process needs. Waiting may help: a standby may be promoted. */
@@ -71,6 +74,7 @@ const unusable = (problem: string): DatabaseState => ({
   problems: [problem],
   schemaProblems: ['The schema cannot be checked while the database cannot be used.'],
   outbox: null,
+  compacted: null,
 });
 
 const NO_ANSWER = unusable(
@@ -81,8 +85,9 @@ async function stateOf(db: Database, writes: boolean): Promise<DatabaseState> {
   try {
     await requireUsable(db, writes);
     const schemaProblems = await requireSchema(db, writes ? 'write' : 'read').then(() => [], sentenceOf);
-    const outbox = schemaProblems.length === 0 ? await outboxState(db) : null;
-    return { problems: [], schemaProblems, outbox };
+    if (schemaProblems.length > 0) return { problems: [], schemaProblems, outbox: null, compacted: null };
+    const compacted = { at: (await lastCompaction(db)) ?? 0 };
+    return { problems: [], schemaProblems, outbox: await outboxState(db), compacted };
   } catch (error) {
     return unusable(error instanceof NotUsable ? error.message : connectionProblem(error));
   }

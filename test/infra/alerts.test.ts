@@ -50,6 +50,11 @@ describe('of the documented alerts', () => {
       'there is one dead letter, the first since the start',
       { 'onecontact_dead_letters_total{queue="contacts.fxa",reason="not_json"}': '0x4 1x6' },
     ],
+    [
+      'Compaction overdue',
+      'no run has ended for days',
+      { onecontact_compaction_finished_timestamp_seconds: '-300000x10' },
+    ],
     ['Outbox', 'notifications wait for long', { onecontact_outbox_oldest_age_seconds: '400x10' }],
   ])('%s fires when %s', async (alert, _, series) => {
     const test = {

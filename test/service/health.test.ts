@@ -58,11 +58,24 @@ describe('/__heartbeat__', () => {
   const COMMON = ['database', 'schema', 'service'];
   it.each<[Part[], string[]]>([
     [
-      ['fxa', 'newsletter', 'relay', 'http'],
-      [...COMMON, 'topology', 'unrouted', 'contacts.fxa', 'contacts.newsletter', 'outbox', 'publishing', 'relay'],
+      ['fxa', 'newsletter', 'relay', 'maintenance', 'http'],
+      [
+        ...COMMON,
+        ...[
+          'topology',
+          'unrouted',
+          'contacts.fxa',
+          'contacts.newsletter',
+          'outbox',
+          'publishing',
+          'relay',
+          'maintenance',
+        ],
+      ],
     ],
     [['newsletter'], [...COMMON, 'topology', 'unrouted', 'contacts.newsletter', 'publishing']],
     [['relay'], [...COMMON, 'topology', 'outbox', 'publishing', 'relay']],
+    [['maintenance'], [...COMMON, 'maintenance']],
     [['http'], COMMON],
   ])('of a process that runs %j has a check for each of its parts, and metrics', async (only, expected) => {
     const service = await start(only);

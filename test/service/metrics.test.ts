@@ -192,6 +192,11 @@ describe('/metrics', () => {
     await moves('unrouted_recovered_total', newsletter);
   });
 
+  it('says when compaction last came to its end', async () => {
+    await moves('compaction_finished_timestamp_seconds');
+    expect(sampled(await read(), 'onecontact_compacted_rows_total', { what: 'claims' })).toBe(0);
+  });
+
   it('includes metrics of the process, of HTTP and of the build', async () => {
     await moves('http_request_duration_seconds', { route: '/metrics', status: '200' });
     expect(sampled(await read(), 'onecontact_build_info')).toBe(1);
@@ -246,6 +251,7 @@ const LABELS: Record<string, RegExp> = {
   queue: /^contacts\.(fxa|newsletter)$/,
   type: /^[\w:.-]{1,40}$/,
   outcome: /^[a-z]+$/,
+  what: /^[a-z]+$/,
   stage: /^[a-z]+$/,
   delay: /^\d+[sm]$/,
   reason: /^[a-z_]+$/,

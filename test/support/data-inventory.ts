@@ -141,5 +141,12 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     reason: entry,
     result: entry,
   },
+  compaction: {
+    only: impersonal,
+    pass: impersonal,
+    holder: impersonal,
+    held_until: impersonal,
+    finished_at: impersonal,
+  },
   schema_compatibility: { only: impersonal, oldest_program: impersonal },
 };

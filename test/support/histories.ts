@@ -36,6 +36,34 @@ export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => confirm(a, t)) },
 );
 
+/** Gives a history names of its own, fewer than the generator has: denser histories have more collisions. */
+export function renamed<E extends ContactEvent>(event: E, history: number): E {
+  const dense = (text: string): string => {
+    if (history % 3 === 0) return text;
+    const fewer = { c: 'a', d: 'b', e: history % 3 === 1 ? 'c' : 'a', f: 'b' }[text[0] as string] ?? text[0];
+    return `${fewer}${text.slice(1)}`;
+  };
+  const addressOf = (text: string): string => `${dense(text).replace('@', `.${history}@`)}`;
+  const uid = (text: string): string => {
+    const number = Number(Buffer.from(text, 'hex').toString().charAt(1));
+    const fewer = history % 3 === 2 ? (number % 3) + 1 : number;
+    return `${history.toString(16).padStart(6, '0')}${fewer}`.padEnd(32, '0');
+  };
+  const rename = { ...event, trigger: { ...event.trigger, id: `${history}|${event.trigger.id}` } };
+  if (rename.kind !== 'newsletter') rename.uid = uid(rename.uid);
+  if (rename.kind === 'claim') {
+    rename.address = { key: addressOf(rename.address.key), typed: addressOf(rename.address.typed) };
+  } else if (rename.kind === 'newsletter' && 'address' in rename.to) {
+    const { key, typed } = rename.to.address;
+    rename.to = { address: { key: addressOf(key), typed: addressOf(typed) } };
+  }
+  return rename;
+}
+
+/** The history that a renamed address or uid belongs to. */
+export const historyOf = (key: string): number =>
+  key.includes('@') ? Number(/\.(\d+)@/.exec(key)?.[1]) : Number.parseInt(key.slice(0, 6), 16);
+
 export const history = (maxLength = 14): fc.Arbitrary<ContactEvent[]> =>
   fc.array(contactEvent, { minLength: 1, maxLength });
 

@@ -2,11 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
+import { purge } from '../../src/compaction/run';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { Part, Service } from '../../src/main';
 import { appendToList } from '../../src/operations/erase/list';
 import { exportContacts } from '../../src/operations/export/store';
-import { purge } from '../../src/operations/purge/run';
+
 import { erasureHashes } from '../../src/postgres/tables/erasure';
 import type { TestBroker } from './broker';
 import type { TestDatabase } from './database';

@@ -17,7 +17,17 @@ import { Worker } from './servers/worker';
 /** The mailer's queue is soon full when it reads nothing. Limits are set by policy. */
 const MAILER_LIMIT = 20;
 /** Assigned to the workers in turn. All serve HTTP, for their counters. */
-const PARTS = ['fxa,newsletter,relay,http', 'fxa,relay,http', 'newsletter,relay,http'];
+const PARTS = [
+  'fxa,newsletter,relay,maintenance,http',
+  'fxa,relay,maintenance,http',
+  'newsletter,relay,maintenance,http',
+];
+
+/**
+ * Without pauses, and again at once. All events of a run are years old and come in any order, so nothing of them may be
+ * removed: the checks compare with what the domain makes of all events.
+ */
+const COMPACTION = { COMPACTION_OLDER_THAN: '36500d', COMPACTION_EVERY: '1s', COMPACTION_PERCENT: '100' };
 
 /** The two connections of one process. */
 export interface Network {
@@ -97,6 +107,7 @@ export class Participants extends Environment {
     const env = {
       AMQP_URL: network.broker.through(broker.url),
       DATABASE_URL: network.database.through(database.url),
+      ...COMPACTION,
       ...(number % 3 === 0 && { BATCH_SIZE: '20', PREFETCH: '40', CONCURRENCY: '4' }),
     };
     const args = ['--only', PARTS[(number - 1) % PARTS.length] as string];

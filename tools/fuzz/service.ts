@@ -74,7 +74,8 @@ export async function fuzzService(options: ServiceRunOptions): Promise<ServiceRu
     count(run.logged, outcome === undefined ? msg : `${msg} (${outcome})`);
   };
   const messages = fuzzMessages(random, nesting);
-  const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
+  const compaction = { COMPACTION_OLDER_THAN: '1d', COMPACTION_EVERY: '1s', COMPACTION_PERCENT: '50' };
+  const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0', ...compaction };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log: pino({ level: 'warn' }, { write }) });
   const connection = await connect(amqpUrl);
   try {

@@ -19,13 +19,14 @@ const ROOMS = {
   'ingest/': LOWER,
   'relay/': LOWER,
   'http/': LOWER,
+  'compaction/': LOWER,
 };
 
 /** The rooms inside `contacts`: each may import itself and those above it in this list. */
 const DOMAIN = ['facts/', 'identity/', 'profile/', 'merge/', '(decide|change-recorder)\\.ts'];
 
-/** What every operation may import besides its own folder: the batch transaction, and what operations share. */
-const SHARED = [...LOWER, 'ingest/transaction\\.ts', 'operations/[^/]+\\.ts'];
+/** What every operation may import besides its own folder: compaction, the batch transaction, and what operations share. */
+const SHARED = [...LOWER, 'compaction/', 'ingest/transaction\\.ts', 'operations/[^/]+\\.ts'];
 
 /** Prisma generates modules that import each other. */
 const OWN = { pathNot: '^src/postgres/generated' };
@@ -57,6 +58,7 @@ module.exports = {
     ),
     importsOnly('operations/[^/]+\\.ts', SHARED),
     importsOnly('operations/([^/]+)/', [...SHARED, 'operations/$1/']),
+    importsOnly('compaction/plan\\.ts', ['contacts/', ...FOUNDATION]),
     importsOnly('operations/([^/]+)/plan\\.ts', ['contacts/', ...FOUNDATION, 'operations/$1/']),
     {
       name: 'only a command may print',

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Purged } from '../../compaction/page';
+import { PASSES, type Pass, purge } from '../../compaction/run';
 import { readConfig } from '../../config';
 import { readDuration } from '../../foundation/times';
 import { audited, authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { withDatabase } from '../servers';
-import type { PagedTable, Purged } from './page';
-import { purge } from './run';
 
 interface Options {
   /** In milliseconds. */
@@ -19,7 +19,7 @@ interface Options {
 export function addPurge(program: Command, context: Context): void {
   withReason(program.command('purge'))
     .description(
-      'Remove what nobody needs any more: personal data of deleted accounts, and what later events made useless',
+      'Remove at once what maintenance removes slowly: personal data of deleted accounts, and what later events made useless',
     )
     .requiredOption(
       '--older-than <duration>',
@@ -35,12 +35,12 @@ Needs DATABASE_URL. What goes changes nothing that readers see of anybody else, 
 that is itself older, and comes after the purge, may find less than it would have. So take longer than events can be late; a
 day (1d) is the least. An address that goes is unknown afterwards: its contact's id and token answer like unknown ones.
 
-Safe beside running workers, and to stop at any moment: the next run goes on. Progress goes to stderr.
+Safe beside running workers, and to stop at any moment: the next run goes on. Progress goes to stderr. Not needed
+every night: \`onecontact start\` does the same once a day, slowly, unless --only leaves out maintenance.
 
 Examples:
   $ onecontact purge --older-than 30d --dry-run
-  $ onecontact purge --older-than 30d --json
-  15 3 * * *  onecontact purge --older-than 30d    # in a crontab: every night`,
+  $ onecontact purge --older-than 30d --json`,
     )
     .action(async (options: Options) => {
       const before = Math.max(0, Date.now() - options.olderThan);
@@ -59,16 +59,15 @@ async function run(context: Context, before: number, dryRun: boolean, reason?: s
     target: { before: new Date(before).toISOString() },
   };
   const progress = makeProgress(context.stderr);
-  const seen = { email_address: 0, account: 0, merge: 0 };
-  const show = (): void => {
-    const [addresses, accounts, merges] = Object.values(seen).map((rows) => rows.toLocaleString('en'));
-    progress.show(`looked at ${addresses} addresses, ${accounts} accounts, ${merges} merges`);
-  };
+  const seen = new Map<Pass, number>();
   try {
     return await withDatabase(context.env, (db) => {
-      const onPage = (table: PagedTable, rows: number): void => {
-        seen[table] += rows;
-        show();
+      const onPage = (pass: Pass, rows: number): void => {
+        const total = (seen.get(pass) ?? 0) + rows;
+        seen.set(pass, total);
+        progress.show(
+          `pass ${PASSES.indexOf(pass) + 1} of ${PASSES.length}: looked at ${total.toLocaleString('en')} rows of ${pass.table}`,
+        );
       };
       const work = () => purge(db, { before, auditBefore, dryRun, onPage });
       return dryRun ? work() : audited(db, entry, work, (purged) => ({ ...purged }));

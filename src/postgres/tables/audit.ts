@@ -111,7 +111,3 @@ export async function rewriteAuditEntry(
       result = ${jsonOrNull(result)}::json
     WHERE seq = ${seq}`;
 }
-
-/** @returns how many entries were older, and are deleted */
-export const deleteOldAudit = (tx: Queries, before: Time): Promise<number> =>
-  tx.$executeRaw`DELETE FROM audit WHERE at < ${timeOf(before)}`;

@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { purgeableComponents } from '../../../src/compaction/plan';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import type { Claim, Facts } from '../../../src/contacts/facts/facts';
 import { accountPseudonym, isPseudonym } from '../../../src/contacts/facts/pseudonym';
@@ -15,7 +16,6 @@ import { contactView } from '../../../src/contacts/profile/contact-view';
 import { explainedMergeBody } from '../../../src/messages/outgoing/merge-body';
 import { toMessage } from '../../../src/messages/outgoing/notification-message';
 import { type ErasurePlan, planErasure } from '../../../src/operations/erase/plan';
-import { purgeableComponents } from '../../../src/operations/purge/plan';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
 import { contactEvent, history } from '../../support/histories';
 import { factsOf, MemoryStore } from '../../support/memory-store';

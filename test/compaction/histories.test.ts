@@ -4,21 +4,21 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ContactEvent } from '../../../src/contacts/facts/event';
-import type { Facts } from '../../../src/contacts/facts/facts';
-import { connectedComponent } from '../../../src/contacts/identity/connected-component';
-import { inheritedSince, ownerOf, peopleOf } from '../../../src/contacts/identity/ownership';
-import type { StoredMerge } from '../../../src/contacts/merge/merge';
-import { type ContactView, contactView } from '../../../src/contacts/profile/contact-view';
-import { applyBatch } from '../../../src/ingest/transaction';
-import { purge } from '../../../src/operations/purge/run';
-import { addEvent } from '../../../tools/add-event';
-import { type AllFacts, allFactsOf, factsFrom, someOf } from '../../support/all-facts';
-import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, at, del, signup } from '../../support/events';
-import { contactEvent } from '../../support/histories';
-import { ledgerOf, undoOf } from '../../support/ledger';
-import { brokenPromises, DEFAULTS } from '../../support/stored';
+import { purge } from '../../src/compaction/run';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import type { Facts } from '../../src/contacts/facts/facts';
+import { connectedComponent } from '../../src/contacts/identity/connected-component';
+import { inheritedSince, ownerOf, peopleOf } from '../../src/contacts/identity/ownership';
+import type { StoredMerge } from '../../src/contacts/merge/merge';
+import { type ContactView, contactView } from '../../src/contacts/profile/contact-view';
+import { applyBatch } from '../../src/ingest/transaction';
+import { addEvent } from '../../tools/add-event';
+import { type AllFacts, allFactsOf, factsFrom, someOf } from '../support/all-facts';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, at, del, signup } from '../support/events';
+import { contactEvent, historyOf, renamed } from '../support/histories';
+import { ledgerOf, undoOf } from '../support/ledger';
+import { brokenPromises, DEFAULTS } from '../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 const histories = Number(process.env.STORED_HISTORIES ?? 150);
@@ -66,33 +66,6 @@ const EACH_KIND: [ContactEvent[], ContactEvent[]] = [
   ],
   [acct('u1', 'b', 4), del('u1', 6), del('u2', 6)],
 ];
-
-/** Gives a history names of its own, fewer than the generator has: denser histories have more collisions. */
-function renamed<E extends ContactEvent>(event: E, history: number): E {
-  const dense = (text: string): string => {
-    if (history % 3 === 0) return text;
-    const fewer = { c: 'a', d: 'b', e: history % 3 === 1 ? 'c' : 'a', f: 'b' }[text[0] as string] ?? text[0];
-    return `${fewer}${text.slice(1)}`;
-  };
-  const addressOf = (text: string): string => `${dense(text).replace('@', `.${history}@`)}`;
-  const uid = (text: string): string => {
-    const number = Number(Buffer.from(text, 'hex').toString().charAt(1));
-    const fewer = history % 3 === 2 ? (number % 3) + 1 : number;
-    return `${history.toString(16).padStart(6, '0')}${fewer}`.padEnd(32, '0');
-  };
-  const rename = { ...event, trigger: { ...event.trigger, id: `${history}|${event.trigger.id}` } };
-  if (rename.kind !== 'newsletter') rename.uid = uid(rename.uid);
-  if (rename.kind === 'claim') {
-    rename.address = { key: addressOf(rename.address.key), typed: addressOf(rename.address.typed) };
-  } else if (rename.kind === 'newsletter' && 'address' in rename.to) {
-    const { key, typed } = rename.to.address;
-    rename.to = { address: { key: addressOf(key), typed: addressOf(typed) } };
-  }
-  return rename;
-}
-
-const historyOf = (key: string): number =>
-  key.includes('@') ? Number(/\.(\d+)@/.exec(key)?.[1]) : Number.parseInt(key.slice(0, 6), 16);
 
 describe(`purge on ${histories} generated histories (SEED=${seed})`, () => {
   let database: TestDatabase;

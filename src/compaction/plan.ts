@@ -2,9 +2,9 @@
  * Purgeable components: addresses and accounts, connected by claims, of which nothing is known but claims of deleted
  * accounts. No contact outside such a component has a predecessor in it, now or ever.
  */
-import type { Time } from '../../contacts/facts/event';
-import { type Facts, isRefusal } from '../../contacts/facts/facts';
-import { type ConnectedComponent, connectedComponent } from '../../contacts/identity/connected-component';
+import type { Time } from '../contacts/facts/event';
+import { type Facts, isRefusal } from '../contacts/facts/facts';
+import { type ConnectedComponent, connectedComponent } from '../contacts/identity/connected-component';
 
 /**
  * The purgeable components, each with its uids sorted. A component stays if its facts are incomplete: claims lead to an

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ContactEvent } from '../../../src/contacts/facts/event';
-import { purgeableComponents } from '../../../src/operations/purge/plan';
-import { acct, addressOf, at, confirm, del, signup, uidOf, unsub } from '../../support/events';
-import { factsOf, MemoryStore } from '../../support/memory-store';
+import { purgeableComponents } from '../../src/compaction/plan';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import { acct, addressOf, at, confirm, del, signup, uidOf, unsub } from '../support/events';
+import { factsOf, MemoryStore } from '../support/memory-store';
 
 const T = 10;
 const purgeable = (events: ContactEvent[]) => purgeableComponents(factsOf(events), at(T));

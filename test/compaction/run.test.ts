@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ContactEvent } from '../../../src/contacts/facts/event';
-import type { StoredMerge } from '../../../src/contacts/merge/merge';
-import type { Step } from '../../../src/ingest/steps';
-import { applyBatch } from '../../../src/ingest/transaction';
-import { type PurgeOptions, purge } from '../../../src/operations/purge/run';
-import { findContact } from '../../../src/postgres/find-contact';
-import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../../support/events';
-import { gate, waiting } from '../../support/gate';
-import { ledgerOf, undoOf } from '../../support/ledger';
-import { brokenPromises, canonicalExportOf, DEFAULTS } from '../../support/stored';
+import { MOST_CONNECTED } from '../../src/compaction/choices';
+import { type PurgeOptions, purge } from '../../src/compaction/run';
+import type { ContactEvent } from '../../src/contacts/facts/event';
+import type { StoredMerge } from '../../src/contacts/merge/merge';
+import type { Step } from '../../src/ingest/steps';
+import { applyBatch } from '../../src/ingest/transaction';
+import { findContact } from '../../src/postgres/find-contact';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
+import { gate, waiting } from '../support/gate';
+import { ledgerOf, undoOf } from '../support/ledger';
+import { brokenPromises, canonicalExportOf, DEFAULTS } from '../support/stored';
 
 /** Purges what is older than ten seconds after the tests' epoch; facts of that very moment stay. */
 const T = 10;
@@ -214,7 +215,58 @@ describe('an unproven subscription', () => {
   });
 });
 
+describe('where one address connects many accounts', () => {
+  /** Accounts that once claimed the address `hot`, and an address of the first that readers sign up at again and again. */
+  async function crowd(size: number): Promise<void> {
+    const names = Array.from({ length: size }, (_, i) => `u${i}`);
+    await applyBatch(
+      database.db,
+      names.map((name, i) => acct(name, 'hot', 1 + i / 1_000)),
+      DEFAULTS,
+    );
+    await happened(acct('u0', 'a', 3), ...[4, 5, 6].map((t) => signup('a', ['x'], t)));
+  }
+
+  it('repeated subscriptions are purged while all connected addresses and accounts can be looked at', async () => {
+    await crowd(MOST_CONNECTED - 2); // and two addresses
+    expect(await purgeOld()).toEqual({ ...NOTHING, choices: 1 });
+  });
+
+  it('repeated subscriptions stay if there are more: any of them may have refused', async () => {
+    await crowd(MOST_CONNECTED - 1);
+    expect(await purgeOld()).toEqual(NOTHING);
+    expect(await choicesAt('a')).toHaveLength(3);
+  });
+
+  it('an address that many deleted accounts claimed is dropped', async () => {
+    const names = Array.from({ length: 300 }, (_, i) => `u${i}`);
+    await applyBatch(
+      database.db,
+      names.map((name, i) => acct(name, 'hot', 1 + i / 1_000)),
+      DEFAULTS,
+    );
+    await applyBatch(
+      database.db,
+      names.map((name) => del(name, 5)),
+      DEFAULTS,
+    );
+    expect(await purgeOld()).toMatchObject({ addresses: 1 });
+    expect(await claimsOn('hot')).toEqual([]);
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+});
+
 describe('consecutive claims of an account', () => {
+  it('are marked as continuing, so that no event reads them as beginnings of periods', async () => {
+    await happened(acct('u', 'a', 1), acct('v', 'a', 3), acct('u', 'a', 2), acct('v', 'a', 11), acct('v', 'a', 12));
+    await database.sql('UPDATE address_claim SET continues = false'); // as stored by an older version
+    expect(await purgeOld()).toEqual(NOTHING);
+    const marked = `SELECT (extract(epoch FROM at) - extract(epoch FROM timestamptz '2026-01-01Z'))::float8
+      FROM address_claim WHERE continues ORDER BY at`;
+    expect(await column(marked)).toEqual([2, 11, 12]);
+    expect(await brokenPromises(database)).toEqual([]);
+  });
+
   it('are compacted to the first and the last of the old ones', async () => {
     await happened(...[1, 2, 3, 4].map((t) => acct('u', 'a', t)));
     await happened(...[1, 2, JUST_OLDER].map((t) => acct('v', 'b', t)), ...[1, 2, T, 12].map((t) => acct('w', 'c', t)));
@@ -525,10 +577,37 @@ describe('a purge', () => {
     expect(await purgeOld()).toEqual(NOTHING);
   });
 
+  it('removes no more rows in a transaction than it may, however much there is in a page', async () => {
+    await database.sql(`
+      CREATE TABLE removed (kind text, transaction bigint);
+      CREATE FUNCTION note_removed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO removed VALUES (TG_TABLE_NAME, txid_current()); RETURN NULL; END $$;
+      CREATE TRIGGER note_removed AFTER DELETE ON address_claim FOR EACH ROW EXECUTE FUNCTION note_removed();
+      CREATE TRIGGER note_removed AFTER DELETE ON choice FOR EACH ROW EXECUTE FUNCTION note_removed();
+      CREATE TRIGGER note_removed AFTER DELETE ON email_address FOR EACH ROW EXECUTE FUNCTION note_removed()`);
+    try {
+      const moments = Array.from({ length: 9 }, (_, i) => 1 + i / 10);
+      await happened(...moments.map((t) => acct('u', 'a', t)), ...moments.map((t) => signup('a', ['x'], 3 + t)));
+      await happened(acct('d', 'b', 1, { newsletters: ['p', 'q', 'r', 's'] }), del('d', 2));
+      for (const name of ['e', 'f', 'g']) await happened(acct(name, `${name}-a`, 1), del(name, 2));
+      expect(await purgeOld({ dryRun: true })).toEqual(await purgeOld({ rows: 2 }));
+      const removed = await database.sql(`
+        SELECT kind, sum(rows)::int AS rows, max(rows)::int AS most
+        FROM (SELECT kind, transaction, count(*) AS rows FROM removed GROUP BY 1, 2) AS of_transactions GROUP BY 1 ORDER BY 1`);
+      expect(removed).toEqual([
+        { kind: 'address_claim', rows: 11, most: 2 },
+        { kind: 'choice', rows: 11, most: 2 },
+        { kind: 'email_address', rows: 4, most: 1 },
+      ]);
+    } finally {
+      await database.sql('DROP FUNCTION note_removed CASCADE; DROP TABLE removed');
+    }
+  });
+
   it('reports each page', async () => {
     await history();
     const pages: string[] = [];
-    await purgeOld({ pageSize: 2, onPage: (table, rows) => pages.push(`${table} ${rows}`) });
-    expect(pages).toEqual(['email_address 2', 'email_address 1', 'account 2', 'merge 1']);
+    await purgeOld({ pageSize: 2, onPage: ({ table }, rows) => pages.push(`${table} ${rows}`) });
+    expect(pages).toEqual(['email_address 2', 'email_address 1', 'account 2', 'account 2', 'merge 1']);
   });
 });

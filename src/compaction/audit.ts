@@ -1,0 +1,10 @@
+import { isBefore, type Step } from './page';
+
+/** Deletes the entries of a page that were kept for long enough. */
+export const deleteOldAudit: Step = async (tx, { after, last }, { auditBefore }) => ({
+  audit:
+    auditBefore === null
+      ? 0
+      : await tx.$executeRaw`
+          DELETE FROM audit WHERE seq > ${after}::bigint AND seq <= ${last}::bigint AND ${isBefore('at', auditBefore)}`,
+});

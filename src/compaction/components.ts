@@ -1,0 +1,119 @@
+import { Facts } from '../contacts/facts/facts';
+import type { Queries } from '../postgres/database';
+import { loadConsent } from '../postgres/load-facts';
+import { lockAndLoad } from '../postgres/lock-and-load';
+import { isBefore, type Limits, type Page, type Purged, type Step, within } from './page';
+import { purgeableComponents } from './plan';
+
+/**
+ * Drops the purgeable components whose first account is in the page. They are locked like the scope of any batch, and
+ * checked under the locks: a concurrent event waits, or is seen.
+ */
+export const dropComponents: Step = async (tx, page, limits) => {
+  const { candidates, more } = withinLimit(await findCandidates(tx, page, limits), limits);
+  if (candidates.length === 0) return {};
+  const { facts, rows, component } = await lockAndLoad(tx, {
+    incoming: new Facts(),
+    candidates: new Map(),
+    seeds: { addresses: [], uids: candidates, tokens: [] },
+  });
+  await loadConsent(tx, component, facts);
+  const purgeable = purgeableComponents(facts, limits.before).filter(({ uids: [first = ''] }) =>
+    candidates.includes(first),
+  );
+  const addresses = purgeable.flatMap((dropped) => dropped.addresses);
+  const uids = purgeable.flatMap((dropped) => dropped.uids);
+  const contacts = new Set(addresses.flatMap((address) => rows.address.get(address) ?? []));
+  // If nothing was dropped, an event came between: the next pass looks again.
+  return { ...(await drop(tx, { addresses, uids, contacts: [...contacts] })), more: more && addresses.length > 0 };
+};
+
+/** A larger component is left alone: it could not be dropped in one short transaction. */
+export const LARGEST_COMPONENT = 10_000;
+
+/** The first account of a component, and how many addresses and accounts the component has. */
+interface Candidate {
+  uid: string;
+  size: number;
+}
+
+/** As many candidates as may be dropped together; always one. */
+function withinLimit(found: readonly Candidate[], { rows }: Limits): { candidates: string[]; more: boolean } {
+  let total = 0;
+  const fitting = found.filter(({ size }, index) => {
+    total += size;
+    return index === 0 || rows === null || total <= rows;
+  });
+  return { candidates: fitting.map(({ uid }) => uid), more: fitting.length < found.length };
+}
+
+/**
+ * The accounts of a page that are deleted, and the first of a component in which all accounts are deleted and nothing
+ * else is known of their addresses. A look without locks. It goes no further in a component than to the first sign that
+ * it is not purgeable, or that another account comes first.
+ */
+function findCandidates(db: Queries, page: Page, { before }: Limits): Promise<Candidate[]> {
+  return db.$queryRaw<Candidate[]>`
+    SELECT candidate.uid, component.size
+    FROM (
+      SELECT uid FROM account
+      WHERE ${within('uid', page)} AND ${isBefore('deleted_at', before)}
+        AND EXISTS (SELECT FROM address_claim AS claim WHERE claim.uid = account.uid AND NOT continues)
+      OFFSET 0
+    ) AS candidate,
+      LATERAL (
+        WITH RECURSIVE reach (kind, key) AS (
+          SELECT 'account', candidate.uid COLLATE "C"
+          UNION
+          SELECT next.kind, next.key
+          FROM reach, LATERAL (
+            SELECT 'account' AS kind, uid AS key FROM address_claim
+            WHERE reach.kind = 'address' AND address = reach.key AND NOT continues
+            UNION ALL
+            SELECT 'address', address FROM address_claim
+            WHERE reach.kind = 'account' AND uid = reach.key AND NOT continues
+          ) AS next
+        ),
+        bounded AS (SELECT * FROM reach LIMIT ${LARGEST_COMPONENT + 1}::int)
+        SELECT count(*)::int AS size FROM bounded
+        WHERE NOT EXISTS (
+          SELECT FROM bounded AS member
+          WHERE CASE member.kind
+            WHEN 'account' THEN member.key < candidate.uid
+              OR NOT EXISTS (
+                SELECT FROM account WHERE account.uid = member.key AND ${isBefore('account.deleted_at', before)})
+              OR EXISTS (
+                SELECT FROM choice
+                WHERE choice.origin = member.key AND choice.origin_kind = 'account' AND act IN ('unsubscribe', 'opt_out'))
+              OR EXISTS (SELECT FROM merge WHERE merge.uid = member.key AND undone_at IS NOT NULL)
+            ELSE NOT EXISTS (
+                SELECT FROM email_address AS known
+                WHERE known.address = member.key AND ${isBefore('known.typed_at', before)}
+                  AND num_nonnulls(first_name_at, last_name_at, country_at, lang_at, format_at) = 0)
+              OR EXISTS (SELECT FROM choice WHERE choice.origin = member.key AND choice.origin_kind = 'address')
+              OR EXISTS (SELECT FROM address_claim AS claim WHERE claim.address = member.key AND claim.status <> 'active')
+            END)
+      ) AS component
+    WHERE component.size BETWEEN 1 AND ${LARGEST_COMPONENT}::int
+    ORDER BY candidate.uid`;
+}
+
+/**
+ * Deletes addresses with their claims, and closes the contacts that are left with nothing: their ids and tokens answer
+ * like unknown ones. Their merges stay in the ledger, without the addresses.
+ */
+async function drop(
+  tx: Queries,
+  { addresses, uids, contacts }: { addresses: string[]; uids: string[]; contacts: string[] },
+): Promise<Partial<Purged>> {
+  if (addresses.length === 0) return {};
+  await tx.$executeRaw`DELETE FROM address_claim WHERE address = ANY (${addresses}::text[])`;
+  await tx.$executeRaw`DELETE FROM email_address WHERE address = ANY (${addresses}::text[])`;
+  await tx.$executeRaw`UPDATE account SET contact_id = NULL WHERE uid = ANY (${uids}::text[]) AND contact_id IS NOT NULL`;
+  await tx.$executeRaw`
+    UPDATE basket_token SET state = 'retired' WHERE contact_id = ANY (${contacts}::uuid[]) AND state = 'live'`;
+  await tx.$executeRaw`UPDATE contact SET state = 'closed', version = version + 1 WHERE id = ANY (${contacts}::uuid[])`;
+  await tx.$executeRaw`
+    UPDATE merge SET addresses = '{}' WHERE uid = ANY (${uids}::text[]) AND addresses && ${addresses}::text[]`;
+  return { addresses: addresses.length, contacts: contacts.length };
+}
