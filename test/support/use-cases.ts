@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
-import { purge } from '../../src/compaction/run';
+import { PASSES, purge } from '../../src/compaction/run';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { Part, Service } from '../../src/main';
 import { appendToList } from '../../src/operations/erase/list';
@@ -266,6 +266,18 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
     },
   ],
   ['a purge', ({ data }) => purge(data.db, { before: at(LATER), auditBefore: at(100), pageSize: 20_000 })],
+  [
+    'maintenance, in the last of its passes',
+    async ({ data, start }) => {
+      await data.sql(`UPDATE compaction SET pass = ${PASSES.length - 1}`);
+      const maintenance = await start('maintenance');
+      const looksForGrownTables = () =>
+        data.sql(`SELECT FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_stat_user_tables%'`);
+      await eventually(looksForGrownTables, (sessions) => sessions.length > 0);
+      await maintenance.stop();
+    },
+  ],
   [
     'the relay',
     async ({ data, start }) => {
