@@ -1,5 +1,5 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { Act, ContactEvent } from '../contacts/facts/event';
+import type { Act, ClaimEvent, ContactEvent } from '../contacts/facts/event';
 import { isRefusalAct } from '../contacts/facts/facts';
 import { incomingFacts, insertableAddress, namedAddress } from '../contacts/facts/record';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
@@ -26,19 +26,27 @@ export const isEvent = (step: Step): step is ContactEvent =>
 /**
  * Locks and loads everything that some events or commands may touch. The number of statements does not depend on the
  * number of steps, except for undos: one each.
+ *
+ * @param trusts whether only events that usually move an address are looked up before the locks. It costs less, and is tried
+ * first.
  */
 export async function lockAndLoadSteps(
   tx: Queries,
   given: readonly Step[],
   erasureKey: string | null | undefined,
+  { trusts = true }: { trusts?: boolean } = {},
 ): Promise<LoadedSteps> {
   const scope = scopeOf(given);
-  const locked = await lockAndLoad(tx, { ...scope, erasureKey });
+  const locked = await lockAndLoad(tx, { ...scope, erasureKey, ...(trusts && { isLocal }) });
   const { others, ...loaded } = await completeUndos(tx, given);
   const contactIndex = await loadContactIndex(tx, locked, scope.seeds, others);
   const { facts, rows, fresh, continuing } = locked;
   return { state: { facts, contactIndex, rows, fresh, continuing }, ...loaded };
 }
+
+/** Nearly every login, and the first event of nearly every account, names the one address that its account has. */
+const isLocal = ({ trigger }: ClaimEvent): boolean => !MOVES.test(trigger.event);
+const MOVES = /^(primaryEmail|profile)/;
 
 /** Newsletter events at addresses touch only these: the rest of their contacts is neither locked nor loaded. */
 function scopeOf(steps: readonly Step[]): Scope {

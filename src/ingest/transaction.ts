@@ -65,7 +65,7 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
     const indexes = [...steps.keys()].filter((index) => !erased.has(steps[index] as Step));
     const remaining = indexes.map((index) => steps[index] as Step);
     let lostLooks = 0;
-    const result = await retry(() => applyOnce(db, remaining, options, lostLooks >= SHARED_ATTEMPTS), {
+    const result = await retry(() => applyOnce(db, remaining, options, lostLooks), {
       attempts: ATTEMPTS,
       when: (error) => {
         if (!(error instanceof StaleReadError)) return false;
@@ -96,13 +96,17 @@ interface ErasedFound {
 
 type Result = Omit<Applied, 'erased'> | ErasedFound;
 
-/** @param alone other transactions that look before they lock wait for this one. */
-async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOptions, alone: boolean): Promise<Result> {
+async function applyOnce(
+  db: Database,
+  steps: readonly Step[],
+  options: ApplyOptions,
+  lostLooks: number,
+): Promise<Result> {
   const { lockTimeoutMs, dryRun, stopwatch } = options;
   stopwatch?.restart();
   const work = async (tx: Transaction, rollBack: () => void): Promise<Result> => {
-    if (alone) await lookAlone(tx);
-    return apply(tx, steps, options, rollBack);
+    if (lostLooks >= SHARED_ATTEMPTS) await lookAlone(tx);
+    return apply(tx, steps, options, rollBack, lostLooks);
   };
   const result = await inTransaction(db, work, { lockTimeoutMs, dryRun });
   if (!('erasedEvents' in result)) stopwatch?.lap('commit');
@@ -114,9 +118,11 @@ async function apply(
   given: readonly Step[],
   { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch }: ApplyOptions,
   rollBack: () => void,
+  lostLooks: number,
 ): Promise<Result> {
   stopwatch?.lap('begin');
-  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given, erasureKey);
+  const trusts = lostLooks === 0;
+  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given, erasureKey, { trusts });
   const erasedEvents = erasureKey ? await findErased(tx, given.filter(isEvent), erasureKey) : [];
   if (erasedEvents.length > 0) {
     rollBack();

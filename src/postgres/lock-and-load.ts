@@ -4,7 +4,7 @@ import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import { findContinuing, type Look, lookBeforeLock, type Seeds, StaleReadError } from './find-component';
+import { type Look, lookBeforeLock, lookUnderLocks, type Seeds, StaleReadError } from './find-component';
 import { ids } from './ids';
 import { type Incoming, loadClaims } from './load-claims';
 import { insertAccounts, lockAccounts } from './tables/account';
@@ -27,6 +27,11 @@ export interface Scope {
   erasureKey?: string | null | undefined;
   /** Events that may change ownership. Without them, all claims of the component are loaded: any may be changed. */
   ownership?: Incoming;
+  /**
+   * Whether a claim probably connects nothing beyond its address and account. Nothing is looked up for it before it is locked;
+   * if it does, the look is lost.
+   */
+  isLocal?(claim: ClaimEvent): boolean;
 }
 
 /** Locked addresses and accounts with their facts; those of the seeds' connected component with claims and undone merges. */
@@ -34,7 +39,6 @@ export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
   component: ConnectedComponent;
 }
 
-const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] };
 
 /**
  * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
@@ -47,11 +51,12 @@ const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] }
  */
 export async function lockAndLoad(
   tx: Queries,
-  { incoming, candidates, seeds, ownership, erasureKey }: Scope,
+  { incoming, candidates, seeds, ownership, isLocal = () => false, erasureKey }: Scope,
 ): Promise<Locked> {
   const claims = ownership?.claims ?? [];
-  const { component, ...look } = seeds ? await lookBeforeLock(tx, seeds, claims) : NOTHING;
-  const continuing = new Set(outside(component, claims, look.continuing));
+  const [local, others] = [claims.filter(isLocal), claims.filter((claim) => !isLocal(claim))];
+  const mustLook = seeds !== null && (others.length > 0 || namesAny(seeds));
+  const { component, ...look } = mustLook ? await lookBeforeLock(tx, seeds, others) : nothing();
   const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
     lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
     insert: (rows) => insertAddresses(tx, rows),
@@ -66,9 +71,10 @@ export async function lockAndLoad(
   for (const row of addresses.rows) facts.addAddress(row.facts);
   for (const row of accounts.rows) facts.addAccount(row.facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
-  if (continuing.size > 0 && (await findContinuing(tx, [...continuing])).length < continuing.size) {
-    throw new StaleReadError();
-  }
+  const unsure = [...local, ...look.continuing.map((index) => others[index] as ClaimEvent)];
+  const now = unsure.length > 0 ? await lookUnderLocks(tx, unsure) : nothing();
+  extend(component, now.component, rows);
+  const continuing = new Set(outside(component, unsure, now.continuing));
   if (component.addresses.length + component.uids.length > 0) {
     const [within, uids] = [new Set(component.addresses), new Set(component.uids)];
     const loaded = ownership
@@ -84,6 +90,21 @@ export async function lockAndLoad(
   }
   const fresh = { address: addresses.fresh, account: accounts.fresh };
   return { facts, rows, fresh, component, continuing };
+}
+
+const nothing = (): Look => ({ component: { addresses: [], uids: [] }, continuing: [] });
+
+const namesAny = ({ addresses, uids, tokens, ids = [] }: Seeds): boolean =>
+  addresses.length + uids.length + tokens.length + ids.length > 0;
+
+/** @throws StaleReadError if more is connected than what is locked */
+function extend(component: ConnectedComponent, more: ConnectedComponent, locked: Locked['rows']): void {
+  if (more.addresses.length === 0) return;
+  const isLocked =
+    more.addresses.every((address) => locked.address.has(address)) && more.uids.every((uid) => locked.account.has(uid));
+  if (!isLocked) throw new StaleReadError();
+  component.addresses = [...new Set([...component.addresses, ...more.addresses])];
+  component.uids = [...new Set([...component.uids, ...more.uids])];
 }
 
 /** A claim of an address or account that another event of the batch concerns is decided with all others of the component. */

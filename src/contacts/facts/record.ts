@@ -5,10 +5,13 @@ import {
   type AddressFacts,
   type Choice,
   type Claim,
+  type Dated,
   Facts,
   NO_DETAILS,
+  NO_PROFILE,
   type Origin,
-  PROFILE_FIELDS,
+  type ProfileFacts,
+  type ProfileField,
 } from './facts';
 import { languageOf } from './language';
 
@@ -31,7 +34,7 @@ export function incomingFacts(events: readonly ContactEvent[]): Facts {
   const incoming = new Facts();
   for (const event of events) {
     const address = insertableAddress(event);
-    if (address) incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : {}));
+    if (address) incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : undefined));
     if (event.kind === 'deletion') incoming.addAccount({ uid: event.uid });
     else if (event.kind === 'claim') incoming.addAccount(accountFacts(event));
   }
@@ -39,24 +42,37 @@ export function incomingFacts(events: readonly ContactEvent[]): Facts {
 }
 
 /** @param typedAt the time of the spelling. @param at the time of the profile. */
-export function addressFacts(address: Address, typedAt: Time, profile: Profile = {}, at: Time = typedAt): AddressFacts {
-  const facts: AddressFacts = { address: address.key, typed: { value: address.typed, at: typedAt }, profile: {} };
-  for (const field of PROFILE_FIELDS) {
-    const value = profile[field];
-    if (value !== undefined) facts.profile[field] = { value, at };
-  }
-  return facts;
+export function addressFacts(
+  { key, typed }: Address,
+  typedAt: Time,
+  profile?: Profile,
+  at: Time = typedAt,
+): AddressFacts {
+  return { address: key, typed: { value: typed, at: typedAt }, profile: profile ? profileFacts(profile, at) : NO_PROFILE };
 }
 
-export function accountFacts({ uid, at, locale, country, service, createdAt }: ClaimEvent): AccountFacts {
+/** With all fields, so that all profiles have one shape. */
+function profileFacts({ firstName, lastName, country, lang, format }: Profile, at: Time): ProfileFacts {
   return {
-    uid,
-    ...(locale !== undefined && { locale: { value: locale, at } }),
-    ...(country !== undefined && { country: { value: country, at } }),
-    ...(service !== undefined && { service: { value: service, at } }),
-    ...(createdAt !== undefined && { createdAt }),
-  };
+    firstName: dated(firstName, at),
+    lastName: dated(lastName, at),
+    country: dated(country, at),
+    lang: dated(lang, at),
+    format: dated(format, at),
+  } satisfies Record<ProfileField, Dated | undefined>;
 }
+
+export const accountFacts = ({ uid, at, locale, country, service, createdAt }: ClaimEvent): AccountFacts => ({
+  uid,
+  createdAt,
+  deletedAt: undefined,
+  locale: dated(locale, at),
+  country: dated(country, at),
+  service: dated(service, at),
+});
+
+const dated = <T extends string | null>(value: T | undefined, at: Time): Dated<T> | undefined =>
+  value === undefined ? undefined : { value, at };
 
 export const claimOf = ({ uid, at, address, trigger }: ClaimEvent): Claim => ({
   address: address.key,
@@ -69,6 +85,7 @@ export const claimOf = ({ uid, at, address, trigger }: ClaimEvent): Claim => ({
 
 /** The subscriptions made in an account. They are proven, because the account proved its address. */
 export function accountChoices({ uid, at, trigger, locale, newsletters }: ClaimEvent): Choice[] {
+  if (newsletters.length === 0) return [];
   const lang = (locale && languageOf(locale)) ?? null;
   return newsletters.map((newsletter) => ({
     ...NO_DETAILS,
