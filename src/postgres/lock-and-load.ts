@@ -39,7 +39,6 @@ export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
   component: ConnectedComponent;
 }
 
-
 /**
  * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
  * order by every transaction, so that no two wait for each other: stored addresses, new addresses, stored accounts, new

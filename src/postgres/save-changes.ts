@@ -1,5 +1,5 @@
 import type { ChangeSet } from '../contacts/change-recorder';
-import { type AccountFacts, type Choice, type Claim, type Facts } from '../contacts/facts/facts';
+import type { AccountFacts, Choice, Claim, Facts } from '../contacts/facts/facts';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';

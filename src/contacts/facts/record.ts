@@ -34,7 +34,8 @@ export function incomingFacts(events: readonly ContactEvent[]): Facts {
   const incoming = new Facts();
   for (const event of events) {
     const address = insertableAddress(event);
-    if (address) incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : undefined));
+    if (address)
+      incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : undefined));
     if (event.kind === 'deletion') incoming.addAccount({ uid: event.uid });
     else if (event.kind === 'claim') incoming.addAccount(accountFacts(event));
   }
@@ -48,7 +49,11 @@ export function addressFacts(
   profile?: Profile,
   at: Time = typedAt,
 ): AddressFacts {
-  return { address: key, typed: { value: typed, at: typedAt }, profile: profile ? profileFacts(profile, at) : NO_PROFILE };
+  return {
+    address: key,
+    typed: { value: typed, at: typedAt },
+    profile: profile ? profileFacts(profile, at) : NO_PROFILE,
+  };
 }
 
 /** With all fields, so that all profiles have one shape. */

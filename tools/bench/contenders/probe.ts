@@ -4,7 +4,7 @@
  */
 import { Session } from 'node:inspector/promises';
 import { dirname, join } from 'node:path';
-import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { DUE, now } from '../broker';
 
@@ -43,8 +43,9 @@ const collected: Collected = { young: 0, old: 0 };
 const report: Report = { acked: 0, lastAckAt: 0, ackFrames: 0, latencies: [], cpu: 0, collected };
 
 new PerformanceObserver((list) => {
-  for (const { duration, detail } of list.getEntries()) {
-    const { kind } = detail as { kind: number };
+  for (const entry of list.getEntries()) {
+    const { duration, detail } = entry as PerformanceEntry & { detail: { kind: number } };
+    const { kind } = detail;
     collected[kind === constants.NODE_PERFORMANCE_GC_MINOR ? 'young' : 'old'] += duration;
   }
 }).observe({ entryTypes: ['gc'] });

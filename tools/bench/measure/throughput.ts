@@ -103,7 +103,15 @@ async function runDatabaseLimit({ databases }: Bench, { contacts, warmUp, acts }
     await database.client.query('CHECKPOINT');
     const elapsed = await limit.write(acts);
     const throughput = (acts.length / elapsed) * 1_000;
-    return { events: acts.length, elapsed, throughput, cpu: 0, ackFrames: 0, collected: { young: 0, old: 0 }, warnings: {} };
+    return {
+      events: acts.length,
+      elapsed,
+      throughput,
+      cpu: 0,
+      ackFrames: 0,
+      collected: { young: 0, old: 0 },
+      warnings: {},
+    };
   } finally {
     await limit.close();
     await database.drop();
