@@ -8,10 +8,12 @@ export function arrayLiteral(values: readonly (string | number | boolean | null)
 
 function element(value: string | number | boolean | null): string {
   if (value === null) return 'NULL';
-  if (typeof value !== 'string' || PLAIN.test(value)) return String(value);
+  if (typeof value !== 'string') return String(value);
+  if (PLAIN.test(value) && !NULL.test(value)) return value;
   return `"${value.replace(ESCAPED, '\\$&')}"`;
 }
 
 /** Needs no quotes. Quoting is expensive because Prisma serialises parameters to JSON, which escapes each quote. */
-const PLAIN = /^(?!null$)[^\s"\\{},]+$/i;
+const PLAIN = /^[\w.@:/?=&%+~!#$*;'()[\]|^-]+$/;
+const NULL = /^null$/i;
 const ESCAPED = /["\\]/g;

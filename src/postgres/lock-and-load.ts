@@ -1,6 +1,6 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import type { ClaimEvent } from '../contacts/facts/event';
-import { Facts } from '../contacts/facts/facts';
+import { type AccountFacts, type AddressFacts, Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
@@ -17,10 +17,11 @@ import { loadUndone } from './tables/merge';
 
 /** What a transaction may touch. */
 export interface Scope {
-  /** Named addresses and accounts, each with what is said of it: the new ones are inserted. */
-  incoming: Facts;
-  /** The contact id of each named address and account, should it be new. */
-  candidates: ReadonlyMap<string, string>;
+  /** Named addresses and accounts: the new ones are inserted. */
+  named: { addresses: ReadonlySet<string>; uids: ReadonlySet<string> };
+  /** The rows of named addresses and accounts that are new: addresses are asked for first, then accounts. */
+  newAddresses(missing: ReadonlySet<string>): StoredRow<AddressFacts, string>[];
+  newAccounts(missing: ReadonlySet<string>): StoredRow<AccountFacts, string>[];
   /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
   /** The key of this process, which must be the key of earlier erasures. Undefined where no event is applied. */
@@ -50,19 +51,21 @@ export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
  */
 export async function lockAndLoad(
   tx: Queries,
-  { incoming, candidates, seeds, ownership, isLocal = () => false, erasureKey }: Scope,
+  { named, seeds, ownership, isLocal = () => false, erasureKey, ...scope }: Scope,
 ): Promise<Locked> {
   const claims = ownership?.claims ?? [];
   const [local, others] = [claims.filter(isLocal), claims.filter((claim) => !isLocal(claim))];
   const mustLook = seeds !== null && (others.length > 0 || namesAny(seeds));
   const { component, ...look } = mustLook ? await lookBeforeLock(tx, seeds, others) : nothing();
-  const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
+  const addresses = await lockRows(named.addresses, component.addresses, {
     lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
+    create: (missing) => scope.newAddresses(missing),
     insert: (rows) => insertAddresses(tx, rows),
     keyOf: ({ address }) => address,
   });
-  const accounts = await lockRows(incoming.accounts, component.uids, candidates, {
+  const accounts = await lockRows(named.uids, component.uids, {
     lock: async (keys) => (keys.length === 0 ? [] : lockAccounts(tx, keys)),
+    create: (missing) => scope.newAccounts(missing),
     insert: (rows) => insertAccounts(tx, rows),
     keyOf: ({ uid }) => uid,
   });
@@ -126,6 +129,8 @@ interface StoredRow<F, C> {
 interface LockableTable<F, C> {
   /** Locks and returns the stored ones of these rows, sorted by key. */
   lock(keys: readonly string[]): Promise<StoredRow<F, C>[]>;
+  /** The rows to insert for named keys that are not stored. */
+  create(missing: ReadonlySet<string>): StoredRow<F, string>[];
   /** Inserts new rows, sorted by key, and returns how many were not there yet. */
   insert(rows: readonly StoredRow<F, string>[]): Promise<number>;
   keyOf(facts: F): string;
@@ -133,21 +138,33 @@ interface LockableTable<F, C> {
 
 /** @returns all rows, the contact of each, and the keys of the new rows. */
 async function lockRows<F, C>(
-  incoming: ReadonlyMap<string, F>,
+  named: ReadonlySet<string>,
   others: readonly string[],
-  candidates: ReadonlyMap<string, string>,
-  { lock, insert, keyOf }: LockableTable<F, C>,
+  { lock, create, insert, keyOf }: LockableTable<F, C>,
 ): Promise<{ rows: StoredRow<F, C | string>[]; contactOf: Map<string, C | string>; fresh: Set<string> }> {
-  const wanted = [...new Set([...incoming.keys(), ...others])];
+  const wanted = others.length === 0 ? [...named] : [...new Set([...named, ...others])];
   const rows: StoredRow<F, C | string>[] = await lock(wanted);
-  const contactOf = new Map(rows.map(({ facts, contactId }) => [keyOf(facts), contactId]));
-  const missing = [...incoming].filter(([key]) => !contactOf.has(key));
-  const created = missing.map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));
+  const contactOf = new Map<string, C | string>();
+  for (const { facts, contactId } of rows) contactOf.set(keyOf(facts), contactId);
+  const fresh = new Set<string>();
+  for (const key of named) if (!contactOf.has(key)) fresh.add(key);
+  const created = fresh.size === 0 ? [] : create(fresh);
   // To lock a row that was inserted meanwhile would break the order of the locks.
   if (created.length > 0 && (await insert(created)) < created.length) throw new StaleReadError();
   for (const { facts, contactId } of created) contactOf.set(keyOf(facts), contactId);
-  return { rows: [...rows, ...created], contactOf, fresh: new Set(missing.map(([key]) => key)) };
+  return { rows: created.length === 0 ? rows : [...rows, ...created], contactOf, fresh };
 }
+
+/** A scope's names and new rows, if what is said of each is known beforehand. @param candidates a contact id for each */
+export const namedBy = (incoming: Facts, candidates: ReadonlyMap<string, string>) => {
+  const rowsOf = <F>(facts: ReadonlyMap<string, F>, missing: ReadonlySet<string>): StoredRow<F, string>[] =>
+    [...missing].map((key) => ({ facts: facts.get(key) as F, contactId: candidates.get(key) as string }));
+  return {
+    named: { addresses: new Set(incoming.addresses.keys()), uids: new Set(incoming.accounts.keys()) },
+    newAddresses: (missing: ReadonlySet<string>) => rowsOf(incoming.addresses, missing),
+    newAccounts: (missing: ReadonlySet<string>) => rowsOf(incoming.accounts, missing),
+  };
+};
 
 /**
  * The contacts of locked addresses and accounts, and of the seeds' tokens. Outside of the component a contact only needs
@@ -163,16 +180,21 @@ export async function loadContactIndex(
   others: readonly string[] = [],
 ): Promise<ContactIndex> {
   const contactIndex = new ContactIndex(ids);
-  const places = (['address', 'account'] as const).flatMap((kind) =>
-    [...rows[kind]].flatMap(([key, contactId]) =>
-      contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },
-    ),
-  );
+  const eachStored = (visit: (kind: Kind, key: string, contactId: string) => void): void => {
+    for (const kind of KINDS) {
+      for (const [key, contactId] of rows[kind]) {
+        if (contactId !== null && !fresh[kind].has(key)) visit(kind, key, contactId);
+      }
+    }
+  };
   if (seeds) {
     const blocked = component.uids.filter((uid) => facts.claimsBy(uid).some(({ status }) => status === 'blocked'));
     if (blocked.length > 0) for (const block of await loadBlocks(tx, blocked)) facts.addBlock(block);
     const within = { address: new Set(component.addresses), account: new Set(component.uids) };
-    const stored = new Set(places.flatMap(({ kind, key, contactId }) => (within[kind].has(key) ? contactId : [])));
+    const stored = new Set<string>();
+    eachStored((kind, key, contactId) => {
+      if (within[kind].has(key)) stored.add(contactId);
+    });
     const targets = seeds.tokens.length === 0 ? [] : await resolveTokens(tx, seeds.tokens, seeds.ids);
     const wanted = [...new Set([...stored, ...targets.map(({ contact_id }) => contact_id), ...others])];
     for (const { id, state, merged_into, version, token } of wanted.length > 0 ? await loadContacts(tx, wanted) : []) {
@@ -186,9 +208,12 @@ export async function loadContactIndex(
       else contactIndex.knowId(key, contact_id);
     }
   }
-  for (const { kind, key, contactId } of places) {
+  eachStored((kind, key, contactId) => {
     if (!contactIndex.contacts.has(contactId)) contactIndex.restore(contactId, 'live', null, 0, null);
     contactIndex.link(kind, key, contactId);
-  }
+  });
   return contactIndex;
 }
+
+const KINDS = ['address', 'account'] as const;
+type Kind = (typeof KINDS)[number];

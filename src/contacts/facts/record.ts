@@ -26,20 +26,28 @@ export function insertableAddress(event: ContactEvent): Address | null {
   return event.kind === 'newsletter' && 'address' in event.to && event.to.onlyIfStored ? null : namedAddress(event);
 }
 
-/**
- * The addresses and accounts of a batch with their facts: the rows to insert for new ones. Deletions are left out,
- * because they move addresses, which needs all claims.
- */
-export function incomingFacts(events: readonly ContactEvent[]): Facts {
+/** What a batch says of some addresses: the rows to insert for new ones. */
+export function addressesIn(events: readonly ContactEvent[], wanted: ReadonlySet<string>): Iterable<AddressFacts> {
   const incoming = new Facts();
   for (const event of events) {
     const address = insertableAddress(event);
-    if (address)
-      incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : undefined));
-    if (event.kind === 'deletion') incoming.addAccount({ uid: event.uid });
-    else if (event.kind === 'claim') incoming.addAccount(accountFacts(event));
+    if (!address || !wanted.has(address.key)) continue;
+    incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : undefined));
   }
-  return incoming;
+  return incoming.addresses.values();
+}
+
+/**
+ * What a batch says of some accounts: the rows to insert for new ones. Deletions are left out, because they move addresses,
+ * which needs all claims.
+ */
+export function accountsIn(events: readonly ContactEvent[], wanted: ReadonlySet<string>): Iterable<AccountFacts> {
+  const incoming = new Facts();
+  for (const event of events) {
+    if (event.kind === 'newsletter' || !wanted.has(event.uid)) continue;
+    incoming.addAccount(event.kind === 'claim' ? accountFacts(event) : { uid: event.uid });
+  }
+  return incoming.accounts.values();
 }
 
 /** @param typedAt the time of the spelling. @param at the time of the profile. */
@@ -107,8 +115,19 @@ export function accountChoices({ uid, at, trigger, locale, newsletters }: ClaimE
 export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choice[] {
   const { at, act, proven, profile, source = null, reason = null } = event;
   const newsletters = act === 'opt_out' || act === 'confirm' ? [''] : event.newsletters;
-  const details = { source, lang: profile.lang ?? null, format: profile.format ?? null, reason, fields: null };
-  return newsletters.map((newsletter) => ({ origin, newsletter, at, act, proven, ...details }));
+  const [lang, format, fields] = [profile.lang ?? null, profile.format ?? null, null];
+  return newsletters.map((newsletter) => ({
+    origin,
+    newsletter,
+    at,
+    act,
+    proven,
+    source,
+    lang,
+    format,
+    reason,
+    fields,
+  }));
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Time } from '../../contacts/facts/event';
 import { Facts } from '../../contacts/facts/facts';
 import type { Queries } from '../../postgres/database';
 import { loadConsent } from '../../postgres/load-facts';
-import { lockAndLoad } from '../../postgres/lock-and-load';
+import { lockAndLoad, namedBy } from '../../postgres/lock-and-load';
 import type { Page, Purged, PurgeStep } from './page';
 import { purgeableComponents } from './plan';
 
@@ -14,8 +14,7 @@ export const dropComponents: PurgeStep = async (tx, page, before) => {
   const candidates = await findCandidates(tx, page, before);
   if (candidates.length === 0) return {};
   const { facts, rows, component } = await lockAndLoad(tx, {
-    incoming: new Facts(),
-    candidates: new Map(),
+    ...namedBy(new Facts(), new Map()),
     seeds: { addresses: [], uids: candidates, tokens: [] },
   });
   await loadConsent(tx, component, facts);
