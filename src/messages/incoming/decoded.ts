@@ -140,8 +140,6 @@ export function readJsonObject(
 export function isDeeperThan(levels: number, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (levels === 0) return true;
-  if (Array.isArray(value)) return value.some((inner) => isDeeperThan(levels - 1, inner));
-  // Not `Object.values`: an array for each object of each message.
-  for (const name in value) if (isDeeperThan(levels - 1, (value as JsonObject)[name])) return true;
+  for (const inner of Object.values(value)) if (isDeeperThan(levels - 1, inner)) return true;
   return false;
 }
