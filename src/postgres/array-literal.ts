@@ -6,6 +6,17 @@ export function arrayLiteral(values: readonly (string | number | boolean | null)
   return `{${values.map(element).join(',')}}`;
 }
 
+/** The same of one column of some rows. `unnest` fills up shorter arrays with nulls, so a column of nulls needs none. */
+export function columnLiteral<Row>(rows: readonly Row[], pick: (row: Row) => string | number | boolean | null): string {
+  let isNull = true;
+  const elements = rows.map((row) => {
+    const value = pick(row);
+    if (value !== null) isNull = false;
+    return element(value);
+  });
+  return isNull ? '{}' : `{${elements.join(',')}}`;
+}
+
 function element(value: string | number | boolean | null): string {
   if (value === null) return 'NULL';
   if (typeof value !== 'string') return String(value);

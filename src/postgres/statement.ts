@@ -1,5 +1,5 @@
 /** Statements over many rows: one table's columns described once, and several writes in one round trip. */
-import { arrayLiteral } from './array-literal';
+import { arrayLiteral, columnLiteral } from './array-literal';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
 
@@ -50,10 +50,10 @@ export function rowSource<Row>(rows: readonly Row[], columns: Columns<Row>): Pri
     const column = Prisma.raw(name);
     if (type === 'repeated text') {
       const { texts, places } = withoutRepetition(rows, pick);
-      arrays.push(Prisma.sql`${columnLiteral(places)}::int[]`);
+      arrays.push(Prisma.sql`${columnLiteral(places, (place) => place)}::int[]`);
       values.push(Prisma.sql`(${arrayLiteral(texts)}::text[])[${column}] AS ${column}`);
     } else {
-      arrays.push(Prisma.sql`${columnLiteral(rows.map(pick))}::${Prisma.raw(type === 'time' ? 'float8' : type)}[]`);
+      arrays.push(Prisma.sql`${columnLiteral(rows, pick)}::${Prisma.raw(type === 'time' ? 'float8' : type)}[]`);
       values.push(type === 'time' ? Prisma.sql`to_timestamp(${column} / 1000) AS ${column}` : column);
     }
   }
@@ -62,10 +62,6 @@ export function rowSource<Row>(rows: readonly Row[], columns: Columns<Row>): Pri
     FROM unnest(${Prisma.join(arrays)}) WITH ORDINALITY AS y (${namesOf(columns)}, ordinal)
   ) AS x`;
 }
-
-/** `unnest` fills up shorter arrays with nulls, so a column of nulls needs none. */
-const columnLiteral = (values: readonly (string | number | boolean | null)[]): string =>
-  values.every((value) => value === null) ? '{}' : arrayLiteral(values);
 
 /** The different texts of some rows, and the place of each row's text among them, from 1 on. */
 function withoutRepetition<Row>(rows: readonly Row[], pick: Columns<Row>[string][1]) {
