@@ -123,6 +123,10 @@ export function earliest<T extends string>(a: Dated<T> | undefined, b: Dated<T> 
   return a.value <= b.value ? a : b;
 }
 
+/** A profile has all fields, each of which may be undefined. */
+export const hasProfile = ({ profile }: AddressFacts): boolean =>
+  PROFILE_FIELDS.some((field) => profile[field] !== undefined);
+
 export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out';
 export const isRefusal = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act);
 

@@ -3,6 +3,8 @@ import {
   type Dated,
   FIELD_NAMES,
   type FieldName,
+  hasProfile,
+  NO_PROFILE,
   PROFILE_FIELDS,
   type ProfileField,
 } from '../../contacts/facts/facts';
@@ -47,7 +49,8 @@ export function addressFactsOf(row: AddressRow): AddressFacts {
     lang: dated(row.lang, row.lang_at),
     format: dated(row.format, row.format_at),
   } satisfies Record<ProfileField, Dated | undefined>;
-  return { address: row.address, typed: { value: row.typed, at: row.typed_at }, profile };
+  const facts = { address: row.address, typed: { value: row.typed, at: row.typed_at }, profile };
+  return hasProfile(facts) ? facts : { ...facts, profile: NO_PROFILE };
 }
 
 const dated = (value: string | null, at: number | null): Dated | undefined => (at === null ? undefined : { value, at });
