@@ -46,11 +46,14 @@ export const lookBeforeLock = (tx: Queries, seeds: Seeds, claims: readonly Claim
   look(tx, seeds, claims, Prisma.sql`pg_advisory_xact_lock_shared(${LOOK_LOCK}::bigint)`);
 
 /**
- * The same of incoming claims whose addresses and accounts are locked, and so exact about those that continue. Does not wait
- * for a transaction that looks alone, which may wait for these locks.
+ * The same for a transaction that holds row locks already: it does not wait for one that looks alone, which may wait for
+ * these locks. Exact about claims whose addresses and accounts are locked.
  */
-export const lookUnderLocks = (tx: Queries, claims: readonly ClaimEvent[]): Promise<Look> =>
-  look(tx, { addresses: [], uids: [], tokens: [] }, claims, Prisma.sql`NULL`);
+export const lookUnderLocks = (
+  tx: Queries,
+  seeds: ConnectedComponent,
+  claims: readonly ClaimEvent[] = [],
+): Promise<Look> => look(tx, { ...seeds, tokens: [] }, claims, Prisma.sql`NULL`);
 
 async function look(tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[], permission: Prisma.Sql): Promise<Look> {
   const rows = await tx.$queryRaw<{ kind: 'address' | 'account' | 'continuing'; key: string }[]>`

@@ -1,7 +1,7 @@
 import { Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Queries } from './database';
-import { lookBeforeLock } from './find-component';
+import { lookUnderLocks } from './find-component';
 import { findRelated, loadPeriods } from './find-related';
 import { loadAccounts } from './tables/account';
 import { loadAllClaims } from './tables/address-claim';
@@ -31,7 +31,7 @@ export async function loadFacts(db: Queries, members: ConnectedComponent): Promi
 
 /** All facts of the addresses and accounts that claims connect to these, in which other contacts' views may also differ. */
 export async function loadComponentFacts(tx: Queries, seeds: ConnectedComponent): Promise<Facts> {
-  const { component } = await lookBeforeLock(tx, { ...seeds, tokens: [] }, []);
+  const { component } = await lookUnderLocks(tx, seeds);
   const facts = new Facts();
   for (const address of await loadAddresses(tx, component.addresses)) facts.addAddress(address);
   for (const account of await loadAccounts(tx, component.uids)) facts.addAccount(account);

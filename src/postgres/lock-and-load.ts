@@ -74,7 +74,7 @@ export async function lockAndLoad(
   for (const row of accounts.rows) facts.addAccount(row.facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
   const unsure = [...local, ...look.continuing.map((index) => others[index] as ClaimEvent)];
-  const now = unsure.length > 0 ? await lookUnderLocks(tx, unsure) : nothing();
+  const now = unsure.length > 0 ? await lookUnderLocks(tx, { addresses: [], uids: [] }, unsure) : nothing();
   extend(component, now.component, rows);
   const continuing = new Set(outside(component, unsure, now.continuing));
   if (component.addresses.length + component.uids.length > 0) {
