@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../config';
@@ -7,6 +8,13 @@ import type { Context } from '../operations/context';
 import { migrateSchema } from '../operations/migrate/run';
 import { failureOf } from '../postgres/errors';
 import { stopRequested } from './stop-signal';
+
+/**
+ * The garbage of a service that runs for weeks: V8 would let it grow to three times what is in use, here it is as much again. A
+ * limit (`--max-old-space-size`) would end the process at a reader with very many choices, and makes the young generation
+ * smaller, which costs a quarter more processor time.
+ */
+const HEAP_GROWTH = '--heap-growing-percent=100';
 
 interface Options {
   only?: readonly Part[];
@@ -34,6 +42,7 @@ Examples:
   $ HTTP_HOST=0.0.0.0 API_KEY=… onecontact start --only http`,
     )
     .action(async (options: Options) => {
+      setFlagsFromString(HEAP_GROWTH);
       const only = options.only ?? PARTS;
       const needs = SERVICE_NEEDS.filter((need) => need !== 'broker' || handlesMessages(only));
       const lookUps = only.includes('http') ? (['lookUps'] as const) : [];

@@ -1,7 +1,7 @@
 import { Facts } from '../contacts/facts/facts';
 import type { Queries } from '../postgres/database';
 import { loadConsent } from '../postgres/load-facts';
-import { lockAndLoad } from '../postgres/lock-and-load';
+import { lockAndLoad, namedBy } from '../postgres/lock-and-load';
 import { isBefore, type Limits, type Page, type Purged, type Step, within } from './page';
 import { purgeableComponents } from './plan';
 
@@ -13,8 +13,7 @@ export const dropComponents: Step = async (tx, page, limits) => {
   const { candidates, more } = withinLimit(await findCandidates(tx, page, limits), limits);
   if (candidates.length === 0) return {};
   const { facts, rows, component } = await lockAndLoad(tx, {
-    incoming: new Facts(),
-    candidates: new Map(),
+    ...namedBy(new Facts(), new Map()),
     seeds: { addresses: [], uids: candidates, tokens: [] },
   });
   await loadConsent(tx, component, facts);

@@ -3,7 +3,7 @@
  * accounts. No contact outside such a component has a predecessor in it, now or ever.
  */
 import type { Time } from '../contacts/facts/event';
-import { type Facts, isRefusal } from '../contacts/facts/facts';
+import { type Facts, hasProfile, isRefusal } from '../contacts/facts/facts';
 import { type ConnectedComponent, connectedComponent } from '../contacts/identity/connected-component';
 
 /**
@@ -39,7 +39,7 @@ function componentsOf(facts: Facts): ConnectedComponent[] {
 function isBare(facts: Facts, address: string, before: Time): boolean {
   const known = facts.addresses.get(address);
   // Every event that names an address, a claim included, has its spelling.
-  if (!known || known.typed.at >= before || Object.keys(known.profile).length > 0) return false;
+  if (!known || known.typed.at >= before || hasProfile(known)) return false;
   const [choice] = facts.choicesAt({ kind: 'address', key: address });
   return !choice && facts.claimsOn(address).every(({ status }) => status === 'active');
 }

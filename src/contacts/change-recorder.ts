@@ -8,7 +8,6 @@ import {
   type Facts,
   mergeChoices,
   type Origin,
-  originKey,
   PROFILE_FIELDS,
 } from './facts/facts';
 import { withSuccessors } from './identity/affected-accounts';
@@ -36,6 +35,8 @@ export interface WorkingSet {
 export interface ChangeSet {
   /** Addresses and accounts whose row changes, in facts or contact. */
   addresses: { facts: AddressFacts; contactId: string }[];
+  /** Further addresses, of which only the spelling or its time changes: a login says nothing else. */
+  spellings: AddressFacts[];
   accounts: { uid: string; contactId: string | null }[];
   claims: Claim[];
   /** Claims that continue an ownership period; some may be stored already. */
@@ -44,7 +45,7 @@ export interface ChangeSet {
   statusChanges: Claim[];
   /** One for each key; some may be stored already. */
   choices: Choice[];
-  /** The contact of each origin of these choices. */
+  /** The contact of each origin of these choices, by its key alone: an address has an @, an account has none. */
   contactOfOrigin: Map<string, string | undefined>;
   contacts: { created: Contact[]; changed: Contact[] };
   /** Stored addresses and accounts whose facts changed so that a contact view may differ, as they were before. */
@@ -88,6 +89,7 @@ export class ChangeRecorder {
   refusal: UndoRefusal | null = null;
   readonly #state: WorkingSet;
   readonly #changed = { address: new Set<string>(), account: new Set<string>() };
+  readonly #respelled = new Set<string>();
   readonly #perhapsShown: ChangeSet['perhapsShown'] = { addresses: new Map(), accounts: new Map() };
   readonly #choices = new Map<string, Choice>();
   /** Accounts whose views may have changed with ownership, and addresses with which all connected views may have. */
@@ -116,13 +118,13 @@ export class ChangeRecorder {
   addAddress(incoming: AddressFacts): void {
     const { facts, contactIndex, fresh } = this.#state;
     const { address } = incoming;
-    const known = facts.addresses.get(address);
-    const before = known && { ...known, profile: { ...known.profile } };
+    const before = facts.addresses.get(address);
     if (!facts.addAddress(incoming)) return;
-    this.#changed.address.add(address);
-    if (!before || fresh.address.has(address)) return;
     const after = facts.addresses.get(address) as AddressFacts;
+    (before?.profile === after.profile ? this.#respelled : this.#changed.address).add(address);
+    if (!before || fresh.address.has(address)) return;
     if (before.typed.value !== after.typed.value) this.#mark(contactIndex.ofAddress(address));
+    if (before.profile === after.profile) return;
     const fields = PROFILE_FIELDS.filter((field) => before.profile[field] !== after.profile[field]);
     if (fields.length === 0) return;
     const hasNewValue = fields.some((field) => before.profile[field]?.value !== after.profile[field]?.value);
@@ -133,7 +135,7 @@ export class ChangeRecorder {
   addAccount(incoming: AccountFacts): boolean {
     const { facts, fresh } = this.#state;
     const { uid } = incoming;
-    const before = { uid, ...facts.accounts.get(uid) };
+    const before = facts.accounts.get(uid) ?? { uid };
     if (!facts.addAccount(incoming)) return false;
     this.#changed.account.add(uid);
     const after = facts.accounts.get(uid) as AccountFacts;
@@ -166,7 +168,7 @@ export class ChangeRecorder {
   /** Choices are not part of the working set: saving merges them with the stored ones. */
   addChoices(made: readonly Choice[]): void {
     for (const choice of made) {
-      const key = `${originKey(choice.origin)}\u0000${choiceKey(choice)}`;
+      const key = `${choice.origin.key}\u0000${choiceKey(choice)}`;
       const known = this.#choices.get(key);
       this.#choices.set(key, known ? mergeChoices(known, choice) : choice);
     }
@@ -182,11 +184,14 @@ export class ChangeRecorder {
       ...merge,
       announced: merge.announced && this.#hasLiveSurvivor(merge),
     }));
+    const addresses = [...rows.address.keys()].filter(this.#differs('address'));
+    for (const address of addresses) this.#respelled.delete(address);
     return {
-      addresses: [...rows.address.keys()].filter(this.#differs('address')).map((address) => ({
+      addresses: addresses.map((address) => ({
         facts: facts.addresses.get(address) as AddressFacts,
         contactId: (contactIndex.ofAddress(address) as Contact).id,
       })),
+      spellings: [...this.#respelled].map((address) => facts.addresses.get(address) as AddressFacts),
       accounts: [...rows.account.keys()]
         .filter(this.#differs('account'))
         .map((uid) => ({ uid, contactId: contactIndex.ofAccount(uid)?.id ?? null })),
@@ -194,7 +199,7 @@ export class ChangeRecorder {
       continuing,
       statusChanges,
       choices,
-      contactOfOrigin: new Map(choices.map(({ origin }) => [originKey(origin), this.#contactOf(origin)?.id])),
+      contactOfOrigin: new Map(choices.map(({ origin }) => [origin.key, this.#contactOf(origin)?.id])),
       contacts: this.#contacts(),
       perhapsShown: this.#perhapsShown,
       tokens: this.#tokens(),

@@ -23,8 +23,20 @@ export type Outcome = Done | Forwarded;
 
 /** The outcome of an event whose facts are committed. An event that was understood in part is also kept as a dead letter. */
 export function committed(event: ContactEvent, partial: readonly string[] = []): Outcome {
-  if (partial.length === 0) return { kind: 'ok', type: event.trigger.event };
+  if (partial.length === 0) return ok(event.trigger.event);
   return { kind: 'dead', reason: 'partial', problems: [...partial] };
+}
+
+/** One object for each of the few types. */
+const OK = new Map<string, Outcome>();
+
+function ok(type: string): Outcome {
+  let outcome = OK.get(type);
+  if (!outcome) {
+    outcome = { kind: 'ok', type };
+    OK.set(type, outcome);
+  }
+  return outcome;
 }
 
 export const UNKNOWN_TOKEN: Outcome = { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };

@@ -1,7 +1,7 @@
 import type { WorkingSet } from '../contacts/change-recorder';
-import type { Act, ContactEvent } from '../contacts/facts/event';
+import type { Act, ClaimEvent, ContactEvent } from '../contacts/facts/event';
 import { isRefusalAct } from '../contacts/facts/facts';
-import { incomingFacts, insertableAddress, namedAddress } from '../contacts/facts/record';
+import { accountsIn, addressesIn, insertableAddress, namedAddress } from '../contacts/facts/record';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
 import type { Queries } from '../postgres/database';
@@ -26,26 +26,34 @@ export const isEvent = (step: Step): step is ContactEvent =>
 /**
  * Locks and loads everything that some events or commands may touch. The number of statements does not depend on the
  * number of steps, except for undos: one each.
+ *
+ * @param trusts whether only events that usually move an address are looked up before the locks. It costs less, and is tried
+ * first.
  */
 export async function lockAndLoadSteps(
   tx: Queries,
   given: readonly Step[],
   erasureKey: string | null | undefined,
+  { trusts = true }: { trusts?: boolean } = {},
 ): Promise<LoadedSteps> {
   const scope = scopeOf(given);
-  const locked = await lockAndLoad(tx, { ...scope, erasureKey });
+  const locked = await lockAndLoad(tx, { ...scope, erasureKey, ...(trusts && { isLocal }) });
   const { others, ...loaded } = await completeUndos(tx, given);
   const contactIndex = await loadContactIndex(tx, locked, scope.seeds, others);
   const { facts, rows, fresh, continuing } = locked;
   return { state: { facts, contactIndex, rows, fresh, continuing }, ...loaded };
 }
 
+/** Nearly every login, and the first event of nearly every account, names the one address that its account has. */
+const isLocal = ({ trigger }: ClaimEvent): boolean => !MOVES.test(trigger.event);
+const MOVES = /^(primaryEmail|profile)/;
+
 /** Newsletter events at addresses touch only these: the rest of their contacts is neither locked nor loaded. */
 function scopeOf(steps: readonly Step[]): Scope {
   const events = steps.filter(isEvent);
   const commands = steps.filter((step) => !isEvent(step));
-  const incoming = incomingFacts(events);
-  const named = namedBy(commands);
+  const named = namedIn(events);
+  const byCommands = namedBy(commands);
   // Locked if they are stored, and never inserted.
   const perhapsStored = events.flatMap((event) => (insertableAddress(event) ? [] : (namedAddress(event)?.key ?? [])));
   const byToken = events.flatMap(tokenIn);
@@ -54,15 +62,15 @@ function scopeOf(steps: readonly Step[]): Scope {
   // Commands may write any claim: all are loaded, and none is treated apart.
   const claimed = commands.length > 0 ? claims : [];
   const seeds = {
-    addresses: [...claimed.map(({ address }) => address.key), ...perhapsStored, ...named.addresses],
-    uids: [...[...claimed, ...deletions].map(({ uid }) => uid), ...named.uids],
+    addresses: [...claimed.map(({ address }) => address.key), ...perhapsStored, ...byCommands.addresses],
+    uids: [...[...claimed, ...deletions].map(({ uid }) => uid), ...byCommands.uids],
     tokens: [...new Set(byToken.map(({ token }) => token))],
     ids: [...new Set(byToken.flatMap(({ token, act }) => (isRefusalAct(act) ? token : [])))],
   };
-  const isNarrow = incoming.accounts.size + seeds.tokens.length + perhapsStored.length + commands.length === 0;
+  const isNarrow = named.uids.size + seeds.tokens.length + perhapsStored.length + commands.length === 0;
   return {
-    incoming,
-    candidates: candidatesFor(events),
+    named,
+    ...newRowsOf(events),
     seeds: isNarrow ? null : seeds,
     ...(commands.length === 0 && { ownership: { claims, deletions } }),
   };
@@ -87,19 +95,43 @@ function namedBy(commands: readonly Exclude<Step, ContactEvent>[]): ConnectedCom
   return named;
 }
 
-/**
- * A contact id for each address and account, should it be new. An account shares the id of the address that it first
- * comes with: if both are new they share the contact, and neither row has to be written again.
- */
-function candidatesFor(events: readonly ContactEvent[]): Map<string, string> {
-  const candidates = new Map<string, string>();
+/** The addresses and accounts that events may add to the stored ones. */
+function namedIn(events: readonly ContactEvent[]): Scope['named'] {
+  const [addresses, uids] = [new Set<string>(), new Set<string>()];
   for (const event of events) {
-    const address = insertableAddress(event)?.key;
-    const id = address !== undefined && !candidates.has(address) ? ids.contact() : undefined;
-    if (address !== undefined && id) candidates.set(address, id);
-    if (event.kind !== 'newsletter' && !candidates.has(event.uid)) candidates.set(event.uid, id ?? ids.contact());
+    const address = insertableAddress(event);
+    if (address) addresses.add(address.key);
+    if (event.kind !== 'newsletter') uids.add(event.uid);
   }
-  return candidates;
+  return { addresses, uids };
+}
+
+/**
+ * A new account shares the contact id of the address that it first comes with: if both are new they share the contact, and
+ * neither row has to be written again.
+ */
+function newRowsOf(events: readonly ContactEvent[]): Pick<Scope, 'newAddresses' | 'newAccounts'> {
+  const contactOf = new Map<string, string>();
+  const withContact = (key: string): string => {
+    const id = contactOf.get(key) ?? ids.contact();
+    contactOf.set(key, id);
+    return id;
+  };
+  return {
+    newAddresses: (missing) =>
+      Array.from(addressesIn(events, missing), (facts) => ({ facts, contactId: withContact(facts.address) })),
+    newAccounts: (missing) => {
+      const named = new Set<string>();
+      for (const event of events) {
+        const address = insertableAddress(event)?.key ?? '';
+        const id = named.has(address) ? undefined : contactOf.get(address);
+        named.add(address);
+        if (id === undefined || event.kind === 'newsletter' || contactOf.has(event.uid)) continue;
+        if (missing.has(event.uid)) contactOf.set(event.uid, id);
+      }
+      return Array.from(accountsIn(events, missing), (facts) => ({ facts, contactId: withContact(facts.uid) }));
+    },
+  };
 }
 
 /** Under the locks: what each undo needs from the merge ledger, and the contacts it concerns. */

@@ -75,7 +75,11 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
     const remaining = indexes.map((index) => steps[index] as Step);
     let lostLooks = 0;
     const beginsAlone = options.lookTurns?.next() ?? false;
-    const result = await retry(() => applyOnce(db, remaining, options, beginsAlone || lostLooks >= SHARED_ATTEMPTS), {
+    const attempt = () => {
+      const alone = beginsAlone || lostLooks >= SHARED_ATTEMPTS;
+      return applyOnce(db, remaining, options, { alone, trusts: !alone && lostLooks === 0 });
+    };
+    const result = await retry(attempt, {
       attempts: ATTEMPTS,
       when: (error) => {
         if (!(error instanceof StaleReadError)) return false;
@@ -107,13 +111,24 @@ interface ErasedFound {
 
 type Result = Omit<Applied, 'erased'> | ErasedFound;
 
-/** @param alone other transactions that look before they lock wait for this one. */
-async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOptions, alone: boolean): Promise<Result> {
+interface LookOptions {
+  /** Other transactions that look before they lock wait for this one. */
+  alone: boolean;
+  /** See {@link lockAndLoadSteps}. */
+  trusts: boolean;
+}
+
+async function applyOnce(
+  db: Database,
+  steps: readonly Step[],
+  options: ApplyOptions,
+  { alone, trusts }: LookOptions,
+): Promise<Result> {
   const { lockTimeoutMs, dryRun, stopwatch } = options;
   stopwatch?.restart();
   const work = async (tx: Transaction, rollBack: () => void): Promise<Result> => {
     if (alone) await lookAlone(tx);
-    return apply(tx, steps, options, rollBack);
+    return apply(tx, steps, options, rollBack, trusts);
   };
   const result = await inTransaction(db, work, { lockTimeoutMs, dryRun });
   if (!('erasedEvents' in result)) stopwatch?.lap('commit');
@@ -127,9 +142,10 @@ async function apply(
   given: readonly Step[],
   { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch, blocking = unwatched }: ApplyOptions,
   rollBack: () => void,
+  trusts: boolean,
 ): Promise<Result> {
   stopwatch?.lap('begin');
-  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given, erasureKey);
+  const { state, steps, alreadyUndone } = await lockAndLoadSteps(tx, given, erasureKey, { trusts });
   const erasedEvents = erasureKey ? await findErased(tx, given.filter(isEvent), erasureKey) : [];
   if (erasedEvents.length > 0) {
     rollBack();

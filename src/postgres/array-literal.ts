@@ -6,12 +6,25 @@ export function arrayLiteral(values: readonly (string | number | boolean | null)
   return `{${values.map(element).join(',')}}`;
 }
 
+/** The same of one column of some rows. `unnest` fills up shorter arrays with nulls, so a column of nulls needs none. */
+export function columnLiteral<Row>(rows: readonly Row[], pick: (row: Row) => string | number | boolean | null): string {
+  let isNull = true;
+  const elements = rows.map((row) => {
+    const value = pick(row);
+    if (value !== null) isNull = false;
+    return element(value);
+  });
+  return isNull ? '{}' : `{${elements.join(',')}}`;
+}
+
 function element(value: string | number | boolean | null): string {
   if (value === null) return 'NULL';
-  if (typeof value !== 'string' || PLAIN.test(value)) return String(value);
+  if (typeof value !== 'string') return String(value);
+  if (PLAIN.test(value) && !NULL.test(value)) return value;
   return `"${value.replace(ESCAPED, '\\$&')}"`;
 }
 
 /** Needs no quotes. Quoting is expensive because Prisma serialises parameters to JSON, which escapes each quote. */
-const PLAIN = /^(?!null$)[^\s"\\{},]+$/i;
+const PLAIN = /^[\w.@:/?=&%+~!#$*;'()[\]|^-]+$/;
+const NULL = /^null$/i;
 const ESCAPED = /["\\]/g;

@@ -50,7 +50,8 @@ export function openDatabase({
     answerTimeoutMs: isService ? statementTimeoutMs + ANSWER_MS : undefined,
   });
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
-  return new PrismaClient({ adapter });
+  // Without the place in the source, for which Prisma would take a stack trace at each statement.
+  return new PrismaClient({ adapter, errorFormat: 'minimal' });
 }
 
 /** The maximum number of prepared statements on a connection, in case a statement's text differs each time. */

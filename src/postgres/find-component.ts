@@ -20,7 +20,7 @@ export class StaleReadError extends Error {
   readonly code = STALE_READ;
 }
 
-/** What a batch may touch, as a look without locks finds it. */
+/** What events connect. */
 export interface Look {
   component: ConnectedComponent;
   /** The indexes of the claims that continue their account's ownership period; they are none of the seeds. */
@@ -52,18 +52,24 @@ const TOGETHER = Prisma.sql`pg_advisory_xact_lock_shared(${LOOK_LOCK}::bigint)`;
 export const lookBeforeLock = (tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[]): Promise<Look> =>
   look(tx, seeds, claims, TOGETHER);
 
-/** The same for a transaction that holds row locks already, and so must not wait for one that looks alone. */
-export const lookUnderLocks = async (tx: Queries, seeds: ConnectedComponent): Promise<ConnectedComponent> =>
-  (await look(tx, { ...seeds, tokens: [] }, [], Prisma.empty)).component;
+/**
+ * The same for a transaction that holds row locks already: it does not wait for one that looks alone, which may wait for
+ * these locks. Exact about claims whose addresses and accounts are locked.
+ */
+export const lookUnderLocks = (
+  tx: Queries,
+  seeds: ConnectedComponent,
+  claims: readonly ClaimEvent[] = [],
+): Promise<Look> => look(tx, { ...seeds, tokens: [] }, claims, Prisma.sql`NULL`);
 
 async function look(tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[], permission: Prisma.Sql): Promise<Look> {
   const rows = await tx.$queryRaw<{ kind: 'address' | 'account' | 'continuing'; key: string }[]>`
     WITH RECURSIVE
     permission AS MATERIALIZED (SELECT ${permission}),
-    continuing AS MATERIALIZED (${continuingClaims(claims)}),
+    incoming AS MATERIALIZED (SELECT * FROM ${rowSource(claims, CLAIM_KEY)}),
+    continuing AS MATERIALIZED (${CONTINUING}),
     beginning AS (
-      SELECT x.address, x.uid FROM ${rowSource(claims, CLAIM_KEY)}
-      WHERE x.ordinal NOT IN (SELECT ordinal FROM continuing)
+      SELECT address, uid FROM incoming WHERE ordinal NOT IN (SELECT ordinal FROM continuing)
     ),
     target AS (
       SELECT coalesce(merged_into, id) AS id FROM contact WHERE id = ANY (${arrayLiteral(seeds.ids ?? [])}::uuid[])
@@ -92,34 +98,29 @@ async function look(tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[], pe
       ) AS next
     )
     SELECT kind, key FROM component, permission
-    UNION ALL SELECT 'continuing', ordinal::text FROM continuing`;
+    UNION ALL (
+      SELECT 'continuing', string_agg(ordinal::text, ',') FROM continuing HAVING count(*) > 0
+    )`;
   const keys = (kind: string): string[] => rows.filter((row) => row.kind === kind).map((row) => row.key);
+  const ordinals = keys('continuing').flatMap((list) => list.split(','));
   return {
     component: { addresses: keys('address'), uids: keys('account') },
-    continuing: keys('continuing').map((ordinal) => Number(ordinal) - 1),
+    continuing: ordinals.map((ordinal) => Number(ordinal) - 1),
   };
-}
-
-/**
- * The indexes of the claims that change nothing but the time of their account's latest claim: a live account has the
- * address, the claim before it there is of the same account, and no other address of the account was claimed later. Exact
- * if the addresses and accounts are locked.
- */
-export async function findContinuing(db: Queries, claims: readonly ClaimEvent[]): Promise<number[]> {
-  const rows = await db.$queryRaw<{ ordinal: bigint }[]>(continuingClaims(claims));
-  return rows.map(({ ordinal }) => Number(ordinal) - 1);
 }
 
 /** The latest claims of the account of an incoming one. */
 const EVER = [Prisma.sql`x.uid`, Prisma.sql`'infinity'::timestamptz`] as const;
 
 /**
- * Held and blocked claims, and what an undo left, are rare and have rules of their own: there, no claim is continuing.
- * Each part is a look-up in an index (LATERAL with LIMIT), because the planner would rather join whole tables.
+ * The incoming claims that change nothing but the time of their account's latest claim: a live account has the address, the
+ * claim before it there is of the same account, and no other address of the account was claimed later. Held and blocked
+ * claims, and what an undo left, are rare and have rules of their own: there, no claim is continuing. Each part is a look-up
+ * in an index (LATERAL with LIMIT), because the planner would rather join whole tables.
  */
-const continuingClaims = (claims: readonly ClaimEvent[]): Prisma.Sql => Prisma.sql`
+const CONTINUING = Prisma.sql`
   SELECT x.ordinal
-  FROM ${rowSource(claims, CLAIM_KEY)},
+  FROM incoming AS x,
     LATERAL (SELECT contact_id FROM account WHERE account.uid = x.uid AND account.deleted_at IS NULL LIMIT 1) AS live,
     LATERAL (
       SELECT contact_id FROM email_address AS known

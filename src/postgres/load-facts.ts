@@ -31,7 +31,7 @@ export async function loadFacts(db: Queries, members: ConnectedComponent): Promi
 
 /** All facts of the addresses and accounts that claims connect to these, in which other contacts' views may also differ. */
 export async function loadComponentFacts(tx: Queries, seeds: ConnectedComponent): Promise<Facts> {
-  const component = await lookUnderLocks(tx, seeds);
+  const { component } = await lookUnderLocks(tx, seeds);
   const facts = new Facts();
   for (const address of await loadAddresses(tx, component.addresses)) facts.addAddress(address);
   for (const account of await loadAccounts(tx, component.uids)) facts.addAccount(account);

@@ -1,10 +1,10 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import type { ClaimEvent } from '../contacts/facts/event';
-import { Facts } from '../contacts/facts/facts';
+import { type AccountFacts, type AddressFacts, Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import { findContinuing, type Look, lookBeforeLock, type Seeds, StaleReadError } from './find-component';
+import { type Look, lookBeforeLock, lookUnderLocks, type Seeds, StaleReadError } from './find-component';
 import { ids } from './ids';
 import { type Incoming, loadClaims } from './load-claims';
 import { insertAccounts, lockAccounts } from './tables/account';
@@ -17,24 +17,28 @@ import { loadUndone } from './tables/merge';
 
 /** What a transaction may touch. */
 export interface Scope {
-  /** Named addresses and accounts, each with what is said of it: the new ones are inserted. */
-  incoming: Facts;
-  /** The contact id of each named address and account, should it be new. */
-  candidates: ReadonlyMap<string, string>;
+  /** Named addresses and accounts: the new ones are inserted. */
+  named: { addresses: ReadonlySet<string>; uids: ReadonlySet<string> };
+  /** The rows of named addresses and accounts that are new: addresses are asked for first, then accounts. */
+  newAddresses(missing: ReadonlySet<string>): StoredRow<AddressFacts, string>[];
+  newAccounts(missing: ReadonlySet<string>): StoredRow<AccountFacts, string>[];
   /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
   /** The key of this process, which must be the key of earlier erasures. Undefined where no event is applied. */
   erasureKey?: string | null | undefined;
   /** Events that may change ownership. Without them, all claims of the component are loaded: any may be changed. */
   ownership?: Incoming;
+  /**
+   * Whether a claim probably connects nothing beyond its address and account. Nothing is looked up for it before it is locked;
+   * if it does, the look is lost.
+   */
+  isLocal?(claim: ClaimEvent): boolean;
 }
 
 /** Locked addresses and accounts with their facts; those of the seeds' connected component with claims and undone merges. */
 export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
   component: ConnectedComponent;
 }
-
-const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] };
 
 /**
  * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
@@ -47,18 +51,21 @@ const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] }
  */
 export async function lockAndLoad(
   tx: Queries,
-  { incoming, candidates, seeds, ownership, erasureKey }: Scope,
+  { named, seeds, ownership, isLocal = () => false, erasureKey, ...scope }: Scope,
 ): Promise<Locked> {
   const claims = ownership?.claims ?? [];
-  const { component, ...look } = seeds ? await lookBeforeLock(tx, seeds, claims) : NOTHING;
-  const continuing = new Set(outside(component, claims, look.continuing));
-  const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
+  const [local, others] = [claims.filter(isLocal), claims.filter((claim) => !isLocal(claim))];
+  const mustLook = seeds !== null && (others.length > 0 || namesAny(seeds));
+  const { component, ...look } = mustLook ? await lookBeforeLock(tx, seeds, others) : nothing();
+  const addresses = await lockRows(named.addresses, component.addresses, {
     lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
+    create: (missing) => scope.newAddresses(missing),
     insert: (rows) => insertAddresses(tx, rows),
     keyOf: ({ address }) => address,
   });
-  const accounts = await lockRows(incoming.accounts, component.uids, candidates, {
+  const accounts = await lockRows(named.uids, component.uids, {
     lock: async (keys) => (keys.length === 0 ? [] : lockAccounts(tx, keys)),
+    create: (missing) => scope.newAccounts(missing),
     insert: (rows) => insertAccounts(tx, rows),
     keyOf: ({ uid }) => uid,
   });
@@ -66,9 +73,10 @@ export async function lockAndLoad(
   for (const row of addresses.rows) facts.addAddress(row.facts);
   for (const row of accounts.rows) facts.addAccount(row.facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
-  if (continuing.size > 0 && (await findContinuing(tx, [...continuing])).length < continuing.size) {
-    throw new StaleReadError();
-  }
+  const unsure = [...local, ...look.continuing.map((index) => others[index] as ClaimEvent)];
+  const now = unsure.length > 0 ? await lookUnderLocks(tx, { addresses: [], uids: [] }, unsure) : nothing();
+  extend(component, now.component, rows);
+  const continuing = new Set(outside(component, unsure, now.continuing));
   if (component.addresses.length + component.uids.length > 0) {
     const [within, uids] = [new Set(component.addresses), new Set(component.uids)];
     const loaded = ownership
@@ -84,6 +92,21 @@ export async function lockAndLoad(
   }
   const fresh = { address: addresses.fresh, account: accounts.fresh };
   return { facts, rows, fresh, component, continuing };
+}
+
+const nothing = (): Look => ({ component: { addresses: [], uids: [] }, continuing: [] });
+
+const namesAny = ({ addresses, uids, tokens, ids = [] }: Seeds): boolean =>
+  addresses.length + uids.length + tokens.length + ids.length > 0;
+
+/** @throws StaleReadError if more is connected than what is locked */
+function extend(component: ConnectedComponent, more: ConnectedComponent, locked: Locked['rows']): void {
+  if (more.addresses.length === 0) return;
+  const isLocked =
+    more.addresses.every((address) => locked.address.has(address)) && more.uids.every((uid) => locked.account.has(uid));
+  if (!isLocked) throw new StaleReadError();
+  component.addresses = [...new Set([...component.addresses, ...more.addresses])];
+  component.uids = [...new Set([...component.uids, ...more.uids])];
 }
 
 /** A claim of an address or account that another event of the batch concerns is decided with all others of the component. */
@@ -106,6 +129,8 @@ interface StoredRow<F, C> {
 interface LockableTable<F, C> {
   /** Locks and returns the stored ones of these rows, sorted by key. */
   lock(keys: readonly string[]): Promise<StoredRow<F, C>[]>;
+  /** The rows to insert for named keys that are not stored. */
+  create(missing: ReadonlySet<string>): StoredRow<F, string>[];
   /** Inserts new rows, sorted by key, and returns how many were not there yet. */
   insert(rows: readonly StoredRow<F, string>[]): Promise<number>;
   keyOf(facts: F): string;
@@ -113,21 +138,33 @@ interface LockableTable<F, C> {
 
 /** @returns all rows, the contact of each, and the keys of the new rows. */
 async function lockRows<F, C>(
-  incoming: ReadonlyMap<string, F>,
+  named: ReadonlySet<string>,
   others: readonly string[],
-  candidates: ReadonlyMap<string, string>,
-  { lock, insert, keyOf }: LockableTable<F, C>,
+  { lock, create, insert, keyOf }: LockableTable<F, C>,
 ): Promise<{ rows: StoredRow<F, C | string>[]; contactOf: Map<string, C | string>; fresh: Set<string> }> {
-  const wanted = [...new Set([...incoming.keys(), ...others])];
+  const wanted = others.length === 0 ? [...named] : [...new Set([...named, ...others])];
   const rows: StoredRow<F, C | string>[] = await lock(wanted);
-  const contactOf = new Map(rows.map(({ facts, contactId }) => [keyOf(facts), contactId]));
-  const missing = [...incoming].filter(([key]) => !contactOf.has(key));
-  const created = missing.map(([key, facts]) => ({ facts, contactId: candidates.get(key) as string }));
+  const contactOf = new Map<string, C | string>();
+  for (const { facts, contactId } of rows) contactOf.set(keyOf(facts), contactId);
+  const fresh = new Set<string>();
+  for (const key of named) if (!contactOf.has(key)) fresh.add(key);
+  const created = fresh.size === 0 ? [] : create(fresh);
   // To lock a row that was inserted meanwhile would break the order of the locks.
   if (created.length > 0 && (await insert(created)) < created.length) throw new StaleReadError();
   for (const { facts, contactId } of created) contactOf.set(keyOf(facts), contactId);
-  return { rows: [...rows, ...created], contactOf, fresh: new Set(missing.map(([key]) => key)) };
+  return { rows: created.length === 0 ? rows : [...rows, ...created], contactOf, fresh };
 }
+
+/** A scope's names and new rows, if what is said of each is known beforehand. @param candidates a contact id for each */
+export const namedBy = (incoming: Facts, candidates: ReadonlyMap<string, string>) => {
+  const rowsOf = <F>(facts: ReadonlyMap<string, F>, missing: ReadonlySet<string>): StoredRow<F, string>[] =>
+    [...missing].map((key) => ({ facts: facts.get(key) as F, contactId: candidates.get(key) as string }));
+  return {
+    named: { addresses: new Set(incoming.addresses.keys()), uids: new Set(incoming.accounts.keys()) },
+    newAddresses: (missing: ReadonlySet<string>) => rowsOf(incoming.addresses, missing),
+    newAccounts: (missing: ReadonlySet<string>) => rowsOf(incoming.accounts, missing),
+  };
+};
 
 /**
  * The contacts of locked addresses and accounts, and of the seeds' tokens. Outside of the component a contact only needs
@@ -143,16 +180,21 @@ export async function loadContactIndex(
   others: readonly string[] = [],
 ): Promise<ContactIndex> {
   const contactIndex = new ContactIndex(ids);
-  const places = (['address', 'account'] as const).flatMap((kind) =>
-    [...rows[kind]].flatMap(([key, contactId]) =>
-      contactId === null || fresh[kind].has(key) ? [] : { kind, key, contactId },
-    ),
-  );
+  const eachStored = (visit: (kind: Kind, key: string, contactId: string) => void): void => {
+    for (const kind of KINDS) {
+      for (const [key, contactId] of rows[kind]) {
+        if (contactId !== null && !fresh[kind].has(key)) visit(kind, key, contactId);
+      }
+    }
+  };
   if (seeds) {
     const blocked = component.uids.filter((uid) => facts.claimsBy(uid).some(({ status }) => status === 'blocked'));
     if (blocked.length > 0) for (const block of await loadBlocks(tx, blocked)) facts.addBlock(block);
     const within = { address: new Set(component.addresses), account: new Set(component.uids) };
-    const stored = new Set(places.flatMap(({ kind, key, contactId }) => (within[kind].has(key) ? contactId : [])));
+    const stored = new Set<string>();
+    eachStored((kind, key, contactId) => {
+      if (within[kind].has(key)) stored.add(contactId);
+    });
     const targets = seeds.tokens.length === 0 ? [] : await resolveTokens(tx, seeds.tokens, seeds.ids);
     const wanted = [...new Set([...stored, ...targets.map(({ contact_id }) => contact_id), ...others])];
     for (const { id, state, merged_into, version, token } of wanted.length > 0 ? await loadContacts(tx, wanted) : []) {
@@ -166,9 +208,12 @@ export async function loadContactIndex(
       else contactIndex.knowId(key, contact_id);
     }
   }
-  for (const { kind, key, contactId } of places) {
+  eachStored((kind, key, contactId) => {
     if (!contactIndex.contacts.has(contactId)) contactIndex.restore(contactId, 'live', null, 0, null);
     contactIndex.link(kind, key, contactId);
-  }
+  });
   return contactIndex;
 }
+
+const KINDS = ['address', 'account'] as const;
+type Kind = (typeof KINDS)[number];

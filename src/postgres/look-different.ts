@@ -106,9 +106,9 @@ function touchedOrigins(
   const origins = new Map<string, TouchedOrigin>();
   const touch = (origin: Origin, id: string | null | undefined, hasNewValue: boolean | null): void => {
     const contactId = id === undefined || id === null || versioned.has(id) ? null : id;
-    origins.set(originKey(origin), { ...origin, contactId, hasNewValue });
+    origins.set(origin.key, { kind: origin.kind, key: origin.key, contactId, hasNewValue });
   };
-  for (const { origin } of choices) touch(origin, contactOfOrigin.get(originKey(origin)), null);
+  for (const { origin } of choices) touch(origin, contactOfOrigin.get(origin.key), null);
   for (const { facts, contactId } of changes.addresses) {
     const changed = changes.perhapsShown.addresses.get(facts.address);
     if (changed) touch({ kind: 'address', key: facts.address }, contactId, changed.hasNewValue);

@@ -1,5 +1,5 @@
 import type { ChangeSet } from '../contacts/change-recorder';
-import { type AccountFacts, type Choice, type Claim, type Facts, originKey } from '../contacts/facts/facts';
+import type { AccountFacts, Choice, Claim, Facts } from '../contacts/facts/facts';
 import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
@@ -11,7 +11,7 @@ import { insertTokens, updateTokens } from './tables/basket-token';
 import { insertChoices } from './tables/choice';
 import { deleteBlocks, insertBlocks } from './tables/claim-block';
 import { insertContacts, repointMerged, updateContacts } from './tables/contact';
-import { updateAddresses } from './tables/email-address';
+import { updateAddresses, updateSpellings } from './tables/email-address';
 import { markUndone } from './tables/merge';
 
 /**
@@ -25,7 +25,7 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts)
   const created = new Set(contacts.created.map(({ id }) => id));
   const [ofNewContacts, touching]: [Choice[], Choice[]] = [[], []];
   for (const choice of changes.choices) {
-    const id = changes.contactOfOrigin.get(originKey(choice.origin));
+    const id = changes.contactOfOrigin.get(choice.origin.key);
     (id !== undefined && created.has(id) ? ofNewContacts : touching).push(choice);
   }
   const judged = judgedChoices(touching, changes);
@@ -35,6 +35,7 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts)
     [
       insertChoices(ofNewContacts),
       updateAddresses(changes.addresses),
+      updateSpellings(changes.spellings),
       updateAccounts(accounts),
       insertClaims(changes.claims, changes.continuing),
       endContinuation(changes.claims.filter((claim) => isFollowed(claim, facts))),

@@ -4,7 +4,7 @@ import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { Database } from '../../src/postgres/database';
 import { PrismaClient } from '../../src/postgres/generated/prisma/client';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, optout, signup } from '../support/events';
+import { acct, login, optout, signup } from '../support/events';
 import { apply } from '../support/stored';
 
 describe('the cost of a batch', () => {
@@ -43,6 +43,7 @@ describe('the cost of a batch', () => {
       3,
       (run: string) => (i: number) => [signup(`known-${run}-${i}`, ['z'], 5), optout(`known-${run}-${i}`, 6)],
     ],
+    ['logins of known accounts', 5, (run: string) => (i: number) => [login(`in-${run}${i}`, `in-${run}-${i}`, 5)]],
     [
       'account events with merges',
       15,
@@ -55,6 +56,7 @@ describe('the cost of a batch', () => {
     const known = (run: string, i: number) => [
       signup(`known-${run}-${i}`, ['x'], 1),
       signup(`lone-${run}-${i}`, [], 1),
+      acct(`in-${run}${i}`, `in-${run}-${i}`, 1),
     ];
     await apply(db, ...many(500, (i) => [...known('s', i), ...known('l', i)]));
     expect([await cost(many(5, kind('s'))), await cost(many(500, kind('l')))]).toEqual([statements, statements]);

@@ -96,9 +96,9 @@ describe('a claim', () => {
     ['in milliseconds instead of seconds', { createDate: 1768000000123 }],
     ['before there were accounts', { createDate: 0 }],
   ])('leaves out fields that are %s', (_what, fields) => {
-    expect(Object.keys(eventOf(fxa(proves('verified', fields)))).sort()).toEqual(
-      ['address', 'at', 'kind', 'newsletters', 'trigger', 'uid'].sort(),
-    );
+    const event = eventOf(fxa(proves('verified', fields)));
+    const known = Object.entries(event).flatMap(([name, value]) => (value === undefined ? [] : name));
+    expect(known.sort()).toEqual(['address', 'at', 'kind', 'newsletters', 'trigger', 'uid']);
   });
 
   it.each([

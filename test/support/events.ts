@@ -28,6 +28,10 @@ export function acct(u: string, a: string, t: number, more: Partial<ClaimEvent> 
   return { kind: 'claim', trigger: trigger('fxa', event, u, a, t), at: at(t), uid, address, newsletters: [], ...more };
 }
 
+/** A claim by an event that seldom moves an address. */
+export const login = (u: string, a: string, t: number): ClaimEvent =>
+  acct(u, a, t, { trigger: trigger('fxa', 'login', u, a, t) });
+
 export function del(u: string, t: number): DeletionEvent {
   return { kind: 'deletion', trigger: trigger('fxa', 'delete', u, t), at: at(t), uid: uidOf(u) };
 }

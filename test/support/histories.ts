@@ -1,7 +1,7 @@
 /** Generated histories with few people, addresses and times, so that collisions and equal times are common. */
 import fc from 'fast-check';
 import type { ContactEvent, Profile } from '../../src/contacts/facts/event';
-import { acct, confirm, del, optout, signup, unsub } from './events';
+import { acct, confirm, del, login, optout, signup, unsub } from './events';
 
 const uid = fc.constantFrom('u1', 'u2', 'u3', 'u4');
 const address = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
@@ -15,7 +15,8 @@ const profile: fc.Arbitrary<Profile> = fc.record(
 );
 
 export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(uid, address, time).map(([u, a, t]) => acct(u, a, t)) },
+  { weight: 3, arbitrary: fc.tuple(uid, address, time).map(([u, a, t]) => acct(u, a, t)) },
+  { weight: 3, arbitrary: fc.tuple(uid, address, time).map(([u, a, t]) => login(u, a, t)) },
   {
     weight: 1,
     arbitrary: fc

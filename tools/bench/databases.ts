@@ -167,8 +167,8 @@ async function fill(
 }
 
 const EARLIER_LOGINS = `
-  INSERT INTO address_claim (address, uid, at, event, event_id)
-  SELECT ${SQL.address}, ${SQL.uid}, to_timestamp((${FILLED_AT} + i) / 1000.0) + day * interval '1 day' / 4, 'login', md5(i || ' ' || day)
+  INSERT INTO address_claim (address, uid, at, event, event_id, continues)
+  SELECT ${SQL.address}, ${SQL.uid}, to_timestamp((${FILLED_AT} + i) / 1000.0) + day * interval '1 day' / 4, 'login', md5(i || ' ' || day), true
   FROM generate_series(0, $1::int, 2) AS i, generate_series(1, $2::int) AS day`;
 
 const AT = `to_timestamp((${FILLED_AT} + i) / 1000.0)`;

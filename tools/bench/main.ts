@@ -47,7 +47,8 @@ async function run(options: Options): Promise<number> {
 async function measure(bench: Bench): Promise<Results> {
   const { options } = bench;
   const wants = (part: Part): boolean => options.only.includes(part);
-  const workloads = WORKLOAD_NAMES.filter(wants);
+  const named = WORKLOAD_NAMES.filter(wants);
+  const workloads = wants('profile') ? [] : named;
   const results: Results = { configuration: await readConfiguration(bench) };
   if (workloads.length > 0 || wants('latency')) {
     say('The best concurrency of the baseline …');
@@ -80,7 +81,10 @@ async function measure(bench: Bench): Promise<Results> {
     say('Memory …');
     results.memory = await measureMemory(bench);
   }
-  if (wants('profile')) results.profile = await profileAll(bench, RESULTS, (it) => say(`\n${profileText(it)}`));
+  if (wants('profile')) {
+    const profiled = named.length > 0 ? named : WORKLOAD_NAMES;
+    results.profile = await profileAll(bench, profiled, RESULTS, (it) => say(`\n${profileText(it)}`));
+  }
   return results;
 }
 

@@ -45,7 +45,8 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       slots      CONCURRENCY 1 and 2 on few accounts, all connected
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
-                      profile    where the time goes: processor profile, statements (not by default)
+                      profile    where the time goes, in all workloads or in those named beside it, which are then only
+                                 profiled: processor, allocations, statements (not by default)
   --contacts N      contacts in the database (10000)
   --sizes N,M       contacts in the database, for growth (10000,1000000)
   --reuse           use filled databases that are on the server already, and leave them there: for large ones, with

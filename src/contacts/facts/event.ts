@@ -39,12 +39,12 @@ export interface ClaimEvent {
   uid: string;
   address: Address;
   /** The raw Accept-Language value; absent if it is missing or cannot be parsed. */
-  locale?: string;
+  locale?: string | undefined;
   /** ISO 3166-1 alpha-2, lower-case. */
-  country?: string;
-  service?: string;
+  country?: string | undefined;
+  service?: string | undefined;
   /** When the account was created. */
-  createdAt?: Time;
+  createdAt?: Time | undefined;
   /** Newsletters subscribed to in the account; usually none. */
   newsletters: string[];
 }
@@ -58,11 +58,11 @@ export interface DeletionEvent {
 
 /** The reader's details in a sign-up. An absent field has no effect; `null` clears the value. */
 export interface Profile {
-  firstName?: string | null;
-  lastName?: string | null;
-  country?: string | null;
-  lang?: string | null;
-  format?: string | null;
+  firstName?: string | null | undefined;
+  lastName?: string | null | undefined;
+  country?: string | null | undefined;
+  lang?: string | null | undefined;
+  format?: string | null | undefined;
 }
 
 export type Act = 'subscribe' | 'unsubscribe' | 'confirm' | 'opt_out';
@@ -84,9 +84,9 @@ export interface NewsletterEvent {
   proven: boolean;
   profile: Profile;
   /** The page it was made on. */
-  source?: string;
+  source?: string | undefined;
   /** Why the reader left. */
-  reason?: string;
+  reason?: string | undefined;
 }
 
 export type ContactEvent = ClaimEvent | DeletionEvent | NewsletterEvent;

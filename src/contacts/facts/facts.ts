@@ -24,23 +24,30 @@ export type FieldName = (typeof FIELD_NAMES)[ProfileField];
 
 export const PROFILE_FIELDS = Object.keys(FIELD_NAMES) as ProfileField[];
 
+/** Of an event that says nothing about the reader. */
+export const NO_PROFILE: ProfileFacts = Object.freeze({});
+
+/** The latest value of each field; it belongs to the owner of the address at its time. */
+export type ProfileFacts = Readonly<Partial<Record<ProfileField, Dated | undefined>>>;
+
+/** Never changed: what is learned makes another object. */
 export interface AddressFacts {
-  address: string;
-  typed: Dated<string>;
-  /** The latest value of each field; it belongs to the owner of the address at its time. */
-  profile: Partial<Record<ProfileField, Dated>>;
+  readonly address: string;
+  readonly typed: Dated<string>;
+  readonly profile: ProfileFacts;
 }
 
+/** Never changed: what is learned makes another object. */
 export interface AccountFacts {
-  uid: string;
+  readonly uid: string;
   /** The earliest time that was said. */
-  createdAt?: Time;
+  readonly createdAt?: Time | undefined;
   /** The earliest `delete`: a uid never returns. */
-  deletedAt?: Time;
-  locale?: Dated<string>;
-  country?: Dated<string>;
+  readonly deletedAt?: Time | undefined;
+  readonly locale?: Dated<string> | undefined;
+  readonly country?: Dated<string> | undefined;
   /** The first service that the account was used for. */
-  service?: Dated<string>;
+  readonly service?: Dated<string> | undefined;
 }
 
 export interface Claim {
@@ -98,23 +105,27 @@ export interface Choice {
 /** The details of a choice that says nothing but the act itself. */
 export const NO_DETAILS = { source: null, lang: null, format: null, reason: null, fields: null } as const;
 
-/** The later value; at equal times a value before a null, and the greater value. */
+/** The later value; at equal times a value before a null, and the greater value. The first of two equal ones. */
 export function latest<T extends string | null>(
   a: Dated<T> | undefined,
   b: Dated<T> | undefined,
 ): Dated<T> | undefined {
   if (!a || !b) return a ?? b;
   if (a.at !== b.at) return a.at > b.at ? a : b;
-  if (a.value === null || b.value === null) return a.value === null ? b : a;
+  if (a.value === null || b.value === null) return b.value === null ? a : b;
   return a.value >= b.value ? a : b;
 }
 
-/** The earlier value; at equal times the lesser. */
+/** The earlier value; at equal times the lesser. The first of two equal ones. */
 export function earliest<T extends string>(a: Dated<T> | undefined, b: Dated<T> | undefined): Dated<T> | undefined {
   if (!a || !b) return a ?? b;
   if (a.at !== b.at) return a.at < b.at ? a : b;
   return a.value <= b.value ? a : b;
 }
+
+/** A profile has all fields, each of which may be undefined. */
+export const hasProfile = ({ profile }: AddressFacts): boolean =>
+  PROFILE_FIELDS.some((field) => profile[field] !== undefined);
 
 export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out';
 export const isRefusal = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act);
@@ -194,28 +205,20 @@ export class Facts {
 
   addAddress(incoming: AddressFacts): boolean {
     const known = this.addresses.get(incoming.address);
-    if (!known) {
-      this.addresses.set(incoming.address, { ...incoming, profile: { ...incoming.profile } });
-      return true;
-    }
-    const typed = keep(latest, known, incoming, ['typed']);
-    const profile = keep(latest, known.profile, incoming.profile, PROFILE_FIELDS);
-    return typed || profile;
+    const merged = known ? mergeAddress(known, incoming) : incoming;
+    if (merged === known) return false;
+    this.addresses.set(incoming.address, merged);
+    return true;
   }
 
   addAccount(incoming: AccountFacts): boolean {
-    const known = this.accounts.get(incoming.uid);
-    if (!known) {
-      this.accounts.set(incoming.uid, { ...incoming });
-      if (incoming.deletedAt !== undefined) this.#reviseOwnership(this.addressesClaimedBy(incoming.uid));
-      return true;
-    }
-    const data = keep(latest, known, incoming, ['locale', 'country']);
-    const service = keep(earliest<string>, known, incoming, ['service']);
-    const created = keepEarliestTime(known, incoming, 'createdAt');
-    const deleted = keepEarliestTime(known, incoming, 'deletedAt');
-    if (deleted) this.#reviseOwnership(this.addressesClaimedBy(incoming.uid));
-    return data || service || created || deleted;
+    const { uid } = incoming;
+    const known = this.accounts.get(uid);
+    const merged = known ? mergeAccount(known, incoming) : incoming;
+    if (merged === known) return false;
+    this.accounts.set(uid, merged);
+    if (merged.deletedAt !== known?.deletedAt) this.#reviseOwnership(this.addressesClaimedBy(uid));
+    return true;
   }
 
   /** A claim that a block covers is added as blocked. A known claim keeps its status. */
@@ -309,32 +312,42 @@ export class Facts {
   }
 }
 
-/** Keeps the better value of each field in `known`, as `choose` says. @returns whether anything changed */
-function keep<K extends string, D extends Dated>(
-  choose: (a: D | undefined, b: D | undefined) => D | undefined,
-  known: { [field in K]?: D },
-  incoming: { readonly [field in K]?: D },
-  fields: readonly K[],
-): boolean {
-  let changed = false;
-  for (const field of fields) {
-    const before: D | undefined = known[field];
-    const value = choose(before, incoming[field]);
-    if (!value || (before?.at === value.at && before.value === value.value)) continue;
-    known[field] = value;
-    changed = true;
-  }
-  return changed;
+/** @returns the known facts themselves if the others say nothing new */
+function mergeAddress(known: AddressFacts, incoming: AddressFacts): AddressFacts {
+  const typed = latest(known.typed, incoming.typed) as Dated<string>;
+  const profile = mergeProfiles(known.profile, incoming.profile);
+  return typed === known.typed && profile === known.profile ? known : { address: known.address, typed, profile };
 }
 
-/** Keeps the earlier time of a field in `known`. @returns whether it changed */
-function keepEarliestTime<K extends string>(
-  known: { [field in K]?: Time },
-  incoming: { readonly [field in K]?: Time },
-  field: K,
-): boolean {
-  const [before, time]: (Time | undefined)[] = [known[field], incoming[field]];
-  if (time === undefined || (before !== undefined && before <= time)) return false;
-  known[field] = time;
-  return true;
+function mergeProfiles(known: ProfileFacts, incoming: ProfileFacts): ProfileFacts {
+  if (incoming === NO_PROFILE) return known;
+  const merged = {
+    firstName: latest(known.firstName, incoming.firstName),
+    lastName: latest(known.lastName, incoming.lastName),
+    country: latest(known.country, incoming.country),
+    lang: latest(known.lang, incoming.lang),
+    format: latest(known.format, incoming.format),
+  } satisfies Record<ProfileField, Dated | undefined>;
+  return PROFILE_FIELDS.every((field) => merged[field] === known[field]) ? known : merged;
+}
+
+/** @returns the known facts themselves if the others say nothing new */
+function mergeAccount(known: AccountFacts, incoming: AccountFacts): AccountFacts {
+  const createdAt = earlierTime(known.createdAt, incoming.createdAt);
+  const deletedAt = earlierTime(known.deletedAt, incoming.deletedAt);
+  const locale = latest(known.locale, incoming.locale);
+  const country = latest(known.country, incoming.country);
+  const service = earliest(known.service, incoming.service);
+  const isKnown =
+    createdAt === known.createdAt &&
+    deletedAt === known.deletedAt &&
+    locale === known.locale &&
+    country === known.country &&
+    service === known.service;
+  return isKnown ? known : { uid: known.uid, createdAt, deletedAt, locale, country, service };
+}
+
+function earlierTime(a: Time | undefined, b: Time | undefined): Time | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return Math.min(a, b);
 }

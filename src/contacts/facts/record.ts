@@ -5,10 +5,13 @@ import {
   type AddressFacts,
   type Choice,
   type Claim,
+  type Dated,
   Facts,
   NO_DETAILS,
+  NO_PROFILE,
   type Origin,
-  PROFILE_FIELDS,
+  type ProfileFacts,
+  type ProfileField,
 } from './facts';
 import { languageOf } from './language';
 
@@ -23,40 +26,66 @@ export function insertableAddress(event: ContactEvent): Address | null {
   return event.kind === 'newsletter' && 'address' in event.to && event.to.onlyIfStored ? null : namedAddress(event);
 }
 
-/**
- * The addresses and accounts of a batch with their facts: the rows to insert for new ones. Deletions are left out,
- * because they move addresses, which needs all claims.
- */
-export function incomingFacts(events: readonly ContactEvent[]): Facts {
+/** What a batch says of some addresses: the rows to insert for new ones. */
+export function addressesIn(events: readonly ContactEvent[], wanted: ReadonlySet<string>): Iterable<AddressFacts> {
   const incoming = new Facts();
   for (const event of events) {
     const address = insertableAddress(event);
-    if (address) incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : {}));
-    if (event.kind === 'deletion') incoming.addAccount({ uid: event.uid });
-    else if (event.kind === 'claim') incoming.addAccount(accountFacts(event));
+    if (!address || !wanted.has(address.key)) continue;
+    incoming.addAddress(addressFacts(address, event.at, event.kind === 'newsletter' ? event.profile : undefined));
   }
-  return incoming;
+  return incoming.addresses.values();
+}
+
+/**
+ * What a batch says of some accounts: the rows to insert for new ones. Deletions are left out, because they move addresses,
+ * which needs all claims.
+ */
+export function accountsIn(events: readonly ContactEvent[], wanted: ReadonlySet<string>): Iterable<AccountFacts> {
+  const incoming = new Facts();
+  for (const event of events) {
+    if (event.kind === 'newsletter' || !wanted.has(event.uid)) continue;
+    incoming.addAccount(event.kind === 'claim' ? accountFacts(event) : { uid: event.uid });
+  }
+  return incoming.accounts.values();
 }
 
 /** @param typedAt the time of the spelling. @param at the time of the profile. */
-export function addressFacts(address: Address, typedAt: Time, profile: Profile = {}, at: Time = typedAt): AddressFacts {
-  const facts: AddressFacts = { address: address.key, typed: { value: address.typed, at: typedAt }, profile: {} };
-  for (const field of PROFILE_FIELDS) {
-    const value = profile[field];
-    if (value !== undefined) facts.profile[field] = { value, at };
-  }
-  return facts;
-}
-
-export function accountFacts({ uid, at, locale, country, service, createdAt }: ClaimEvent): AccountFacts {
+export function addressFacts(
+  { key, typed }: Address,
+  typedAt: Time,
+  profile?: Profile,
+  at: Time = typedAt,
+): AddressFacts {
   return {
-    uid,
-    ...(locale !== undefined && { locale: { value: locale, at } }),
-    ...(country !== undefined && { country: { value: country, at } }),
-    ...(service !== undefined && { service: { value: service, at } }),
-    ...(createdAt !== undefined && { createdAt }),
+    address: key,
+    typed: { value: typed, at: typedAt },
+    profile: profile ? profileFacts(profile, at) : NO_PROFILE,
   };
 }
+
+/** With all fields, so that all profiles have one shape. */
+function profileFacts({ firstName, lastName, country, lang, format }: Profile, at: Time): ProfileFacts {
+  return {
+    firstName: dated(firstName, at),
+    lastName: dated(lastName, at),
+    country: dated(country, at),
+    lang: dated(lang, at),
+    format: dated(format, at),
+  } satisfies Record<ProfileField, Dated | undefined>;
+}
+
+export const accountFacts = ({ uid, at, locale, country, service, createdAt }: ClaimEvent): AccountFacts => ({
+  uid,
+  createdAt,
+  deletedAt: undefined,
+  locale: dated(locale, at),
+  country: dated(country, at),
+  service: dated(service, at),
+});
+
+const dated = <T extends string | null>(value: T | undefined, at: Time): Dated<T> | undefined =>
+  value === undefined ? undefined : { value, at };
 
 export const claimOf = ({ uid, at, address, trigger }: ClaimEvent): Claim => ({
   address: address.key,
@@ -69,6 +98,7 @@ export const claimOf = ({ uid, at, address, trigger }: ClaimEvent): Claim => ({
 
 /** The subscriptions made in an account. They are proven, because the account proved its address. */
 export function accountChoices({ uid, at, trigger, locale, newsletters }: ClaimEvent): Choice[] {
+  if (newsletters.length === 0) return [];
   const lang = (locale && languageOf(locale)) ?? null;
   return newsletters.map((newsletter) => ({
     ...NO_DETAILS,
@@ -85,8 +115,19 @@ export function accountChoices({ uid, at, trigger, locale, newsletters }: ClaimE
 export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choice[] {
   const { at, act, proven, profile, source = null, reason = null } = event;
   const newsletters = act === 'opt_out' || act === 'confirm' ? [''] : event.newsletters;
-  const details = { source, lang: profile.lang ?? null, format: profile.format ?? null, reason, fields: null };
-  return newsletters.map((newsletter) => ({ origin, newsletter, at, act, proven, ...details }));
+  const [lang, format, fields] = [profile.lang ?? null, profile.format ?? null, null];
+  return newsletters.map((newsletter) => ({
+    origin,
+    newsletter,
+    at,
+    act,
+    proven,
+    source,
+    lang,
+    format,
+    reason,
+    fields,
+  }));
 }
 
 /**

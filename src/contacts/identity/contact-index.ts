@@ -56,7 +56,8 @@ export class ContactIndex {
   /** Tokens that were retired and are live again. */
   readonly revivedTokens: StoredToken[] = [];
   readonly #contactOf = { address: new Map<string, string>(), account: new Map<string, string>() };
-  readonly #addresses = new Map<string, Set<string>>();
+  /** Nearly all have one address: a set for each would take ten times the memory of a list. */
+  readonly #addresses = new Map<string, string[]>();
   readonly #account = new Map<string, string>();
   readonly #contactOfToken = new Map<string, string>();
   readonly #contactOfId = new Map<string, string>();
@@ -68,13 +69,9 @@ export class ContactIndex {
 
   /** Adds a stored contact; its addresses, account and further tokens follow with `link` and `knowToken`. */
   restore(id: string, state: ContactState, mergedInto: string | null, version: number, token: string | null): void {
-    const stored = {
-      known: true,
-      changed: false,
-      createdAt: null,
-      token: token ? { id: token, storedWith: id } : null,
-    };
-    this.contacts.set(id, { id, state, mergedInto, version, ...stored });
+    const stored = token ? { id: token, storedWith: id } : null;
+    const [known, changed, createdAt] = [true, false, null];
+    this.contacts.set(id, { id, state, mergedInto, version, known, token: stored, changed, createdAt });
     if (token) this.knowToken(token, id);
   }
 
@@ -90,8 +87,13 @@ export class ContactIndex {
   /** Links a stored address or account to its contact: not a change. */
   link(kind: 'address' | 'account', key: string, contactId: string): void {
     this.#contactOf[kind].set(key, contactId);
-    if (kind === 'account') this.#account.set(contactId, key);
-    else this.#addresses.set(contactId, (this.#addresses.get(contactId) ?? new Set()).add(key));
+    if (kind === 'account') {
+      this.#account.set(contactId, key);
+      return;
+    }
+    const addresses = this.#addresses.get(contactId);
+    if (addresses) addresses.push(key);
+    else this.#addresses.set(contactId, [key]);
   }
 
   /**
@@ -105,8 +107,9 @@ export class ContactIndex {
     imported: { token?: string | undefined; createdAt?: Time | null } = {},
   ): Contact {
     const { token = this.#ids.token(), createdAt = null } = imported;
-    const fresh = { known: false, changed: true, createdAt, token: { id: token, storedWith: null } };
-    const contact: Contact = { id, state: 'live', mergedInto: null, version: 0, ...fresh };
+    const [state, mergedInto, version, known, changed] = ['live' as const, null, 0, false, true];
+    const issued = { id: token, storedWith: null };
+    const contact: Contact = { id, state, mergedInto, version, known, token: issued, changed, createdAt };
     this.contacts.set(id, contact);
     return contact;
   }
@@ -142,7 +145,8 @@ export class ContactIndex {
     const old = this.ofAddress(address);
     if (old === contact) return;
     if (old) {
-      this.#addresses.get(old.id)?.delete(address);
+      const others = this.addressesOf(old).filter((other) => other !== address);
+      this.#addresses.set(old.id, others);
       this.#mark(old);
     }
     this.link('address', address, contact.id);

@@ -1,5 +1,5 @@
 import { normaliseAddress } from '../../contacts/facts/address';
-import type { Address, ClaimEvent, DeletionEvent, Time } from '../../contacts/facts/event';
+import type { Address, ClaimEvent, DeletionEvent, Time, Trigger } from '../../contacts/facts/event';
 import { languageOf } from '../../contacts/facts/language';
 import { asUid } from '../../contacts/facts/lookup-key';
 import { allDead, type Dead, type DecodeContext, type Decoded, dead, isDead, type JsonObject, listed } from './decoded';
@@ -84,29 +84,27 @@ function eventOf({ event, names = {}, fields, ids }: FlatMessage, handling: Hand
     return allDead([first as Dead, ...others]);
   }
   const id = traceId([...ids, context.messageId], () => [event, uid, at, address?.key ?? null]);
-  const trigger = { source: 'fxa', event, id } as const;
+  const trigger: Trigger = { source: 'fxa', event, id };
   if (!address) {
     const deletion: DeletionEvent = { kind: 'deletion', trigger, at, uid };
     return { kind: 'event', event: deletion, dropped: details.dropped, partial: [] };
   }
   const { names: newsletters, problems } =
     handling === 'subscriptions' ? readNewsletters(fields.newsletters) : NO_NEWSLETTERS;
-  const locale = details.text('locale', (text) => (languageOf(text) === undefined ? undefined : text));
+  const locale = details.text('locale', asLocale);
   const country = details.text('countryCode', countryOf);
-  const service = details.text('service', (text) => tidy(text, MAX_SERVICE));
+  const service = details.text('service', asService);
   const createdAt = details.number('createDate', (seconds) => {
     const time = fromSeconds(seconds);
     return timeProblem(time, context.now) === undefined ? time : undefined;
   });
-  const claim: ClaimEvent = {
-    ...{ kind: 'claim', trigger, at, uid, address, newsletters },
-    ...(locale !== undefined && { locale }),
-    ...(country !== undefined && { country }),
-    ...(service !== undefined && { service }),
-    ...(createdAt !== undefined && { createdAt }),
-  };
+  const kind = 'claim';
+  const claim: ClaimEvent = { kind, trigger, at, uid, address, newsletters, locale, country, service, createdAt };
   return { kind: 'event', event: claim, dropped: details.dropped, partial: listed(problems) };
 }
+
+const asLocale = (text: string): string | undefined => (languageOf(text) === undefined ? undefined : text);
+const asService = (text: string): string | undefined => tidy(text, MAX_SERVICE);
 
 /** Very old producers append `@domain`. */
 function uidOf(sent: unknown, name: string): string | Dead {

@@ -1,18 +1,8 @@
 import { normaliseAddress } from '../../contacts/facts/address';
-import type { NewsletterEvent, Profile } from '../../contacts/facts/event';
+import type { NewsletterEvent, Profile, Trigger } from '../../contacts/facts/event';
 import { asLanguage } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
-import {
-  allDead,
-  type Dead,
-  type DecodeContext,
-  type Decoded,
-  type DetailField,
-  dead,
-  isDead,
-  type JsonObject,
-  listed,
-} from './decoded';
+import { allDead, type Dead, type DecodeContext, type Decoded, dead, isDead, type JsonObject, listed } from './decoded';
 import { Details } from './details';
 import {
   countryOf,
@@ -51,26 +41,27 @@ export function decodeNewsletter(message: JsonObject, context: DecodeContext): D
   }
   const { act, newsletters, optin, partial } = choice;
 
-  const source = details.text('source_url', (text) => tidy(text, MAX_SOURCE));
-  const reason =
-    type === 'newsletter.unsubscribe' ? details.text('reason', (text) => tidy(text, MAX_REASON)) : undefined;
-  const content = {
-    at,
-    to,
-    act,
-    newsletters,
-    // A confirmation clicked in a mail proves the address that the mail went to. A token alone proves nothing: anyone who
-    // has an old mail has its token, and must not be able to lift an opt-out with it.
-    proven: optin || (type === 'newsletter.confirm' && 'address' in to),
-    profile: type === 'newsletter.subscribe' ? profileOf(message, details) : {},
-    ...(source !== undefined && { source }),
-    ...(reason !== undefined && { reason }),
-  };
-  details.text('id', (text) => givenId([text]));
-  const id = traceId([message.id, context.messageId], () => [type, content]);
-  const trigger = { source: 'newsletter', event: type, id } as const;
-  return { kind: 'event', event: { kind: 'newsletter', trigger, ...content }, dropped: details.dropped, partial };
+  const source = details.text('source_url', asSource);
+  const reason = type === 'newsletter.unsubscribe' ? details.text('reason', asReason) : undefined;
+  // A confirmation clicked in a mail proves the address that the mail went to. A token alone proves nothing: anyone who
+  // has an old mail has its token, and must not be able to lift an opt-out with it.
+  const proven = optin || (type === 'newsletter.confirm' && 'address' in to);
+  const profile = type === 'newsletter.subscribe' ? profileOf(message, details) : {};
+  details.text('id', asId);
+  const id = traceId([message.id, context.messageId], () => [
+    type,
+    { at, to, act, newsletters, proven, profile, source, reason },
+  ]);
+  const trigger: Trigger = { source: 'newsletter', event: type, id };
+  const kind = 'newsletter';
+  const event: NewsletterEvent = { kind, trigger, at, to, act, newsletters, proven, profile, source, reason };
+  return { kind: 'event', event, dropped: details.dropped, partial };
 }
+
+const asSource = (text: string): string | undefined => tidy(text, MAX_SOURCE);
+const asReason = (text: string): string | undefined => tidy(text, MAX_REASON);
+const asName = (text: string): string | undefined => tidy(text, MAX_NAME);
+const asId = (text: string): string | undefined => givenId([text]);
 
 function typeOf(event: unknown): NewsletterType | Dead {
   if (event === undefined) return dead('invalid_shape', 'event: is missing');
@@ -147,16 +138,11 @@ function addresseeOf(message: JsonObject, details: Details, isRefusal: boolean):
 }
 
 function profileOf(message: JsonObject, details: Details): Profile {
-  const profile: Profile = {};
-  const set = (field: keyof Profile, name: DetailField, read: (text: string) => string | undefined): void => {
-    const value = message[name] === null ? null : details.text(name, read);
-    if (value !== undefined) profile[field] = value;
+  return {
+    firstName: message.first_name === null ? null : details.text('first_name', asName),
+    lastName: message.last_name === null ? null : details.text('last_name', asName),
+    country: message.country === null ? null : details.text('country', countryOf),
+    lang: message.lang === null ? null : details.text('lang', asLanguage),
+    format: message.format === null ? null : details.text('format', formatOf),
   };
-  const asName = (text: string): string | undefined => tidy(text, MAX_NAME);
-  set('firstName', 'first_name', asName);
-  set('lastName', 'last_name', asName);
-  set('country', 'country', countryOf);
-  set('lang', 'lang', asLanguage);
-  set('format', 'format', formatOf);
-  return profile;
 }

@@ -15,11 +15,13 @@ import {
   type Choice,
   type Claim,
   choiceKey,
+  type Dated,
   Facts,
   isRefusal,
   NO_DETAILS,
   type Origin,
   PROFILE_FIELDS,
+  type ProfileField,
   type UndoneMerge,
 } from '../../contacts/facts/facts';
 import { accountPseudonym, addressPseudonym, isPseudonym } from '../../contacts/facts/pseudonym';
@@ -181,15 +183,15 @@ function isOfPerson({ facts, addresses, uids }: Subject, { kind, key }: Origin, 
 function splitProfile(subject: Subject, stored: AddressFacts): { rest: AddressFacts; times: Time[] } {
   const { address, typed } = stored;
   const isDeleted = subject.addresses.has(address);
-  const rest: AddressFacts = { address, typed, profile: {} };
+  const kept: Partial<Record<ProfileField, Dated>> = {};
   const times = isDeleted ? [typed.at] : [];
   for (const field of PROFILE_FIELDS) {
     const value = stored.profile[field];
     if (!value) continue;
     if (isDeleted || isOfPerson(subject, { kind: 'address', key: address }, value.at)) times.push(value.at);
-    else rest.profile[field] = value;
+    else kept[field] = value;
   }
-  return { rest, times };
+  return { rest: { address, typed, profile: kept }, times };
 }
 
 const latestOf = (times: readonly Time[]): Time => times.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -8,7 +8,7 @@ import type { Queries } from '../../postgres/database';
 import { StaleReadError } from '../../postgres/find-component';
 import { ids } from '../../postgres/ids';
 import { loadConsent } from '../../postgres/load-facts';
-import { lockAndLoad } from '../../postgres/lock-and-load';
+import { lockAndLoad, namedBy } from '../../postgres/lock-and-load';
 import { inOneStatement } from '../../postgres/statement';
 import { insertAccounts } from '../../postgres/tables/account';
 import { insertClaims } from '../../postgres/tables/address-claim';
@@ -43,8 +43,7 @@ export async function lockAndLoadFacts(tx: Queries, wanted: Wanted): Promise<Loc
   if ('key' in wanted) incoming.addAddress(addressFacts(wanted, 0));
   const members = 'key' in wanted ? { addresses: [wanted.key], uids: [] } : await membersOf(tx, wanted.contactId);
   const { facts, component, rows, fresh } = await lockAndLoad(tx, {
-    incoming,
-    candidates: new Map([...incoming.addresses.keys()].map((key) => [key, ids.contact()])),
+    ...namedBy(incoming, new Map([...incoming.addresses.keys()].map((key) => [key, ids.contact()]))),
     seeds: { ...members, tokens: [] },
   });
   await loadConsent(tx, component, facts);

@@ -6,7 +6,7 @@ import { arrayLiteral } from '../../postgres/array-literal';
 import { type Database, inTransaction, type Queries, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { StaleReadError } from '../../postgres/find-component';
-import { type Locked, loadContactIndex, lockAndLoad } from '../../postgres/lock-and-load';
+import { type Locked, loadContactIndex, lockAndLoad, namedBy } from '../../postgres/lock-and-load';
 import { saveChanges } from '../../postgres/save-changes';
 import { erasureTimes, type Hashed } from '../../postgres/tables/erasure';
 import { firstImports } from '../../postgres/tables/first-import';
@@ -148,7 +148,7 @@ async function lockAndLoadRecords(
   const addresses = [...incoming.addresses.keys()].filter((address) => known.addresses.has(address));
   const uids = [...incoming.accounts.keys()].filter((uid) => known.uids.has(uid));
   const seeds = addresses.length + uids.length === 0 ? null : { addresses, uids, tokens: [] };
-  const locked = await lockAndLoad(tx, { incoming, candidates: candidatesFor(records), seeds, erasureKey });
+  const locked = await lockAndLoad(tx, { ...namedBy(incoming, candidatesFor(records)), seeds, erasureKey });
   requireUnchanged(locked, records, known, incoming);
   return { ...locked, contactIndex: await loadContactIndex(tx, locked, seeds) };
 }

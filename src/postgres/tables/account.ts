@@ -1,4 +1,4 @@
-import type { AccountFacts } from '../../contacts/facts/facts';
+import type { AccountFacts, Dated } from '../../contacts/facts/facts';
 import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
 import { Prisma } from '../generated/prisma/client';
@@ -10,8 +10,7 @@ export interface StoredAccount {
   contactId: string | null;
 }
 
-const FIELDS = ['locale', 'country', 'service'] as const;
-type Field = (typeof FIELDS)[number];
+type Field = 'locale' | 'country' | 'service';
 
 /** A row as {@link ACCOUNT_COLUMNS} selects it; each field has a value and the time at which it was learned. */
 export type AccountRow = {
@@ -39,16 +38,17 @@ const COLUMNS: Columns<StoredAccount> = {
 
 export const ACCOUNT_COLUMNS = selected(COLUMNS);
 
-export function accountFactsOf(row: AccountRow): AccountFacts {
-  const facts: AccountFacts = { uid: row.uid };
-  if (row.created_at !== null) facts.createdAt = row.created_at;
-  if (row.deleted_at !== null) facts.deletedAt = row.deleted_at;
-  for (const field of FIELDS) {
-    const [value, at] = [row[field], row[`${field}_at`]];
-    if (value !== null && at !== null) facts[field] = { value, at };
-  }
-  return facts;
-}
+export const accountFactsOf = (row: AccountRow): AccountFacts => ({
+  uid: row.uid,
+  createdAt: row.created_at ?? undefined,
+  deletedAt: row.deleted_at ?? undefined,
+  locale: dated(row.locale, row.locale_at),
+  country: dated(row.country, row.country_at),
+  service: dated(row.service, row.service_at),
+});
+
+const dated = (value: string | null, at: number | null): Dated<string> | undefined =>
+  value === null || at === null ? undefined : { value, at };
 
 export async function loadAccounts(db: Queries, uids: readonly string[]): Promise<AccountFacts[]> {
   const rows = await db.$queryRaw<AccountRow[]>`

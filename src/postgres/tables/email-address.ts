@@ -1,7 +1,10 @@
 import {
   type AddressFacts,
+  type Dated,
   FIELD_NAMES,
   type FieldName,
+  hasProfile,
+  NO_PROFILE,
   PROFILE_FIELDS,
   type ProfileField,
 } from '../../contacts/facts/facts';
@@ -39,13 +42,18 @@ const COLUMNS: Columns<StoredAddress> = {
 export const ADDRESS_COLUMNS = selected(COLUMNS);
 
 export function addressFactsOf(row: AddressRow): AddressFacts {
-  const facts: AddressFacts = { address: row.address, typed: { value: row.typed, at: row.typed_at }, profile: {} };
-  for (const field of PROFILE_FIELDS) {
-    const at = row[`${FIELD_NAMES[field]}_at`];
-    if (at !== null) facts.profile[field] = { value: row[FIELD_NAMES[field]], at };
-  }
-  return facts;
+  const profile = {
+    firstName: dated(row.first_name, row.first_name_at),
+    lastName: dated(row.last_name, row.last_name_at),
+    country: dated(row.country, row.country_at),
+    lang: dated(row.lang, row.lang_at),
+    format: dated(row.format, row.format_at),
+  } satisfies Record<ProfileField, Dated | undefined>;
+  const facts = { address: row.address, typed: { value: row.typed, at: row.typed_at }, profile };
+  return hasProfile(facts) ? facts : { ...facts, profile: NO_PROFILE };
 }
+
+const dated = (value: string | null, at: number | null): Dated | undefined => (at === null ? undefined : { value, at });
 
 export async function loadAddresses(db: Queries, addresses: readonly string[]): Promise<AddressFacts[]> {
   const rows = await db.$queryRaw<AddressRow[]>`
@@ -92,5 +100,18 @@ export function updateAddresses(rows: readonly StoredAddress[]): Write {
   if (rows.length === 0) return null;
   return Prisma.sql`
     UPDATE email_address AS known SET ${assigned(COLUMNS)} FROM ${rowSource(rows, COLUMNS)}
+    WHERE known.address = x.address`;
+}
+
+const SPELLING: Columns<AddressFacts> = {
+  address: ['text', ({ address }) => address],
+  typed: ['text', ({ typed }) => typed.value],
+  typed_at: ['time', ({ typed }) => typed.at],
+};
+
+export function updateSpellings(rows: readonly AddressFacts[]): Write {
+  if (rows.length === 0) return null;
+  return Prisma.sql`
+    UPDATE email_address AS known SET ${assigned(SPELLING)} FROM ${rowSource(rows, SPELLING)}
     WHERE known.address = x.address`;
 }

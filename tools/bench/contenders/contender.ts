@@ -1,7 +1,7 @@
 /** The contenders that run as processes of their own, controlled by the benchmark. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { Profiler } from 'node:inspector';
+import type { HeapProfiler, Profiler } from 'node:inspector';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +11,13 @@ import type { Question, Report } from './probe';
 const START_MS = 60_000;
 /** The interval between questions. It does not blur the figures: the contender itself records the time of its last ack. */
 const ASK_MS = 25;
+
+/** Everything that is allocated, not only what is still there at the end. */
+const ALLOCATIONS = {
+  samplingInterval: 64 * 1_024,
+  includeObjectsCollectedByMajorGC: true,
+  includeObjectsCollectedByMinorGC: true,
+};
 
 export interface Program {
   name: string;
@@ -114,8 +121,19 @@ export class Contender {
   }
 
   report = (): Promise<Report> => this.#ask('report');
-  startProfile = (): Promise<void> => this.#ask('start profile');
-  stopProfile = (): Promise<Profiler.Profile> => this.#ask('stop profile');
+
+  async startProfile(): Promise<void> {
+    await this.#ask({ method: 'Profiler.enable' });
+    await this.#ask({ method: 'Profiler.setSamplingInterval', params: { interval: 500 } });
+    await this.#ask({ method: 'HeapProfiler.startSampling', params: ALLOCATIONS });
+    await this.#ask({ method: 'Profiler.start' });
+  }
+
+  async stopProfile(): Promise<{ time: Profiler.Profile; allocated: HeapProfiler.SamplingHeapProfile }> {
+    const { profile: time } = await this.#ask<Profiler.StopReturnType>({ method: 'Profiler.stop' });
+    const { profile } = await this.#ask<HeapProfiler.StopSamplingReturnType>({ method: 'HeapProfiler.stopSampling' });
+    return { time, allocated: profile };
+  }
 
   /** Pauses the process, so that the backlog can be published first. */
   suspend(): void {

@@ -75,6 +75,11 @@ const STATEMENTS = {
      ) AS y WHERE known.address = y.address`,
     3,
   ],
+  spelling: [
+    `UPDATE email_address AS known SET typed_at = to_timestamp(at / 1000)
+     FROM unnest($1::text[], $2::float8[]) AS x (address, at) WHERE known.address = x.address`,
+    2,
+  ],
   account: [
     `INSERT INTO account (uid, contact_id, locale, locale_at, country, country_at, service, service_at)
      SELECT uid, contact_id, 'fr-FR,fr;q=0.9', t, 'fr', t, 'sync', t
@@ -84,8 +89,8 @@ const STATEMENTS = {
     3,
   ],
   claim: [
-    `INSERT INTO address_claim (address, uid, at, event, event_id)
-     SELECT address, uid, to_timestamp(at / 1000), event, event_id
+    `INSERT INTO address_claim (address, uid, at, event, event_id, continues)
+     SELECT address, uid, to_timestamp(at / 1000), event, event_id, event = 'login'
      FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[], $5::text[]) AS x (address, uid, at, event, event_id)`,
     5,
   ],
@@ -137,7 +142,8 @@ function addRows({ kind, reader, account, at, newsletters }: Act, add: Add): voi
     add('contact', id);
     add('token', randomUUID(), id);
     if (kind === 'verified') add('account', uid, at, id);
-  } else {
+  } else if (kind === 'login') add('spelling', address, at);
+  else {
     const id = filledContactOf(account);
     if (kind === 'changed') add('address', address, at, id);
     add('knownContact', id);

@@ -1,7 +1,8 @@
 /**
  * The minimal consumer: the limit of the whole path from broker to database. It consumes, parses, writes each table with
- * one prepared statement over sets, commits, and acknowledges the batch with one ack. No validation, no retries, no rules: the
- * order of events decides, an address stays with its first contact, and nothing is merged or announced.
+ * one prepared statement over sets, commits, and acknowledges the batch with one ack. It writes the rows that OneContact
+ * writes, and no others. No validation, no retries, no rules: the order of events decides, an address stays with its first
+ * contact, every login continues, and nothing is merged or announced.
  *
  *     node tools/run.mjs script tools/bench/contenders/minimal.ts BATCH_SIZE CONCURRENCY PREFETCH
  */
@@ -105,42 +106,26 @@ async function writeTables(client: PoolClient, bodies: readonly Body[]): Promise
     ACCOUNTS,
     latestBy(byAccount, ({ uid = '' }) => uid),
     ([uid, body]) => [
-      ...[
-        uid,
-        v7(),
-        body.locale ?? null,
-        body.countryCode?.toLowerCase() ?? null,
-        body.service ?? null,
-        body.ts * 1_000,
-      ],
+      ...[uid, v7(), body.locale ?? null, body.countryCode?.toLowerCase() ?? null, body.service ?? null],
+      body.ts * 1_000,
     ],
   );
-  const contactOf = new Map(accounts.map(({ key, contact_id }) => [key, contact_id]));
+  const accountContact = new Map(accounts.map(({ key, contact_id }) => [key, contact_id]));
   const named = latestBy([...byAccount, ...byReader], ({ email }) => email.toLowerCase());
   const addresses = await save(client, ADDRESSES, named, ([address, body]) => [
-    ...[address, body.email, body.ts * 1_000, contactOf.get(body.uid ?? '') ?? v7()],
+    ...[address, body.email, body.ts * 1_000, accountContact.get(body.uid ?? '') ?? v7()],
     ...[body.first_name ?? null, body.last_name ?? null, body.country ?? null, body.lang ?? null, body.format ?? null],
   ]);
-  const found = [...accounts, ...addresses];
-  const fresh = new Set(found.flatMap(({ inserted, contact_id }) => (inserted ? contact_id : [])));
-  const known = new Set(found.flatMap(({ inserted, contact_id }) => (inserted ? [] : contact_id)));
-  const created = [...fresh].filter((id) => !known.has(id));
-  const isStored = new Set(accounts.flatMap(({ inserted, contact_id }) => (inserted ? [] : contact_id)));
-  await save(
-    client,
-    CONTACTS,
-    created.filter((id) => !isStored.has(id)),
-    (id) => [id],
-  );
-  await save(
-    client,
-    TOKENS,
-    created.filter((id) => !isStored.has(id)),
-    (id) => [randomUUID(), id],
-  );
-  await save(client, VERSIONS, [...known].sort(), (id) => [id]);
+  const stored = new Set(accounts.flatMap(({ inserted, contact_id }) => (inserted ? [] : contact_id)));
+  const touched = [...accounts, ...addresses].flatMap(({ inserted, contact_id }) => (inserted ? contact_id : []));
+  // A contact is new, or gets a new address and with it the next version.
+  const [opened, grown] = [new Set<string>(), new Set<string>()];
+  for (const id of touched) (stored.has(id) ? grown : opened).add(id);
+  await save(client, CONTACTS, [...opened], (id) => [id]);
+  await save(client, TOKENS, [...opened], (id) => [randomUUID(), id]);
+  await save(client, VERSIONS, [...grown].sort(), (id) => [id]);
   await save(client, CLAIMS, byAccount, ({ email, uid = '', ts, event }) => [
-    ...[email.toLowerCase(), uid, ts * 1_000, event, `${event} ${uid} ${ts}`],
+    ...[email.toLowerCase(), uid, ts * 1_000, event, `${event} ${uid} ${ts}`, event === 'login'],
   ]);
   const chosen = [...byAccount, ...byReader].flatMap((body) =>
     (body.newsletters ?? []).map((newsletter) => ({ newsletter, body, isAccount: CLAIMING.has(body.event) })),
@@ -179,17 +164,25 @@ async function save<T>(
   return (await client.query<Saved>({ ...statement, values: columns })).rows;
 }
 
+/** An account that is stored already is not written: a login says nothing new about it. */
 const ACCOUNTS: Statement = {
   name: 'accounts',
   text: `
-    INSERT INTO account AS known (uid, contact_id, locale, locale_at, country, country_at, service, service_at)
-    SELECT uid, contact_id, locale, CASE WHEN locale IS NOT NULL THEN t END, country, CASE WHEN country IS NOT NULL THEN t END,
-      service, CASE WHEN service IS NOT NULL THEN t END
-    FROM (SELECT *, to_timestamp(at / 1000) AS t FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
-      AS x (uid, contact_id, locale, country, service, at)) AS y
-    ORDER BY uid
-    ON CONFLICT (uid) DO UPDATE SET locale = coalesce(excluded.locale, known.locale)
-    RETURNING uid AS key, contact_id, known.xmax = 0 AS inserted`,
+    WITH x AS (
+      SELECT *, to_timestamp(at / 1000) AS t FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[])
+        AS x (uid, contact_id, locale, country, service, at)
+    ),
+    stored AS MATERIALIZED (SELECT uid, contact_id FROM account WHERE uid = ANY ($1::text[])),
+    inserted AS (
+      INSERT INTO account (uid, contact_id, locale, locale_at, country, country_at, service, service_at)
+      SELECT uid, contact_id, locale, CASE WHEN locale IS NOT NULL THEN t END, country, CASE WHEN country IS NOT NULL THEN t END,
+        service, CASE WHEN service IS NOT NULL THEN t END
+      FROM x WHERE uid NOT IN (SELECT uid FROM stored) ORDER BY uid
+      ON CONFLICT DO NOTHING
+      RETURNING uid, contact_id
+    )
+    SELECT uid AS key, contact_id, false AS inserted FROM stored
+    UNION ALL SELECT uid, contact_id, true FROM inserted`,
 };
 const PROFILE = ['first_name', 'last_name', 'country', 'lang', 'format'];
 const ADDRESSES: Statement = {
@@ -217,9 +210,10 @@ const VERSIONS: Statement = {
 const CLAIMS: Statement = {
   name: 'claims',
   text: `
-    INSERT INTO address_claim (address, uid, at, event, event_id)
-    SELECT address, uid, to_timestamp(at / 1000), event, event_id
-    FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[], $5::text[]) AS x (address, uid, at, event, event_id)
+    INSERT INTO address_claim (address, uid, at, event, event_id, continues)
+    SELECT address, uid, to_timestamp(at / 1000), event, event_id, continues
+    FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[], $5::text[], $6::boolean[])
+      AS x (address, uid, at, event, event_id, continues)
     ON CONFLICT DO NOTHING`,
 };
 const CHOICES: Statement = {

@@ -4,6 +4,7 @@
  */
 import { Session } from 'node:inspector/promises';
 import { dirname, join } from 'node:path';
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { DUE, now } from '../broker';
 
@@ -17,6 +18,13 @@ export interface Report {
   latencies: number[];
   /** Seconds of this process's processor time since the start. */
   cpu: number;
+  /** Milliseconds for which the garbage collector stopped the process since the start, by generation. */
+  collected: Collected;
+}
+
+export interface Collected {
+  young: number;
+  old: number;
 }
 
 interface Patched {
@@ -31,7 +39,16 @@ const { ack, handleDelivery } = Prototype.prototype;
 
 /** Each channel's unacknowledged tags in the order of delivery, with the messages' due times. */
 const open = new WeakMap<Channel, Map<number, number | undefined>>();
-const report: Report = { acked: 0, lastAckAt: 0, ackFrames: 0, latencies: [], cpu: 0 };
+const collected: Collected = { young: 0, old: 0 };
+const report: Report = { acked: 0, lastAckAt: 0, ackFrames: 0, latencies: [], cpu: 0, collected };
+
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    const { duration, detail } = entry as PerformanceEntry & { detail: { kind: number } };
+    const { kind } = detail;
+    collected[kind === constants.NODE_PERFORMANCE_GC_MINOR ? 'young' : 'old'] += duration;
+  }
+}).observe({ entryTypes: ['gc'] });
 
 Prototype.prototype.handleDelivery = function (message) {
   const tags = open.get(this) ?? new Map<number, number | undefined>();
@@ -60,23 +77,24 @@ function countAck(tags: Map<number, number | undefined>, tag: number): void {
   if (due !== undefined) report.latencies.push(report.lastAckAt - due);
 }
 
-export type Question = 'report' | 'start profile' | 'stop profile';
+/** A report, or a command for V8's inspector. */
+export type Question = 'report' | { method: string; params?: object };
 
-const session = new Session();
+let session: Session | undefined;
 
 async function answer(question: Question): Promise<unknown> {
   if (question === 'report') {
     const { user, system } = process.cpuUsage();
-    const current = { ...report, cpu: (user + system) / 1e6 };
+    const current: Report = { ...report, cpu: (user + system) / 1e6 };
     report.latencies = [];
     return current;
   }
-  if (question === 'stop profile') return (await session.post('Profiler.stop')).profile;
-  session.connect();
-  await session.post('Profiler.enable');
-  await session.post('Profiler.setSamplingInterval', { interval: 500 });
-  await session.post('Profiler.start');
-  return null;
+  if (!session) {
+    session = new Session();
+    session.connect();
+  }
+  const { method, params } = question;
+  return (await session.post(method as 'Profiler.stop', params)) ?? null;
 }
 
 process.on('message', async (question: Question) => process.send?.(await answer(question)));

@@ -1,4 +1,4 @@
-import type { Profiler } from 'node:inspector';
+import type { HeapProfiler, Profiler } from 'node:inspector';
 
 /** Folders and packages by purpose; the first match counts. */
 const PLACES: readonly [RegExp, string][] = [
@@ -31,14 +31,28 @@ export function timeByPlace({ nodes, samples = [], timeDeltas = [] }: Profiler.P
   return [...sums].sort(([, a], [, b]) => b - a);
 }
 
+/** Allocated bytes by place, most first. */
+export function bytesByPlace({ head }: HeapProfiler.SamplingHeapProfile): [string, number][] {
+  const sums = new Map<string, number>();
+  const add = (node: HeapProfiler.SamplingHeapProfileNode, caller: string): void => {
+    const { url } = node.callFrame;
+    const place = isNodes(url) ? caller : placeAt(url);
+    sums.set(place, (sums.get(place) ?? 0) + node.selfSize);
+    for (const child of node.children) add(child, place);
+  };
+  add(head, 'Node.js');
+  return [...sums].sort(([, a], [, b]) => b - a);
+}
+
 function placeOf(node: Profiler.ProfileNode, callers: ReadonlyMap<number, Profiler.ProfileNode>): string {
   const name = node.callFrame.functionName;
   if (SELF_CONTAINED.includes(name)) return name;
   let owner: Profiler.ProfileNode | undefined = node;
   while (owner && isNodes(owner.callFrame.url)) owner = callers.get(owner.id);
   if (!owner) return name.startsWith('(') ? name : 'Node.js';
-  const { url } = owner.callFrame;
-  return PLACES.find(([pattern]) => pattern.test(url))?.[1] ?? 'other';
+  return placeAt(owner.callFrame.url);
 }
+
+const placeAt = (url: string): string => PLACES.find(([pattern]) => pattern.test(url))?.[1] ?? 'other';
 
 const isNodes = (url: string): boolean => url === '' || url.startsWith('node:');

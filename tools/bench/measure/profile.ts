@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bench } from '../bench';
 import { onecontact } from '../contenders/contender';
-import { WORKLOAD_NAMES, type WorkloadName } from '../load/workloads';
-import { timeByPlace } from './cpu-profile';
+import type { WorkloadName } from '../load/workloads';
+import { bytesByPlace, timeByPlace } from './cpu-profile';
 import { loadOf, measureRun } from './run';
 import { countStatements, type ServerTime, type StatementCost, serverTime, statementCosts } from './server-costs';
 
@@ -16,20 +16,23 @@ export interface Profile {
   cpu: { worker: number } & ServerTime;
   /** Milliseconds of the worker by place. */
   worker: [string, number][];
+  /** Bytes that the worker allocates by place. */
+  allocated: [string, number][];
   /** Empty where the server does not count its statements. */
   statements: StatementCost[];
 }
 
-/** Profiles each workload once. @param folder gets a *.cpuprofile each, for Chrome's developer tools */
+/** Profiles each workload once. @param folder gets two files each, for Chrome's developer tools */
 export async function profileAll(
   bench: Bench,
+  workloads: readonly WorkloadName[],
   folder: string,
   onProfile: (profile: Profile) => void,
 ): Promise<Profile[]> {
   await mkdir(folder, { recursive: true });
   const profiles: Profile[] = [];
-  for (const workload of WORKLOAD_NAMES) {
-    const profile = await profileOne(bench, workload, join(folder, `${workload}.cpuprofile`));
+  for (const workload of workloads) {
+    const profile = await profileOne(bench, workload, join(folder, workload));
     profiles.push(profile);
     onProfile(profile);
   }
@@ -41,6 +44,7 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
   let after = before;
   let statements: StatementCost[] = [];
   let worker: Profile['worker'] = [];
+  let allocated: Profile['allocated'] = [];
   let counts = false;
   const run = await measureRun(bench, onecontact(bench.options.set), loadOf(bench, workload), {
     hooks: {
@@ -53,13 +57,15 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
         after = await serverTime(client, bench.amqpUrl);
         if (counts) statements = await statementCosts(client);
         const profile = await contender.stopProfile();
-        await writeFile(file, JSON.stringify(profile));
-        worker = timeByPlace(profile);
+        await writeFile(`${file}.cpuprofile`, JSON.stringify(profile.time));
+        await writeFile(`${file}.heapprofile`, JSON.stringify(profile.allocated));
+        worker = timeByPlace(profile.time);
+        allocated = bytesByPlace(profile.allocated);
       },
     },
   });
   const spent = (name: keyof ServerTime): number | null =>
     after[name] === null || before[name] === null ? null : after[name] - before[name];
   const cpu = { worker: run.cpu, postgresql: spent('postgresql'), rabbitmq: spent('rabbitmq') };
-  return { workload, events: run.events, elapsed: run.elapsed, cpu, worker, statements };
+  return { workload, events: run.events, elapsed: run.elapsed, cpu, worker, allocated, statements };
 }

@@ -3,6 +3,7 @@ import { MAILER_QUEUE } from '../../../src/rabbitmq/names';
 import type { Bench } from '../bench';
 import { now } from '../broker';
 import { Contender, type Program, untilAcked } from '../contenders/contender';
+import type { Collected } from '../contenders/probe';
 import type { RunDatabase } from '../databases';
 import { type Act, messageOf, type Rows, rowsOf } from '../load/acts';
 import { contactsNeeded, earlierDaysOf, supplyOf, type WorkloadName } from '../load/workloads';
@@ -16,6 +17,8 @@ export interface Run {
   /** Seconds of processor time of the contender's processes. */
   cpu: number;
   ackFrames: number;
+  /** Milliseconds of the garbage collector. */
+  collected: Collected;
   /** The number of each warning in the contenders' logs. */
   warnings: Record<string, number>;
 }
@@ -103,6 +106,7 @@ export async function measureRun(
       throughput: (acts.length / elapsed) * 1_000,
       cpu: after.cpu - before.cpu,
       ackFrames: after.ackFrames - before.ackFrames,
+      collected: { young: after.young - before.young, old: after.old - before.old },
       warnings: warningsOf(contenders),
     };
   } finally {
@@ -111,10 +115,17 @@ export async function measureRun(
   }
 }
 
-async function totals(contenders: readonly Contender[]): Promise<{ cpu: number; ackFrames: number }> {
-  const reports = await Promise.all(contenders.map((contender) => contender.report()));
-  const sum = (name: 'cpu' | 'ackFrames'): number => reports.reduce((total, report) => total + report[name], 0);
-  return { cpu: sum('cpu'), ackFrames: sum('ackFrames') };
+type Totals = Record<'cpu' | 'ackFrames' | 'young' | 'old', number>;
+
+async function totals(contenders: readonly Contender[]): Promise<Totals> {
+  const sum: Totals = { cpu: 0, ackFrames: 0, young: 0, old: 0 };
+  for (const { cpu, ackFrames, collected } of await Promise.all(contenders.map((contender) => contender.report()))) {
+    sum.cpu += cpu;
+    sum.ackFrames += ackFrames;
+    sum.young += collected.young;
+    sum.old += collected.old;
+  }
+  return sum;
 }
 
 /** @returns the time at which the outbox was seen empty */

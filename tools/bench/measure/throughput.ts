@@ -8,7 +8,8 @@ import { contactsFor, type Load, loadOf, measureRun, type Run } from './run';
 export const CONTENDERS = ['onecontact', 'minimal', 'baseline', 'database', 'broker'] as const;
 export type ContenderName = (typeof CONTENDERS)[number];
 
-const DATABASE_WORKLOADS: readonly WorkloadName[] = ['new', 'known', 'accounts'];
+const DATABASE_WORKLOADS: readonly WorkloadName[] = ['new', 'known', 'logins', 'accounts'];
+const GROWTH_WORKLOADS = ['new', 'known', 'logins'] as const;
 
 export interface Throughput {
   workload: WorkloadName;
@@ -17,7 +18,7 @@ export interface Throughput {
 }
 
 export interface Growth {
-  workload: 'new' | 'known';
+  workload: (typeof GROWTH_WORKLOADS)[number];
   contacts: number;
   runs: Run[];
   /** Runs of the database's limit at the same size. */
@@ -102,7 +103,15 @@ async function runDatabaseLimit({ databases }: Bench, { contacts, warmUp, acts }
     await database.client.query('CHECKPOINT');
     const elapsed = await limit.write(acts);
     const throughput = (acts.length / elapsed) * 1_000;
-    return { events: acts.length, elapsed, throughput, cpu: 0, ackFrames: 0, warnings: {} };
+    return {
+      events: acts.length,
+      elapsed,
+      throughput,
+      cpu: 0,
+      ackFrames: 0,
+      collected: { young: 0, old: 0 },
+      warnings: {},
+    };
   } finally {
     await limit.close();
     await database.drop();
@@ -114,7 +123,7 @@ export async function measureGrowth(bench: Bench): Promise<Growth[]> {
   const { options } = bench;
   const sizes = options.sizes.map((size) => Math.ceil(size / 8) * 8);
   for (const size of sizes) await bench.databases.template(size); // not in the middle of a round
-  const results = (['new', 'known'] as const).flatMap((workload) =>
+  const results = GROWTH_WORKLOADS.flatMap((workload) =>
     sizes.map((contacts): Growth => ({ workload, contacts, runs: [], limit: [] })),
   );
   await inRounds(bench, results, async ({ workload, contacts, runs, limit }) => {

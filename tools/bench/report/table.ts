@@ -37,18 +37,25 @@ function throughput({ throughput = [] }: Results): string {
   const costs = throughput.map(({ workload, runs }) => [
     WORKLOADS[workload].title,
     cost(runs.onecontact, 'cpu'),
+    cost(runs.minimal, 'cpu'),
     cost(runs.baseline, 'cpu'),
+    gcCost(runs.onecontact, 'young'),
+    gcCost(runs.onecontact, 'old'),
     cost(runs.onecontact, 'ackFrames'),
   ]);
-  const title = 'Of the process, an event';
+  const title = 'µs of CPU an event';
   return `${table(['Events a second', 'OneContact', 'Minimal', 'Baseline', 'Database limit', 'Broker limit'], rows)}
 
-${table([title, 'OneContact: µs of CPU', 'Baseline: µs of CPU', 'OneContact: ack frames'], costs)}`;
+${table([title, 'OneContact', 'Minimal', 'Baseline', 'of which GC, young', 'GC, old', 'Acks'], costs)}`;
 }
 
 function cost(runs: readonly Run[], what: 'cpu' | 'ackFrames'): string {
   const value = median(runs.map((run) => run[what] / run.events));
   return what === 'cpu' ? number(1e6 * value) : value.toFixed(3);
+}
+
+function gcCost(runs: readonly Run[], generation: keyof Run['collected']): string {
+  return (1e3 * median(runs.map((run) => run.collected[generation] / run.events))).toFixed(1);
 }
 
 function latency({ latency = [] }: Results): string {
@@ -87,11 +94,12 @@ function targets(results: Results): string {
 /** The number of statements shown, most expensive first. */
 const STATEMENTS = 14;
 
-export function profileText({ workload, events, elapsed, cpu, worker, statements }: Profile): string {
+export function profileText({ workload, events, elapsed, cpu, worker, allocated, statements }: Profile): string {
   const us = (ms: number): string => ((1_000 * ms) / events).toFixed(1);
   const seconds = (value: number | null): string => (value === null ? '?' : us(1_000 * value));
   const servers = `PostgreSQL ${seconds(cpu.postgresql)}, RabbitMQ ${seconds(cpu.rabbitmq)}`;
-  const places = worker.map(([name, ms]) => [name, us(ms)]);
+  const bytes = new Map(allocated);
+  const places = worker.map(([name, ms]) => [name, us(ms), number((bytes.get(name) ?? 0) / events)]);
   const costs = statements
     .slice(0, STATEMENTS)
     .map(({ query, calls, planned, executed, pages, walKb }) => [
@@ -105,7 +113,7 @@ export function profileText({ workload, events, elapsed, cpu, worker, statements
     ]);
   return [
     `${WORKLOADS[workload].title}: ${us(elapsed)} µs an event; processor: worker ${seconds(cpu.worker)}, ${servers}`,
-    table(['Worker, by place', 'µs/event'], places),
+    table(['Worker, by place', 'µs/event', 'bytes/event'], places),
     table(['Statement', 'calls', 'planned', 'executed', 'µs/event', 'pages', 'WAL kB'], costs),
   ].join('\n\n');
 }

@@ -83,7 +83,7 @@ function growth({ growth = [] }: Results): Target[] {
     const first = growth.find((it) => it.workload === workload);
     if (!first || first.contacts === contacts) return [];
     const what = `${workload}, ${contacts.toLocaleString('en')} contacts / ${first.contacts.toLocaleString('en')}`;
-    return [share(what, ratioOf(runs, first.runs), contacts <= 1_000_000 ? 0.85 : 0.7)];
+    return [share(what, ratioOf(runs, first.runs), contacts <= 1_000_000 ? 0.85 : 0.8)];
   });
 }
 
