@@ -17,9 +17,15 @@ export function canonicalLine(view: ContactView): string {
 
 /** All that readers see of a contact, but its id, token and version: equal for two views that look the same to them. */
 export function shownText(view: ContactView): string {
-  const { addresses, emails, account } = view;
-  const newsletters = [...view.newsletters].map(([name, { state, since }]) => [name, state, since]);
-  return JSON.stringify([addresses, emails, account, viewFields(view), newsletters]);
+  const { addresses, emails, account, accountProfile, optOut } = view;
+  const newsletters = [...view.newsletters].map(([name, { state, since, by, details }]) => [
+    name,
+    state,
+    since,
+    by === 'unconfirmed',
+    details,
+  ]);
+  return JSON.stringify([addresses, emails, account, accountProfile, optOut, viewFields(view), newsletters]);
 }
 
 /** The view's values under their public names, without addresses, account and newsletters. */
