@@ -22,21 +22,24 @@ export function findContacts(db: Database, keys: readonly LookupKey[]): Promise<
   });
 }
 
-/** The contact ids of keys, in one statement. */
+/** The contact ids of keys, in one statement. Each key is looked up by itself (LIMIT), so that no plan reads a whole table. */
 async function idsOf(db: Queries, keys: readonly LookupKey[]): Promise<Map<string, string>> {
-  const valuesOf = (by: LookupKey['by']): string =>
+  const textsOf = (by: LookupKey['by']): string =>
     arrayLiteral(keys.flatMap((key) => (key.by === by ? textOf(key) : [])));
-  const rows = await db.$queryRaw<{ by: LookupKey['by']; value: string; id: string }[]>`
-    SELECT 'token' AS by, token::text AS value, contact_id AS id FROM basket_token
-    WHERE token = ANY (${valuesOf('token')}::uuid[]) AND state = 'live'
+  const rows = await db.$queryRaw<{ by: LookupKey['by']; key: string; id: string }[]>`
+    SELECT 'token' AS by, key::text, found.id FROM unnest(${textsOf('token')}::uuid[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM basket_token WHERE token = key AND state = 'live' LIMIT 1) AS found
     UNION ALL
-    SELECT 'email', address, contact_id FROM email_address WHERE address = ANY (${valuesOf('email')}::text[])
+    SELECT 'email', key, found.id FROM unnest(${textsOf('email')}::text[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM email_address WHERE address = key LIMIT 1) AS found
     UNION ALL
-    SELECT 'account', uid, contact_id FROM account
-    WHERE uid = ANY (${valuesOf('account')}::text[]) AND deleted_at IS NULL AND contact_id IS NOT NULL
+    SELECT 'account', key, found.id FROM unnest(${textsOf('account')}::text[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM account
+      WHERE uid = key AND deleted_at IS NULL AND contact_id IS NOT NULL LIMIT 1) AS found
     UNION ALL
-    SELECT 'id', id::text, id FROM contact WHERE id = ANY (${valuesOf('id')}::uuid[]) AND state = 'live'`;
-  return new Map(rows.map(({ by, value, id }) => [`${by} ${value}`, id]));
+    SELECT 'id', key::text, found.id FROM unnest(${textsOf('id')}::uuid[]) AS key, LATERAL (
+      SELECT id FROM contact WHERE id = key AND state = 'live' LIMIT 1) AS found`;
+  return new Map(rows.map(({ by, key, id }) => [`${by} ${key}`, id]));
 }
 
 function textOf(key: LookupKey): string {

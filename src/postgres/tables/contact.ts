@@ -40,9 +40,9 @@ export function loadContacts(db: Queries, ids: readonly string[]): Promise<Conta
 /** The live ones of these contacts, each with its times. */
 export function loadLiveContacts(db: Queries, ids: readonly string[]): Promise<LiveContactRow[]> {
   return db.$queryRaw<LiveContactRow[]>`
-    SELECT c.id, c.version, c.created_at, c.updated_at, t.token
-    FROM contact c JOIN basket_token t ON t.contact_id = c.id AND t.state = 'live'
-    WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[]) AND c.state = 'live'`;
+    SELECT c.id, c.version, c.created_at, c.updated_at,
+      (SELECT t.token FROM basket_token t WHERE t.contact_id = c.id AND t.state = 'live') AS token
+    FROM contact c WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[]) AND c.state = 'live'`;
 }
 
 export function insertContacts(created: readonly Contact[]): Write {
