@@ -4,13 +4,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
+import type { StoredMerge } from '../../src/contacts/merge/merge';
 import { parseApiKeys } from '../../src/foundation/api-keys';
 import { makeServer, type ServerOptions } from '../../src/http/server';
 import { Health } from '../../src/observability/health';
+import { erasePerson } from '../../src/operations/erase/run';
 import type { Database } from '../../src/postgres/database';
 import { until } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, del, signup, uidOf } from '../support/events';
+import { acct, addressOf, at, del, signup, uidOf } from '../support/events';
+import { ledgerOf, undoOf } from '../support/ledger';
 import { apply } from '../support/stored';
 import { ask } from './ask';
 
@@ -23,8 +26,16 @@ describe('a look-up of many contacts', () => {
   let base: string;
   const serve = async (options: Partial<ServerOptions> = {}): Promise<string> => {
     const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
-    const contacts = { db: data.db, historyDb: data.db };
-    const more = { contacts, log, keys: { value: [] }, health: new Health(), metrics: new Registry(), ...options };
+    const [contacts, preferences] = [{ db: data.db, historyDb: data.db }, { db: data.db }];
+    const more = {
+      contacts,
+      preferences,
+      log,
+      keys: { value: [] },
+      health: new Health(),
+      metrics: new Registry(),
+      ...options,
+    };
     const app = makeServer(more);
     apps.push(app);
     return app.listen({ host: '127.0.0.1', port: 0 });
@@ -80,6 +91,27 @@ describe('a look-up of many contacts', () => {
     ]);
     expect(contacts).toEqual([null, null, null, null, null, null, ben]);
     expect((await lookUp([])).contacts).toEqual([]);
+  });
+
+  it('follows a merge, its undo and an erasure at once', async () => {
+    await apply(data.db, acct('m', 'main', 1), signup('lone', ['x'], 2));
+    const lone = await contact('/contacts/by-email/lone@mail.test');
+    const main = await contact('/contacts/by-email/main@mail.test');
+    const keys = [{ token: lone.basket_token }, { token: main.basket_token }, { id: lone.contact_id }];
+    const ids = async () =>
+      (await lookUp(keys)).contacts.map((found: { contact_id: string } | null) => found?.contact_id ?? null);
+    expect(await ids()).toEqual([lone.contact_id, main.contact_id, lone.contact_id]);
+
+    await apply(data.db, acct('m', 'lone', 3));
+    expect(await ids()).toEqual([main.contact_id, null, null]);
+
+    const [merge] = await ledgerOf(data.db);
+    await apply(data.db, undoOf(merge as StoredMerge, at(9)));
+    expect(await ids()).toEqual([lone.contact_id, main.contact_id, lone.contact_id]);
+
+    await erasePerson(data.db, addressOf('lone'), { erasureKey: 'a key for erasure in tests' });
+    expect(await ids()).toEqual([null, main.contact_id, null]);
+    expect((await ask(base, `/preferences/${lone.basket_token}`)).status).toBe(404);
   });
 
   it('takes 500 keys, with the longest addresses, and as many statements as for one', async () => {
