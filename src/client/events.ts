@@ -1,3 +1,13 @@
+/** The types of the messages in and out. */
+import type {
+  AccountAddress,
+  AccountDeletion,
+  AccountProfile,
+  AccountSubscriptions,
+  NewsletterConfirm,
+  NewsletterSubscribe,
+  NewsletterUnsubscribe,
+} from '../messages/incoming/published';
 import type {
   ContactEmailChanged,
   ContactMerged,
@@ -15,3 +25,9 @@ export interface ContactEvents {
 
 /** A message out: its type tells which body it has. */
 export type ContactEvent = { [T in keyof ContactEvents]: { type: T; body: ContactEvents[T] } }[keyof ContactEvents];
+
+/** A newsletter message in. It needs `email` or `token`; an unsubscription `newsletters` or `all`. */
+export type NewsletterEvent = NewsletterSubscribe | NewsletterUnsubscribe | NewsletterConfirm;
+
+/** An account message in, in the flat envelope. It needs `ts` or `timestamp`. */
+export type AccountEvent = AccountSubscriptions | AccountAddress | AccountProfile | AccountDeletion;

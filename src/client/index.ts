@@ -9,7 +9,7 @@
 import type { ErrorBody, HistoryBody, LookupAnswer, LookupKeyBody, PreferencesBody } from '../messages/http/schemas';
 import type { ContactBody } from '../messages/outgoing/contact-schema';
 
-export type { ContactEvent, ContactEvents } from './events';
+export type { AccountEvent, ContactEvent, ContactEvents, NewsletterEvent } from './events';
 export type Contact = ContactBody;
 export type History = HistoryBody;
 export type LookupKey = LookupKeyBody;

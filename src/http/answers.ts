@@ -4,12 +4,8 @@ import type { ErrorBody } from '../messages/http/schemas';
 
 const RETRY_AFTER_SECONDS = '2';
 
-/** What is wrong at one place of a body. */
-export interface Problem {
-  /** Such as `keys[3].email`; empty for the whole body. */
-  place: string;
-  problem: string;
-}
+/** What is wrong at one place of a body, such as `keys[3].email`; an empty place is the whole body. */
+export type Problem = NonNullable<ErrorBody['problems']>[number];
 
 const send = (
   reply: FastifyReply,

@@ -1,7 +1,7 @@
 /** The bodies of HTTP requests and answers, except the contact itself. */
 import { z } from 'zod';
-import { ContactBody } from '../outgoing/contact-schema';
-import { TokenDecisionBody, TriggerBody } from '../outgoing/schemas';
+import { ContactBody, NewsletterBody } from '../outgoing/contact-schema';
+import { ContactMerged, TokenDecisionBody, TriggerBody } from '../outgoing/schemas';
 
 /** The most keys of one look-up. */
 export const MAX_KEYS = 500;
@@ -37,7 +37,7 @@ export const HistoryBody = z.object({
     z.object({
       merge_id: z.guid(),
       merged_at: Instant,
-      reason: z.enum(['claim', 'recreated', 'deletion']),
+      reason: ContactMerged.shape.reason,
       trigger: TriggerBody.omit({ event_id: true }),
       survivor_id: z.guid(),
       retired_id: z.guid(),
@@ -51,13 +51,7 @@ export const HistoryBody = z.object({
 /** What a preference page shows to a reader whom only a token identifies. */
 export const PreferencesBody = z.object({
   email: z.string().nullable().describe('The primary address, masked: a***@m***.test; null for a contact without one'),
-  newsletters: z.record(
-    z.string(),
-    z.object({
-      state: z.enum(['subscribed', 'unsubscribed']),
-      pending: z.boolean().describe('A subscription that begins only with a confirmation'),
-    }),
-  ),
+  newsletters: z.record(z.string(), NewsletterBody.pick({ state: true, pending: true })),
   lang: z.string().nullable(),
   country: z.string().nullable(),
   format: z.string().nullable(),
