@@ -5,6 +5,7 @@ import { amqpUrlsProblem } from './foundation/amqp-urls';
 import { type ApiKey, defaultKey, parseApiKeys } from './foundation/api-keys';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
+import { isProxy } from './foundation/proxies';
 import { readSecret, Secret } from './foundation/secret';
 import { readDuration } from './foundation/times';
 
@@ -45,6 +46,24 @@ export const Variables = z.object({
     'A file of keys, one a line: `NAME SCOPE[,SCOPE] KEY`, with the scopes `read`, `write`, `vouch` and `operate`, and ' +
       'comments after `#`; it is read again when it changes',
   ),
+  PUBLIC_PREFERENCES: choice('true', 'false')
+    .default('false')
+    .transform((text) => text === 'true')
+    .describe(
+      'Whether `GET /preferences/{token}` answers preference pages without a key: newsletters, language, country, format ' +
+        'and the masked address of the contact that has the token',
+    ),
+  TRUSTED_PROXIES: z
+    .string()
+    .transform((text) => text.split(',').map((part) => part.trim()))
+    .refine((proxies) => proxies.every(isProxy), 'must be addresses or networks, such as 10.0.0.0/8,::1, or `loopback`')
+    .nullable()
+    .default(null)
+    .describe(
+      'The proxies in front, with commas between them: addresses, networks, `loopback`, `linklocal` or `uniquelocal`. Their ' +
+        '`X-Forwarded-For` is believed, and each client may ask for preferences 60 times a minute. Without them the proxy ' +
+        'must limit the rate',
+    ),
   LOG_LEVEL: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
     .default('info')
     .describe('The least important log lines that are written'),
@@ -112,7 +131,7 @@ type Name = keyof typeof Variables.shape;
 const NEEDS = {
   broker: ['AMQP_URL', 'AMQP_URL_FILE'],
   database: ['DATABASE_URL', 'DATABASE_URL_FILE'],
-  http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE'],
+  http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE', 'PUBLIC_PREFERENCES', 'TRUSTED_PROXIES'],
   /** Look-ups over HTTP, which only readers with the key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
@@ -222,12 +241,14 @@ export function maintenanceSettings(config: ConfigFor<'maintenance'>) {
   };
 }
 
+type Keys = Pick<ConfigFor<'http'>, 'apiKey' | 'apiKeysFile'>;
+
 /**
  * The keys of the HTTP server; `watch()` has their file read again when it changes.
  *
  * @throws OperatorError
  */
-export function apiKeys({ apiKey, apiKeysFile: file }: ConfigFor<'http'>, log: Logger): Secret<readonly ApiKey[]> {
+export function apiKeys({ apiKey, apiKeysFile: file }: Keys, log: Logger): Secret<readonly ApiKey[]> {
   if (file === null) return Secret.of(allKeys(apiKey));
   return Secret.fromFile({ variable: 'API_KEYS_FILE', file, parse: (text) => allKeys(apiKey, text), log });
 }

@@ -70,6 +70,8 @@ const HISTORY_CONNECTIONS = 2;
 const MAINTENANCE_CONNECTIONS = 1;
 /** A page takes milliseconds: a statement that does not end must not hold up a stop. */
 const MAINTENANCE_STATEMENT_MS = 10_000;
+/** Preference pages need no key, so anybody may ask for them: no number of them may hold up what has one. */
+const PREFERENCES_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
@@ -123,8 +125,12 @@ export async function startService(config: StartConfig, options: StartOptions): 
           historyDb: open({ name: 'onecontact histories', max: HISTORY_CONNECTIONS }),
         }
       : null;
+    const preferences =
+      contacts && config.publicPreferences
+        ? { db: open({ name: 'onecontact preferences', max: PREFERENCES_CONNECTIONS }) }
+        : null;
     const wiring = { health, metrics, log, closing };
-    const url = await serveHttp(config, { contacts, ...wiring });
+    const url = await serveHttp(config, { contacts, preferences, ...wiring });
     const broker = handlesMessages(only) ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
 
     const db = writes
@@ -217,9 +223,12 @@ interface Wiring {
   closing: (() => Promise<unknown>)[];
 }
 
-async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOptions, 'contacts'>): Promise<string> {
-  const { httpHost: host, httpPort: port } = config;
-  const { contacts, health, metrics, log, closing } = wiring;
+async function serveHttp(
+  config: StartConfig,
+  wiring: Wiring & Pick<ServerOptions, 'contacts' | 'preferences'>,
+): Promise<string> {
+  const { httpHost: host, httpPort: port, trustedProxies } = config;
+  const { contacts, preferences = null, health, metrics, log, closing } = wiring;
   const keys = apiKeys(config, log);
   if (contacts !== null && keys.value.length === 0 && !isLoopback(host)) {
     throw new OperatorError(
@@ -229,7 +238,15 @@ async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOption
   const unwatch = keys.watch();
   closing.push(async () => unwatch());
   if (config.apiKeysFile !== null) health.watch('api-keys', keys);
-  const server = makeServer({ contacts, log, keys, health, metrics: metrics.registry });
+  const server = makeServer({
+    contacts,
+    preferences,
+    trustedProxies,
+    log,
+    keys,
+    health,
+    metrics: metrics.registry,
+  });
   closing.push(() => server.close());
   const url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
     throw new OperatorError(

@@ -35,6 +35,8 @@ describe('readConfig', () => {
       logLevel: 'info',
       batchSize: 500,
       prefetch: 1000,
+      publicPreferences: false,
+      trustedProxies: null,
       concurrency: 2,
       mergeMode: 'on',
       mergePercent: 100,
@@ -145,6 +147,34 @@ describe('readConfig', () => {
       '  MERGE_MODE: must be one of on, observe',
       '  MERGE_PERCENT: must be a whole number from 0 to 100',
     ]);
+  });
+
+  it('reads whether preference pages are answered, and which proxies are believed', () => {
+    const read = (more: NodeJS.ProcessEnv) => {
+      const { publicPreferences, trustedProxies } = readConfig({ ...URLS, ...more }, START);
+      return [publicPreferences, trustedProxies];
+    };
+    expect(read({ PUBLIC_PREFERENCES: 'true', TRUSTED_PROXIES: ' 10.0.0.0/8,::1 , loopback' })).toEqual([
+      true,
+      ['10.0.0.0/8', '::1', 'loopback'],
+    ]);
+    expect(read({ PUBLIC_PREFERENCES: 'false', TRUSTED_PROXIES: '' })).toEqual([false, null]);
+    for (const proxies of [
+      'proxy.test',
+      '10.0.0.0/33',
+      '::/129',
+      '10.0.0.1,',
+      ',',
+      '/8',
+      '10.0.0.0/8/8',
+      'true',
+      '*',
+    ]) {
+      expect(problems({ ...URLS, TRUSTED_PROXIES: proxies })[1]).toMatch(/^ {2}TRUSTED_PROXIES: must be addresses/);
+    }
+    expect(problems({ ...URLS, PUBLIC_PREFERENCES: 'yes' })[1]).toBe(
+      '  PUBLIC_PREFERENCES: must be one of true, false',
+    );
   });
 
   it('describes every variable', () => {

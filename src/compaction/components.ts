@@ -111,7 +111,8 @@ async function drop(
   await tx.$executeRaw`UPDATE account SET contact_id = NULL WHERE uid = ANY (${uids}::text[]) AND contact_id IS NOT NULL`;
   await tx.$executeRaw`
     UPDATE basket_token SET state = 'retired' WHERE contact_id = ANY (${contacts}::uuid[]) AND state = 'live'`;
-  await tx.$executeRaw`UPDATE contact SET state = 'closed', version = version + 1 WHERE id = ANY (${contacts}::uuid[])`;
+  await tx.$executeRaw`
+    UPDATE contact SET state = 'closed', version = version + 1, updated_at = now() WHERE id = ANY (${contacts}::uuid[])`;
   await tx.$executeRaw`
     UPDATE merge SET addresses = '{}' WHERE uid = ANY (${uids}::text[]) AND addresses && ${addresses}::text[]`;
   return { addresses: addresses.length, contacts: contacts.length };

@@ -139,7 +139,9 @@ export class ChangeRecorder {
     if (!facts.addAccount(incoming)) return false;
     this.#changed.account.add(uid);
     const after = facts.accounts.get(uid) as AccountFacts;
-    const mayShow = after.locale?.value !== before.locale?.value || after.country?.value !== before.country?.value;
+    const mayShow =
+      after.createdAt !== before.createdAt ||
+      (['locale', 'country', 'service'] as const).some((field) => after[field]?.value !== before[field]?.value);
     const { accounts } = this.#perhapsShown;
     if (mayShow && !fresh.account.has(uid) && !accounts.has(uid)) accounts.set(uid, before);
     return true;

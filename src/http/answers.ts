@@ -1,13 +1,23 @@
 /** Answers without a contact, in the style and with the codes that Basket's clients know. */
 import type { FastifyReply } from 'fastify';
+import type { ErrorBody } from '../messages/http/schemas';
 
 const RETRY_AFTER_SECONDS = '2';
 
-const send = (reply: FastifyReply, status: number, code: number, desc: string): FastifyReply =>
+/** What is wrong at one place of a body, such as `keys[3].email`; an empty place is the whole body. */
+export type Problem = NonNullable<ErrorBody['problems']>[number];
+
+const send = (
+  reply: FastifyReply,
+  status: number,
+  code: number,
+  desc: string,
+  more: Partial<ErrorBody> = {},
+): FastifyReply =>
   reply
     .code(status)
     .type('application/json; charset=utf-8')
-    .send(JSON.stringify({ status: 'error', code, desc }));
+    .send(JSON.stringify({ status: 'error', code, desc, ...more } satisfies ErrorBody));
 
 /** A retired token must answer 404 from the commit on, so caches must not answer for the service. */
 export const noStore = (reply: FastifyReply): FastifyReply => reply.header('cache-control', 'no-store');
@@ -28,6 +38,25 @@ export const foreignHost = (reply: FastifyReply): FastifyReply =>
 
 export const notJson = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply), 415, 99, 'The Content-Type must be application/json');
+
+export const malformed = (reply: FastifyReply, problems: Problem[]): FastifyReply =>
+  send(noStore(reply), 400, 5, 'The body is malformed: see problems', { problems });
+
+export const tooLarge = (reply: FastifyReply, desc: string): FastifyReply => send(noStore(reply), 413, 5, desc);
+
+/** A request that was refused before it reached its route. */
+export function refused(reply: FastifyReply, status: number): FastifyReply {
+  switch (status) {
+    case 413:
+      return tooLarge(reply, 'The body is too large');
+    case 415:
+      return notJson(reply);
+    case 429:
+      return send(noStore(reply), 429, 99, 'Too many requests from this address: try again later');
+    default:
+      return send(noStore(reply), 400, 5, 'The body is not JSON');
+  }
+}
 
 export const busy = (reply: FastifyReply): FastifyReply =>
   send(

@@ -3,10 +3,11 @@ import { accountKey, asUuid, emailKey, idKey, type LookupKey, tokenKey } from '.
 import { contactBody } from '../messages/outgoing/contact-body';
 import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
-import { findContact } from '../postgres/find-contact';
+import { findContact, findContacts } from '../postgres/find-contact';
 import { findHistory, type HistoryPage } from '../postgres/tables/merge';
-import { badRequest, busy, noStore, userNotFound } from './answers';
+import { badRequest, busy, malformed, noStore, tooLarge, userNotFound } from './answers';
 import type { RequireScope } from './authorise';
+import { MOST_BYTES, readLookup } from './read-lookup';
 
 export interface ContactRoutesOptions {
   db: Database;
@@ -15,6 +16,8 @@ export interface ContactRoutesOptions {
   maxLookUps: number;
   /** Histories have connections and a limit of their own, so that no number of them can hold up look-ups. */
   histories: { db: Database; max: number };
+  /** Concurrent look-ups of many contacts, on the connections of histories. */
+  maxListLookUps: number;
 }
 
 interface KeyParam {
@@ -35,9 +38,9 @@ const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | und
   ['/:key', idKey],
 ];
 
-/** Look-ups below `/contacts`. A malformed key is answered like an unknown one: 404, never 400. */
+/** Look-ups below `/contacts`. A malformed key in a path is answered like an unknown one: 404, never 400. */
 export async function contactRoutes(app: FastifyInstance, options: ContactRoutesOptions): Promise<void> {
-  const { db, requireScope, maxLookUps, histories } = options;
+  const { db, requireScope, maxLookUps, maxListLookUps, histories } = options;
   const mayRead = requireScope('read');
   app.addHook('onRequest', async (_request, reply) => void noStore(reply));
   app.setNotFoundHandler({ preHandler: mayRead }, (_request, reply) => userNotFound(reply));
@@ -53,6 +56,17 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
       });
     });
   }
+
+  const lookUpList = atMost(maxListLookUps);
+  app.post('/lookup', { onRequest: mayRead, bodyLimit: MOST_BYTES }, async (request, reply) => {
+    const read = readLookup(request.body);
+    if ('problems' in read) return malformed(reply, read.problems);
+    if ('tooMany' in read) return tooLarge(reply, read.tooMany);
+    return lookUpList(reply, async () => {
+      const contacts = await findContacts(histories.db, read.keys);
+      return { contacts: contacts.map((contact) => contact && contactBody(contact)) };
+    });
+  });
 
   const lookUpHistory = atMost(histories.max);
   app.get<HistoryRequest>('/:key/history', { onRequest: mayRead }, async (request, reply) => {
@@ -77,7 +91,7 @@ function pageOf({ limit = String(DEFAULT_PAGE), after }: HistoryRequest['Queryst
 }
 
 /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
-function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
+export function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
   let running = 0;
   return async (reply, find) => {
     if (running >= max) return busy(reply);

@@ -3,15 +3,20 @@ import type { Logger } from 'pino';
 import { type ApiKey, NO_KEY } from '../foundation/api-keys';
 import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
-import { busy, failed, noSuchPage, userNotFound } from './answers';
+import { busy, failed, noSuchPage, refused, userNotFound } from './answers';
 import { scopeChecks } from './authorise';
 import { contactRoutes } from './contacts';
 import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
+import { preferencesRoutes } from './preferences';
 
 export interface ServerOptions extends DockerflowOptions {
   /** Connections for look-ups, and others for histories, which must not hold up look-ups; null in a process without both. */
   contacts: { db: Database; historyDb: Database } | null;
+  /** Connections for preference pages, which need no key; null where they are not offered. @default null */
+  preferences?: { db: Database } | null;
+  /** Proxies whose `X-Forwarded-For` names the client: addresses, networks or their names. @default null: none */
+  trustedProxies?: readonly string[] | null;
   log: Logger;
   /** The keys of the moment, of which look-ups require one; empty only where no other host can reach the server. */
   keys: { readonly value: readonly ApiKey[] };
@@ -19,11 +24,15 @@ export interface ServerOptions extends DockerflowOptions {
   maxLookUps?: number;
   /** Concurrent histories; further ones are answered 503. @default 20 */
   maxHistories?: number;
+  /** Concurrent look-ups of many contacts; further ones are answered 503. @default 8 */
+  maxListLookUps?: number;
+  /** Requests for preferences of one client address a minute, behind trusted proxies. @default 60 */
+  preferencesPerMinute?: number;
 }
 
 /** Longer than the statement timeout, so that a slow answer is not cut off. */
 const IDLE_MS = 40_000;
-/** The time a client has to send its request, which has no body. */
+/** The time a client has to send its request. */
 const REQUEST_MS = 10_000;
 /** The longest percent-encoded address; a longer key is unknown. */
 const MAX_KEY = 1_600;
@@ -33,20 +42,27 @@ const MAX_HEADER_BYTES = 8_192;
 const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
 const MAX_HISTORIES = 20;
+const MAX_LIST_LOOK_UPS = 8;
+const MAX_PREFERENCES = 50;
+const PREFERENCES_PER_MINUTE = 60;
+/** Of a request that no route takes. A route that takes more says so. */
+const MAX_BODY_BYTES = 1_024;
 
 /**
- * The read-only HTTP server: health and metrics, and look-ups of contacts where they are offered.
+ * The read-only HTTP server: health and metrics, and look-ups of contacts and preferences where they are offered.
  *
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
 export function makeServer(options: ServerOptions) {
-  const { contacts, log, keys, maxLookUps = MAX_LOOK_UPS, maxHistories = MAX_HISTORIES, ...dockerflow } = options;
+  const { contacts, preferences = null, trustedProxies = null, log, keys } = options;
+  const { maxLookUps = MAX_LOOK_UPS, maxHistories = MAX_HISTORIES, maxListLookUps = MAX_LIST_LOOK_UPS } = options;
   const requireScope = scopeChecks(keys);
   const mayRead = requireScope('read');
   const app: FastifyInstance = fastify({
     logger: false,
-    bodyLimit: 1_024,
+    bodyLimit: MAX_BODY_BYTES,
+    trustProxy: trustedProxies ? [...trustedProxies] : false,
     connectionTimeout: IDLE_MS,
     requestTimeout: REQUEST_MS,
     return503OnClosing: true,
@@ -56,6 +72,7 @@ export function makeServer(options: ServerOptions) {
     // A path that cannot be decoded reaches no route: answer as the route would answer a malformed key.
     frameworkErrors: (_error, request, raw) => {
       const reply = raw as FastifyReply;
+      if (preferences !== null && request.raw.url?.startsWith('/preferences/')) return void userNotFound(reply);
       if (contacts === null || !request.raw.url?.startsWith('/contacts/')) return void noSuchPage(reply);
       void mayRead(request, reply).then((refusal) => refusal ?? userNotFound(reply));
     },
@@ -68,8 +85,8 @@ export function makeServer(options: ServerOptions) {
   app.server.maxConnections = MAX_CONNECTIONS;
   app.setNotFoundHandler((_request, reply) => noSuchPage(reply));
   app.setErrorHandler((error: { statusCode?: number }, request, reply) => {
-    // A body that is too large or of an unknown type: no route takes one.
-    if (error.statusCode !== undefined && error.statusCode < 500) return noSuchPage(reply);
+    const { statusCode = 500 } = error;
+    if (statusCode < 500) return request.is404 ? noSuchPage(reply) : refused(reply, statusCode);
     const { kind, code } = failureOf(error);
     log.error({ route: request.routeOptions.url, code }, 'a request failed');
     if (kind !== 'permanent') return busy(reply);
@@ -77,12 +94,24 @@ export function makeServer(options: ServerOptions) {
   });
   app.decorateRequest('keyName', NO_KEY);
   closeAfterLastAnswer(app);
-  measureRequests(app, dockerflow.metrics);
+  measureRequests(app, options.metrics);
   if (contacts !== null) {
     const histories = { db: contacts.historyDb, max: maxHistories };
-    void app.register(contactRoutes, { prefix: '/contacts', db: contacts.db, requireScope, maxLookUps, histories });
+    const limits = { maxLookUps, maxListLookUps, histories };
+    void app.register(contactRoutes, { prefix: '/contacts', db: contacts.db, requireScope, ...limits });
   }
-  void app.register(dockerflowRoutes, dockerflow);
+  if (preferences !== null) {
+    const { preferencesPerMinute = PREFERENCES_PER_MINUTE } = options;
+    // Without a trusted proxy, one in front would be the only client there is.
+    const perMinute = trustedProxies ? preferencesPerMinute : null;
+    void app.register(preferencesRoutes, {
+      prefix: '/preferences',
+      db: preferences.db,
+      max: MAX_PREFERENCES,
+      perMinute,
+    });
+  }
+  void app.register(dockerflowRoutes, options);
   return app;
 }
 

@@ -1,48 +1,79 @@
 import type { LookupKey } from '../contacts/facts/lookup-key';
-import { type ContactSnapshot, contactSnapshot } from '../contacts/profile/contact-snapshot';
+import { contactSnapshot, type StoredContact } from '../contacts/profile/contact-snapshot';
 import { contactView } from '../contacts/profile/contact-view';
+import { arrayLiteral } from './array-literal';
 import { type Database, inSnapshot, type Queries } from './database';
 import { loadFacts } from './load-facts';
 import { loadPeople } from './people';
-import { loadContacts } from './tables/contact';
+import { loadLiveContacts } from './tables/contact';
 
 /** The live contact that a key opens. Null for every other key: unknown, retired, merged, closed, a deleted account. */
-export function findContact(db: Database, key: LookupKey): Promise<ContactSnapshot | null> {
+export async function findContact(db: Database, key: LookupKey): Promise<StoredContact | null> {
+  return (await findContacts(db, [key]))[0] ?? null;
+}
+
+/** The contact of each key, in order, as {@link findContact} finds it; all of one moment. */
+export function findContacts(db: Database, keys: readonly LookupKey[]): Promise<(StoredContact | null)[]> {
   return inSnapshot(db, async (tx) => {
-    const [row] = await idOf(tx, key);
-    return row ? ((await loadSnapshots(tx, [row.id]))[0] ?? null) : null;
+    const idOf = await idsOf(tx, keys);
+    const ids = keys.map((key) => idOf.get(nameOf(key)));
+    const found = new Map((await loadSnapshots(tx, [...new Set(idOf.values())])).map((each) => [each.id, each]));
+    return ids.map((id) => found.get(id ?? '') ?? null);
   });
 }
 
-function idOf(db: Queries, key: LookupKey): Promise<{ id: string }[]> {
+/** The contact ids of keys, in one statement. Each key is looked up by itself (LIMIT), so that no plan reads a whole table. */
+async function idsOf(db: Queries, keys: readonly LookupKey[]): Promise<Map<string, string>> {
+  const textsOf = (by: LookupKey['by']): string =>
+    arrayLiteral(keys.flatMap((key) => (key.by === by ? textOf(key) : [])));
+  const rows = await db.$queryRaw<{ by: LookupKey['by']; key: string; id: string }[]>`
+    SELECT 'token' AS by, key::text, found.id FROM unnest(${textsOf('token')}::uuid[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM basket_token WHERE token = key AND state = 'live' LIMIT 1) AS found
+    UNION ALL
+    SELECT 'email', key, found.id FROM unnest(${textsOf('email')}::text[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM email_address WHERE address = key LIMIT 1) AS found
+    UNION ALL
+    SELECT 'account', key, found.id FROM unnest(${textsOf('account')}::text[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM account
+      WHERE uid = key AND deleted_at IS NULL AND contact_id IS NOT NULL LIMIT 1) AS found
+    UNION ALL
+    SELECT 'id', key::text, found.id FROM unnest(${textsOf('id')}::uuid[]) AS key, LATERAL (
+      SELECT id FROM contact WHERE id = key AND state = 'live' LIMIT 1) AS found`;
+  return new Map(rows.map(({ by, key, id }) => [`${by} ${key}`, id]));
+}
+
+function textOf(key: LookupKey): string {
   switch (key.by) {
     case 'token':
-      return db.$queryRaw`SELECT contact_id AS id FROM basket_token WHERE token = ${key.token}::uuid AND state = 'live'`;
+      return key.token;
     case 'email':
-      return db.$queryRaw`SELECT contact_id AS id FROM email_address WHERE address = ${key.address}`;
+      return key.address;
     case 'account':
-      return db.$queryRaw`
-        SELECT contact_id AS id FROM account WHERE uid = ${key.uid} AND deleted_at IS NULL AND contact_id IS NOT NULL`;
+      return key.uid;
     case 'id':
-      return db.$queryRaw`SELECT id FROM contact WHERE id = ${key.id}::uuid AND state = 'live'`;
+      return key.id;
   }
 }
+
+const nameOf = (key: LookupKey): string => `${key.by} ${textOf(key)}`;
 
 /**
  * Live contacts as readers see them, in the order of the given ids; other contacts are left out. Runs a fixed number of
  * statements: call it in a snapshot.
  */
-export async function loadSnapshots(db: Queries, ids: readonly string[]): Promise<ContactSnapshot[]> {
-  const contacts = new Map((await loadContacts(db, ids)).map((row) => [row.id, row]));
+export async function loadSnapshots(db: Queries, ids: readonly string[]): Promise<StoredContact[]> {
+  if (ids.length === 0) return [];
+  const contacts = new Map((await loadLiveContacts(db, ids)).map((row) => [row.id, row]));
   const people = await loadPeople(db, ids);
   const facts = await loadFacts(db, {
     addresses: [...people.values()].flatMap(({ addresses }) => addresses),
     uids: [...people.values()].flatMap(({ uid }) => uid ?? []),
   });
   return ids.flatMap((id) => {
-    const [contact, person] = [contacts.get(id), people.get(id)];
-    if (contact?.state !== 'live' || !person) return [];
-    const { version, token } = contact;
-    return [contactSnapshot({ id, token: token as string, version }, contactView(facts, person), facts)];
+    const [row, person] = [contacts.get(id), people.get(id)];
+    if (!row || !person) return [];
+    const { version, token, created_at: createdAt, updated_at: updatedAt } = row;
+    const snapshot = contactSnapshot({ id, token, version }, contactView(facts, person), facts);
+    return [{ ...snapshot, createdAt, updatedAt }];
   });
 }

@@ -44,10 +44,9 @@ export interface Uncertain {
 export function judgedChoices(choices: readonly Choice[], changes: ChangeSet) {
   const origins = touchedOrigins(choices, changes);
   if (origins.length === 0) return null;
-  const returning = Prisma.sql`RETURNING origin_kind, origin, newsletter, at, act, proven, known.xmax <> 0 AS was_stored`;
   const added =
-    insertChoices(choices, returning) ??
-    Prisma.sql`SELECT origin_kind, origin, newsletter, at, act, proven, false AS was_stored FROM choice WHERE false`;
+    insertChoices(choices, Prisma.sql`RETURNING ${ADDED}, known.xmax <> 0 AS was_stored`) ??
+    Prisma.sql`SELECT ${ADDED}, false AS was_stored FROM choice WHERE false`;
   return {
     named: [Prisma.sql`added AS (${added})`, Prisma.sql`judged AS (${judged(origins)})`],
     /** The contacts that look different for certain. */
@@ -59,6 +58,8 @@ export function judgedChoices(choices: readonly Choice[], changes: ChangeSet) {
       FROM judged j LEFT JOIN added USING (origin_kind, origin) WHERE j.is_uncertain`,
   };
 }
+
+const ADDED = Prisma.raw('origin_kind, origin, newsletter, at, act, proven, source, lang, format, reason, fields');
 
 /** Outside the insert, the statement sees every table as it was before. */
 const judged = (origins: readonly TouchedOrigin[]): Prisma.Sql => Prisma.sql`
@@ -80,7 +81,8 @@ const judged = (origins: readonly TouchedOrigin[]): Prisma.Sql => Prisma.sql`
 
 /**
  * Of a choice at an address without claims, where only the choices there count. Without an opt-out, those about other
- * newsletters do not matter: a later choice shows, unless it repeats a subscription and proves nothing new.
+ * newsletters do not matter: a later choice shows, unless it repeats a subscription, proves nothing new and has the same
+ * details.
  */
 const VERDICT_AT_LONE_ADDRESS = Prisma.sql`
   CASE
@@ -91,7 +93,9 @@ const VERDICT_AT_LONE_ADDRESS = Prisma.sql`
     ELSE coalesce((
       SELECT CASE
         WHEN last.at >= added.at THEN 'perhaps'
-        WHEN added.act = 'subscribe' AND last.act = 'subscribe' AND (last.proven OR NOT added.proven) THEN 'hidden'
+        WHEN added.act = 'subscribe' AND last.act = 'subscribe' AND (last.proven OR NOT added.proven)
+          AND (last.source, last.lang, last.format, last.reason, last.fields)
+            IS NOT DISTINCT FROM (added.source, added.lang, added.format, added.reason, added.fields) THEN 'hidden'
         ELSE 'shows' END
       FROM choice AS last
       WHERE origin = added.origin AND origin_kind = added.origin_kind AND newsletter = added.newsletter

@@ -128,7 +128,7 @@ describe('a route that requires a scope', () => {
       const lines: string[] = [];
       const log = pino({}, { write: (line) => lines.push(line) });
       const file = write('old read secret-old\n');
-      const keys = apiKeys({ apiKey: 'secret-default', apiKeysFile: file, httpHost: '127.0.0.1', httpPort: 0 }, log);
+      const keys = apiKeys({ apiKey: 'secret-default', apiKeysFile: file }, log);
       const unwatch = keys.watch();
       try {
         const get = await server(keys);

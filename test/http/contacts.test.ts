@@ -12,6 +12,8 @@ import { apply as applyTo } from '../support/stored';
 import { ask } from './ask';
 
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
+/** Of a newsletter whose latest choice said nothing besides. */
+const NO_DETAILS = { pending: false, source: null, lang: null, format: null, reason: null, fields: null };
 
 describe('a look-up over HTTP', () => {
   let data: TestDatabase;
@@ -44,26 +46,38 @@ describe('a look-up over HTTP', () => {
   });
   const apply = (...events: ContactEvent[]) => applyTo(data.db, ...events);
 
-  it('answers the contact view under the names of the canonical export, for every kind of key', async () => {
+  it('answers the contact view for every kind of key', async () => {
     const found = await contact('/contacts/by-email/ada2%40mail.test');
     expect(found).toEqual({
-      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      contact_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      account_id: null,
+      primary_email: 'Ada2@Mail.test',
       basket_token: expect.stringMatching(/^[0-9a-f-]{36}$/),
       version: expect.any(Number),
+      created_at: expect.stringMatching(/Z$/),
+      updated_at: expect.stringMatching(/Z$/),
       emails: [{ address: 'Ada2@Mail.test', primary: true, verified: false }],
       addresses: ['ada2@mail.test'],
-      account: null,
-      primary: 'ada2@mail.test',
       first_name: 'Ada',
       last_name: null,
       country: 'fr',
       lang: 'fr',
       format: 'H',
       opted_out: false,
+      opted_out_at: null,
+      opt_out_reason: null,
       double_opt_in: false,
+      mailable: false,
+      account_profile: null,
       newsletters: {
-        hacks: { state: 'unsubscribed', since: new Date(at(3)).toISOString() },
-        'privacy-weekly': { state: 'subscribed', since: new Date(at(2)).toISOString() },
+        hacks: { ...NO_DETAILS, state: 'unsubscribed', since: new Date(at(3)).toISOString() },
+        'privacy-weekly': {
+          ...NO_DETAILS,
+          state: 'subscribed',
+          since: new Date(at(2)).toISOString(),
+          lang: 'fr',
+          format: 'H',
+        },
       },
     });
     for (const path of [
@@ -72,12 +86,17 @@ describe('a look-up over HTTP', () => {
       '/contacts/by-email/%20ada2%40mail.test%20',
       `/contacts/by-token/${found.basket_token}`,
       `/contacts/by-token/${found.basket_token.toUpperCase()}`,
-      `/contacts/${found.id}`,
+      `/contacts/${found.contact_id}`,
     ]) {
       expect(await contact(path)).toEqual(found);
     }
     const account = await contact(`/contacts/by-account/${uidOf('u1').toUpperCase()}`);
-    expect(account).toMatchObject({ account: uidOf('u1'), addresses: ['ada@mail.test'], double_opt_in: true });
+    expect(account).toMatchObject({
+      account_id: uidOf('u1'),
+      addresses: ['ada@mail.test'],
+      double_opt_in: true,
+      mailable: true,
+    });
   });
 
   it('answers 404 for a retired token or id, byte for byte as for an unknown or malformed one', async () => {
@@ -86,7 +105,7 @@ describe('a look-up over HTTP', () => {
     await apply(acct('u1', 'ada2', 4));
     const merged = await contact(`/contacts/by-token/${reader.basket_token}`);
     expect(merged).toMatchObject({
-      id: account.id,
+      contact_id: account.contact_id,
       emails: [
         { address: 'ada2@mail.test', primary: true, verified: true },
         { address: 'ada@mail.test', primary: false, verified: true },
@@ -96,8 +115,8 @@ describe('a look-up over HTTP', () => {
 
     const gone = [
       `/contacts/by-token/${account.basket_token}`,
-      `/contacts/${reader.id}`,
-      `/contacts/${reader.id}/history`,
+      `/contacts/${reader.contact_id}`,
+      `/contacts/${reader.contact_id}/history`,
       `/contacts/by-token/${randomUUID()}`,
       `/contacts/${randomUUID()}`,
       `/contacts/${randomUUID()}/history`,
@@ -125,7 +144,7 @@ describe('a look-up over HTTP', () => {
   });
 
   it('answers the merges that led to a contact as its history, without tokens', async () => {
-    const { id, basket_token: token } = await contact('/contacts/by-email/ada@mail.test');
+    const { contact_id: id, basket_token: token } = await contact('/contacts/by-email/ada@mail.test');
     const history = await contact(`/contacts/${id}/history`);
     expect(history).toEqual({
       id,
@@ -150,7 +169,10 @@ describe('a look-up over HTTP', () => {
   it('answers 404 for a deleted account, and the contact for its address', async () => {
     await apply(del('u1', 5));
     expect((await get(`/contacts/by-account/${uidOf('u1')}`)).body).toBe(NOT_FOUND);
-    expect(await contact('/contacts/by-email/ada@mail.test')).toMatchObject({ account: null });
+    expect(await contact('/contacts/by-email/ada@mail.test')).toMatchObject({
+      account_id: null,
+      account_profile: null,
+    });
   });
 
   it('leaves no address, token or name in any log line or metric', async () => {

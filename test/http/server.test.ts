@@ -198,17 +198,19 @@ describe('the HTTP server', () => {
 
   it('answers excess concurrent look-ups and histories 503 with Retry-After, each by a limit of its own', async () => {
     let release = (): void => undefined;
-    const held = new Promise<null>((resolve) => {
-      release = () => resolve(null);
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
     });
     let running = 0;
-    const slow = {
-      $transaction: () => {
-        running += 1;
-        return held;
-      },
-    } as unknown as Database;
-    const get = await server({ contacts: { db: slow, historyDb: slow }, maxLookUps: 2, maxHistories: 3 });
+    const slow = (nothing: unknown) =>
+      ({
+        $transaction: async () => {
+          running += 1;
+          await held;
+          return nothing;
+        },
+      }) as unknown as Database;
+    const get = await server({ contacts: { db: slow([]), historyDb: slow(null) }, maxLookUps: 2, maxHistories: 3 });
     const lookUp = () => get('/contacts/by-email/a@mail.test');
     const history = () => get(`/contacts/${randomUUID()}/history`);
     const first = [lookUp(), history(), history(), history()];

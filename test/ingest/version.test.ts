@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import type { ContactSnapshot } from '../../src/contacts/profile/contact-snapshot';
+import type { StoredContact } from '../../src/contacts/profile/contact-snapshot';
 import type { Step } from '../../src/ingest/steps';
 import { contactBody } from '../../src/messages/outgoing/contact-body';
 import { exportContacts } from '../../src/operations/export/store';
@@ -22,8 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-const found = async (name: string): Promise<ContactSnapshot> =>
-  (await findContact(database.db, { by: 'email', address: addressOf(name).key })) as ContactSnapshot;
+const found = async (name: string): Promise<StoredContact> =>
+  (await findContact(database.db, { by: 'email', address: addressOf(name).key })) as StoredContact;
 
 /** How much the version of an address's contact rises with some events. */
 async function rise(name: string, ...steps: Step[]): Promise<number> {
@@ -32,14 +32,14 @@ async function rise(name: string, ...steps: Step[]): Promise<number> {
   return (await found(name)).version - before.version;
 }
 
-/** What readers see of a contact, but its version. */
-function bodyOf(contact: ContactSnapshot): string {
-  const { version, ...body } = contactBody(contact);
+/** What readers see of a contact, but its version and when that rose. */
+function bodyOf(contact: StoredContact): string {
+  const { version, updated_at, ...body } = contactBody(contact);
   return JSON.stringify(body);
 }
 
-async function everyone(): Promise<Map<string, ContactSnapshot>> {
-  const contacts = new Map<string, ContactSnapshot>();
+async function everyone(): Promise<Map<string, StoredContact>> {
+  const contacts = new Map<string, StoredContact>();
   await exportContacts(database.db, (page) => {
     for (const contact of page) contacts.set(contact.id, contact);
   });
@@ -52,8 +52,51 @@ describe('the version of a contact', () => {
   it('does not rise with a repeated sign-up at a lone address', async () => {
     await apply(database.db, signup('lone', ['x', 'y'], 1, { profile }));
     expect(await rise('lone', signup('lone', ['y', 'x'], 2, { profile }))).toBe(0);
-    expect(await rise('lone', signup('lone', ['x'], 3), signup('lone', ['y'], 4))).toBe(0);
-    expect(await rise('lone', signup('lone', ['x'], 3))).toBe(0);
+    expect(await rise('lone', signup('lone', ['x'], 3, { profile }), signup('lone', ['y'], 4, { profile }))).toBe(0);
+    expect(await rise('lone', signup('lone', ['x'], 3, { profile }))).toBe(0);
+  });
+
+  it('rises with a repeated sign-up that says something else besides, and only if it is the latest', async () => {
+    const from = (source: string, t: number) => ({ ...signup('says', ['x'], t, { profile }), source });
+    await apply(database.db, from('https://one.test/', 1));
+    expect(await rise('says', from('https://two.test/', 3))).toBe(1);
+    expect(await rise('says', from('https://three.test/', 2))).toBe(0);
+    expect(await rise('says', signup('says', ['x'], 4, { profile: { ...profile, lang: 'de' } }))).toBe(1);
+    expect(await rise('says', signup('says', ['x'], 5, { profile: { ...profile, lang: 'de', format: 'T' } }))).toBe(1);
+    await apply(database.db, acct('says', 'says', 6));
+    expect(await rise('says', from('https://four.test/', 7))).toBe(1);
+    expect(await rise('says', from('https://four.test/', 8))).toBe(0);
+  });
+
+  it('rises with a later opt-out, whose time and reason are shown', async () => {
+    const leaving = (reason: string, t: number) => ({ ...optout('leaves', t), reason });
+    await apply(database.db, leaving('too many', 1));
+    expect(await rise('leaves', leaving('far too many', 2))).toBe(1);
+    expect(await rise('leaves', leaving('the first', 0.5))).toBe(0);
+    expect((await found('leaves')).view.optOut).toEqual({ at: at(2), reason: 'far too many' });
+  });
+
+  it('rises with what an account says of itself for the first time: locale, first service, when it was created', async () => {
+    await apply(database.db, acct('says2', 'profile', 1));
+    expect(await rise('profile', acct('says2', 'profile', 2, { locale: 'xx' }))).toBe(1);
+    expect(await rise('profile', acct('says2', 'profile', 3, { service: 'sync' }))).toBe(1);
+    expect(await rise('profile', acct('says2', 'profile', 4, { createdAt: at(0) }))).toBe(1);
+    const same = { locale: 'xx', service: 'relay', createdAt: at(0) };
+    expect(await rise('profile', acct('says2', 'profile', 5, same))).toBe(0);
+    expect((await found('profile')).view.accountProfile).toEqual({
+      ...{ createdAt: at(0), firstService: 'sync', locale: 'xx' },
+    });
+  });
+
+  it('moves the time of the last change with it, and only with it', async () => {
+    await apply(database.db, signup('times', ['x'], 1));
+    const first = await found('times');
+    expect(first.updatedAt).toEqual(first.createdAt);
+    await apply(database.db, signup('times', ['x'], 2));
+    expect((await found('times')).updatedAt).toEqual(first.updatedAt);
+    await apply(database.db, unsub('times', ['x'], 3));
+    const second = await found('times');
+    expect([second.createdAt, Number(second.updatedAt) > Number(first.updatedAt)]).toEqual([first.createdAt, true]);
   });
 
   it('does not rise with a repeated sign-up at an account’s address, also with logins between', async () => {
@@ -125,8 +168,11 @@ const repeated = fc
     fc.constantFrom('a', 'b', 'c'),
     fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 3 }),
     fc.boolean(),
+    fc.constantFrom('fr', 'fr', 'fr', 'de'),
   )
-  .map(([a, times, optin]) => times.map((t) => signup(a, ['n1'], t, { optin, profile: { firstName: 'x' } })));
+  .map(([a, times, optin, lang]) =>
+    times.map((t) => signup(a, ['n1'], t, { optin, profile: { firstName: 'x', lang } })),
+  );
 const batch = fc.oneof(
   { weight: 3, arbitrary: fc.array(contactEvent, { minLength: 1, maxLength: 3 }) },
   { weight: 2, arbitrary: repeated },
@@ -154,7 +200,7 @@ it(
       await database.sql(
         'TRUNCATE contact, email_address, account, address_claim, choice, basket_token, merge, claim_block, outbox',
       );
-      let before = new Map<string, ContactSnapshot>();
+      let before = new Map<string, StoredContact>();
       for (const step of sample(story, seed + run)) {
         const steps = await stepsOf(step);
         if (steps.length === 0) continue;

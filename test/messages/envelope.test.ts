@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { AccountEventData, AccountEventToken, AccountEventWrapped } from '../../tools/contracts/incoming';
+import { AccountEventData, AccountEventToken, AccountEventWrapped } from '../../src/messages/incoming/published';
 import { eventOf, flat, fxa, TYPES, token, UID, wrapped } from './examples';
 
 const CHANGE = { email: 'New.Name@mail.test' };

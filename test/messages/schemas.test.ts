@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import * as incoming from '../../src/messages/incoming/published';
 import * as out from '../../src/messages/outgoing/schemas';
 import { ContactMerged, SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
 import * as example from '../../tools/contracts/examples';
-import * as incoming from '../../tools/contracts/incoming';
 
 const MERGED = example.MERGED[0]?.payload as ContactMerged;
 

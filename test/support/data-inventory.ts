@@ -88,6 +88,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     merged_into: { merge: 'written', undo: 'written', erasure: 'blanked' },
     version: { merge: 'written', undo: 'written', erasure: 'blanked' },
     created_at: { merge: 'stays', undo: 'stays', erasure: 'blanked' },
+    updated_at: { merge: 'written', undo: 'written', erasure: 'blanked' },
   },
   basket_token: {
     token: { merge: 'stays', undo: 'stays', erasure: 'deleted' },

@@ -1,9 +1,9 @@
 /** Every message that other systems send or receive. The schemas and the AsyncAPI document are generated from this list. */
 import { z } from 'zod';
+import * as incoming from '../../src/messages/incoming/published';
 import * as out from '../../src/messages/outgoing/schemas';
 import * as example from './examples';
 import * as header from './headers';
-import * as incoming from './incoming';
 
 export interface HeadersSpec {
   name: string;

@@ -3,6 +3,9 @@ import { readVersion } from '../../src/http/version';
 import { definitionsFor } from '../../src/operations/topology/definitions';
 import { asyncApi } from './asyncapi';
 import { jsonSchema, SCHEMAS } from './catalogue';
+import { httpPage } from './http-page';
+import { messagesPage } from './messages-page';
+import { openApi } from './openapi';
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -10,7 +13,10 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 export function generatedFiles(): Map<string, string> {
   const files = new Map([
     ['contracts/asyncapi.json', json(asyncApi(readVersion().version))],
+    ['contracts/openapi.json', json(openApi(readVersion().version))],
     ['docs/configuration.md', configurationPage()],
+    ['docs/reference/http.md', httpPage()],
+    ['docs/reference/messages.md', messagesPage()],
     ['deploy/rabbitmq/definitions.json', json(definitionsFor({ vhost: '/', major: 4 }))],
     ['deploy/rabbitmq/definitions-3.json', json(definitionsFor({ vhost: '/', major: 3 }))],
   ]);

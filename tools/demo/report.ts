@@ -1,4 +1,4 @@
-import type { ContactBody } from '../../src/messages/outgoing/contact-body';
+import type { Contact } from '../../src/client';
 import { table } from '../../src/operations/render';
 import { type Sent, shortUid } from './messages';
 
@@ -50,12 +50,12 @@ export class Report {
   }
 
   /** A table of contacts, one a line. */
-  contacts(when: string, contacts: readonly ContactBody[]): void {
+  contacts(when: string, contacts: readonly Contact[]): void {
     const rows = contacts.map((contact) => [
-      shortId(contact.id),
-      shortToken(contact.basket_token ?? ''),
-      contact.account ? shortUid(contact.account) : '-',
-      contact.addresses.map((address) => (address === contact.primary ? `${address}*` : address)).join(' '),
+      shortId(contact.contact_id),
+      shortToken(contact.basket_token),
+      contact.account_id ? shortUid(contact.account_id) : '-',
+      contact.emails.map(({ address, primary }) => (primary ? `${address}*` : address)).join(' '),
       states(contact),
     ]);
     const [headings = '', ...lines] = table([HEADINGS, ...rows]);
@@ -92,7 +92,7 @@ export class Report {
   }
 }
 
-function states({ newsletters }: ContactBody): string {
+function states({ newsletters }: Contact): string {
   const all = Object.entries(newsletters).map(([name, { state }]) => (state === 'subscribed' ? name : `${name} (no)`));
   return all.join(', ') || '-';
 }

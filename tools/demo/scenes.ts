@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ContactBody } from '../../src/messages/outgoing/contact-body';
+import type { Contact } from '../../src/client';
 import { ContactMerged } from '../../src/messages/outgoing/schemas';
 import type { Delivery } from '../../src/rabbitmq/delivery';
 import {
@@ -22,9 +22,9 @@ export interface Play {
 
 export const SCENES = [signUpFirst, changeFirst, accountRecreated];
 
-const has = (contact: ContactBody, newsletter: string, state: string): boolean =>
+const has = (contact: Contact, newsletter: string, state: string): boolean =>
   contact.newsletters[newsletter]?.state === state;
-const tokenPath = (contact: ContactBody): string => `/contacts/by-token/${contact.basket_token}`;
+const tokenPath = (contact: Contact): string => `/contacts/by-token/${contact.basket_token}`;
 
 async function send({ stage, report }: Play, message: Sent): Promise<void> {
   report.event(message);
@@ -40,29 +40,29 @@ async function signUpFirst(play: Play): Promise<void> {
   const ada = makeUid();
   const [home, work] = ['ada@home.test', 'ada@work.test'];
   await send(play, accountMade(ada, home));
-  const account = await stage.contact(`/contacts/by-account/${ada}`, "a contact of Ada's account");
+  const account = await stage.contact({ account: ada }, "a contact of Ada's account");
   await send(play, signUp(work, 'privacy-weekly'));
-  const reader = await stage.contact(`/contacts/by-email/${work}`, `a contact of ${work}`);
+  const reader = await stage.contact({ email: work }, `a contact of ${work}`);
   report.contacts('before', [account, reader]);
 
   await send(play, primaryChanged(ada, 'Ada@Work.test'));
   const merged = await stage.contact(
-    `/contacts/by-account/${ada}`,
+    { account: ada },
     "both addresses on the contact of Ada's account",
     ({ addresses }) => addresses.length === 2,
   );
   report.contacts('after', [merged]);
-  const byHome = await stage.contact(`/contacts/by-email/${home}`, `a contact of ${home}`);
-  const byWork = await stage.contact(`/contacts/by-email/${work}`, `a contact of ${work}`);
+  const byHome = await stage.contact({ email: home }, `a contact of ${home}`);
+  const byWork = await stage.contact({ email: work }, `a contact of ${work}`);
   report.check(
     'one contact: both addresses and the account lead to it',
-    [byHome.id, byWork.id, merged.id].every((id) => id === account.id),
-    `all three to lead to ${account.id}`,
+    [byHome, byWork, merged].every(({ contact_id }) => contact_id === account.contact_id),
+    `all three to lead to ${account.contact_id}`,
   );
   report.check('it has the newsletter of the other', has(merged, 'privacy-weekly', 'subscribed'), 'privacy-weekly');
   report.check(
-    `the token ${shortToken(reader.basket_token ?? '')} stays: it is in every mail at ${work}, her address from now on`,
-    merged.basket_token === reader.basket_token && merged.primary === work,
+    `the token ${shortToken(reader.basket_token)} stays: it is in every mail at ${work}, her address from now on`,
+    merged.basket_token === reader.basket_token && merged.primary_email === 'Ada@Work.test',
     `the contact to have the token ${reader.basket_token}`,
   );
   await checkAnswers(play, reader, account);
@@ -70,7 +70,7 @@ async function signUpFirst(play: Play): Promise<void> {
 }
 
 /** HTTP answers the kept token; a retired token or id gets the same 404 as an unknown one. */
-async function checkAnswers({ stage, report }: Play, kept: ContactBody, retired: ContactBody): Promise<void> {
+async function checkAnswers({ stage, report }: Play, kept: Contact, retired: Contact): Promise<void> {
   const answer = await stage.get(tokenPath(kept));
   report.check(`GET ${shortPath(tokenPath(kept))}  200`, answer.status === 200, `200, not ${answer.status}`);
   const unknown = await stage.get(`/contacts/by-token/${randomUUID()}`);
@@ -80,9 +80,9 @@ async function checkAnswers({ stage, report }: Play, kept: ContactBody, retired:
     gone.status === 404 && gone.body === unknown.body,
     `404 with the body of an unknown token: ${unknown.body}`,
   );
-  const old = await stage.get(`/contacts/${kept.id}`);
+  const old = await stage.get(`/contacts/${kept.contact_id}`);
   report.check(
-    `GET ${shortPath(`/contacts/${kept.id}`)}  404: the retired record's id is gone too`,
+    `GET ${shortPath(`/contacts/${kept.contact_id}`)}  404: the retired record's id is gone too`,
     old.status === 404 && old.body === unknown.body,
     `404, not ${old.status}`,
   );
@@ -92,9 +92,9 @@ async function checkAnswers({ stage, report }: Play, kept: ContactBody, retired:
 const shortPath = (path: string): string => path.replace(/[^/]{36}$/, (key) => `${key.slice(0, 8)}…`);
 
 interface Merge {
-  merged: ContactBody;
-  account: ContactBody;
-  reader: ContactBody;
+  merged: Contact;
+  account: Contact;
+  reader: Contact;
 }
 
 async function checkAnnounced({ stage, report }: Play, { merged, account, reader }: Merge): Promise<void> {
@@ -110,9 +110,9 @@ async function checkAnnounced({ stage, report }: Play, { merged, account, reader
   const body = bodyOf(message);
   report.check(
     'it names who lives on, who is retired, and both tokens',
-    body?.survivor.contact_id === account.id &&
+    body?.survivor.contact_id === account.contact_id &&
       body.survivor.basket_token === merged.basket_token &&
-      body.retired.contact_id === reader.id &&
+      body.retired.contact_id === reader.contact_id &&
       body.token.kept === reader.basket_token &&
       body.token.retired === account.basket_token,
     'contact.merged as its schema says, of these two contacts',
@@ -129,7 +129,7 @@ async function checkAnnounced({ stage, report }: Play, { merged, account, reader
     const mails = await stage.mailsFor(each);
     for (const mail of mails) report.mail(mail);
     const receivers = mails.map((mail) => /^To: (.*)/.exec(mail)?.[1]);
-    const expected = ['Ada@Work.test', ...(isMerge(each) ? [] : [account.primary])];
+    const expected = ['Ada@Work.test', ...(isMerge(each) ? [] : [account.primary_email])];
     report.check(
       `${each.routingKey}: told to ${expected.join(' and ')}; the token that works stands in the mail to the first`,
       String(receivers) === String(expected) &&
@@ -155,19 +155,19 @@ async function changeFirst(play: Play): Promise<void> {
   const ben = makeUid();
   const [old, young] = ['ben@old.test', 'ben@new.test'];
   await send(play, accountMade(ben, old));
-  const first = await stage.contact(`/contacts/by-account/${ben}`, "a contact of Ben's account");
+  const first = await stage.contact({ account: ben }, "a contact of Ben's account");
   await send(play, primaryChanged(ben, young));
-  const changed = await stage.contact(`/contacts/by-email/${young}`, `a contact of ${young}`);
+  const changed = await stage.contact({ email: young }, `a contact of ${young}`);
   report.contacts('before', [changed]);
   await send(play, signUp(young, 'hacks'));
-  const after = await stage.contact(`/contacts/by-email/${young}`, 'the sign-up on the contact', (contact) =>
+  const after = await stage.contact({ email: young }, 'the sign-up on the contact', (contact) =>
     has(contact, 'hacks', 'subscribed'),
   );
   report.contacts('after', [after]);
   report.check(
     "the sign-up lands on the account's contact: there never were two",
-    after.id === first.id && changed.id === first.id && after.account === ben,
-    `the contact ${first.id} throughout`,
+    [changed, after].every(({ contact_id }) => contact_id === first.contact_id) && after.account_id === ben,
+    `the contact ${first.contact_id} throughout`,
   );
   report.check(
     'its token was the same all the time',
@@ -191,20 +191,24 @@ async function accountRecreated(play: Play): Promise<void> {
   const announced = (await stage.notifications()).length;
   const [deleted, recreated] = [makeUid(), makeUid()];
   const address = 'cleo@mail.test';
-  const path = `/contacts/by-email/${address}`;
+  const key = { email: address };
   await send(play, accountMade(deleted, address));
-  await stage.contact(`/contacts/by-account/${deleted}`, "a contact of Cleo's account");
+  await stage.contact({ account: deleted }, "a contact of Cleo's account");
   await send(play, signUp(address, 'privacy-weekly', 'offers'));
-  await stage.contact(path, 'the sign-up on the contact', (contact) => has(contact, 'offers', 'subscribed'));
+  await stage.contact(key, 'the sign-up on the contact', (contact) => has(contact, 'offers', 'subscribed'));
   await send(play, unsubscribe(address, 'offers'));
-  const old = await stage.contact(path, 'the refusal on the contact', (it) => has(it, 'offers', 'unsubscribed'));
+  const old = await stage.contact(key, 'the refusal on the contact', (it) => has(it, 'offers', 'unsubscribed'));
   report.contacts('before', [old]);
 
   await send(play, accountDeleted(deleted));
-  await stage.contact(path, 'the contact without its account', ({ account }) => account === null);
+  await stage.contact(key, 'the contact without its account', ({ account_id }) => account_id === null);
   const gone = await stage.get(`/contacts/by-account/${deleted}`);
   await send(play, accountMade(recreated, address));
-  const young = await stage.contact(path, 'the new account on the contact', ({ account }) => account === recreated);
+  const young = await stage.contact(
+    key,
+    'the new account on the contact',
+    ({ account_id }) => account_id === recreated,
+  );
   report.contacts('after', [young]);
   report.check(
     `GET /contacts/by-account/${shortUid(deleted)}  404 once the account is deleted`,
@@ -218,8 +222,10 @@ async function accountRecreated(play: Play): Promise<void> {
   );
   report.check(
     'the same contact, the same token: links in old mails work',
-    young.id === old.id && young.basket_token === old.basket_token && (await stage.get(tokenPath(old))).status === 200,
-    `the contact ${old.id} with the token ${old.basket_token}`,
+    young.contact_id === old.contact_id &&
+      young.basket_token === old.basket_token &&
+      (await stage.get(tokenPath(old))).status === 200,
+    `the contact ${old.contact_id} with the token ${old.basket_token}`,
   );
   const after = await stage.notifications();
   report.check('nothing was retired, nothing announced', after.length === announced, 'no message to the mailer');

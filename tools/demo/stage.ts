@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { ContactBody } from '../../src/messages/outgoing/contact-body';
+import { type Contact, type LookupKey, OneContactClient } from '../../src/client';
 import type { Database } from '../../src/postgres/database';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { Consumer } from '../../src/rabbitmq/consumer';
@@ -20,7 +20,7 @@ export interface Stage {
   send(message: Sent): Promise<void>;
   get(path: string): Promise<{ status: number; body: string }>;
   /** Reads a contact over HTTP until it is as expected. Rejects with {@link ExpectationFailed}. */
-  contact(path: string, expected: string, isExpected?: (contact: ContactBody) => boolean): Promise<ContactBody>;
+  contact(key: LookupKey, expected: string, isExpected?: (contact: Contact) => boolean): Promise<Contact>;
   /** All notifications so far, once none is in flight. */
   notifications(): Promise<readonly Delivery[]>;
   /** The mails that the example mailer wrote for a notification, once it has. */
@@ -80,17 +80,18 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
     return { status: answer.status, body: await answer.text() };
   };
 
+  const client = new OneContactClient({ url: httpUrl, timeoutMs: PATIENCE_MS, signal });
+
   return {
     get,
     send: ({ exchange, routingKey, body }) => publish(exchange, routingKey, JSON.stringify(body)),
-    async contact(path, expected, isExpected = () => true) {
-      let found: ContactBody | undefined;
+    async contact(key, expected, isExpected = () => true) {
+      let found = null as Contact | null;
       await until(expected, async () => {
-        const { status, body } = await get(path);
-        found = status === 200 ? (JSON.parse(body) as ContactBody) : undefined;
-        return found !== undefined && isExpected(found);
+        found = await client.contact(key);
+        return found !== null && isExpected(found);
       });
-      return found as ContactBody;
+      return found as Contact;
     },
     async notifications() {
       // A row leaves the outbox once the broker has its message, so the mark arrives behind it in the same queue.

@@ -31,7 +31,9 @@ function warnOfSizes(): void {
 
 /** Every file and folder that README.md and docs/ name must exist. */
 function checkDocs(): void {
-  const docs = readdirSync(join(CHECKOUT, 'docs')).filter((name) => name.endsWith('.md'));
+  const docs = readdirSync(join(CHECKOUT, 'docs'), { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.md'));
   for (const page of ['README.md', ...docs.map((name) => `docs/${name}`)]) {
     const text = readFileSync(join(CHECKOUT, page), 'utf8');
     const paths = [...text.matchAll(PATH)].map(([path]) => path).filter((path) => !WRITTEN.test(path));

@@ -18,6 +18,7 @@ const ROOMS = {
   'observability/': ['contacts/', ...FOUNDATION],
   'ingest/': LOWER,
   'relay/': LOWER,
+  'client/': ['messages/'],
   'http/': LOWER,
   'compaction/': LOWER,
 };

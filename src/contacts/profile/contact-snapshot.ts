@@ -11,6 +11,13 @@ export interface ContactSnapshot {
   primaryAsTyped: string | null;
 }
 
+/** A stored contact, with the times of its row. */
+export interface StoredContact extends ContactSnapshot {
+  createdAt: Date;
+  /** When the version last rose; null for a contact that has not changed since these times are recorded. */
+  updatedAt: Date | null;
+}
+
 export const contactSnapshot = (
   contact: Pick<ContactSnapshot, 'id' | 'token' | 'version'>,
   view: ContactView,

@@ -12,13 +12,15 @@ import {
   type Facts,
   isRefusal,
   latest,
+  mergeChoices,
+  type NO_DETAILS,
   originKey,
   PROFILE_FIELDS,
   type ProfileField,
 } from '../facts/facts';
 import { languageOf } from '../facts/language';
 import { addressesClaimedBy, isLive, type Person, periodsClaimedBy, primaryOf } from '../identity/ownership';
-import { attributedChoices, belongsTo } from './attribution';
+import { attributedChoices, belongsTo, type Provenance } from './attribution';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
@@ -31,6 +33,23 @@ export interface Subscription {
   chosenAt: Time;
   /** The cause of the state: that choice alone, or its later confirmation, an opt-out, a missing confirmation. */
   by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
+  /** What the latest choice said besides. */
+  details: Pick<Choice, keyof typeof NO_DETAILS>;
+}
+
+/** The opt-out in force. */
+export interface OptOut {
+  at: Time;
+  /** Null if its reader gave none, and if another person made it while a merge stood that was undone. */
+  reason: string | null;
+}
+
+/** What the account service said of a live account. */
+export interface AccountProfile {
+  createdAt: Time | null;
+  firstService: string | null;
+  /** As the account has it: an Accept-Language value. */
+  locale: string | null;
 }
 
 /** The latest value of a profile field from each source. */
@@ -61,32 +80,58 @@ export interface ContactView {
   emails: Email[];
   /** The live account; null for a deleted one. */
   account: string | null;
+  accountProfile: AccountProfile | null;
   primary: string | null;
   profile: Record<ProfileField, string | null>;
   /** Where these values come from; without the fields that no fact has. */
   profileSources: Partial<Record<ProfileField, ProfileSources>>;
   optedOut: boolean;
+  optOut: OptOut | null;
   doubleOptIn: boolean;
   newsletters: Map<string, Subscription>;
 }
 
 export function contactView(facts: Facts, person: Person): ContactView {
-  const history = historyOf(attributedChoices(facts, person).keys());
+  const attributed = attributedChoices(facts, person);
+  const history = historyOf(attributed.keys());
+  const optOut = optOutOf(history, attributed);
   const profileSources = profileOf(facts, person);
   const primary = person.uid === null ? (person.addresses[0] ?? null) : primaryOf(facts, person.uid);
   return {
     addresses: person.addresses,
     emails: emailsOf(facts, person, primary, history),
     account: isLive(facts, person.uid) ? person.uid : null,
+    accountProfile: accountProfileOf(facts, person.uid),
     primary,
     profile: Object.fromEntries(
       PROFILE_FIELDS.map((field) => [field, shownValue(profileSources[field])?.value ?? null]),
     ) as ContactView['profile'],
     profileSources,
-    optedOut: optedOutBefore(history, Number.POSITIVE_INFINITY),
+    optedOut: optOut !== null,
+    optOut,
     doubleOptIn: (person.uid !== null && person.addresses.length > 0) || history.proofs.length > 0,
     newsletters: subscriptions(history),
   };
+}
+
+/** Whether a mailer may write to the reader: there is a proven address, and no opt-out. */
+export const isMailable = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
+  primary !== null && !optedOut && doubleOptIn;
+
+function accountProfileOf(facts: Facts, uid: string | null): AccountProfile | null {
+  const account = isLive(facts, uid) ? facts.accounts.get(uid) : undefined;
+  if (!account) return null;
+  const { createdAt = null, service, locale } = account;
+  return { createdAt, firstService: service?.value ?? null, locale: locale?.value ?? null };
+}
+
+function optOutOf(history: ChoiceHistory, attributed: ReadonlyMap<Choice, Provenance>): OptOut | null {
+  if (!optedOutBefore(history, Number.POSITIVE_INFINITY)) return null;
+  const at = lastOptOut(history, Number.POSITIVE_INFINITY);
+  const own = history.choices.filter(
+    (choice) => choice.act === 'opt_out' && choice.at === at && attributed.get(choice) !== 'undone_merge',
+  );
+  return { at, reason: own.length > 0 ? own.reduce(mergeChoices).reason : null };
 }
 
 function emailsOf(
@@ -179,17 +224,27 @@ export function subscriptions(history: ChoiceHistory): Map<string, Subscription>
 function subscription(choices: Choice[], history: ChoiceHistory): Subscription {
   const byTime = groupedByTime(choices);
   const last = byTime[0] as Choice[];
-  const chosenAt = (last[0] as Choice).at;
-  if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'choice' };
+  const { at: chosenAt, ...decisive } = last.reduce(mergeChoices);
+  const chosen = { chosenAt, details: detailsOf(decisive) };
+  if (isRefusal(decisive)) return { state: 'unsubscribed', since: chosenAt, by: 'choice', ...chosen };
   const ended = history.optOuts.filter((time) => time >= chosenAt);
-  if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), chosenAt, by: 'opt_out' };
+  if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), by: 'opt_out', ...chosen };
   const effectiveAt = startOf(last, history);
   if (effectiveAt === Number.POSITIVE_INFINITY) {
-    return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'unconfirmed' };
+    return { state: 'unsubscribed', since: chosenAt, by: 'unconfirmed', ...chosen };
   }
   const by = effectiveAt === chosenAt ? 'choice' : 'confirmation';
-  return { state: 'subscribed', since: startOfRun(byTime.slice(1), chosenAt, effectiveAt, history), chosenAt, by };
+  const since = startOfRun(byTime.slice(1), chosenAt, effectiveAt, history);
+  return { state: 'subscribed', since, by, ...chosen };
 }
+
+const detailsOf = ({ source, lang, format, reason, fields }: Subscription['details']): Subscription['details'] => ({
+  source,
+  lang,
+  format,
+  reason,
+  fields,
+});
 
 /** The choices of each time, the latest first. */
 function groupedByTime(choices: Choice[]): Choice[][] {

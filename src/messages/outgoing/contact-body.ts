@@ -1,23 +1,57 @@
 /** A contact as JSON: in HTTP answers, `show --json`, the export and notifications. */
 import { TIME_UNKNOWN, type Time } from '../../contacts/facts/event';
-import { viewFields } from '../../contacts/profile/canonical';
-import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
+import type { ContactSnapshot, StoredContact } from '../../contacts/profile/contact-snapshot';
+import { type ContactView, isMailable, type Subscription } from '../../contacts/profile/contact-view';
 import { iso } from '../../foundation/times';
+import type { ContactBody, NewsletterBody } from './contact-schema';
 import type { ContactPart, NewsletterStates } from './schemas';
 
 /** A contact for its readers. */
-export const contactBody = ({ id, token, version, view }: ContactSnapshot) => ({
-  id,
-  basket_token: token,
-  version,
-  emails: view.emails,
-  addresses: view.addresses,
-  account: view.account,
-  ...viewFields(view),
-  newsletters: newslettersBody({ view }),
-});
+export const contactBody = (contact: StoredContact): ContactBody => {
+  const { id, token, version, createdAt, updatedAt, view, primaryAsTyped } = contact;
+  const { profile, optOut } = view;
+  return {
+    contact_id: id,
+    account_id: view.account,
+    primary_email: primaryAsTyped,
+    basket_token: token,
+    version,
+    created_at: createdAt.toISOString(),
+    updated_at: updatedAt?.toISOString() ?? null,
+    emails: view.emails,
+    addresses: view.addresses,
+    first_name: profile.firstName,
+    last_name: profile.lastName,
+    country: profile.country,
+    lang: profile.lang,
+    format: profile.format,
+    opted_out: view.optedOut,
+    opted_out_at: optOut && knownTime(optOut.at),
+    opt_out_reason: optOut?.reason ?? null,
+    double_opt_in: view.doubleOptIn,
+    mailable: isMailable(view),
+    account_profile: accountProfileBody(view),
+    newsletters: Object.fromEntries([...view.newsletters].map(([name, state]) => [name, newsletterBody(state)])),
+  };
+};
 
-export type ContactBody = ReturnType<typeof contactBody>;
+const accountProfileBody = ({ accountProfile }: ContactView): ContactBody['account_profile'] =>
+  accountProfile && {
+    created_at: accountProfile.createdAt === null ? null : knownTime(accountProfile.createdAt),
+    first_service: accountProfile.firstService,
+    locale: accountProfile.locale,
+  };
+
+const newsletterBody = ({ state, since, by, details }: Subscription): NewsletterBody => ({
+  state,
+  since: knownTime(since),
+  pending: by === 'unconfirmed',
+  source: details.source,
+  lang: details.lang,
+  format: details.format,
+  reason: details.reason,
+  fields: details.fields === null ? null : JSON.parse(details.fields),
+});
 
 /** A contact in a notification. */
 export const contactPart = ({ id, token, version, view, primaryAsTyped }: ContactSnapshot): ContactPart => ({

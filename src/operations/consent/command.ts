@@ -60,9 +60,9 @@ Examples:
 function consentBody({ contactId, person, facts }: FoundPerson) {
   const view = contactView(facts, person);
   return {
-    id: contactId,
+    contact_id: contactId,
     addresses: view.addresses,
-    account: view.account,
+    account_id: view.account,
     opted_out: view.optedOut,
     newsletters: Object.fromEntries(
       [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: knownTime(since) }]),
@@ -78,11 +78,11 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
 
 type ConsentBody = ReturnType<typeof consentBody>;
 
-function textOf({ id, addresses, account, opted_out, choices }: ConsentBody): string {
+function textOf({ contact_id, addresses, account_id, opted_out, choices }: ConsentBody): string {
   const person = table([
-    ['contact', id],
+    ['contact', contact_id],
     ...addresses.map((address, i) => [i === 0 ? 'addresses' : '', address]),
-    ['account', account ?? '-'],
+    ['account', account_id ?? '-'],
     ['opted out', opted_out ? 'yes, of all email' : 'no'],
   ]);
   const rows = choices.map((choice) => [

@@ -185,7 +185,7 @@ export async function eraseContacts(tx: Queries, { contacts, tokens }: ContactGr
   await tx.$executeRaw`DELETE FROM basket_token WHERE token = ANY (${tokens}::uuid[])`;
   await tx.$executeRaw`DELETE FROM first_import WHERE record_id = ANY (${contacts}::uuid[])`;
   await tx.$executeRaw`
-    UPDATE contact SET state = 'erased', merged_into = NULL, version = 0, created_at = 'epoch'
+    UPDATE contact SET state = 'erased', merged_into = NULL, version = 0, created_at = 'epoch', updated_at = NULL
     WHERE id = ANY (${contacts}::uuid[])`;
 }
 

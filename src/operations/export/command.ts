@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { canonicalLine } from '../../contacts/profile/canonical';
-import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
+import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { contactBody } from '../../messages/outgoing/contact-body';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
@@ -24,8 +24,8 @@ Examples:
     )
     .action(async ({ canonical }: { canonical?: true }) => {
       const lineOf = canonical
-        ? ({ view }: ContactSnapshot) => canonicalLine(view)
-        : (contact: ContactSnapshot) => JSON.stringify(contactBody(contact));
+        ? ({ view }: StoredContact) => canonicalLine(view)
+        : (contact: StoredContact) => JSON.stringify(contactBody(contact));
       const progress = makeProgress(context.stderr);
       let done = 0;
       try {

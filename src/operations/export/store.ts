@@ -1,4 +1,4 @@
-import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
+import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { type Database, inSnapshot } from '../../postgres/database';
 import { loadSnapshots } from '../../postgres/find-contact';
 
@@ -11,7 +11,7 @@ const PAGE = 1_000;
  */
 export function exportContacts(
   db: Database,
-  each: (page: ContactSnapshot[], total: number) => Promise<void> | void,
+  each: (page: StoredContact[], total: number) => Promise<void> | void,
 ): Promise<void> {
   return inSnapshot(db, async (tx) => {
     const [count] = await tx.$queryRaw<{ total: number }[]>`

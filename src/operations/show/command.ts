@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../../contacts/facts/lookup-key';
-import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
+import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { OperatorError } from '../../foundation/operator-error';
-import { type ContactBody, contactBody } from '../../messages/outgoing/contact-body';
+import { contactBody } from '../../messages/outgoing/contact-body';
+import type { ContactBody, NewsletterBody } from '../../messages/outgoing/contact-schema';
 import type { Database } from '../../postgres/database';
 import { findContact } from '../../postgres/find-contact';
 import type { Context } from '../context';
@@ -42,7 +43,7 @@ Examples:
 const keysOf = (text: string): LookupKey[] =>
   [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
 
-async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<ContactSnapshot | null> {
+async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<StoredContact | null> {
   for (const key of keys) {
     const found = await findContact(db, key);
     if (found) return found;
@@ -59,17 +60,39 @@ function textOf(body: ContactBody): string {
   // Sorted here, because an object lists keys that look like numbers first.
   const newsletters = Object.entries(body.newsletters).sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = fields([
-    ['contact', `${body.id}  version ${body.version}`],
+    ['contact', `${body.contact_id}  version ${body.version}`],
     ['token', body.basket_token],
     ['addresses', table(body.emails.map(({ address, ...flags }) => [address, ...flagsOf(flags)]))],
-    ['account', body.account],
+    ['account', accountOf(body)],
     ['name', [body.first_name, body.last_name].filter((part) => part !== null).join(' ') || null],
     ['language', body.lang],
     ['country', body.country],
     ['format', body.format],
-    ['opted out', body.opted_out ? 'yes, of all email' : 'no'],
+    ['opted out', optOutOf(body)],
     ['double opt-in', body.double_opt_in ? 'yes' : 'no'],
-    ['newsletters', table(newsletters.map(([name, { state, since }]) => [name, state.padEnd(12), `since ${since}`]))],
+    ['mailable', body.mailable ? 'yes' : 'no'],
+    ['created', body.created_at],
+    ['updated', body.updated_at],
+    ['newsletters', table(newsletters.map(([name, newsletter]) => [name, ...cellsOf(newsletter)]))],
   ]);
   return `${lines.join('\n')}\n`;
+}
+
+function accountOf({ account_id, account_profile }: ContactBody): string | null {
+  const { created_at = null, first_service = null, locale = null } = account_profile ?? {};
+  const details = [created_at && `created ${created_at}`, first_service && `first used for ${first_service}`, locale];
+  return account_id && [account_id, ...details].filter((part) => part !== null).join('  ');
+}
+
+function optOutOf({ opted_out, opted_out_at, opt_out_reason }: ContactBody): string {
+  if (!opted_out) return 'no';
+  return ['yes, of all email', opted_out_at && `since ${opted_out_at}`, opt_out_reason]
+    .filter((part) => part !== null)
+    .join('  ');
+}
+
+/** The state and what the latest choice said besides. */
+function cellsOf({ state, since, pending, source, lang, format, reason }: NewsletterBody): string[] {
+  const details = [pending ? 'awaits a confirmation' : null, source, lang, format, reason];
+  return [state.padEnd(12), `since ${since}`, details.filter((detail) => detail !== null).join('  ')];
 }

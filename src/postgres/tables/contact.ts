@@ -14,6 +14,14 @@ export interface ContactRow {
   token: string | null;
 }
 
+export interface LiveContactRow {
+  id: string;
+  version: number;
+  token: string;
+  created_at: Date;
+  updated_at: Date | null;
+}
+
 type StateChange = Pick<Contact, 'id' | 'state' | 'mergedInto'>;
 
 const COLUMNS = {
@@ -27,6 +35,14 @@ export function loadContacts(db: Queries, ids: readonly string[]): Promise<Conta
     SELECT c.id, c.state::text, c.merged_into, c.version,
       (SELECT t.token FROM basket_token t WHERE t.contact_id = c.id AND t.state = 'live') AS token
     FROM contact c WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[])`;
+}
+
+/** The live ones of these contacts, each with its times. */
+export function loadLiveContacts(db: Queries, ids: readonly string[]): Promise<LiveContactRow[]> {
+  return db.$queryRaw<LiveContactRow[]>`
+    SELECT c.id, c.version, c.created_at, c.updated_at,
+      (SELECT t.token FROM basket_token t WHERE t.contact_id = c.id AND t.state = 'live') AS token
+    FROM contact c WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[]) AND c.state = 'live'`;
 }
 
 export function insertContacts(created: readonly Contact[]): Write {
@@ -55,7 +71,8 @@ export function updateContacts(changed: readonly Contact[], touched?: Prisma.Sql
       FROM (${Prisma.join(sources, ' UNION ALL ')}) AS x (id, state, merged_into) JOIN contact c ON c.id = x.id
       ORDER BY c.id FOR NO KEY UPDATE OF c
     )
-    UPDATE contact AS known SET state = changed.state, merged_into = changed.merged_into, version = known.version + 1
+    UPDATE contact AS known SET state = changed.state, merged_into = changed.merged_into, version = known.version + 1,
+      updated_at = now()
     FROM changed WHERE known.id = changed.id`;
 }
 

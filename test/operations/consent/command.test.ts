@@ -33,9 +33,9 @@ describe('the consent command', () => {
   it('prints as JSON the person, the summary and every choice with its reason, also at a former address', async () => {
     const body = await json(' Ada@Mail.TEST ');
     expect(body).toEqual({
-      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      contact_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       addresses: ['ada@mail.test'],
-      account: uidOf('u1'),
+      account_id: uidOf('u1'),
       opted_out: false,
       newsletters: { news: { state: 'unsubscribed', since: iso(6) } },
       choices: [
@@ -113,7 +113,7 @@ describe('the consent command', () => {
     await data.sql(`UPDATE merge SET undone_at = $1 WHERE uid = $2`, [iso(5), uidOf('u5')]);
     await data.sql(`UPDATE address_claim SET status = 'blocked' WHERE address = 'lone@mail.test'`);
     expect(await json('lone@mail.test')).toMatchObject({
-      account: null,
+      account_id: null,
       opted_out: true,
       choices: [
         { newsletter: 'x', why: 'ended_by_opt_out' },

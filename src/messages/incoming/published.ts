@@ -3,14 +3,7 @@
  * schema would refuse the message. Tests hold both together.
  */
 import { z } from 'zod';
-import {
-  MAX_NAME,
-  MAX_NEWSLETTERS,
-  MAX_REASON,
-  MAX_SERVICE,
-  MAX_SOURCE,
-  NewsletterName,
-} from '../../src/messages/incoming/fields';
+import { MAX_NAME, MAX_NEWSLETTERS, MAX_REASON, MAX_SERVICE, MAX_SOURCE, NewsletterName } from './fields';
 
 /** The names by which the sites know newsletters. */
 const NewsletterNames = z.array(NewsletterName).max(MAX_NEWSLETTERS);
@@ -124,3 +117,11 @@ export const NewsletterUnsubscribe = z
 export const NewsletterConfirm = z
   .object({ event: z.literal('newsletter.confirm'), ...reader, optin, source_url })
   .meta({ anyOf: ONE_READER });
+
+export type AccountSubscriptions = z.infer<typeof AccountSubscriptions>;
+export type AccountAddress = z.infer<typeof AccountAddress>;
+export type AccountProfile = z.infer<typeof AccountProfile>;
+export type AccountDeletion = z.infer<typeof AccountDeletion>;
+export type NewsletterSubscribe = z.infer<typeof NewsletterSubscribe>;
+export type NewsletterUnsubscribe = z.infer<typeof NewsletterUnsubscribe>;
+export type NewsletterConfirm = z.infer<typeof NewsletterConfirm>;

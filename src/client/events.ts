@@ -1,0 +1,33 @@
+/** The types of the messages in and out. */
+import type {
+  AccountAddress,
+  AccountDeletion,
+  AccountProfile,
+  AccountSubscriptions,
+  NewsletterConfirm,
+  NewsletterSubscribe,
+  NewsletterUnsubscribe,
+} from '../messages/incoming/published';
+import type {
+  ContactEmailChanged,
+  ContactMerged,
+  ContactReviewNeeded,
+  ContactUnmerged,
+} from '../messages/outgoing/schemas';
+
+/** The body of each message out, by its type, which is also its routing key. Ignore types that are not listed here. */
+export interface ContactEvents {
+  'contact.merged': ContactMerged;
+  'contact.unmerged': ContactUnmerged;
+  'contact.email_changed': ContactEmailChanged;
+  'contact.review_needed': ContactReviewNeeded;
+}
+
+/** A message out: its type tells which body it has. */
+export type ContactEvent = { [T in keyof ContactEvents]: { type: T; body: ContactEvents[T] } }[keyof ContactEvents];
+
+/** A newsletter message in. It needs `email` or `token`; an unsubscription `newsletters` or `all`. */
+export type NewsletterEvent = NewsletterSubscribe | NewsletterUnsubscribe | NewsletterConfirm;
+
+/** An account message in, in the flat envelope. It needs `ts` or `timestamp`. */
+export type AccountEvent = AccountSubscriptions | AccountAddress | AccountProfile | AccountDeletion;

@@ -1,0 +1,127 @@
+/**
+ * A client of OneContact's HTTP interface, and the types of its answers and messages. Without dependencies: it needs only
+ * the `fetch` of Node, a browser or a worker.
+ *
+ *     import { OneContactClient } from 'onecontact/client';
+ *     const onecontact = new OneContactClient({ url: 'http://127.0.0.1:8080', apiKey });
+ *     const contact = await onecontact.contact({ email: 'ada@mail.test' });
+ */
+import type { ErrorBody, HistoryBody, LookupAnswer, LookupKeyBody, PreferencesBody } from '../messages/http/schemas';
+import type { ContactBody } from '../messages/outgoing/contact-schema';
+
+export type { AccountEvent, ContactEvent, ContactEvents, NewsletterEvent } from './events';
+export type Contact = ContactBody;
+export type History = HistoryBody;
+export type LookupKey = LookupKeyBody;
+export type Preferences = PreferencesBody;
+
+export interface ClientOptions {
+  /** Where the service listens, such as `http://127.0.0.1:8080`. */
+  url: string;
+  /** One with the scope `read`. Preferences need none, and neither does a service on this machine without keys. */
+  apiKey?: string | undefined;
+  /** How long an answer may take. @default 10000 */
+  timeoutMs?: number | undefined;
+  /** Ends every request. */
+  signal?: AbortSignal | undefined;
+}
+
+/** An answer other than a contact or "not found". The message has the description, never the key. */
+export class OneContactError extends Error {
+  override readonly name = 'OneContactError';
+
+  constructor(
+    /** Of HTTP: 400 malformed, 401 no valid key, 403 without the scope, 413 too large, 429 too often, 503 busy. */
+    readonly status: number,
+    readonly body: ErrorBody | null,
+    /** When to try again, of 429 and 503. */
+    readonly retryAfterSeconds: number | null,
+  ) {
+    super(`OneContact answered ${status}: ${body?.desc ?? 'no body that it would send'}`);
+  }
+}
+
+/** The most keys of one request. */
+const MAX_KEYS = 500;
+const TIMEOUT_MS = 10_000;
+
+export class OneContactClient {
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.#options = { ...options, url: options.url.replace(/\/+$/, '') };
+  }
+
+  /** The live contact that a key opens; null for every other key, be it malformed, unknown or retired. */
+  contact(key: LookupKey): Promise<Contact | null> {
+    return this.#find<Contact>(pathOf(key));
+  }
+
+  /**
+   * The contact of each key, in order, by one request for every 500 keys.
+   *
+   * @throws OneContactError with the places of malformed keys
+   */
+  async contacts(keys: readonly LookupKey[]): Promise<(Contact | null)[]> {
+    const contacts: (Contact | null)[] = [];
+    for (let start = 0; start < keys.length; start += MAX_KEYS) {
+      const body = JSON.stringify({ keys: keys.slice(start, start + MAX_KEYS) });
+      const answer = await this.#ask('/contacts/lookup', { method: 'POST', body });
+      if (!answer.ok) throw await errorOf(answer);
+      contacts.push(...((await answer.json()) as LookupAnswer).contacts);
+    }
+    return contacts;
+  }
+
+  /** The merges that led to a live contact; null for every other id. */
+  history(contactId: string): Promise<History | null> {
+    return this.#find<History>(`/contacts/${encodeURIComponent(contactId)}/history`);
+  }
+
+  /** What a preference page shows to the reader with this token; null for every other token. */
+  preferences(token: string): Promise<Preferences | null> {
+    return this.#find<Preferences>(`/preferences/${encodeURIComponent(token)}`);
+  }
+
+  async #find<T>(path: string): Promise<T | null> {
+    const answer = await this.#ask(path);
+    if (answer.ok) return (await answer.json()) as T;
+    const error = await errorOf(answer);
+    // Another 404 comes from a wrong URL.
+    if (answer.status === 404 && error.body?.code === 4) return null;
+    throw error;
+  }
+
+  #ask(path: string, request: { method?: string; body?: string } = {}): Promise<Response> {
+    const { url, apiKey, timeoutMs = TIMEOUT_MS, signal } = this.#options;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    return fetch(url + path, {
+      ...request,
+      headers: {
+        ...(request.body !== undefined && { 'content-type': 'application/json' }),
+        ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+      },
+      // No key for another host.
+      redirect: 'error',
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+  }
+}
+
+function pathOf(key: LookupKey): string {
+  if ('email' in key) return `/contacts/by-email/${encodeURIComponent(key.email)}`;
+  if ('token' in key) return `/contacts/by-token/${encodeURIComponent(key.token)}`;
+  if ('account' in key) return `/contacts/by-account/${encodeURIComponent(key.account)}`;
+  return `/contacts/${encodeURIComponent(key.id)}`;
+}
+
+async function errorOf(answer: Response): Promise<OneContactError> {
+  const retryAfter = answer.headers.get('retry-after');
+  const body = (await answer.json().catch(() => null)) as Partial<ErrorBody> | null;
+  const isOurs = body?.status === 'error' && typeof body.code === 'number' && typeof body.desc === 'string';
+  return new OneContactError(
+    answer.status,
+    isOurs ? (body as ErrorBody) : null,
+    retryAfter ? Number(retryAfter) : null,
+  );
+}

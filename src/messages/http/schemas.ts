@@ -1,0 +1,100 @@
+/** The bodies of HTTP requests and answers, except the contact itself. */
+import { z } from 'zod';
+import { ContactBody, NewsletterBody } from '../outgoing/contact-schema';
+import { ContactMerged, TokenDecisionBody, TriggerBody } from '../outgoing/schemas';
+
+/** The most keys of one look-up. */
+export const MAX_KEYS = 500;
+
+const Instant = z.iso.datetime();
+
+/** Each way to name a contact. */
+export const LookupKeyBody = z
+  .union(
+    [
+      z.strictObject({ email: z.string().describe('Any address of the contact') }),
+      z.strictObject({ token: z.string().describe('Its basket token') }),
+      z.strictObject({ account: z.string().describe('The uid of its account') }),
+      z.strictObject({ id: z.string().describe('Its contact id') }),
+    ],
+    'must be an object with one text: email, token, account or id',
+  )
+  .describe('One of email, token, account or id');
+
+export const LookupRequest = z.strictObject(
+  { keys: z.array(LookupKeyBody, `must be a list of at most ${MAX_KEYS} keys`).max(MAX_KEYS) },
+  'must be an object with a list of keys, and nothing else',
+);
+
+export const LookupAnswer = z.object({
+  contacts: z.array(ContactBody.nullable()).describe('One entry a key, in order; null for a key that opens no contact'),
+});
+
+/** The merges that led to a contact, without their tokens. */
+export const HistoryBody = z.object({
+  id: z.guid(),
+  merges: z.array(
+    z.object({
+      merge_id: z.guid(),
+      merged_at: Instant,
+      reason: ContactMerged.shape.reason,
+      trigger: TriggerBody.omit({ event_id: true }),
+      survivor_id: z.guid(),
+      retired_id: z.guid(),
+      addresses: z.array(z.string()).describe('Normalised: those that went over to the survivor'),
+      token: TokenDecisionBody.pick({ policy: true, reason: true }),
+      undone_at: Instant.nullable(),
+    }),
+  ),
+});
+
+/** What a preference page shows to a reader whom only a token identifies. */
+export const PreferencesBody = z.object({
+  email: z.string().nullable().describe('The primary address, masked: a***@m***.test; null for a contact without one'),
+  newsletters: z.record(z.string(), NewsletterBody.pick({ state: true, pending: true })),
+  lang: z.string().nullable(),
+  country: z.string().nullable(),
+  format: z.string().nullable(),
+});
+
+/** Every answer that is not 200. */
+export const ErrorBody = z.object({
+  status: z.literal('error'),
+  code: z.int().describe("Basket's code: 4 unknown key, 5 wrong request, 7 not permitted, 99 anything else"),
+  desc: z.string().describe('For people'),
+  problems: z
+    .array(z.object({ place: z.string(), problem: z.string() }))
+    .optional()
+    .describe('Where the body is malformed, such as keys[3].email'),
+});
+
+/** Dockerflow's health check. */
+export const HeartbeatBody = z.object({
+  status: z.enum(['ok', 'warning', 'error']),
+  checks: z.record(z.string(), z.enum(['ok', 'warning', 'error'])).describe('Of each part of the process'),
+  details: z
+    .record(
+      z.string(),
+      z.object({
+        status: z.enum(['warning', 'error']),
+        level: z.int(),
+        messages: z.record(z.string(), z.string()).describe('What does not work, and what to do'),
+      }),
+    )
+    .describe('Of each part that is not ok'),
+});
+
+/** Dockerflow's version; unknown values are empty. */
+export const VersionBody = z.object({
+  source: z.string(),
+  version: z.string(),
+  commit: z.string(),
+  build: z.string(),
+});
+
+export type LookupKeyBody = z.infer<typeof LookupKeyBody>;
+export type LookupRequest = z.infer<typeof LookupRequest>;
+export type LookupAnswer = z.infer<typeof LookupAnswer>;
+export type HistoryBody = z.infer<typeof HistoryBody>;
+export type PreferencesBody = z.infer<typeof PreferencesBody>;
+export type ErrorBody = z.infer<typeof ErrorBody>;

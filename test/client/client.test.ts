@@ -1,0 +1,90 @@
+/** The published client, against the service's own HTTP server on PostgreSQL. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { FastifyInstance } from 'fastify';
+import { Registry } from 'prom-client';
+import { type ContactEvents, OneContactClient, OneContactError } from '../../src/client';
+import { parseApiKeys } from '../../src/foundation/api-keys';
+import { makeServer } from '../../src/http/server';
+import { NOTIFICATION_TYPES } from '../../src/messages/outgoing/notification-message';
+import { Health } from '../../src/observability/health';
+import { silent } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { acct, signup, uidOf } from '../support/events';
+import { apply } from '../support/stored';
+
+describe('the client', () => {
+  let data: TestDatabase;
+  let app: FastifyInstance;
+  let url: string;
+  let client: OneContactClient;
+
+  beforeAll(async () => {
+    data = await freshDatabase();
+    const [contacts, preferences] = [{ db: data.db, historyDb: data.db }, { db: data.db }];
+    const keys = { value: parseApiKeys('site read the-key\nwriter write the-writers-key') };
+    const more = { log: silent, keys, health: new Health(), metrics: new Registry() };
+    app = makeServer({ contacts, preferences, ...more });
+    url = await app.listen({ host: '127.0.0.1', port: 0 });
+    client = new OneContactClient({ url: `${url}/`, apiKey: 'the-key' });
+    await apply(data.db, acct('u1', 'ada', 1), signup('Ada+2@Mail.test', ['x'], 2));
+    await apply(data.db, acct('u1', 'Ada+2@Mail.test', 3));
+  });
+  afterAll(async () => {
+    await app?.close();
+    await data?.drop();
+  });
+
+  it('finds a contact by each kind of key, its history and its preferences', async () => {
+    const ada = await client.contact({ account: uidOf('u1') });
+    if (!ada) throw new Error('no contact');
+    for (const key of [{ email: 'ada+2@mail.test' }, { token: ada.basket_token }, { id: ada.contact_id }]) {
+      expect(await client.contact(key)).toEqual(ada);
+    }
+    expect((await client.history(ada.contact_id))?.merges).toHaveLength(1);
+    expect(await client.preferences(ada.basket_token)).toMatchObject({ email: 'A***@M***.test' });
+  });
+
+  it('answers null for keys that open no contact, be they unknown or malformed', async () => {
+    const keys = [{ email: 'new@mail.test' }, { email: 'a/../b' }, { token: '?' }, { account: '%' }, { id: '' }];
+    for (const key of keys) expect(await client.contact(key)).toBeNull();
+    expect([await client.history('x'), await client.preferences('x')]).toEqual([null, null]);
+  });
+
+  it('looks up any number of keys, in order', async () => {
+    const keys = Array.from({ length: 1_001 }, (_, i) => ({
+      email: i % 500 === 0 ? 'ada@mail.test' : `${i}@mail.test`,
+    }));
+    const contacts = await client.contacts(keys);
+    expect(contacts).toHaveLength(1_001);
+    expect(contacts.flatMap((contact, place) => (contact ? place : []))).toEqual([0, 500, 1_000]);
+    expect(await client.contacts([])).toEqual([]);
+  });
+
+  it('throws every other answer, with its status and body', async () => {
+    const statusOf = async (asked: Promise<unknown>): Promise<unknown> => {
+      const error = await asked.catch((reason: unknown) => reason);
+      return error instanceof OneContactError ? [error.status, error.body?.code, error.body?.desc] : error;
+    };
+    const withKey = (apiKey?: string) => new OneContactClient({ url, apiKey }).contact({ email: 'ada@mail.test' });
+    expect(await statusOf(withKey())).toEqual([401, 7, 'A valid API key is required']);
+    expect(await statusOf(withKey('the-writers-key'))).toEqual([403, 7, 'This API key lacks the scope read']);
+    expect(await statusOf(client.contacts([{ email: 'ada' }]))).toMatchObject([
+      ...[400, 5, 'The body is malformed: see problems'],
+    ]);
+    // A URL that leads elsewhere is not an unknown contact.
+    expect(await statusOf(new OneContactClient({ url: `${url}/api` }).preferences('x'))).toEqual([
+      ...[404, 5, 'Not found'],
+    ]);
+  });
+
+  it('has a type for every message out', () => {
+    const types: (keyof ContactEvents)[] = [...NOTIFICATION_TYPES];
+    const all: Record<keyof ContactEvents, true> = {
+      'contact.merged': true,
+      'contact.unmerged': true,
+      'contact.email_changed': true,
+      'contact.review_needed': true,
+    };
+    expect(types.sort()).toEqual(Object.keys(all).sort());
+  });
+});

@@ -1,0 +1,134 @@
+/** Examples of every HTTP answer. A test validates each by its schema. */
+import type {
+  ErrorBody,
+  HistoryBody,
+  LookupAnswer,
+  LookupRequest,
+  PreferencesBody,
+} from '../../src/messages/http/schemas';
+import type { ContactBody } from '../../src/messages/outgoing/contact-schema';
+
+export const UID = '9f3c1a7be2d84c06b5a1e0774cd2f8aa';
+export const TOKEN = '4c7a1d52-90de-4b6e-8a55-2a2f5f0c7e11';
+export const CONTACT_ID = '019be0a0-2222-7333-8444-555555555555';
+
+export const CONTACT = {
+  contact_id: CONTACT_ID,
+  account_id: UID,
+  primary_email: 'Ada@mail.test',
+  basket_token: TOKEN,
+  version: 4,
+  created_at: '2026-01-21T12:55:24.000Z',
+  updated_at: '2026-01-22T08:00:00.250Z',
+  emails: [
+    { address: 'Ada@mail.test', primary: true, verified: true },
+    { address: 'ada@work.test', primary: false, verified: true },
+  ],
+  addresses: ['ada@mail.test', 'ada@work.test'],
+  first_name: 'Ada',
+  last_name: null,
+  country: 'fr',
+  lang: 'fr',
+  format: 'H',
+  opted_out: false,
+  opted_out_at: null,
+  opt_out_reason: null,
+  double_opt_in: true,
+  mailable: true,
+  account_profile: { created_at: '2026-01-20T09:00:00.000Z', first_service: 'sync', locale: 'fr-FR,fr;q=0.9' },
+  newsletters: {
+    'privacy-weekly': {
+      state: 'subscribed',
+      since: '2026-01-21T12:55:23.456Z',
+      pending: false,
+      source: 'https://site.test/fr/newsletter/',
+      lang: 'fr',
+      format: 'H',
+      reason: null,
+      fields: null,
+    },
+    hacks: {
+      state: 'unsubscribed',
+      since: '2026-01-22T07:59:59.000Z',
+      pending: false,
+      source: null,
+      lang: null,
+      format: null,
+      reason: 'Too many mails',
+      fields: null,
+    },
+  },
+} satisfies ContactBody;
+
+export const LOOKUP = { keys: [{ email: 'ada@mail.test' }, { email: 'new@mail.test' }] } satisfies LookupRequest;
+
+export const LOOKED_UP = { contacts: [CONTACT, null] } satisfies LookupAnswer;
+
+export const HISTORY = {
+  id: CONTACT_ID,
+  merges: [
+    {
+      merge_id: '019be0a1-6d0e-7f0e-8a55-2a2f5f0c7e11',
+      merged_at: '2026-01-21T12:55:24.000Z',
+      reason: 'claim',
+      trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: '2026-01-21T12:55:23.456Z' },
+      survivor_id: CONTACT_ID,
+      retired_id: '019be0a0-3333-7333-8444-555555555555',
+      addresses: ['ada@mail.test'],
+      token: { policy: 'address', reason: 'held_primary_address' },
+      undone_at: null,
+    },
+  ],
+} satisfies HistoryBody;
+
+export const PREFERENCES = {
+  email: 'A***@m***.test',
+  newsletters: {
+    'privacy-weekly': { state: 'subscribed', pending: false },
+    hacks: { state: 'unsubscribed', pending: false },
+  },
+  lang: 'fr',
+  country: 'fr',
+  format: 'H',
+} satisfies PreferencesBody;
+
+const error = (code: number, desc: string, more: Partial<ErrorBody> = {}): ErrorBody => ({
+  status: 'error',
+  code,
+  desc,
+  ...more,
+});
+
+export const USER_NOT_FOUND = error(4, 'User not found');
+export const NOT_AUTHORISED = error(7, 'A valid API key is required');
+export const MISSING_SCOPE = error(7, 'This API key lacks the scope read');
+export const BUSY = error(99, 'Too busy or the database is away: try again');
+export const FAILED = error(99, 'Something went wrong here');
+export const NOT_JSON = error(99, 'The Content-Type must be application/json');
+export const TOO_LARGE = error(5, 'keys: must be a list of at most 500 keys');
+export const TOO_OFTEN = error(99, 'Too many requests from this address: try again later');
+export const MALFORMED = error(5, 'The body is malformed: see problems', {
+  problems: [
+    { place: 'keys[0].email', problem: 'must be an email address' },
+    { place: 'keys[2]', problem: 'must be an object with one text: email, token, account or id' },
+  ],
+});
+
+export const HEALTHY = { status: 'ok', checks: { service: 'ok', database: 'ok', relay: 'ok' }, details: {} };
+export const UNHEALTHY = {
+  status: 'error',
+  checks: { service: 'ok', database: 'error', relay: 'ok' },
+  details: {
+    database: {
+      status: 'error',
+      level: 40,
+      messages: { 'onecontact.database': 'The database does not answer: see DATABASE_URL.' },
+    },
+  },
+};
+export const VERSION = {
+  source: 'https://github.com/example/onecontact',
+  version: '0.1.0',
+  commit: '6a2fd79c0f3b4f1c8e0d5a3b2c1d0e9f8a7b6c5d',
+  build: 'https://ci.example/builds/7',
+};

@@ -1,0 +1,205 @@
+/** Every HTTP endpoint with its answers. The OpenAPI document and the reference are generated from this list. */
+import { z } from 'zod';
+import type { Scope } from '../../src/foundation/api-keys';
+import * as body from '../../src/messages/http/schemas';
+import { ContactBody } from '../../src/messages/outgoing/contact-schema';
+import * as example from './http-examples';
+
+/** The schemas that the document names. */
+export const HTTP_SCHEMAS = {
+  Contact: ContactBody,
+  LookupKey: body.LookupKeyBody,
+  LookupRequest: body.LookupRequest,
+  LookupAnswer: body.LookupAnswer,
+  History: body.HistoryBody,
+  Preferences: body.PreferencesBody,
+  Error: body.ErrorBody,
+  Heartbeat: body.HeartbeatBody,
+  Version: body.VersionBody,
+  Empty: z.object({}),
+} satisfies Record<string, z.ZodType>;
+
+export interface AnswerSpec {
+  status: number;
+  description: string;
+  /** Null: text for Prometheus. */
+  schema: keyof typeof HTTP_SCHEMAS | null;
+  example: unknown;
+  /** Headers that readers act on. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+export interface EndpointSpec {
+  method: 'get' | 'post';
+  /** With its parameters in braces. */
+  path: string;
+  operationId: string;
+  summary: string;
+  description?: string;
+  /** What an API key must permit; null: no key is needed. */
+  scope: Scope | null;
+  /** The parameters in the path. */
+  parameters: Readonly<Record<string, { description: string; example: string }>>;
+  /** Those after the question mark; none is required. */
+  query?: Readonly<Record<string, { description: string; schema: z.ZodType; example: string }>>;
+  request?: { schema: keyof typeof HTTP_SCHEMAS; example: unknown };
+  answers: readonly AnswerSpec[];
+}
+
+const ok = (schema: AnswerSpec['schema'], shown: unknown, description = 'Found'): AnswerSpec => ({
+  status: 200,
+  description,
+  schema,
+  example: shown,
+});
+const refusal = (status: number, description: string, shown: unknown, headers?: AnswerSpec['headers']): AnswerSpec => ({
+  status,
+  description,
+  schema: 'Error',
+  example: shown,
+  ...(headers && { headers }),
+});
+
+const RETRY_AFTER = { 'Retry-After': 'In how many seconds to try again' };
+const NOT_FOUND = refusal(
+  404,
+  'No live contact has this key: it is unknown, malformed or retired',
+  example.USER_NOT_FOUND,
+);
+const BUSY = refusal(503, 'Too many requests at once, or the database is away', example.BUSY, RETRY_AFTER);
+const FAILED = refusal(500, 'A fault of the service; its log has the route and the code', example.FAILED);
+const KEYED = [
+  refusal(401, 'The API key is missing or unknown', example.NOT_AUTHORISED),
+  refusal(403, 'The API key lacks the scope', example.MISSING_SCOPE),
+];
+
+const lookUp = (
+  operationId: string,
+  path: string,
+  parameters: EndpointSpec['parameters'],
+  summary: string,
+): EndpointSpec => ({
+  method: 'get',
+  path,
+  operationId,
+  summary,
+  scope: 'read',
+  parameters,
+  answers: [ok('Contact', example.CONTACT), ...KEYED, NOT_FOUND, FAILED, BUSY],
+});
+
+export const ENDPOINTS: readonly EndpointSpec[] = [
+  lookUp(
+    'contactByToken',
+    '/contacts/by-token/{key}',
+    { key: { description: 'The live basket token', example: example.TOKEN } },
+    'The contact that a basket token opens',
+  ),
+  lookUp(
+    'contactByEmail',
+    '/contacts/by-email/{key}',
+    {
+      key: { description: 'Any address of the contact, in any spelling, percent-encoded', example: 'ada%40mail.test' },
+    },
+    'The contact that has an address',
+  ),
+  lookUp(
+    'contactByAccount',
+    '/contacts/by-account/{key}',
+    { key: { description: 'The uid of the live account: 32 hexadecimal digits, or a uuid', example: example.UID } },
+    'The contact of an account',
+  ),
+  lookUp(
+    'contactById',
+    '/contacts/{key}',
+    { key: { description: 'The contact id', example: example.CONTACT_ID } },
+    'The contact with an id',
+  ),
+  {
+    method: 'post',
+    path: '/contacts/lookup',
+    operationId: 'lookUpContacts',
+    summary: `The contacts of up to ${body.MAX_KEYS} keys`,
+    description:
+      'A key is one of `email`, `token`, `account` and `id`. The answer has one entry a key, in order, all of one moment: null for ' +
+      'a key that opens no contact. A malformed key is refused, and nothing is looked up.',
+    scope: 'read',
+    parameters: {},
+    request: { schema: 'LookupRequest', example: example.LOOKUP },
+    answers: [
+      ok('LookupAnswer', example.LOOKED_UP, 'One entry a key'),
+      refusal(400, 'The body is not JSON, or malformed at the places in `problems`', example.MALFORMED),
+      ...KEYED,
+      refusal(413, `More than ${body.MAX_KEYS} keys, or more than 256 KiB`, example.TOO_LARGE),
+      refusal(415, 'The Content-Type is not application/json', example.NOT_JSON),
+      FAILED,
+      BUSY,
+    ],
+  },
+  {
+    method: 'get',
+    path: '/contacts/{key}/history',
+    operationId: 'contactHistory',
+    summary: 'The merges that led to a contact',
+    scope: 'read',
+    parameters: { key: { description: 'The contact id', example: example.CONTACT_ID } },
+    answers: [ok('History', example.HISTORY), ...KEYED, NOT_FOUND, FAILED, BUSY],
+  },
+  {
+    method: 'get',
+    path: '/preferences/{token}',
+    operationId: 'preferences',
+    summary: 'What a preference page shows',
+    description:
+      'Offered with `PUBLIC_PREFERENCES=true` only. The token is all that identifies the reader, so the address is masked and ' +
+      'nothing else is told. A contact id or a retired token opens nothing.',
+    scope: null,
+    parameters: { token: { description: 'The live basket token', example: example.TOKEN } },
+    answers: [
+      ok('Preferences', example.PREFERENCES),
+      NOT_FOUND,
+      refusal(429, 'More than 60 requests of this client in a minute', example.TOO_OFTEN, RETRY_AFTER),
+      FAILED,
+      BUSY,
+    ],
+  },
+  {
+    method: 'get',
+    path: '/__heartbeat__',
+    operationId: 'heartbeat',
+    summary: 'The state of each part of the process',
+    scope: null,
+    parameters: {},
+    answers: [
+      ok('Heartbeat', example.HEALTHY, 'Every part works'),
+      { status: 500, description: 'A part does not work', schema: 'Heartbeat', example: example.UNHEALTHY },
+    ],
+  },
+  {
+    method: 'get',
+    path: '/__lbheartbeat__',
+    operationId: 'loadBalancerHeartbeat',
+    summary: 'A sign of life of the process',
+    scope: null,
+    parameters: {},
+    answers: [ok('Empty', {}, 'The process is up')],
+  },
+  {
+    method: 'get',
+    path: '/__version__',
+    operationId: 'version',
+    summary: 'The version that runs',
+    scope: null,
+    parameters: {},
+    answers: [ok('Version', example.VERSION, 'As the image or package says')],
+  },
+  {
+    method: 'get',
+    path: '/metrics',
+    operationId: 'metrics',
+    summary: 'Metrics for Prometheus',
+    scope: null,
+    parameters: {},
+    answers: [ok(null, 'onecontact_outbox_messages 0\n', 'In the text format of Prometheus')],
+  },
+];

@@ -1,0 +1,60 @@
+import {
+  ACCOUNT_MESSAGES,
+  CONTACT_MESSAGES,
+  DEAD_LETTER_MESSAGES,
+  type MessageSpec,
+  NEWSLETTER_MESSAGES,
+} from './catalogue';
+import { fieldTable, jsonBlock } from './reference';
+
+function section({ name, title, summary, payload, headers, examples }: MessageSpec): string {
+  return [
+    `### ${name}`,
+    ...(title === name ? [] : [`**${title}.**`]),
+    summary,
+    ...examples.flatMap(({ name: what, headers: sent, payload: body }) => [
+      `${what}${sent ? `, with the headers \`${JSON.stringify(sent)}\`` : ''}:`,
+      jsonBlock(body),
+    ]),
+    ...(payload ? [fieldTable(payload)] : ['The content is that of the message that was set aside.']),
+    `Headers: \`contracts/${headers.name}.schema.json\`.`,
+  ].join('\n\n');
+}
+
+const sections = (specs: readonly MessageSpec[]): string => specs.map(section).join('\n\n');
+
+/** docs/reference/messages.md */
+export const messagesPage = (): string => `# Message reference
+
+<!-- Generated from tools/contracts/catalogue.ts by \`npm run contracts\`: do not edit. -->
+
+Every message in and out, with examples that a test validates. The folder \`contracts/\` has each as JSON Schema, \`NAME.schema.json\`;
+\`contracts/asyncapi.json\` has all of them as AsyncAPI 3, with exchanges and queues.
+
+## Account events in
+
+Published to the topic exchange \`fxa.events\`. The routing key is the event's name with \`:\` as \`.\`. Order and repetition do not
+matter. Types that concern no contact are acknowledged and counted.
+
+${sections(ACCOUNT_MESSAGES)}
+
+## Newsletter events in
+
+Published to the topic exchange \`newsletter.events\`. The routing key is the field \`event\`.
+
+${sections(NEWSLETTER_MESSAGES)}
+
+## Messages out
+
+Published to the topic exchange \`contacts.events\`, persistent; the routing key is the \`type\`. The queue \`mailer.contact-events\` is
+bound to it. A message may be delivered again, always under the same message id. Ignore types and fields that you do not know.
+TypeScript has their types in \`onecontact/client\` ([client.md](client.md)).
+
+${sections(CONTACT_MESSAGES)}
+
+## Dead letters
+
+In the queue \`contacts.dead-letters\`, for \`onecontact dead-letters list|show|replay|drop\`.
+
+${sections(DEAD_LETTER_MESSAGES)}
+`;
