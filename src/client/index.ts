@@ -15,6 +15,13 @@ export type History = HistoryBody;
 export type LookupKey = LookupKeyBody;
 export type Preferences = PreferencesBody;
 
+/** Of a list that comes in pages. */
+export interface Page {
+  /** The `next` of the page before; the first page has none. */
+  after?: string | undefined;
+  limit?: number | undefined;
+}
+
 export interface ClientOptions {
   /** Where the service listens, such as `http://127.0.0.1:8080`. */
   url: string;
@@ -73,9 +80,9 @@ export class OneContactClient {
     return contacts;
   }
 
-  /** The merges that led to a live contact; null for every other id. */
-  history(contactId: string): Promise<History | null> {
-    return this.#find<History>(`/contacts/${encodeURIComponent(contactId)}/history`);
+  /** A page of the merges that led to a live contact; null for every other id. Its `next` is the `after` of the next page. */
+  history(contactId: string, page: Page = {}): Promise<History | null> {
+    return this.#find<History>(`/contacts/${encodeURIComponent(contactId)}/history${queryOf(page)}`);
   }
 
   /** What a preference page shows to the reader with this token; null for every other token. */
@@ -106,6 +113,11 @@ export class OneContactClient {
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
   }
+}
+
+function queryOf({ after, limit }: Page): string {
+  const query = new URLSearchParams({ ...(after && { after }), ...(limit !== undefined && { limit: String(limit) }) });
+  return query.size > 0 ? `?${query}` : '';
 }
 
 function pathOf(key: LookupKey): string {

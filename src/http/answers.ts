@@ -25,7 +25,8 @@ export const noStore = (reply: FastifyReply): FastifyReply => reply.header('cach
 /** The same answer for every key that opens no live contact, so that a retired key looks like one that never existed. */
 export const userNotFound = (reply: FastifyReply): FastifyReply => send(noStore(reply), 404, 4, 'User not found');
 
-export const badRequest = (reply: FastifyReply, desc: string): FastifyReply => send(noStore(reply), 400, 1, desc);
+export const badRequest = (reply: FastifyReply, desc: string, problems?: Problem[]): FastifyReply =>
+  send(noStore(reply), 400, 5, desc, problems && { problems });
 
 export const notAuthorised = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply).header('www-authenticate', 'Bearer realm="onecontact"'), 401, 7, 'A valid API key is required');
@@ -40,7 +41,7 @@ export const notJson = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply), 415, 99, 'The Content-Type must be application/json');
 
 export const malformed = (reply: FastifyReply, problems: Problem[]): FastifyReply =>
-  send(noStore(reply), 400, 5, 'The body is malformed: see problems', { problems });
+  badRequest(reply, 'The body is malformed: see problems', problems);
 
 export const tooLarge = (reply: FastifyReply, desc: string): FastifyReply => send(noStore(reply), 413, 5, desc);
 
@@ -54,7 +55,7 @@ export function refused(reply: FastifyReply, status: number): FastifyReply {
     case 429:
       return send(noStore(reply), 429, 99, 'Too many requests from this address: try again later');
     default:
-      return send(noStore(reply), 400, 5, 'The body is not JSON');
+      return badRequest(reply, 'The body is not JSON');
   }
 }
 

@@ -28,8 +28,9 @@ interface HistoryRequest extends KeyParam {
   Querystring: { limit?: unknown; after?: unknown };
 }
 
-const DEFAULT_PAGE = 100;
-const MAX_PAGE = 500;
+/** Merges in a page of a history. */
+export const DEFAULT_PAGE = 100;
+export const MAX_PAGE = 500;
 
 const LOOK_UPS: readonly [path: string, keyOf: (text: string) => LookupKey | undefined][] = [
   ['/by-token/:key', tokenKey],

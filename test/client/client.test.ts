@@ -40,7 +40,9 @@ describe('the client', () => {
     for (const key of [{ email: 'ada+2@mail.test' }, { token: ada.basket_token }, { id: ada.contact_id }]) {
       expect(await client.contact(key)).toEqual(ada);
     }
-    expect((await client.history(ada.contact_id))?.merges).toHaveLength(1);
+    const { next, merges = [] } = (await client.history(ada.contact_id, { limit: 1 })) ?? {};
+    expect([next, merges]).toEqual([null, [expect.objectContaining({ survivor_contact_id: ada.contact_id })]]);
+    expect(await client.history(ada.contact_id, { after: merges[0]?.merge_id })).toMatchObject({ merges: [] });
     expect(await client.preferences(ada.basket_token)).toMatchObject({ email: 'A***@M***.test' });
   });
 

@@ -147,7 +147,7 @@ describe('a look-up over HTTP', () => {
     const { contact_id: id, basket_token: token } = await contact('/contacts/by-email/ada@mail.test');
     const history = await contact(`/contacts/${id}/history`);
     expect(history).toEqual({
-      id,
+      contact_id: id,
       next: null,
       merges: [
         {
@@ -155,8 +155,8 @@ describe('a look-up over HTTP', () => {
           merged_at: expect.stringMatching(/Z$/),
           reason: 'claim',
           trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: new Date(at(4)).toISOString() },
-          survivor_id: id,
-          retired_id: expect.any(String),
+          survivor_contact_id: id,
+          retired_contact_id: expect.any(String),
           addresses: ['ada2@mail.test'],
           token: { policy: 'address', reason: 'held_primary_address' },
           undone_at: null,

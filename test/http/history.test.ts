@@ -5,6 +5,7 @@ import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { MergeDetails } from '../../src/contacts/merge/explain';
 import { makeServer } from '../../src/http/server';
+import type { HistoryBody } from '../../src/messages/http/schemas';
 import { Health } from '../../src/observability/health';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { findHistory, findMerge } from '../../src/postgres/tables/merge';
@@ -41,9 +42,9 @@ it('the history over HTTP shows an undone merge for the survivor and for the res
   expect(await history(merge.retiredId)).toMatchObject({ code: 4 });
 
   await apply(data.db, { kind: 'undo', at: at(9), merge });
-  const undone = { merge_id: merge.id, retired_id: merge.retiredId, undone_at: new Date(at(9)).toISOString() };
+  const undone = { merge_id: merge.id, retired_contact_id: merge.retiredId, undone_at: new Date(at(9)).toISOString() };
   for (const id of [merge.survivorId, merge.retiredId]) {
-    expect(await history(id)).toMatchObject({ id, merges: [undone] });
+    expect(await history(id)).toMatchObject({ contact_id: id, merges: [undone] });
   }
 
   await apply(data.db, { kind: 'unblock', uid: merge.uid, address: 'b@mail.test' });
@@ -110,8 +111,10 @@ it('the history over HTTP comes in pages: every merge once, and those of a merge
   const page = async (query: string) => JSON.parse((await ask(base, `/contacts/${root}/history${query}`)).body);
   const all = await page('');
   expect(all.next).toBeNull();
-  const order = all.merges.map((merge: { survivor_id: string; retired_id: string }) =>
-    merges.findIndex(([survivor, retired]) => survivor === merge.survivor_id && retired === merge.retired_id),
+  const order = (all as HistoryBody).merges.map((merge) =>
+    merges.findIndex(
+      ([survivor, retired]) => survivor === merge.survivor_contact_id && retired === merge.retired_contact_id,
+    ),
   );
   expect(order).toEqual([1, 6, 2, 3, 0, 5, 8, 9, 4, 10, 11, 12]);
   for (const limit of [1, 2, 5, 11]) {

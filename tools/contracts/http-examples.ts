@@ -60,20 +60,23 @@ export const CONTACT = {
   },
 } satisfies ContactBody;
 
+export const MERGE_ID = '019be0a1-6d0e-7f0e-8a55-2a2f5f0c7e11';
+
 export const LOOKUP = { keys: [{ email: 'ada@mail.test' }, { email: 'new@mail.test' }] } satisfies LookupRequest;
 
 export const LOOKED_UP = { contacts: [CONTACT, null] } satisfies LookupAnswer;
 
 export const HISTORY = {
-  id: CONTACT_ID,
+  contact_id: CONTACT_ID,
+  next: null,
   merges: [
     {
-      merge_id: '019be0a1-6d0e-7f0e-8a55-2a2f5f0c7e11',
+      merge_id: MERGE_ID,
       merged_at: '2026-01-21T12:55:24.000Z',
       reason: 'claim',
       trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: '2026-01-21T12:55:23.456Z' },
-      survivor_id: CONTACT_ID,
-      retired_id: '019be0a0-3333-7333-8444-555555555555',
+      survivor_contact_id: CONTACT_ID,
+      retired_contact_id: '019be0a0-3333-7333-8444-555555555555',
       addresses: ['ada@mail.test'],
       token: { policy: 'address', reason: 'held_primary_address' },
       undone_at: null,
@@ -105,6 +108,7 @@ export const MISSING_SCOPE = error(7, 'This API key lacks the scope read');
 export const BUSY = error(99, 'Too busy or the database is away: try again');
 export const FAILED = error(99, 'Something went wrong here');
 export const NOT_JSON = error(99, 'The Content-Type must be application/json');
+export const BAD_LIMIT = error(5, 'limit must be a whole number from 1 to 500');
 export const TOO_LARGE = error(5, 'keys: must be a list of at most 500 keys');
 export const TOO_OFTEN = error(99, 'Too many requests from this address: try again later');
 export const MALFORMED = error(5, 'The body is malformed: see problems', {

@@ -1,6 +1,7 @@
 /** Every HTTP endpoint with its answers. The OpenAPI document and the reference are generated from this list. */
 import { z } from 'zod';
 import type { Scope } from '../../src/foundation/api-keys';
+import { DEFAULT_PAGE, MAX_PAGE } from '../../src/http/contacts';
 import * as body from '../../src/messages/http/schemas';
 import { ContactBody } from '../../src/messages/outgoing/contact-schema';
 import * as example from './http-examples';
@@ -141,9 +142,30 @@ export const ENDPOINTS: readonly EndpointSpec[] = [
     path: '/contacts/{key}/history',
     operationId: 'contactHistory',
     summary: 'The merges that led to a contact',
+    description:
+      'In pages. The oldest merges come first, and those of a contact that was merged come before the merge that brought it.',
     scope: 'read',
     parameters: { key: { description: 'The contact id', example: example.CONTACT_ID } },
-    answers: [ok('History', example.HISTORY), ...KEYED, NOT_FOUND, FAILED, BUSY],
+    query: {
+      limit: {
+        description: `The most merges of the page: 1 to ${MAX_PAGE}, and ${DEFAULT_PAGE} by default`,
+        schema: z.int().min(1).max(MAX_PAGE).default(DEFAULT_PAGE),
+        example: String(DEFAULT_PAGE),
+      },
+      after: {
+        description: 'The `next` of the page before; the first page has none',
+        schema: z.guid(),
+        example: example.MERGE_ID,
+      },
+    },
+    answers: [
+      ok('History', example.HISTORY),
+      refusal(400, '`limit` or `after` is malformed; `desc` says what it must be', example.BAD_LIMIT),
+      ...KEYED,
+      NOT_FOUND,
+      FAILED,
+      BUSY,
+    ],
   },
   {
     method: 'get',

@@ -30,17 +30,18 @@ export const LookupAnswer = z.object({
   contacts: z.array(ContactBody.nullable()).describe('One entry a key, in order; null for a key that opens no contact'),
 });
 
-/** The merges that led to a contact, without their tokens. */
+/** A page of the merges that led to a contact, without their tokens. */
 export const HistoryBody = z.object({
-  id: z.guid(),
+  contact_id: z.guid(),
+  next: z.guid().nullable().describe('The `after` of the next page; null on the last one'),
   merges: z.array(
     z.object({
       merge_id: z.guid(),
       merged_at: Instant,
       reason: ContactMerged.shape.reason,
       trigger: TriggerBody.omit({ event_id: true }),
-      survivor_id: z.guid(),
-      retired_id: z.guid(),
+      survivor_contact_id: z.guid(),
+      retired_contact_id: z.guid(),
       addresses: z.array(z.string()).describe('Normalised: those that went over to the survivor'),
       token: TokenDecisionBody.pick({ policy: true, reason: true }),
       undone_at: Instant.nullable(),

@@ -11,6 +11,7 @@ import {
 } from '../../contacts/merge/explain';
 import type { MergePlan, StoredMerge } from '../../contacts/merge/merge';
 import { iso } from '../../foundation/times';
+import type { HistoryBody } from '../http/schemas';
 import { knownTime } from './contact-body';
 
 export const triggerBody = ({ trigger, at }: { trigger: Trigger; at: Time }) => ({
@@ -63,8 +64,8 @@ export const mergeDetailsBody = (merge: MergeDetails) => ({
  *
  * @param next what the request for the next page has as `after`; null on the last page
  */
-export const historyBody = (contactId: string, merges: readonly StoredMerge[], next: string | null) => ({
-  id: contactId,
+export const historyBody = (contactId: string, merges: readonly StoredMerge[], next: string | null): HistoryBody => ({
+  contact_id: contactId,
   next,
   merges: merges.map((merge) => {
     const { source, event, event_time } = triggerBody(merge);
@@ -73,8 +74,8 @@ export const historyBody = (contactId: string, merges: readonly StoredMerge[], n
       merged_at: merge.mergedAt.toISOString(),
       reason: merge.reason,
       trigger: { source, event, event_time },
-      survivor_id: merge.survivorId,
-      retired_id: merge.retiredId,
+      survivor_contact_id: merge.survivorId,
+      retired_contact_id: merge.retiredId,
       addresses: merge.addresses,
       token: { policy: merge.token.policy, reason: merge.token.reason },
       undone_at: undoneAt(merge),
