@@ -61,6 +61,8 @@ const RELAY_CONNECTIONS = 1;
 const LOOK_UP_CONNECTIONS = 4;
 /** Histories have another: one reads many rows, and no number of them may hold up look-ups. */
 const HISTORY_CONNECTIONS = 2;
+/** So does the change feed. */
+const FEED_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
@@ -114,8 +116,9 @@ export async function startService(config: StartConfig, options: StartOptions): 
           historyDb: open({ name: 'onecontact histories', max: HISTORY_CONNECTIONS }),
         }
       : null;
+    const feedDb = contacts ? open({ name: 'onecontact change feed', max: FEED_CONNECTIONS }) : undefined;
     const wiring = { health, metrics, log, closing };
-    const url = await serveHttp(config, { contacts, ...wiring });
+    const url = await serveHttp(config, { contacts, feedDb, ...wiring });
     const broker = writes ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
 
     const db = writes
@@ -197,9 +200,11 @@ interface Wiring {
   closing: (() => Promise<unknown>)[];
 }
 
-async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOptions, 'contacts'>): Promise<string> {
+type Reading = Pick<ServerOptions, 'contacts' | 'feedDb'>;
+
+async function serveHttp(config: StartConfig, wiring: Wiring & Reading): Promise<string> {
   const { httpHost: host, httpPort: port } = config;
-  const { contacts, health, metrics, log, closing } = wiring;
+  const { contacts, feedDb, health, metrics, log, closing } = wiring;
   const keys = apiKeys(config, log);
   if (contacts !== null && keys.value.length === 0 && !isLoopback(host)) {
     throw new OperatorError(
@@ -209,7 +214,7 @@ async function serveHttp(config: StartConfig, wiring: Wiring & Pick<ServerOption
   const unwatch = keys.watch();
   closing.push(async () => unwatch());
   if (config.apiKeysFile !== null) health.watch('api-keys', keys);
-  const server = makeServer({ contacts, log, keys, health, metrics: metrics.registry });
+  const server = makeServer({ contacts, feedDb, log, keys, health, metrics: metrics.registry });
   closing.push(() => server.close());
   const url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
     throw new OperatorError(

@@ -59,7 +59,7 @@ export async function contactRoutes(app: FastifyInstance, options: ContactRoutes
 }
 
 /** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
-function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
+export function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
   let running = 0;
   return async (reply, find) => {
     if (running >= max) return busy(reply);

@@ -5,6 +5,7 @@ import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
 import { busy, failed, noSuchPage, userNotFound } from './answers';
 import { scopeChecks } from './authorise';
+import { changesRoute } from './changes';
 import { contactRoutes } from './contacts';
 import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
@@ -12,6 +13,8 @@ import { measureRequests } from './measure';
 export interface ServerOptions extends DockerflowOptions {
   /** Connections for look-ups, and others for histories, which must not hold up look-ups; null in a process without both. */
   contacts: { db: Database; historyDb: Database } | null;
+  /** Connections for the change feed, which must not hold up look-ups; without them it is not served. */
+  feedDb?: Database | undefined;
   log: Logger;
   /** The keys of the moment, of which look-ups require one; empty only where no other host can reach the server. */
   keys: { readonly value: readonly ApiKey[] };
@@ -19,6 +22,8 @@ export interface ServerOptions extends DockerflowOptions {
   maxLookUps?: number;
   /** Concurrent histories; further ones are answered 503. @default 20 */
   maxHistories?: number;
+  /** Concurrent pages of the change feed; further ones are answered 503. @default 4: each may have 500 contacts in memory */
+  maxPages?: number;
 }
 
 /** Longer than the statement timeout, so that a slow answer is not cut off. */
@@ -33,6 +38,7 @@ const MAX_HEADER_BYTES = 8_192;
 const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
 const MAX_HISTORIES = 20;
+const MAX_PAGES = 4;
 
 /**
  * The read-only HTTP server: health and metrics, and look-ups of contacts where they are offered.
@@ -41,7 +47,8 @@ const MAX_HISTORIES = 20;
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
 export function makeServer(options: ServerOptions) {
-  const { contacts, log, keys, maxLookUps = MAX_LOOK_UPS, maxHistories = MAX_HISTORIES, ...dockerflow } = options;
+  const { contacts, feedDb, log, keys, ...dockerflow } = options;
+  const { maxLookUps = MAX_LOOK_UPS, maxHistories = MAX_HISTORIES, maxPages = MAX_PAGES } = options;
   const requireScope = scopeChecks(keys);
   const mayRead = requireScope('read');
   const app: FastifyInstance = fastify({
@@ -82,6 +89,7 @@ export function makeServer(options: ServerOptions) {
     const histories = { db: contacts.historyDb, max: maxHistories };
     void app.register(contactRoutes, { prefix: '/contacts', db: contacts.db, requireScope, maxLookUps, histories });
   }
+  if (feedDb !== undefined) void app.register(changesRoute, { db: feedDb, requireScope, maxPages });
   void app.register(dockerflowRoutes, dockerflow);
   return app;
 }

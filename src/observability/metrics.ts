@@ -133,6 +133,10 @@ export function makeMetrics() {
     ),
     outboxMessages: gauge('outbox_messages', 'Notifications in the outbox; no more than 100000 are counted'),
     outboxAge: gauge('outbox_oldest_age_seconds', 'Age of the oldest notification in the outbox; 0 when it is empty'),
+    feedFenceAge: gauge(
+      'feed_fence_age_seconds',
+      'How long the same transaction has held back changes from the change feed; 0 when none waits',
+    ),
     buildInfo: gauge('build_info', 'What runs; always 1', 'version', 'commit'),
   };
 }

@@ -35,19 +35,24 @@ export function observeConnection(metrics: Metrics, name: string, connection: Co
 }
 
 /**
- * Reads the database when metrics are scraped. While it is unavailable the metrics of the outbox are absent: an old value
- * would be taken for the current one.
+ * Reads the database when metrics are scraped. While it is unavailable the metrics of the outbox and the change feed are
+ * absent: an old value would be taken for the current one.
  */
 export function observeDatabase(
   metrics: Metrics,
-  read: () => Promise<{ problems: readonly string[]; outbox: { pending: number; oldestSeconds: number } | null }>,
+  read: () => Promise<{
+    problems: readonly string[];
+    outbox: { pending: number; oldestSeconds: number } | null;
+    fenceAgeSeconds: number | null;
+  }>,
 ): void {
-  const { databaseUp, outboxMessages, outboxAge } = metrics;
+  const { databaseUp, outboxMessages, outboxAge, feedFenceAge } = metrics;
   const set = (gauge: Gauge, value: number | undefined): void =>
     value === undefined ? gauge.remove() : gauge.set(value);
   onScrape(databaseUp, async () => set(databaseUp, (await read()).problems.length === 0 ? 1 : 0));
   onScrape(outboxMessages, async () => set(outboxMessages, (await read()).outbox?.pending));
   onScrape(outboxAge, async () => set(outboxAge, (await read()).outbox?.oldestSeconds));
+  onScrape(feedFenceAge, async () => set(feedFenceAge, (await read()).fenceAgeSeconds ?? undefined));
 }
 
 /** Whether each queue is consumed. */

@@ -252,6 +252,9 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
     '/contacts/by-email/%zz-lovelace',
     `/contacts/by-email/${'lovelace'.repeat(300)}@lovelace.test`,
     `/contacts/by-lovelace/${key('two')}`,
+    '/changes',
+    `/changes?after=${key('two')}`,
+    `/changes?${key('two')}=lovelace`,
     `/${key('two')}`,
   ];
   const wrong = { headers: { authorization: 'Bearer Lovelace', cookie: 'lovelace', 'x-forwarded-for': '203.0.113.7' } };

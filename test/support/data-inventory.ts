@@ -88,6 +88,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     merged_into: { merge: 'written', undo: 'written', erasure: 'blanked' },
     version: { merge: 'written', undo: 'written', erasure: 'blanked' },
     created_at: { merge: 'stays', undo: 'stays', erasure: 'blanked' },
+    changed_in: { merge: 'written', undo: 'written', erasure: 'written' },
   },
   basket_token: {
     token: { merge: 'stays', undo: 'stays', erasure: 'deleted' },
@@ -141,5 +142,6 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     reason: entry,
     result: entry,
   },
+  feed_epoch: { only: impersonal, epoch: impersonal, renewed_at: impersonal },
   schema_compatibility: { only: impersonal, oldest_program: impersonal },
 };

@@ -89,6 +89,10 @@ export function contactView(facts: Facts, person: Person): ContactView {
   };
 }
 
+/** Whether a mailer may write to the reader: there is a proven address, and no opt-out. */
+export const isMailable = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
+  primary !== null && !optedOut && doubleOptIn;
+
 function emailsOf(
   facts: Facts,
   { uid, addresses }: Person,
