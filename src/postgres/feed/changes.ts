@@ -72,7 +72,7 @@ interface State {
 async function readState(tx: Queries): Promise<State> {
   const [state] = await tx.$queryRaw<State[]>`
     SELECT epoch, (${FENCE})::text AS fence, pg_snapshot_xmax(pg_current_snapshot())::text AS end,
-      (SELECT changed_in::text FROM contact ORDER BY changed_in DESC, id DESC LIMIT 1) AS newest
+      (SELECT changed_in FROM contact ORDER BY changed_in DESC, id DESC LIMIT 1)::text AS newest
     FROM feed_epoch`;
   return state as State;
 }

@@ -12,7 +12,7 @@ import { ledgerOf, undoOf } from '../../support/ledger';
 import { apply, sample } from '../../support/stored';
 
 const seed = Number(process.env.SEED ?? 4711);
-const histories = Number(process.env.STORED_HISTORIES ?? 25);
+const histories = Number(process.env.STORED_HISTORIES ?? 10);
 
 let database: TestDatabase;
 beforeAll(async () => {
