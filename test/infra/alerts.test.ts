@@ -50,6 +50,7 @@ describe('of the documented alerts', () => {
       'there is one dead letter, the first since the start',
       { 'onecontact_dead_letters_total{queue="contacts.fxa",reason="not_json"}': '0x4 1x6' },
     ],
+    ['Feed held back', 'a transaction stays open', { onecontact_feed_fence_age_seconds: '400x10' }],
     ['Outbox', 'notifications wait for long', { onecontact_outbox_oldest_age_seconds: '400x10' }],
   ])('%s fires when %s', async (alert, _, series) => {
     const test = {
