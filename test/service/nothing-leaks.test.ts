@@ -343,7 +343,7 @@ describe('no address, name or token', () => {
 
   it('is in the headers of any HTTP answer, or in a body other than a contact', () => {
     const statuses = new Set(answers.map(({ status }) => status));
-    expect([...statuses].sort()).toEqual([200, 401, 404, 500, 503]);
+    expect([...statuses].sort()).toEqual([200, 400, 401, 404, 500, 503]);
     const visible = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
     expect(visible.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
   });
