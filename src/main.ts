@@ -72,6 +72,8 @@ const MAINTENANCE_CONNECTIONS = 1;
 const MAINTENANCE_STATEMENT_MS = 10_000;
 /** Preference pages need no key, so anybody may ask for them: no number of them may hold up what has one. */
 const PREFERENCES_CONNECTIONS = 2;
+/** The change feed has another: a page has many contacts. */
+const FEED_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
@@ -125,12 +127,13 @@ export async function startService(config: StartConfig, options: StartOptions): 
           historyDb: open({ name: 'onecontact histories', max: HISTORY_CONNECTIONS }),
         }
       : null;
+    const feedDb = contacts ? open({ name: 'onecontact change feed', max: FEED_CONNECTIONS }) : undefined;
     const preferences =
       contacts && config.publicPreferences
         ? { db: open({ name: 'onecontact preferences', max: PREFERENCES_CONNECTIONS }) }
         : null;
     const wiring = { health, metrics, log, closing };
-    const url = await serveHttp(config, { contacts, preferences, ...wiring });
+    const url = await serveHttp(config, { contacts, feedDb, preferences, ...wiring });
     const broker = handlesMessages(only) ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
 
     const db = writes
@@ -225,10 +228,10 @@ interface Wiring {
 
 async function serveHttp(
   config: StartConfig,
-  wiring: Wiring & Pick<ServerOptions, 'contacts' | 'preferences'>,
+  wiring: Wiring & Pick<ServerOptions, 'contacts' | 'feedDb' | 'preferences'>,
 ): Promise<string> {
   const { httpHost: host, httpPort: port, trustedProxies } = config;
-  const { contacts, preferences = null, health, metrics, log, closing } = wiring;
+  const { contacts, feedDb, preferences = null, health, metrics, log, closing } = wiring;
   const keys = apiKeys(config, log);
   if (contacts !== null && keys.value.length === 0 && !isLoopback(host)) {
     throw new OperatorError(
@@ -240,6 +243,7 @@ async function serveHttp(
   if (config.apiKeysFile !== null) health.watch('api-keys', keys);
   const server = makeServer({
     contacts,
+    feedDb,
     preferences,
     trustedProxies,
     log,

@@ -10,6 +10,7 @@ import { addDeadLetters } from '../operations/dead-letters/command';
 import { addErase } from '../operations/erase/command';
 import { addErasures } from '../operations/erase/erasures-command';
 import { addExport } from '../operations/export/command';
+import { addFeed } from '../operations/feed/command';
 import { addImport } from '../operations/import/command';
 import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
@@ -68,6 +69,7 @@ Examples:
     addMigrate,
     addShow,
     addExport,
+    addFeed,
     addImport,
     addConsent,
     addMerges,

@@ -6,10 +6,20 @@
  *     const onecontact = new OneContactClient({ url: 'http://127.0.0.1:8080', apiKey });
  *     const contact = await onecontact.contact({ email: 'ada@mail.test' });
  */
-import type { ErrorBody, HistoryBody, LookupAnswer, LookupKeyBody, PreferencesBody } from '../messages/http/schemas';
+import type {
+  ChangeBody,
+  ChangesAnswer,
+  ErrorBody,
+  HistoryBody,
+  LookupAnswer,
+  LookupKeyBody,
+  PreferencesBody,
+} from '../messages/http/schemas';
 import type { ContactBody } from '../messages/outgoing/contact-schema';
 
 export type { AccountEvent, ContactEvent, ContactEvents, NewsletterEvent } from './events';
+export type Change = ChangeBody;
+export type Changes = ChangesAnswer;
 export type Contact = ContactBody;
 export type History = HistoryBody;
 export type LookupKey = LookupKeyBody;
@@ -38,7 +48,7 @@ export class OneContactError extends Error {
   override readonly name = 'OneContactError';
 
   constructor(
-    /** Of HTTP: 400 malformed, 401 no valid key, 403 without the scope, 413 too large, 429 too often, 503 busy. */
+    /** Of HTTP: 400 malformed, 401 no valid key, 403 without the scope, 410 a cursor from before a restore, 413 too large, 429 too often, 503 busy. */
     readonly status: number,
     readonly body: ErrorBody | null,
     /** When to try again, of 429 and 503. */
@@ -83,6 +93,17 @@ export class OneContactClient {
   /** A page of the merges that led to a live contact; null for every other id. Its `next` is the `after` of the next page. */
   history(contactId: string, page: Page = {}): Promise<History | null> {
     return this.#find<History>(`/contacts/${encodeURIComponent(contactId)}/history${queryOf(page)}`);
+  }
+
+  /**
+   * A page of the change feed. Its `next` is the `after` of the next page: store it together with the changes.
+   *
+   * @throws OneContactError with status 410 if the cursor is from before a restore: read everything again
+   */
+  async changes(page: Page = {}): Promise<Changes> {
+    const answer = await this.#ask(`/changes${queryOf(page)}`);
+    if (!answer.ok) throw await errorOf(answer);
+    return (await answer.json()) as Changes;
   }
 
   /** What a preference page shows to the reader with this token; null for every other token. */

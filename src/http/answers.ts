@@ -37,6 +37,22 @@ export const missingScope = (reply: FastifyReply, scope: string): FastifyReply =
 export const foreignHost = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply), 403, 7, 'Without an API key, the Host header must name this machine, such as 127.0.0.1');
 
+export const gone = (reply: FastifyReply): FastifyReply =>
+  send(
+    noStore(reply),
+    410,
+    5,
+    'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that did not come',
+  );
+
+export const notRenewed = (reply: FastifyReply): FastifyReply =>
+  send(
+    noStore(reply),
+    503,
+    99,
+    'The database was restored from a dump: an operator must run `onecontact feed renew` before changes can be read',
+  );
+
 export const notJson = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply), 415, 99, 'The Content-Type must be application/json');
 

@@ -5,6 +5,7 @@ import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
 import { busy, failed, noSuchPage, refused, userNotFound } from './answers';
 import { scopeChecks } from './authorise';
+import { changesRoute } from './changes';
 import { contactRoutes } from './contacts';
 import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
 import { measureRequests } from './measure';
@@ -17,6 +18,8 @@ export interface ServerOptions extends DockerflowOptions {
   preferences?: { db: Database } | null;
   /** Proxies whose `X-Forwarded-For` names the client: addresses, networks or their names. @default null: none */
   trustedProxies?: readonly string[] | null;
+  /** Connections for the change feed, which must not hold up look-ups; without them it is not served. */
+  feedDb?: Database | undefined;
   log: Logger;
   /** The keys of the moment, of which look-ups require one; empty only where no other host can reach the server. */
   keys: { readonly value: readonly ApiKey[] };
@@ -28,6 +31,8 @@ export interface ServerOptions extends DockerflowOptions {
   maxListLookUps?: number;
   /** Requests for preferences of one client address a minute, behind trusted proxies. @default 60 */
   preferencesPerMinute?: number;
+  /** Concurrent pages of the change feed; further ones are answered 503. @default 4: each may have 500 contacts in memory */
+  maxPages?: number;
 }
 
 /** Longer than the statement timeout, so that a slow answer is not cut off. */
@@ -43,6 +48,7 @@ const MAX_CONNECTIONS = 1_000;
 const MAX_LOOK_UPS = 100;
 const MAX_HISTORIES = 20;
 const MAX_LIST_LOOK_UPS = 8;
+const MAX_PAGES = 4;
 const MAX_PREFERENCES = 50;
 const PREFERENCES_PER_MINUTE = 60;
 /** Of a request that no route takes. A route that takes more says so. */
@@ -55,8 +61,9 @@ const MAX_BODY_BYTES = 1_024;
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
  */
 export function makeServer(options: ServerOptions) {
-  const { contacts, preferences = null, trustedProxies = null, log, keys } = options;
+  const { contacts, feedDb, preferences = null, trustedProxies = null, log, keys } = options;
   const { maxLookUps = MAX_LOOK_UPS, maxHistories = MAX_HISTORIES, maxListLookUps = MAX_LIST_LOOK_UPS } = options;
+  const { maxPages = MAX_PAGES } = options;
   const requireScope = scopeChecks(keys);
   const mayRead = requireScope('read');
   const app: FastifyInstance = fastify({
@@ -100,6 +107,7 @@ export function makeServer(options: ServerOptions) {
     const limits = { maxLookUps, maxListLookUps, histories };
     void app.register(contactRoutes, { prefix: '/contacts', db: contacts.db, requireScope, ...limits });
   }
+  if (feedDb !== undefined) void app.register(changesRoute, { db: feedDb, requireScope, maxPages });
   if (preferences !== null) {
     const { preferencesPerMinute = PREFERENCES_PER_MINUTE } = options;
     // Without a trusted proxy, one in front would be the only client there is.

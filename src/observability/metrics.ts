@@ -150,6 +150,10 @@ export function makeMetrics() {
       'compaction_finished_timestamp_seconds',
       'End of the last full run of compaction by any process; 0 before the first',
     ),
+    feedFenceAge: gauge(
+      'feed_fence_age_seconds',
+      'How long the same transaction has held back changes from the change feed; 0 when none waits',
+    ),
     buildInfo: gauge('build_info', 'What runs; always 1', 'version', 'commit'),
   };
 }

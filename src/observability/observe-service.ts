@@ -44,9 +44,10 @@ export function observeDatabase(
     problems: readonly string[];
     outbox: { pending: number; oldestSeconds: number } | null;
     compacted: { at: number } | null;
+    fenceAgeSeconds: number | null;
   }>,
 ): void {
-  const { databaseUp, outboxMessages, outboxAge, compactionFinished } = metrics;
+  const { databaseUp, outboxMessages, outboxAge, compactionFinished, feedFenceAge } = metrics;
   const set = (gauge: Gauge, value: number | undefined): void =>
     value === undefined ? gauge.remove() : gauge.set(value);
   onScrape(databaseUp, async () => set(databaseUp, (await read()).problems.length === 0 ? 1 : 0));
@@ -56,6 +57,7 @@ export function observeDatabase(
     const { compacted } = await read();
     set(compactionFinished, compacted ? compacted.at / 1_000 : undefined);
   });
+  onScrape(feedFenceAge, async () => set(feedFenceAge, (await read()).fenceAgeSeconds ?? undefined));
 }
 
 /** Whether each queue is consumed. */

@@ -5,6 +5,7 @@ import { shared } from '../foundation/shared';
 import { within } from '../foundation/timeout';
 import { type Database, openDatabase } from './database';
 import { connectionProblem } from './errors';
+import { FenceAge, type FenceState, readFence } from './feed/fence';
 import { requireSchema } from './migrations/require-schema';
 import { lastCompaction } from './tables/compaction';
 import { outboxState } from './tables/outbox';
@@ -17,6 +18,8 @@ export interface DatabaseState {
   outbox: { pending: number; oldestSeconds: number } | null;
   /** The end of the last full run of compaction in milliseconds since 1970, 0 before the first. Null if it cannot be read. */
   compacted: { at: number } | null;
+  /** How long the oldest transaction has held back the change feed; null if it cannot be read. */
+  fenceAgeSeconds: number | null;
 }
 
 /** A server that answers, but does not do what this process needs. Waiting may help: a standby may be promoted. */
@@ -53,12 +56,18 @@ const STATEMENT_MS = 2_000;
 /** Checks the database on a connection of its own, which no worker or look-up can occupy. */
 export class DatabaseHealth {
   readonly #db: Database;
+  readonly #fenceAge = new FenceAge();
   /** Never rejects, and answers within {@link ANSWER_MS}. */
   readonly read: () => Promise<DatabaseState>;
 
   constructor({ url, writes }: { url: string | Secret; writes: boolean }) {
     this.#db = openDatabase({ url, name: 'onecontact health', max: 1, statementTimeoutMs: STATEMENT_MS, writes });
-    this.read = shared(EVERY_MS, () => within(ANSWER_MS, stateOf(this.#db, writes), NO_ANSWER));
+    this.read = shared(EVERY_MS, () => within(ANSWER_MS, this.#stateOf(writes), NO_ANSWER));
+  }
+
+  async #stateOf(writes: boolean): Promise<DatabaseState> {
+    const { fence, ...state } = await stateOf(this.#db, writes);
+    return { ...state, fenceAgeSeconds: fence && this.#fenceAge.observe(fence) };
   }
 
   async problems(): Promise<readonly string[]> {
@@ -70,26 +79,31 @@ export class DatabaseHealth {
   }
 }
 
-const unusable = (problem: string): DatabaseState => ({
+type Found = Omit<DatabaseState, 'fenceAgeSeconds'> & { fence: FenceState | null };
+
+const unusable = (problem: string) => ({
   problems: [problem],
   schemaProblems: ['The schema cannot be checked while the database cannot be used.'],
   outbox: null,
   compacted: null,
 });
 
-const NO_ANSWER = unusable(
-  `The database did not answer within ${ANSWER_MS / 1_000} s: check that the server is up and not overloaded.`,
-);
+const NO_ANSWER: DatabaseState = {
+  ...unusable(
+    `The database did not answer within ${ANSWER_MS / 1_000} s: check that the server is up and not overloaded.`,
+  ),
+  fenceAgeSeconds: null,
+};
 
-async function stateOf(db: Database, writes: boolean): Promise<DatabaseState> {
+async function stateOf(db: Database, writes: boolean): Promise<Found> {
   try {
     await requireUsable(db, writes);
     const schemaProblems = await requireSchema(db, writes ? 'write' : 'read').then(() => [], sentenceOf);
-    if (schemaProblems.length > 0) return { problems: [], schemaProblems, outbox: null, compacted: null };
+    if (schemaProblems.length > 0) return { problems: [], schemaProblems, outbox: null, compacted: null, fence: null };
     const compacted = { at: (await lastCompaction(db)) ?? 0 };
-    return { problems: [], schemaProblems, outbox: await outboxState(db), compacted };
+    return { problems: [], schemaProblems, outbox: await outboxState(db), compacted, fence: await readFence(db) };
   } catch (error) {
-    return unusable(error instanceof NotUsable ? error.message : connectionProblem(error));
+    return { ...unusable(error instanceof NotUsable ? error.message : connectionProblem(error)), fence: null };
   }
 }
 

@@ -29,6 +29,7 @@ describe('onecontact', () => {
     'demo',
     'show',
     'export',
+    'feed',
     'import',
     'consent',
     'merges',

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
-import { type ContactEvents, OneContactClient, OneContactError } from '../../src/client';
+import { type Change, type ContactEvents, OneContactClient, OneContactError } from '../../src/client';
 import { parseApiKeys } from '../../src/foundation/api-keys';
 import { makeServer } from '../../src/http/server';
 import { NOTIFICATION_TYPES } from '../../src/messages/outgoing/notification-message';
@@ -23,7 +23,7 @@ describe('the client', () => {
     const [contacts, preferences] = [{ db: data.db, historyDb: data.db }, { db: data.db }];
     const keys = { value: parseApiKeys('site read the-key\nwriter write the-writers-key') };
     const more = { log: silent, keys, health: new Health(), metrics: new Registry() };
-    app = makeServer({ contacts, preferences, ...more });
+    app = makeServer({ contacts, feedDb: data.db, preferences, ...more });
     url = await app.listen({ host: '127.0.0.1', port: 0 });
     client = new OneContactClient({ url: `${url}/`, apiKey: 'the-key' });
     await apply(data.db, acct('u1', 'ada', 1), signup('Ada+2@Mail.test', ['x'], 2));
@@ -44,6 +44,21 @@ describe('the client', () => {
     expect([next, merges]).toEqual([null, [expect.objectContaining({ survivor_contact_id: ada.contact_id })]]);
     expect(await client.history(ada.contact_id, { after: merges[0]?.merge_id })).toMatchObject({ merges: [] });
     expect(await client.preferences(ada.basket_token)).toMatchObject({ email: 'A***@M***.test' });
+  });
+
+  it('reads the change feed page by page', async () => {
+    const found: Change[] = [];
+    for (let after: string | undefined; ; ) {
+      const { changes, next, has_more } = await client.changes({ after, limit: 1 });
+      found.push(...changes);
+      if (!has_more) break;
+      after = next;
+    }
+    const ada = await client.contact({ account: uidOf('u1') });
+    expect(found).toContainEqual({ contact: ada });
+    expect(found).toContainEqual({
+      tombstone: { contact_id: expect.any(String), kind: 'merged', survivor_contact_id: ada?.contact_id },
+    });
   });
 
   it('answers null for keys that open no contact, be they unknown or malformed', async () => {

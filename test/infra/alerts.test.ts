@@ -55,6 +55,7 @@ describe('of the documented alerts', () => {
       'no run has ended for days',
       { onecontact_compaction_finished_timestamp_seconds: '-300000x10' },
     ],
+    ['Feed held back', 'a transaction stays open', { onecontact_feed_fence_age_seconds: '400x10' }],
     ['Outbox', 'notifications wait for long', { onecontact_outbox_oldest_age_seconds: '400x10' }],
   ])('%s fires when %s', async (alert, _, series) => {
     const test = {

@@ -41,7 +41,7 @@ async function routes(): Promise<string[]> {
   initialised.subscribe(watch);
   const db = {} as never;
   const more = { log: silent, keys: { value: [] }, health: new Health(), metrics: new Registry() };
-  const app = makeServer({ contacts: { db, historyDb: db }, preferences: { db }, ...more });
+  const app = makeServer({ contacts: { db, historyDb: db }, feedDb: db, preferences: { db }, ...more });
   initialised.unsubscribe(watch);
   await app.ready();
   await app.close();

@@ -107,6 +107,11 @@ it('after a restore of an older backup, the erased stay erased, and replay and d
   );
   expect(await tracesOf(restored, names)).toEqual([]);
 
+  const cursor = JSON.parse((await command(restored, 'export', '--since')).trimEnd().split('\n').at(-1) as string).next;
+  await command(restored, 'feed', 'renew');
+  const env = { DATABASE_URL: restored.url };
+  expect(await onecontact(['export', '--since', cursor], env)).toMatchObject({ code: 1, out: '' });
+
   expect(await decideAgain(restored, decisions)).toEqual([]);
   await handle(restored, ...beforeBackup, ...afterBackup, isBack);
   const again = await decideAgain(restored, decisions);

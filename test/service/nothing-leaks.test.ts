@@ -252,6 +252,9 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
     '/contacts/by-email/%zz-lovelace',
     `/contacts/by-email/${'lovelace'.repeat(300)}@lovelace.test`,
     `/contacts/by-lovelace/${key('two')}`,
+    '/changes',
+    `/changes?after=${key('two')}`,
+    `/changes?${key('two')}=lovelace`,
     `/${key('two')}`,
   ];
   const wrong = { headers: { authorization: 'Bearer Lovelace', cookie: 'lovelace', 'x-forwarded-for': '203.0.113.7' } };
@@ -340,7 +343,7 @@ describe('no address, name or token', () => {
 
   it('is in the headers of any HTTP answer, or in a body other than a contact', () => {
     const statuses = new Set(answers.map(({ status }) => status));
-    expect([...statuses].sort()).toEqual([200, 401, 404, 500, 503]);
+    expect([...statuses].sort()).toEqual([200, 400, 401, 404, 500, 503]);
     const visible = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
     expect(visible.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
   });

@@ -89,6 +89,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     version: { merge: 'written', undo: 'written', erasure: 'blanked' },
     created_at: { merge: 'stays', undo: 'stays', erasure: 'blanked' },
     updated_at: { merge: 'written', undo: 'written', erasure: 'blanked' },
+    changed_in: { merge: 'written', undo: 'written', erasure: 'written' },
   },
   basket_token: {
     token: { merge: 'stays', undo: 'stays', erasure: 'deleted' },
@@ -149,5 +150,6 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     held_until: impersonal,
     finished_at: impersonal,
   },
+  feed_epoch: { only: impersonal, epoch: impersonal, renewed_at: impersonal },
   schema_compatibility: { only: impersonal, oldest_program: impersonal },
 };

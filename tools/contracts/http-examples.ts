@@ -1,5 +1,6 @@
 /** Examples of every HTTP answer. A test validates each by its schema. */
 import type {
+  ChangesAnswer,
   ErrorBody,
   HistoryBody,
   LookupAnswer,
@@ -60,6 +61,7 @@ export const CONTACT = {
   },
 } satisfies ContactBody;
 
+export const RETIRED_ID = '019be0a0-3333-7333-8444-555555555555';
 export const MERGE_ID = '019be0a1-6d0e-7f0e-8a55-2a2f5f0c7e11';
 
 export const LOOKUP = { keys: [{ email: 'ada@mail.test' }, { email: 'new@mail.test' }] } satisfies LookupRequest;
@@ -76,13 +78,25 @@ export const HISTORY = {
       reason: 'claim',
       trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: '2026-01-21T12:55:23.456Z' },
       survivor_contact_id: CONTACT_ID,
-      retired_contact_id: '019be0a0-3333-7333-8444-555555555555',
+      retired_contact_id: RETIRED_ID,
       addresses: ['ada@mail.test'],
       token: { policy: 'address', reason: 'held_primary_address' },
       undone_at: null,
     },
   ],
 } satisfies HistoryBody;
+
+export const CURSOR = 'AQ0-W1JtDk8OilUqL18MfhEAAAAAAAFI8wGY86J6QH0bjQJvLwpbnDNQib-M';
+
+export const CHANGES = {
+  changes: [
+    { contact: CONTACT },
+    { tombstone: { contact_id: RETIRED_ID, kind: 'merged', survivor_contact_id: CONTACT_ID } },
+    { tombstone: { contact_id: '019be0a0-4444-7333-8444-555555555555', kind: 'erased' } },
+  ],
+  next: CURSOR,
+  has_more: false,
+} satisfies ChangesAnswer;
 
 export const PREFERENCES = {
   email: 'A***@m***.test',
@@ -109,6 +123,11 @@ export const BUSY = error(99, 'Too busy or the database is away: try again');
 export const FAILED = error(99, 'Something went wrong here');
 export const NOT_JSON = error(99, 'The Content-Type must be application/json');
 export const BAD_LIMIT = error(5, 'limit must be a whole number from 1 to 500');
+export const BAD_CURSOR = error(5, 'after must be a cursor: the value of next in an earlier answer');
+export const GONE = error(
+  5,
+  'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that did not come',
+);
 export const TOO_LARGE = error(5, 'keys: must be a list of at most 500 keys');
 export const TOO_OFTEN = error(99, 'Too many requests from this address: try again later');
 export const MALFORMED = error(5, 'The body is malformed: see problems', {

@@ -52,7 +52,7 @@ const refusals = (): string =>
     return answer ? answerText('', answer, new Map()) : [];
   }).join('\n\n');
 
-const SHOWN = ['Contact', 'LookupAnswer', 'History', 'Preferences', 'Error', 'Heartbeat'] as const;
+const SHOWN = ['Contact', 'LookupAnswer', 'History', 'Changes', 'Preferences', 'Error', 'Heartbeat'] as const;
 
 /** docs/reference/http.md */
 export function httpPage(): string {

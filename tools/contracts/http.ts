@@ -1,6 +1,7 @@
 /** Every HTTP endpoint with its answers. The OpenAPI document and the reference are generated from this list. */
 import { z } from 'zod';
 import type { Scope } from '../../src/foundation/api-keys';
+import { MAX_CHANGES } from '../../src/http/changes';
 import { DEFAULT_PAGE, MAX_PAGE } from '../../src/http/contacts';
 import * as body from '../../src/messages/http/schemas';
 import { ContactBody } from '../../src/messages/outgoing/contact-schema';
@@ -13,6 +14,8 @@ export const HTTP_SCHEMAS = {
   LookupRequest: body.LookupRequest,
   LookupAnswer: body.LookupAnswer,
   History: body.HistoryBody,
+  Change: body.ChangeBody,
+  Changes: body.ChangesAnswer,
   Preferences: body.PreferencesBody,
   Error: body.ErrorBody,
   Heartbeat: body.HeartbeatBody,
@@ -163,6 +166,37 @@ export const ENDPOINTS: readonly EndpointSpec[] = [
       refusal(400, '`limit` or `after` is malformed; `desc` says what it must be', example.BAD_LIMIT),
       ...KEYED,
       NOT_FOUND,
+      FAILED,
+      BUSY,
+    ],
+  },
+  {
+    method: 'get',
+    path: '/changes',
+    operationId: 'changes',
+    summary: 'The change feed: contacts that changed, and tombstones of those that ended',
+    description:
+      'For whoever keeps a copy of the contacts: [change-feed.md](../change-feed.md) says how to read it and what it promises. The ' +
+      'first request has no `after`, and begins with every contact.',
+    scope: 'read',
+    parameters: {},
+    query: {
+      after: {
+        description: 'The `next` of an earlier answer, unchanged',
+        schema: z.string(),
+        example: example.CURSOR,
+      },
+      limit: {
+        description: `The most changes of the answer: 1 to ${MAX_CHANGES}, which is the default`,
+        schema: z.int().min(1).max(MAX_CHANGES).default(MAX_CHANGES),
+        example: String(MAX_CHANGES),
+      },
+    },
+    answers: [
+      ok('Changes', example.CHANGES, 'What changed since the cursor'),
+      refusal(400, 'A parameter is malformed, given twice or unknown; `desc` names it', example.BAD_CURSOR),
+      ...KEYED,
+      refusal(410, 'The cursor is from before a restore of the database', example.GONE),
       FAILED,
       BUSY,
     ],

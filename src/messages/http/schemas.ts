@@ -49,6 +49,24 @@ export const HistoryBody = z.object({
   ),
 });
 
+/** What the change feed tells of one contact: the whole contact, or its end. */
+export const ChangeBody = z.union([
+  z.object({ contact: ContactBody }),
+  z.object({
+    tombstone: z.object({
+      contact_id: z.guid(),
+      kind: z.enum(['merged', 'closed', 'erased']),
+      survivor_contact_id: z.guid().optional().describe('Of a merge: the contact that has its addresses now'),
+    }),
+  }),
+]);
+
+export const ChangesAnswer = z.object({
+  changes: z.array(ChangeBody).describe('The contacts that changed and the tombstones of those that ended'),
+  next: z.string().describe('The `after` of the next request; store it together with the changes'),
+  has_more: z.boolean().describe('True: ask again at once'),
+});
+
 /** What a preference page shows to a reader whom only a token identifies. */
 export const PreferencesBody = z.object({
   email: z.string().nullable().describe('The primary address, masked: a***@m***.test; null for a contact without one'),
@@ -97,5 +115,7 @@ export type LookupKeyBody = z.infer<typeof LookupKeyBody>;
 export type LookupRequest = z.infer<typeof LookupRequest>;
 export type LookupAnswer = z.infer<typeof LookupAnswer>;
 export type HistoryBody = z.infer<typeof HistoryBody>;
+export type ChangeBody = z.infer<typeof ChangeBody>;
+export type ChangesAnswer = z.infer<typeof ChangesAnswer>;
 export type PreferencesBody = z.infer<typeof PreferencesBody>;
 export type ErrorBody = z.infer<typeof ErrorBody>;

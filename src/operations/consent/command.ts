@@ -4,11 +4,13 @@ import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
 import { knownTime } from '../../messages/outgoing/contact-body';
+import type { StoredChoice } from '../../postgres/tables/choice';
 import { addressFrom } from '../arguments';
 import type { Context } from '../context';
-import { table } from '../render';
+import { makePace, makeProgress } from '../progress';
+import { number, table } from '../render';
 import { withDatabase } from '../servers';
-import { type FoundPerson, findPerson } from './store';
+import { type FoundPerson, findPerson, readWholeLedger } from './store';
 
 /** Why a choice counts or not, for people. */
 const WHY: Record<Why, string> = {
@@ -30,8 +32,9 @@ const WHY: Record<Why, string> = {
 export function addConsent(program: Command, context: Context): void {
   const command = program
     .command('consent')
-    .description('Show every choice that is known of a person, whether it counts, and why')
-    .argument('<email>', 'any address of the person')
+    .description('Show every choice that is known of a person, whether it counts, and why; or the whole consent ledger')
+    .argument('[email]', 'any address of the person')
+    .option('--all', 'instead of a person: every choice of everyone, one JSON object a line, without whether it counts')
     .option('--json', 'for machines, and for an answer to the person: also language, format, reason and fields')
     .addHelpText(
       'after',
@@ -41,13 +44,20 @@ told without its source, language, format, reason and fields. An address that be
 consent -- -ada@mail.test. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
+--all is for a warehouse: all lines are of one moment, and "contact_id" is the contact that has the address or account now, to
+join with \`onecontact export\`. "newsletter" is empty for all email. What is left of erased people has no origin. Progress goes to
+stderr.
+
 Examples:
   $ onecontact consent ada@mail.test
+  $ onecontact consent --all | gzip > consent.ndjson.gz
   $ onecontact consent --json ada@mail.test > consent.json`,
     )
-    .action(async (text: string, { json }: { json?: true }) => {
+    .action(async (text: string | undefined, { json, all }: { json?: true; all?: true }) => {
+      if ((text === undefined) !== (all ?? false)) command.error('error: name an address, or --all, and not both');
+      if (text === undefined) return printLedger(context);
       const { key } = addressFrom(command, text);
-      await withDatabase(context.env, async (db) => {
+      return withDatabase(context.env, async (db) => {
         const found = await findPerson(db, key);
         if (!found) throw new OperatorError('Nothing is known of this address.');
         const body = consentBody(found);
@@ -55,6 +65,34 @@ Examples:
       });
     });
 }
+
+async function printLedger(context: Context): Promise<void> {
+  const progress = makeProgress(context.stderr);
+  const pace = makePace();
+  let done = 0;
+  try {
+    await withDatabase(context.env, (db) =>
+      readWholeLedger(db, async (page, total) => {
+        await context.printJson(...page.map((choice) => JSON.stringify(ledgerBody(choice))));
+        done += page.length;
+        progress.show(`${number(done)} choices, ${pace(done, total && done / total)}`);
+      }),
+    );
+  } finally {
+    progress.clear();
+  }
+}
+
+const ledgerBody = ({ at, contactId, origin, fields, ...choice }: StoredChoice) => ({
+  event_time: knownTime(at),
+  contact_id: contactId,
+  origin: isPseudonym(origin.key) ? null : origin,
+  ...choice,
+  fields: fieldsBody(fields),
+});
+
+const fieldsBody = (fields: string | null) =>
+  fields === null ? null : (JSON.parse(fields) as Record<string, unknown>);
 
 /** The keys of the person are those of a look-up; the keys of a choice are those of the model. */
 function consentBody({ contactId, person, facts }: FoundPerson) {
@@ -71,7 +109,7 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
       event_time: knownTime(at),
       origin: origin && isPseudonym(origin.key) ? null : origin,
       ...entry,
-      fields: entry.fields === null ? null : (JSON.parse(entry.fields) as Record<string, unknown>),
+      fields: fieldsBody(entry.fields),
     })),
   };
 }

@@ -2,6 +2,7 @@ import type { Facts } from '../../contacts/facts/facts';
 import { addressesOwnedBy, ownerOf, type Person } from '../../contacts/identity/ownership';
 import { type Database, inSnapshot } from '../../postgres/database';
 import { loadFacts } from '../../postgres/load-facts';
+import { countChoices, readLedger, type StoredChoice } from '../../postgres/tables/choice';
 
 export interface FoundPerson {
   contactId: string;
@@ -20,5 +21,20 @@ export function findPerson(db: Database, address: string): Promise<FoundPerson |
     const uid = ownerOf(facts, address);
     const addresses = uid === null ? [address] : addressesOwnedBy(facts, uid);
     return { contactId: row.id, person: { uid, addresses }, facts };
+  });
+}
+
+/**
+ * Reads every choice of everyone from one snapshot, page by page.
+ *
+ * @param each called with each page and about how many choices there are, if that is known; awaited before the next page
+ */
+export function readWholeLedger(
+  db: Database,
+  each: (page: StoredChoice[], total: number | null) => Promise<void>,
+): Promise<void> {
+  return inSnapshot(db, async (tx) => {
+    const total = await countChoices(tx);
+    await readLedger(tx, (page) => each(page, total));
   });
 }

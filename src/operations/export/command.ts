@@ -1,43 +1,95 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { canonicalLine } from '../../contacts/profile/canonical';
 import type { StoredContact } from '../../contacts/profile/contact-snapshot';
+import { type ContactView, isMailable } from '../../contacts/profile/contact-view';
+import { decodeCursor, encodeCursor, type Position } from '../../foundation/cursor';
+import { changeBody } from '../../messages/outgoing/change-body';
 import { contactBody } from '../../messages/outgoing/contact-body';
+import type { Database } from '../../postgres/database';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
 import { number } from '../render';
 import { withDatabase } from '../servers';
-import { exportContacts } from './store';
+import { exportChanges, exportContacts } from './store';
+
+interface Options {
+  canonical?: true;
+  newsletter?: string;
+  mailable?: true;
+  /** True for the beginning. */
+  since?: Position | true;
+}
 
 export function addExport(program: Command, context: Context): void {
   program
     .command('export')
-    .description('Write all live contacts to stdout, one JSON object a line')
+    .description('Write all live contacts to stdout, one JSON object a line; or what changed')
     .option('--canonical', 'without generated ids, tokens and times, so that two databases can be compared')
+    .option('--newsletter <name>', 'only contacts that are subscribed to it')
+    .option('--mailable', 'only contacts that a mailer may write to: with a proven address, and not opted out')
+    .addOption(
+      new Option('--since [cursor]', 'the changed contacts and the tombstones since a cursor, or from the beginning')
+        .argParser(parseCursor)
+        .conflicts(['canonical', 'newsletter', 'mailable']),
+    )
     .addHelpText(
       'after',
       `
 Needs DATABASE_URL. Sorted by (first address, account); all lines are of one moment. Progress goes to stderr.
 
+With --since, the lines are those of GET /changes (docs/change-feed.md), {"contact":…} or {"tombstone":…}, and the last one is
+{"next":CURSOR}: where to continue. It cannot be filtered: a contact that no longer matches would be left out.
+
 Examples:
   $ onecontact export > contacts.ndjson
+  $ onecontact export --newsletter privacy-weekly --mailable > recipients.ndjson
+  $ onecontact export --since > changes.ndjson
+  $ onecontact export --since "$(tail -n 1 changes.ndjson | jq -r .next)" > more.ndjson
   $ diff <(onecontact export --canonical) expected.ndjson`,
     )
-    .action(async ({ canonical }: { canonical?: true }) => {
-      const lineOf = canonical
-        ? ({ view }: StoredContact) => canonicalLine(view)
-        : (contact: StoredContact) => JSON.stringify(contactBody(contact));
+    .action(async (options: Options) => {
       const progress = makeProgress(context.stderr);
-      let done = 0;
       try {
-        await withDatabase(context.env, (db) =>
-          exportContacts(db, async (page, total) => {
-            await context.printJson(...page.map(lineOf));
-            done += page.length;
-            progress.show(`${number(done)} of ${number(total)} contacts`);
-          }),
-        );
+        await withDatabase(context.env, async (db) => {
+          if (options.since === undefined) await printContacts(db, options, context, progress.show);
+          else await printChanges(db, options.since === true ? null : options.since, context, progress.show);
+        });
       } finally {
         progress.clear();
       }
     });
+}
+
+function parseCursor(text: string): Position {
+  const position = decodeCursor(text);
+  if (position === undefined) throw new InvalidArgumentError('It is the value of next in the last line before.');
+  return position;
+}
+
+type Show = (progress: string) => void;
+
+async function printContacts(db: Database, options: Options, context: Context, show: Show): Promise<void> {
+  const lineOf = options.canonical
+    ? ({ view }: StoredContact) => canonicalLine(view)
+    : (contact: StoredContact) => JSON.stringify(contactBody(contact));
+  let done = 0;
+  await exportContacts(db, async (page, total) => {
+    await context.printJson(...page.filter(({ view }) => isWanted(view, options)).map(lineOf));
+    done += page.length;
+    show(`${number(done)} of ${number(total)} contacts`);
+  });
+}
+
+const isWanted = (view: ContactView, { newsletter, mailable }: Options): boolean =>
+  (newsletter === undefined || view.newsletters.get(newsletter)?.state === 'subscribed') &&
+  (!mailable || isMailable(view));
+
+async function printChanges(db: Database, after: Position | null, context: Context, show: Show): Promise<void> {
+  let done = 0;
+  const next = await exportChanges(db, after, async (page) => {
+    await context.printJson(...page.map((change) => JSON.stringify(changeBody(change))));
+    done += page.length;
+    show(`${number(done)} changes`);
+  });
+  await context.printJson(JSON.stringify({ next: encodeCursor(next) }));
 }

@@ -1,5 +1,9 @@
+import type { Change } from '../../contacts/profile/change';
 import type { StoredContact } from '../../contacts/profile/contact-snapshot';
+import type { Position } from '../../foundation/cursor';
+import { OperatorError } from '../../foundation/operator-error';
 import { type Database, inSnapshot } from '../../postgres/database';
+import { readChanges } from '../../postgres/feed/changes';
 import { loadSnapshots } from '../../postgres/find-contact';
 
 const PAGE = 1_000;
@@ -31,3 +35,30 @@ export function exportContacts(
     }
   });
 }
+
+/**
+ * Reads what changed since a position, page by page, each page from a snapshot of its own: a long run keeps no old rows alive.
+ *
+ * @param after null for the beginning
+ * @param each awaited before the next page is read
+ * @returns where to continue
+ * @throws OperatorError if the position is from before a restore
+ */
+export async function exportChanges(
+  db: Database,
+  after: Position | null,
+  each: (page: Change[]) => Promise<void>,
+): Promise<Position> {
+  for (let position = after; ; ) {
+    const page = await readChanges(db, position, PAGE);
+    if (page === 'gone') throw new OperatorError(GONE);
+    if (page === 'not_renewed') throw new OperatorError(NOT_RENEWED);
+    await each(page.changes);
+    if (!page.hasMore) return page.next;
+    position = page.next;
+  }
+}
+
+const GONE =
+  'The cursor is from before a restore of the database: export everything again with --since alone, then delete the contacts that did not come.';
+const NOT_RENEWED = 'The database was restored from a dump: run `onecontact feed renew` first (docs/recovery.md).';

@@ -1,7 +1,7 @@
 import type { Choice, Origin } from '../../contacts/facts/facts';
 import type { ConnectedComponent } from '../../contacts/identity/connected-component';
 import { arrayLiteral } from '../array-literal';
-import type { Queries } from '../database';
+import type { Queries, Transaction } from '../database';
 import { Prisma } from '../generated/prisma/client';
 import { type Columns, namesOf, rowSource, selected, type Write } from '../statement';
 
@@ -21,12 +21,52 @@ const COLUMNS: Columns<Choice> = {
 
 /** The consent ledger of some addresses and accounts. */
 export async function loadChoices(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Choice[]> {
-  const rows = await db.$queryRaw<(Omit<Choice, 'origin'> & { origin: string; origin_kind: Origin['kind'] })[]>`
+  const rows = await db.$queryRaw<ChoiceRow<Choice>[]>`
     SELECT ${selected(COLUMNS)} FROM choice
     WHERE (origin_kind = 'address' AND origin = ANY (${arrayLiteral(addresses)}::text[]))
        OR (origin_kind = 'account' AND origin = ANY (${arrayLiteral(uids)}::text[]))`;
-  return rows.map(({ origin, origin_kind, ...choice }) => ({ ...choice, origin: { kind: origin_kind, key: origin } }));
+  return rows.map(choiceOfRow);
 }
+
+/** A choice of the consent ledger, with the contact that its origin has now. */
+export interface StoredChoice extends Choice {
+  contactId: string | null;
+}
+
+const CHOICES_IN_PAGE = 2_000;
+
+/**
+ * The whole consent ledger in the order of its key, page by page and in constant memory: call it in a snapshot.
+ *
+ * @param each awaited before the next page is read
+ */
+export async function readLedger(tx: Transaction, each: (page: StoredChoice[]) => Promise<void>): Promise<void> {
+  await tx.$executeRaw`
+    DECLARE every_choice NO SCROLL CURSOR FOR
+    SELECT ${selected(COLUMNS)},
+      CASE origin_kind WHEN 'address' THEN (SELECT contact_id FROM email_address WHERE address = choice.origin)
+        ELSE (SELECT contact_id FROM account WHERE uid = choice.origin) END AS "contactId"
+    FROM choice ORDER BY choice.origin, choice.origin_kind, choice.newsletter, choice.at`;
+  for (;;) {
+    const rows = await tx.$queryRawUnsafe<ChoiceRow<StoredChoice>[]>(`FETCH ${CHOICES_IN_PAGE} FROM every_choice`);
+    if (rows.length === 0) return;
+    await each(rows.map(choiceOfRow));
+  }
+}
+
+/** About how many choices there are, as the server has counted them last; null if it has not. */
+export async function countChoices(db: Queries): Promise<number | null> {
+  const [row] = await db.$queryRaw<{ count: number }[]>`
+    SELECT reltuples::float8 AS count FROM pg_class WHERE oid = 'choice'::regclass`;
+  return row && row.count > 0 ? row.count : null;
+}
+
+type ChoiceRow<C extends Choice> = Omit<C, 'origin'> & { origin: string; origin_kind: Origin['kind'] };
+
+const choiceOfRow = <C extends Choice>({ origin, origin_kind, ...choice }: ChoiceRow<C>) => ({
+  ...choice,
+  origin: { kind: origin_kind, key: origin },
+});
 
 /** A row's details in the order of `mergeChoices`: by bytes, null before every text. */
 const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prisma.Sql =>

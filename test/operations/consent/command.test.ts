@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { erasePerson } from '../../../src/operations/erase/run';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, at, del, optout, signup, uidOf, unsub } from '../../support/events';
+import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../../support/events';
 import { apply } from '../../support/stored';
 
 describe('the consent command', () => {
@@ -9,6 +10,12 @@ describe('the consent command', () => {
   let env: NodeJS.ProcessEnv;
   const iso = (t: number): string => new Date(at(t)).toISOString();
   const json = async (email: string) => JSON.parse((await onecontact(['consent', '--json', email], env)).out);
+
+  const all = async () =>
+    (await onecontact(['consent', '--all'], env)).out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
 
   beforeAll(async () => {
     data = await freshDatabase();
@@ -125,6 +132,44 @@ describe('the consent command', () => {
     );
   });
 
+  it('with --all writes every choice of the ledger with its contact, also those of lost addresses and deleted accounts', async () => {
+    const ledger = await all();
+    const [{ count } = { count: 0 }] = await data.sql<{ count: number }>('SELECT count(*)::int FROM choice');
+    expect(ledger).toHaveLength(count);
+    const { id } = await json('bea@mail.test');
+    const old = ledger.filter(({ origin }) => origin.key === 'old@mail.test');
+    expect(old).toEqual([
+      {
+        ...{
+          event_time: iso(5),
+          contact_id: id,
+          origin: { kind: 'address', key: 'old@mail.test' },
+          newsletter: 'hers',
+        },
+        ...{ act: 'subscribe', proven: true, source: 'https://secret.test/', lang: 'fr', format: 'H', reason: null },
+        fields: null,
+      },
+      expect.objectContaining({ event_time: iso(2), contact_id: id, newsletter: 'news' }),
+    ]);
+    expect(ledger).toContainEqual(expect.objectContaining({ origin: { kind: 'account', key: uidOf('u3') } }));
+  });
+
+  it('with --all writes what is left of an erased person without an origin', async () => {
+    await apply(
+      data.db,
+      acct('e1', 'shared', 1),
+      optout('shared', 2),
+      acct('e2', 'shared', 3),
+      unsub('shared', ['x'], 4),
+    );
+    await erasePerson(data.db, addressOf('shared'), { erasureKey: 'a key for erasure in tests' });
+    const left = (await all()).filter(({ origin }) => origin === null);
+    expect(left.length).toBeGreaterThan(0);
+    expect(left).toEqual(
+      left.map(() => expect.objectContaining({ contact_id: null, origin: null, source: null, reason: null })),
+    );
+  });
+
   it('fails for an unknown address, without repeating it', async () => {
     expect(await onecontact(['consent', '--json', 'nobody@mail.test'], env)).toEqual({
       code: 1,
@@ -134,7 +179,12 @@ describe('the consent command', () => {
   });
 
   it('exits with 2 on bad usage, and says what is wrong with an address without repeating it', async () => {
-    for (const args of [['consent'], ['consent', 'neither'], ['consent', 'a@b@mail.test']]) {
+    for (const args of [
+      ['consent'],
+      ['consent', '--all', 'ada@mail.test'],
+      ['consent', 'neither'],
+      ['consent', 'a@b@mail.test'],
+    ]) {
       const { code, out, err } = await onecontact(args, env);
       expect([code, out]).toEqual([2, '']);
       expect(err).toMatch(/^error: /);

@@ -1,0 +1,11 @@
+/** The change feed as JSON: in HTTP answers and in `export --since`. */
+import type { Change } from '../../contacts/profile/change';
+import type { ChangeBody } from '../http/schemas';
+import { contactBody } from './contact-body';
+
+export function changeBody(change: Change): ChangeBody {
+  if ('contact' in change) return { contact: contactBody(change.contact) };
+  const { contactId, kind, survivorId } = change.tombstone;
+  const survivor = kind === 'merged' && survivorId !== null ? { survivor_contact_id: survivorId } : {};
+  return { tombstone: { contact_id: contactId, kind, ...survivor } };
+}
