@@ -66,6 +66,14 @@ export const Variables = z.object({
       'Which basket token a merge keeps. `address`: the one of the record that held the account’s primary address; ' +
         '`account`: always the one of the account’s record',
     ),
+  NOTIFY_CHANGES: flag().describe(
+    'Whether `contact.changed` is sent for each new version of a contact; only for a queue with a consumer, because one ' +
+      'that nobody reads fills up',
+  ),
+  NOTIFY_CONFIRMATIONS: flag().describe(
+    'Whether `contact.confirmation_needed` is sent for each sign-up that its reader has to confirm; only where a mailer ' +
+      'sends the confirmations',
+  ),
   SHUTDOWN_TIMEOUT_MS: integer(100, 3_600_000)
     .default(25_000)
     .describe('How long a stop may take to finish what is in flight'),
@@ -107,7 +115,7 @@ const NEEDS = {
   /** Look-ups over HTTP, which only readers with the key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
-  merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
+  merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY', 'NOTIFY_CHANGES', 'NOTIFY_CONFIRMATIONS'],
   erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
   erasureList: ['ERASURE_LIST'],
   audit: ['OPERATOR'],
@@ -252,6 +260,12 @@ function integer(min: number, max: number) {
     .regex(/^\d{1,9}$/, problem)
     .transform(Number)
     .refine((value) => value >= min && value <= max, { error: problem, abort: true });
+}
+
+function flag() {
+  return choice('true', 'false')
+    .default('false')
+    .transform((value) => value === 'true');
 }
 
 function choice<const T extends string>(...values: readonly [T, ...T[]]) {

@@ -3,7 +3,7 @@ import { decide } from '../contacts/decide';
 import { beforeAndAfter } from '../contacts/merge/before-and-after';
 import { type Explanation, explainMerge } from '../contacts/merge/explain';
 import type { MergePlan } from '../contacts/merge/merge';
-import { componentOf, notificationsOf } from '../contacts/merge/notification';
+import { componentOf, type Notification, notificationsOf } from '../contacts/merge/notification';
 import type { TokenPolicy } from '../contacts/merge/token-policy';
 import { retry } from '../foundation/retry';
 import { toMessage } from '../messages/outgoing/notification-message';
@@ -16,11 +16,14 @@ import { saveChanges } from '../postgres/save-changes';
 import { findErased } from '../postgres/tables/erasure';
 import { insertMerges } from '../postgres/tables/merge';
 import { addToOutbox } from '../postgres/tables/outbox';
+import { confirmationsOf, newSignUps } from './confirmations';
 import { isEvent, lockAndLoadSteps, type Step } from './steps';
 
 export interface Applied extends Omit<ChangeSet, 'merges' | 'refusal'> {
   merges: (MergePlan & { explanation: Explanation })[];
   refusal: ChangeSet['refusal'] | 'already_undone';
+  /** How many notifications were added to the outbox. */
+  notifications: number;
   /** Dropped events, by their index: they name a person who was erased after them. */
   erased: number[];
   /** The contact of each address and account before the batch. */
@@ -38,6 +41,8 @@ export interface ApplyOptions {
   erasureKey?: string | null;
   /** How long to wait for rows that other transactions have locked. */
   lockTimeoutMs?: number;
+  /** Notifications that are written only where somebody reads them. */
+  notify?: { changes: boolean; confirmations: boolean };
   /** False: nothing is added to the outbox, and the ledger has the merges as not announced. */
   announce?: boolean;
   /** Writes more in the same transaction, once everything is saved. Not called when nothing may be done. */
@@ -112,7 +117,7 @@ async function applyOnce(db: Database, steps: readonly Step[], options: ApplyOpt
 async function apply(
   tx: Transaction,
   given: readonly Step[],
-  { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch }: ApplyOptions,
+  { tokenPolicy, observes, erasureKey, announce = true, notify, alsoSave, stopwatch }: ApplyOptions,
   rollBack: () => void,
 ): Promise<Result> {
   stopwatch?.lap('begin');
@@ -124,29 +129,35 @@ async function apply(
   }
   stopwatch?.lap('load');
   const { facts, contactIndex, ...before } = state;
-  const changes = decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge });
+  const notesSignUps = announce && notify?.confirmations;
+  const changes = decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge, notesSignUps });
   stopwatch?.lap('decide');
   const refusal = alreadyUndone ? 'already_undone' : changes.refusal;
   if (refusal) {
     rollBack();
-    return { ...changes, merges: [], refusal, before };
+    return { ...changes, merges: [], refusal, before, notifications: 0 };
   }
-  await saveChanges(tx, changes, facts);
+  const signUps = await newSignUps(tx, changes.signUps, state.fresh);
+  const raised = await saveChanges(tx, changes, facts, { reports: announce && notify?.changes === true });
   const component = componentOf(changes, contactIndex, facts);
   if (component.addresses.length + component.uids.length > 0) await loadConsent(tx, component, facts);
   const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
   const snapshots = plans.map((plan) => beforeAndAfter(plan, contactIndex, facts));
   const merges = snapshots.map((snapshot) => ({ ...snapshot.plan, explanation: explainMerge(snapshot, facts) }));
   await insertMerges(tx, merges);
-  if (announce) {
-    const now = Date.now();
-    const notifications = notificationsOf(changes, snapshots, contactIndex, facts);
-    await addToOutbox(
-      tx,
-      notifications.map((notification) => toMessage(notification, now, ids.merge)),
-    );
-  }
+  const notifications: Notification[] = announce
+    ? [
+        ...notificationsOf(changes, snapshots, contactIndex, facts),
+        ...(await confirmationsOf(tx, signUps, changes, state)),
+        ...raised.map((contact) => ({ kind: 'changed' as const, ...contact })),
+      ]
+    : [];
+  const now = Date.now();
+  await addToOutbox(
+    tx,
+    notifications.map((notification) => toMessage(notification, now, ids.merge)),
+  );
   await alsoSave?.(tx, changes);
   stopwatch?.lap('save');
-  return { ...changes, merges, refusal, before };
+  return { ...changes, merges, refusal, before, notifications: notifications.length };
 }

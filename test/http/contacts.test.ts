@@ -44,16 +44,16 @@ describe('a look-up over HTTP', () => {
   });
   const apply = (...events: ContactEvent[]) => applyTo(data.db, ...events);
 
-  it('answers the contact view under the names of the canonical export, for every kind of key', async () => {
+  it('answers the contact view under the names of the contract, for every kind of key', async () => {
     const found = await contact('/contacts/by-email/ada2%40mail.test');
     expect(found).toEqual({
-      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      contact_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       basket_token: expect.stringMatching(/^[0-9a-f-]{36}$/),
       version: expect.any(Number),
       emails: [{ address: 'Ada2@Mail.test', primary: true, verified: false }],
       addresses: ['ada2@mail.test'],
-      account: null,
-      primary: 'ada2@mail.test',
+      account_id: null,
+      primary_email: 'Ada2@Mail.test',
       first_name: 'Ada',
       last_name: null,
       country: 'fr',
@@ -72,12 +72,12 @@ describe('a look-up over HTTP', () => {
       '/contacts/by-email/%20ada2%40mail.test%20',
       `/contacts/by-token/${found.basket_token}`,
       `/contacts/by-token/${found.basket_token.toUpperCase()}`,
-      `/contacts/${found.id}`,
+      `/contacts/${found.contact_id}`,
     ]) {
       expect(await contact(path)).toEqual(found);
     }
     const account = await contact(`/contacts/by-account/${uidOf('u1').toUpperCase()}`);
-    expect(account).toMatchObject({ account: uidOf('u1'), addresses: ['ada@mail.test'], double_opt_in: true });
+    expect(account).toMatchObject({ account_id: uidOf('u1'), addresses: ['ada@mail.test'], double_opt_in: true });
   });
 
   it('answers 404 for a retired token or id, byte for byte as for an unknown or malformed one', async () => {
@@ -86,7 +86,7 @@ describe('a look-up over HTTP', () => {
     await apply(acct('u1', 'ada2', 4));
     const merged = await contact(`/contacts/by-token/${reader.basket_token}`);
     expect(merged).toMatchObject({
-      id: account.id,
+      contact_id: account.contact_id,
       emails: [
         { address: 'ada2@mail.test', primary: true, verified: true },
         { address: 'ada@mail.test', primary: false, verified: true },
@@ -96,8 +96,8 @@ describe('a look-up over HTTP', () => {
 
     const gone = [
       `/contacts/by-token/${account.basket_token}`,
-      `/contacts/${reader.id}`,
-      `/contacts/${reader.id}/history`,
+      `/contacts/${reader.contact_id}`,
+      `/contacts/${reader.contact_id}/history`,
       `/contacts/by-token/${randomUUID()}`,
       `/contacts/${randomUUID()}`,
       `/contacts/${randomUUID()}/history`,
@@ -125,7 +125,7 @@ describe('a look-up over HTTP', () => {
   });
 
   it('answers the merges that led to a contact as its history, without tokens', async () => {
-    const { id, basket_token: token } = await contact('/contacts/by-email/ada@mail.test');
+    const { contact_id: id, basket_token: token } = await contact('/contacts/by-email/ada@mail.test');
     const history = await contact(`/contacts/${id}/history`);
     expect(history).toEqual({
       id,
@@ -149,7 +149,7 @@ describe('a look-up over HTTP', () => {
   it('answers 404 for a deleted account, and the contact for its address', async () => {
     await apply(del('u1', 5));
     expect((await get(`/contacts/by-account/${uidOf('u1')}`)).body).toBe(NOT_FOUND);
-    expect(await contact('/contacts/by-email/ada@mail.test')).toMatchObject({ account: null });
+    expect(await contact('/contacts/by-email/ada@mail.test')).toMatchObject({ account_id: null });
   });
 
   it('leaves no address, token or name in any log line or metric', async () => {

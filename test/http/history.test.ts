@@ -52,7 +52,7 @@ it('the history over HTTP shows an undone merge for the survivor and for the res
 
 it('20 histories that wait for the database hold up no look-up', async () => {
   await apply(data.db, signup('reader', ['x'], 1));
-  const { id } = JSON.parse((await ask(base, '/contacts/by-email/reader@mail.test')).body);
+  const { contact_id: id } = JSON.parse((await ask(base, '/contacts/by-email/reader@mail.test')).body);
   const open = await gate(data, 'LOCK TABLE merge IN ACCESS EXCLUSIVE MODE');
   const histories = Array.from({ length: 20 }, () => ask(base, `/contacts/${id}/history`));
   try {

@@ -36,8 +36,8 @@ describe('onecontact show, export and migrate', () => {
   it('show --json prints the body of the HTTP response', async () => {
     const body = JSON.parse((await onecontact(['show', 'ada@mail.test', '--json'], env)).out);
     expect(body.emails).toEqual([{ address: 'Ada@Mail.test', primary: true, verified: true }]);
-    expect(body).toMatchObject({ account: uidOf('u1'), lang: 'fr', newsletters: { b: { state: 'unsubscribed' } } });
-    for (const key of [body.id, body.basket_token, body.account]) {
+    expect(body).toMatchObject({ account_id: uidOf('u1'), lang: 'fr', newsletters: { b: { state: 'unsubscribed' } } });
+    for (const key of [body.contact_id, body.basket_token, body.account_id]) {
       expect(JSON.parse((await onecontact(['show', '--json', key], env)).out)).toEqual(body);
     }
   });

@@ -43,7 +43,9 @@ it('a merge is announced, look-ups and commands answer, and the ledger has the t
     newsletters: { x: { since: new Date(at(1)).toISOString() } },
   });
 
-  const history = (await get(service, `/contacts/${body.id}/history`)).body as { merges: { merged_at: string }[] };
+  const history = (await get(service, `/contacts/${body.contact_id}/history`)).body as {
+    merges: { merged_at: string }[];
+  };
   const shown = JSON.parse(
     (await onecontact(['merges', 'show', message.merge_id, '--json'], { DATABASE_URL: database.url })).out,
   );

@@ -34,21 +34,21 @@ describe('the two workflows of CTMS issue 1017', () => {
     const one = await eventually(byEmail('w1a'), found);
     await publish(broker(), signup('w1b', ['privacy-weekly'], 2));
     const two = await eventually(byEmail('w1b'), found);
-    expect(two.body.id).not.toBe(one.body.id);
+    expect(two.body.contact_id).not.toBe(one.body.contact_id);
 
     await publish(broker(), acct('w1', 'w1b', 3));
-    const merged = await eventually(byEmail('w1b'), has('account', uidOf('w1')));
+    const merged = await eventually(byEmail('w1b'), has('account_id', uidOf('w1')));
     expect(merged.body).toMatchObject({
-      id: one.body.id,
+      contact_id: one.body.contact_id,
       basket_token: two.body.basket_token, // mail to the new primary address carries it
       addresses: ['w1a@mail.test', 'w1b@mail.test'],
-      primary: 'w1b@mail.test',
+      primary_email: 'w1b@mail.test',
       newsletters: { 'privacy-weekly': { state: 'subscribed', since: new Date(at(2)).toISOString() } },
     });
     const unknown = await get(service, '/contacts/by-token/00000000-0000-4000-8000-000000000000');
     const retired = await get(service, `/contacts/by-token/${one.body.basket_token}`);
     expect([retired.status, retired.text]).toEqual([404, unknown.text]);
-    expect(await get(service, `/contacts/${two.body.id}`)).toEqual(unknown);
+    expect(await get(service, `/contacts/${two.body.contact_id}`)).toEqual(unknown);
     expect((await get(service, `/contacts/by-token/${two.body.basket_token}`)).body).toEqual(merged.body);
 
     const message = await broker().next(MAILER_QUEUE);
@@ -59,17 +59,17 @@ describe('the two workflows of CTMS issue 1017', () => {
       contentType: 'application/json',
       deliveryMode: 2,
     });
-    expect(message.properties.headers).toMatchObject({ 'schema-version': '1' });
+    expect(message.properties.headers).toMatchObject({ 'schema-version': '2' });
     expect(body).toMatchObject({
       reason: 'claim',
       trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: new Date(at(3)).toISOString() },
       survivor: {
-        contact_id: one.body.id,
+        contact_id: one.body.contact_id,
         primary_email: 'w1b@mail.test',
         account_id: uidOf('w1'),
         version: merged.body.version,
       },
-      retired: { contact_id: two.body.id, basket_token: two.body.basket_token, addresses: ['w1b@mail.test'] },
+      retired: { contact_id: two.body.contact_id, account_id: null, addresses: ['w1b@mail.test'] },
       former_addresses: ['w1a@mail.test'],
       newsletters: { 'privacy-weekly': { state: 'subscribed' } },
       newsletters_added: ['privacy-weekly'],
@@ -80,7 +80,7 @@ describe('the two workflows of CTMS issue 1017', () => {
         retired: one.body.basket_token,
       },
     });
-    const history = await get(service, `/contacts/${one.body.id}/history`);
+    const history = await get(service, `/contacts/${one.body.contact_id}/history`);
     expect(history.body.merges).toMatchObject([
       { merge_id: body.merge_id, reason: 'claim', token: { policy: 'address', reason: 'held_primary_address' } },
     ]);
@@ -89,17 +89,19 @@ describe('the two workflows of CTMS issue 1017', () => {
     expect(second.properties).toMatchObject({ type: 'contact.email_changed', messageId: expect.any(String) });
     expect(ContactEmailChanged.parse(JSON.parse(second.content.toString()))).toMatchObject({
       trigger: { event: 'primaryEmailChanged', event_time: new Date(at(3)).toISOString() },
-      contact: { contact_id: one.body.id, primary_email: 'w1b@mail.test', basket_token: two.body.basket_token },
+      contact: { contact_id: one.body.contact_id, primary_email: 'w1b@mail.test', basket_token: two.body.basket_token },
       former_email: 'w1a@mail.test',
+      former_addresses: ['w1a@mail.test'],
+      merge_id: body.merge_id,
     });
   });
 
   it('change first has one contact from the start and one token; no merge is announced', async () => {
     await publish(broker(), acct('w2', 'w2a', 1), acct('w2', 'w2b', 2));
-    const one = await eventually(byEmail('w2b'), has('primary', 'w2b@mail.test'));
+    const one = await eventually(byEmail('w2b'), has('primary_email', 'w2b@mail.test'));
     await publish(broker(), signup('w2b', ['x'], 3));
     const after = await eventually(byEmail('w2b'), ({ body }) => JSON.stringify(body.newsletters) !== '{}');
-    expect(after.body).toMatchObject({ id: one.body.id, basket_token: one.body.basket_token });
+    expect(after.body).toMatchObject({ contact_id: one.body.contact_id, basket_token: one.body.basket_token });
     expect(await database.sql('SELECT FROM merge WHERE uid = $1', [uidOf('w2')])).toEqual([]);
     // The change of the primary address is announced if the two events came in different batches.
     const announced = await broker().ready(MAILER_QUEUE);
@@ -112,14 +114,14 @@ describe('the two workflows of CTMS issue 1017', () => {
     await publish(broker(), acct('old', 'again', 1), signup('again', ['x'], 2));
     const before = await eventually(
       byEmail('again'),
-      ({ body }) => body.account === uidOf('old') && JSON.stringify(body.newsletters) !== '{}',
+      ({ body }) => body.account_id === uidOf('old') && JSON.stringify(body.newsletters) !== '{}',
     );
     await publish(broker(), del('old', 3));
-    await eventually(byEmail('again'), has('account', null));
+    await eventually(byEmail('again'), has('account_id', null));
     await publish(broker(), acct('new', 'again', 4));
-    const after = await eventually(byEmail('again'), has('account', uidOf('new')));
+    const after = await eventually(byEmail('again'), has('account_id', uidOf('new')));
     expect(after.body).toMatchObject({
-      id: before.body.id,
+      contact_id: before.body.contact_id,
       basket_token: before.body.basket_token,
       newsletters: before.body.newsletters,
     });

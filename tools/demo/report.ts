@@ -52,10 +52,10 @@ export class Report {
   /** A table of contacts, one a line. */
   contacts(when: string, contacts: readonly ContactBody[]): void {
     const rows = contacts.map((contact) => [
-      shortId(contact.id),
+      shortId(contact.contact_id),
       shortToken(contact.basket_token ?? ''),
-      contact.account ? shortUid(contact.account) : '-',
-      contact.addresses.map((address) => (address === contact.primary ? `${address}*` : address)).join(' '),
+      contact.account_id ? shortUid(contact.account_id) : '-',
+      contact.emails.map(({ address, primary }) => (primary ? `${address}*` : address)).join(' '),
       states(contact),
     ]);
     const [headings = '', ...lines] = table([HEADINGS, ...rows]);

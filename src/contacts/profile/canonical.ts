@@ -9,7 +9,8 @@ import { type ContactView, contactView } from './contact-view';
 
 /** One NDJSON line, without its line break; keys in the order of the contract. */
 export function canonicalLine(view: ContactView): string {
-  const head = JSON.stringify({ addresses: view.addresses, account: view.account, ...viewFields(view) });
+  const { addresses, account, primary } = view;
+  const head = JSON.stringify({ addresses, account, primary, ...viewFields(view) });
   // Not by JSON.stringify: an object would put names that look like numbers first.
   const states = [...view.newsletters].map(([name, { state }]) => `${JSON.stringify(name)}:${JSON.stringify(state)}`);
   return `${head.slice(0, -1)},"newsletters":{${states.join(',')}}}`;
@@ -17,15 +18,14 @@ export function canonicalLine(view: ContactView): string {
 
 /** All that readers see of a contact, but its id, token and version: equal for two views that look the same to them. */
 export function shownText(view: ContactView): string {
-  const { addresses, emails, account } = view;
+  const { addresses, emails, account, primary } = view;
   const newsletters = [...view.newsletters].map(([name, { state, since }]) => [name, state, since]);
-  return JSON.stringify([addresses, emails, account, viewFields(view), newsletters]);
+  return JSON.stringify([addresses, emails, account, primary, viewFields(view), newsletters]);
 }
 
 /** The view's values under their public names, without addresses, account and newsletters. */
 export function viewFields(view: ContactView) {
   return {
-    primary: view.primary,
     first_name: view.profile.firstName,
     last_name: view.profile.lastName,
     country: view.profile.country,

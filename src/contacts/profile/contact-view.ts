@@ -12,6 +12,7 @@ import {
   type Facts,
   isRefusal,
   latest,
+  mergeChoices,
   originKey,
   PROFILE_FIELDS,
   type ProfileField,
@@ -31,6 +32,9 @@ export interface Subscription {
   chosenAt: Time;
   /** The cause of the state: that choice alone, or its later confirmation, an opt-out, a missing confirmation. */
   by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
+  /** Language and format of the latest choice. */
+  lang: string | null;
+  format: string | null;
 }
 
 /** The latest value of a profile field from each source. */
@@ -69,6 +73,18 @@ export interface ContactView {
   doubleOptIn: boolean;
   newsletters: Map<string, Subscription>;
 }
+
+/** As typed: the addresses besides the primary one. */
+export const formerAddresses = ({ emails }: ContactView): string[] =>
+  emails.flatMap(({ address, primary }) => (primary ? [] : address));
+
+/** Whether a mailer may write to the contact: it has an address, did not opt out, and its address is confirmed. */
+export const isMailable = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
+  primary !== null && !optedOut && doubleOptIn;
+
+/** Whether a sign-up of the contact has to be confirmed. A reader who opted out is not written to, not even for that. */
+export const needsConfirmation = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
+  primary !== null && !optedOut && !doubleOptIn;
 
 export function contactView(facts: Facts, person: Person): ContactView {
   const history = historyOf(attributedChoices(facts, person).keys());
@@ -179,16 +195,17 @@ export function subscriptions(history: ChoiceHistory): Map<string, Subscription>
 function subscription(choices: Choice[], history: ChoiceHistory): Subscription {
   const byTime = groupedByTime(choices);
   const last = byTime[0] as Choice[];
-  const chosenAt = (last[0] as Choice).at;
-  if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'choice' };
+  const { at: chosenAt, lang, format } = last.reduce(mergeChoices);
+  const common = { chosenAt, lang, format };
+  if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, by: 'choice', ...common };
   const ended = history.optOuts.filter((time) => time >= chosenAt);
-  if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), chosenAt, by: 'opt_out' };
+  if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), by: 'opt_out', ...common };
   const effectiveAt = startOf(last, history);
   if (effectiveAt === Number.POSITIVE_INFINITY) {
-    return { state: 'unsubscribed', since: chosenAt, chosenAt, by: 'unconfirmed' };
+    return { state: 'unsubscribed', since: chosenAt, by: 'unconfirmed', ...common };
   }
   const by = effectiveAt === chosenAt ? 'choice' : 'confirmation';
-  return { state: 'subscribed', since: startOfRun(byTime.slice(1), chosenAt, effectiveAt, history), chosenAt, by };
+  return { state: 'subscribed', since: startOfRun(byTime.slice(1), chosenAt, effectiveAt, history), by, ...common };
 }
 
 /** The choices of each time, the latest first. */

@@ -59,10 +59,10 @@ function textOf(body: ContactBody): string {
   // Sorted here, because an object lists keys that look like numbers first.
   const newsletters = Object.entries(body.newsletters).sort(([a], [b]) => (a < b ? -1 : 1));
   const lines = fields([
-    ['contact', `${body.id}  version ${body.version}`],
+    ['contact', `${body.contact_id}  version ${body.version}`],
     ['token', body.basket_token],
     ['addresses', table(body.emails.map(({ address, ...flags }) => [address, ...flagsOf(flags)]))],
-    ['account', body.account],
+    ['account', body.account_id],
     ['name', [body.first_name, body.last_name].filter((part) => part !== null).join(' ') || null],
     ['language', body.lang],
     ['country', body.country],
