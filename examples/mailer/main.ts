@@ -39,8 +39,7 @@ async function main(): Promise<void> {
     try {
       await smtp.sendMail({ from, ...mail, messageId });
     } catch (error) {
-      // 5xx: the server will never take it. Anything else is tried again.
-      if (((error as { responseCode?: number }).responseCode ?? 0) < 500) throw error;
+      if (!isRefusal(error as SmtpError)) throw error;
       log(`${id}: the mail server refuses this mail for good`);
     }
   }
@@ -94,8 +93,10 @@ async function main(): Promise<void> {
     }
     work = work.then(async () => {
       if (stopping.signal.aborted) return;
+      const message = messageOf(delivery);
+      if (!message) log('a message without id or JSON is none of OneContact: acknowledged');
       // Last, so that a crash before it only repeats the message.
-      if (await handleInTheEnd(messageOf(delivery))) channel.ack(delivery);
+      if (!message || (await handleInTheEnd(message))) channel.ack(delivery);
     });
   });
   log('mailer is running');
@@ -111,17 +112,27 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
 }
 
-/** A body that is not JSON is not one of these messages. */
-function messageOf({ properties, content }: ConsumeMessage): Message {
-  const { messageId, type, headers } = properties;
-  let body: unknown = {};
+function messageOf({ properties, content }: ConsumeMessage): Message | null {
+  const { messageId: id, type, headers } = properties;
   try {
-    body = JSON.parse(content.toString());
+    const body: unknown = JSON.parse(content.toString());
+    if (!UUID.test(id) || typeof body !== 'object' || body === null) return null;
+    return { id, type, version: Number(headers?.['schema-version'] ?? 1), body };
   } catch {
-    log(`${messageId}: is not JSON`);
+    return null;
   }
-  return { id: messageId, type, version: Number(headers?.['schema-version'] ?? 1), body };
 }
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+interface SmtpError {
+  responseCode?: number;
+  command?: string;
+}
+
+/** The server will never take this mail. Another refusal, such as that of a password, concerns all mails: they wait. */
+const isRefusal = ({ responseCode = 0, command = '' }: SmtpError): boolean =>
+  responseCode >= 500 && ['RCPT TO', 'DATA'].includes(command);
 
 main().catch((error: Error) => {
   log(error.message);

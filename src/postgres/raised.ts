@@ -48,7 +48,8 @@ export function raisedContacts(
 }
 
 /** By contact: the parts that the batch says something about. */
-function partsNamedBy({ addresses, accounts, choices, contactOfOrigin }: ChangeSet): Map<string, Set<ChangedPart>> {
+function partsNamedBy(changes: ChangeSet): Map<string, Set<ChangedPart>> {
+  const { addresses, accounts, choices, contactOfOrigin, perhapsShown } = changes;
   const named = new Map<string, Set<ChangedPart>>();
   const add = (id: string | null | undefined, parts: readonly ChangedPart[]): void => {
     if (id === null || id === undefined) return;
@@ -56,8 +57,10 @@ function partsNamedBy({ addresses, accounts, choices, contactOfOrigin }: ChangeS
     for (const part of parts) known.add(part);
     named.set(id, known);
   };
-  // Another spelling or account marks the contact as changed.
-  for (const { contactId } of [...addresses, ...accounts]) add(contactId, ['profile']);
+  for (const { facts, contactId } of addresses) {
+    if (perhapsShown.addresses.get(facts.address)?.hasNewValue) add(contactId, ['profile']);
+  }
+  for (const { uid, contactId } of accounts) if (perhapsShown.accounts.has(uid)) add(contactId, ['profile']);
   for (const choice of choices) add(contactOfOrigin.get(originKey(choice.origin)), partsOfChoice(choice));
   return named;
 }

@@ -172,7 +172,7 @@ function toOutgoing({ messageId, type, schemaVersion, body, createdAt, trace }: 
   return {
     exchange: CONTACT_EVENTS,
     routingKey: type,
-    content: Buffer.from(JSON.stringify(body)),
+    content: Buffer.from(body),
     messageId,
     type,
     contentType: 'application/json',

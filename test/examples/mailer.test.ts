@@ -25,6 +25,8 @@ interface Received {
 let database: TestDatabase;
 let smtp: SMTPServer;
 let received: Received[];
+/** Whether the mail server refuses our sender. */
+let isStranger: boolean;
 /** What the mail server answers; undefined takes the mail. */
 let answer: (mail: Received) => Promise<Error | undefined>;
 let child: ChildProcess;
@@ -32,10 +34,12 @@ let log: string;
 
 beforeEach(async () => {
   database = await freshDatabase({ migrated: false });
-  [received, log] = [[], ''];
+  [received, log, isStranger] = [[], '', false];
   answer = async () => undefined;
   smtp = new SMTPServer({
     disabledCommands: ['AUTH', 'STARTTLS'],
+    onMailFrom: (_address, _session, callback) =>
+      callback(isStranger ? Object.assign(new Error('who are you'), { responseCode: 550 }) : null),
     onData: (stream, session, callback) => {
       text(stream).then(async (raw) => {
         const nr = /^Message-ID: <.*?0*(\d+\.\d)@site\.test>/im.exec(raw)?.[1];
@@ -100,7 +104,9 @@ describe('the example mailer', () => {
     for (const [n, { name }] of CONTACT_MESSAGES.entries()) {
       for (let i = 0; i < 2; i++) await publish(n, name, exampleOf(name, n));
     }
-    await publish(20, 'contact.invented_later', 'not JSON');
+    await publish(20, 'contact.invented_later', { anything: true });
+    await publish(22, 'contact.merged', 'not JSON');
+    await broker().send('', MAILER_QUEUE, ['{}'], { type: 'contact.merged' });
     await publish(21, 'contact.review_needed', exampleOf('contact.review_needed', 21));
     start();
     await until(() => handled(21));
@@ -143,6 +149,16 @@ describe('the example mailer', () => {
     start();
     await until(() => handled(3));
     expect(told()).toEqual(['2.0 New.Name@mail.test', '2.1 Ada.L@mail.test', '3.0 New.Name@mail.test']);
+  });
+
+  it('waits while the mail server refuses its sender, which concerns all mails', async () => {
+    isStranger = true;
+    await publish(1, 'contact.merged', exampleOf('contact.merged', 1));
+    start();
+    await until(() => log.includes('contact.merged waits'));
+    isStranger = false;
+    await until(() => handled(1));
+    expect(told()).toEqual(['1.0 New.Name@mail.test']);
   });
 
   it('loses nothing when it is killed: the mail in flight goes out again under the same Message-ID, earlier ones do not', async () => {

@@ -33,8 +33,10 @@ export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[
     ORDER BY ordinal`;
 }
 
-export interface PendingMessage extends OutboxMessage {
+export interface PendingMessage extends Omit<OutboxMessage, 'body'> {
   seq: bigint;
+  /** JSON, as it was written. */
+  body: string;
   createdAt: Date;
 }
 
@@ -48,7 +50,7 @@ export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingM
   >`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
   if (!lock?.mine) return [];
   const rows = await tx.$queryRaw<Row[]>`
-    SELECT seq, message_id, contact_id, type, schema_version, body, created_at, traceparent, tracestate
+    SELECT seq, message_id, contact_id, type, schema_version, body::text AS body, created_at, traceparent, tracestate
     FROM outbox ORDER BY seq LIMIT ${max}`;
   return rows.map((row) => ({
     seq: row.seq,
@@ -71,7 +73,7 @@ interface Row {
   contact_id: string;
   type: string;
   schema_version: number;
-  body: unknown;
+  body: string;
   created_at: Date;
   traceparent: string | null;
   tracestate: string | null;
