@@ -47,9 +47,9 @@ export function raisedContacts(
   ];
 }
 
-/** By contact: the parts that the batch says something about. */
+/** By contact: the parts that the batch says something about. What accounts say is compared anyway. */
 function partsNamedBy(changes: ChangeSet): Map<string, Set<ChangedPart>> {
-  const { addresses, accounts, choices, contactOfOrigin, perhapsShown } = changes;
+  const { addresses, choices, contactOfOrigin, perhapsShown } = changes;
   const named = new Map<string, Set<ChangedPart>>();
   const add = (id: string | null | undefined, parts: readonly ChangedPart[]): void => {
     if (id === null || id === undefined) return;
@@ -60,7 +60,6 @@ function partsNamedBy(changes: ChangeSet): Map<string, Set<ChangedPart>> {
   for (const { facts, contactId } of addresses) {
     if (perhapsShown.addresses.get(facts.address)?.hasNewValue) add(contactId, ['profile']);
   }
-  for (const { uid, contactId } of accounts) if (perhapsShown.accounts.has(uid)) add(contactId, ['profile']);
   for (const choice of choices) add(contactOfOrigin.get(originKey(choice.origin)), partsOfChoice(choice));
   return named;
 }

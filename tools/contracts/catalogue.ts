@@ -161,7 +161,7 @@ export const CONTACT_MESSAGES: readonly MessageSpec[] = [
     'contact.closed',
     out.ContactClosed,
     example.CLOSED,
-    'A contact ended without a successor: all that it had belongs to another person. It never comes back.',
+    'A contact ended without a successor: another person has all that it had, or nothing is left. It never comes back.',
   ),
   contactEvent(
     'contact.erased',

@@ -40,13 +40,14 @@ export interface Closing {
   token: string | null;
   /** The deleted account that it had. */
   uid: string | null;
-  cause: { trigger: Trigger; at: Time };
+  /** Null for a purge. */
+  cause: { trigger: Trigger; at: Time } | null;
 }
 
 const closingOf = (
   { id, version, token }: Contact,
   uid: string | null,
-  { trigger, at }: Closing['cause'],
+  { trigger, at }: NonNullable<Closing['cause']>,
 ): Closing => ({
   contactId: id,
   version: version + 1,

@@ -15,10 +15,17 @@ export function partsBetween(before: ContactView, after: ContactView): ChangedPa
 }
 
 const PART: Record<ChangedPart, (view: ContactView) => unknown> = {
-  newsletters: ({ newsletters }) => [...newsletters].map(([name, { state, since }]) => [name, state, since]),
+  newsletters: ({ newsletters }) =>
+    [...newsletters].map(([name, { state, since, by, details }]) => [
+      name,
+      state,
+      since,
+      by === 'unconfirmed',
+      details,
+    ]),
   // What a proof changes besides: whether an address counts as verified.
   opt_out: ({ optedOut, doubleOptIn, emails }) => [optedOut, doubleOptIn, emails.map(({ verified }) => verified)],
   address: ({ emails, primary }) => [emails.map(({ address }) => address), primary],
   profile: ({ profile }) => PROFILE_FIELDS.map((field) => profile[field]),
-  account: ({ account }) => account,
+  account: ({ account, accountProfile }) => [account, accountProfile],
 };

@@ -9,17 +9,10 @@ export interface ContactSnapshot {
   view: ContactView;
   /** The primary address as its reader typed it; null for an account without an address. */
   primaryAsTyped: string | null;
-  /** The raw Accept-Language value of the live account. */
-  locale: string | null;
 }
 
 export const contactSnapshot = (
   contact: Pick<ContactSnapshot, 'id' | 'token' | 'version'>,
   view: ContactView,
   facts: Facts,
-): ContactSnapshot => ({
-  ...contact,
-  view,
-  primaryAsTyped: asTyped(facts, view.primary),
-  locale: facts.accounts.get(view.account ?? '')?.locale?.value ?? null,
-});
+): ContactSnapshot => ({ ...contact, view, primaryAsTyped: asTyped(facts, view.primary) });

@@ -13,6 +13,7 @@ import {
   isRefusal,
   latest,
   mergeChoices,
+  type NO_DETAILS,
   originKey,
   PROFILE_FIELDS,
   type ProfileField,
@@ -32,9 +33,16 @@ export interface Subscription {
   chosenAt: Time;
   /** The cause of the state: that choice alone, or its later confirmation, an opt-out, a missing confirmation. */
   by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
-  /** Language and format of the latest choice. */
-  lang: string | null;
-  format: string | null;
+  /** What the latest choice said besides. */
+  details: Pick<Choice, keyof typeof NO_DETAILS>;
+}
+
+/** What the account service said of a live account. */
+export interface AccountProfile {
+  createdAt: Time | null;
+  firstService: string | null;
+  /** As the account has it: an Accept-Language value. */
+  locale: string | null;
 }
 
 /** The latest value of a profile field from each source. */
@@ -65,6 +73,7 @@ export interface ContactView {
   emails: Email[];
   /** The live account; null for a deleted one. */
   account: string | null;
+  accountProfile: AccountProfile | null;
   primary: string | null;
   profile: Record<ProfileField, string | null>;
   /** Where these values come from; without the fields that no fact has. */
@@ -94,6 +103,7 @@ export function contactView(facts: Facts, person: Person): ContactView {
     addresses: person.addresses,
     emails: emailsOf(facts, person, primary, history),
     account: isLive(facts, person.uid) ? person.uid : null,
+    accountProfile: accountProfileOf(facts, person.uid),
     primary,
     profile: Object.fromEntries(
       PROFILE_FIELDS.map((field) => [field, shownValue(profileSources[field])?.value ?? null]),
@@ -103,6 +113,13 @@ export function contactView(facts: Facts, person: Person): ContactView {
     doubleOptIn: (person.uid !== null && person.addresses.length > 0) || history.proofs.length > 0,
     newsletters: subscriptions(history),
   };
+}
+
+function accountProfileOf(facts: Facts, uid: string | null): AccountProfile | null {
+  const account = isLive(facts, uid) ? facts.accounts.get(uid) : undefined;
+  if (!account) return null;
+  const { createdAt = null, service, locale } = account;
+  return { createdAt, firstService: service?.value ?? null, locale: locale?.value ?? null };
 }
 
 function emailsOf(
@@ -195,18 +212,27 @@ export function subscriptions(history: ChoiceHistory): Map<string, Subscription>
 function subscription(choices: Choice[], history: ChoiceHistory): Subscription {
   const byTime = groupedByTime(choices);
   const last = byTime[0] as Choice[];
-  const { at: chosenAt, lang, format } = last.reduce(mergeChoices);
-  const common = { chosenAt, lang, format };
-  if (last.some(isRefusal)) return { state: 'unsubscribed', since: chosenAt, by: 'choice', ...common };
+  const { at: chosenAt, ...decisive } = last.reduce(mergeChoices);
+  const chosen = { chosenAt, details: detailsOf(decisive) };
+  if (isRefusal(decisive)) return { state: 'unsubscribed', since: chosenAt, by: 'choice', ...chosen };
   const ended = history.optOuts.filter((time) => time >= chosenAt);
-  if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), by: 'opt_out', ...common };
+  if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), by: 'opt_out', ...chosen };
   const effectiveAt = startOf(last, history);
   if (effectiveAt === Number.POSITIVE_INFINITY) {
-    return { state: 'unsubscribed', since: chosenAt, by: 'unconfirmed', ...common };
+    return { state: 'unsubscribed', since: chosenAt, by: 'unconfirmed', ...chosen };
   }
   const by = effectiveAt === chosenAt ? 'choice' : 'confirmation';
-  return { state: 'subscribed', since: startOfRun(byTime.slice(1), chosenAt, effectiveAt, history), by, ...common };
+  const since = startOfRun(byTime.slice(1), chosenAt, effectiveAt, history);
+  return { state: 'subscribed', since, by, ...chosen };
 }
+
+const detailsOf = ({ source, lang, format, reason, fields }: Subscription['details']): Subscription['details'] => ({
+  source,
+  lang,
+  format,
+  reason,
+  fields,
+});
 
 /** The choices of each time, the latest first. */
 function groupedByTime(choices: Choice[]): Choice[][] {

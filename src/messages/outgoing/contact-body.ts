@@ -22,7 +22,7 @@ export const contactBody = ({ id, token, version, view, primaryAsTyped }: Contac
 export type ContactBody = ReturnType<typeof contactBody>;
 
 /** A contact in a notification: no more than a mailer needs. */
-export const contactPart = ({ id, token, version, view, primaryAsTyped, locale }: ContactSnapshot): ContactPart => ({
+export const contactPart = ({ id, token, version, view, primaryAsTyped }: ContactSnapshot): ContactPart => ({
   contact_id: id,
   account_id: view.account,
   primary_email: primaryAsTyped,
@@ -32,7 +32,7 @@ export const contactPart = ({ id, token, version, view, primaryAsTyped, locale }
   country: view.profile.country,
   lang: view.profile.lang,
   format: view.profile.format,
-  account_profile: view.account === null ? null : { locale },
+  account_profile: view.accountProfile && { locale: view.accountProfile.locale },
   opted_out: view.optedOut,
   double_opt_in: view.doubleOptIn,
   mailable: isMailable(view),
@@ -45,7 +45,7 @@ export const newslettersPart = (
 ): Newsletters =>
   byName(
     [...view.newsletters].filter(([name]) => which(name)),
-    (newsletter) => ({ ...stateBody(newsletter), lang: newsletter.lang, format: newsletter.format }),
+    (newsletter) => ({ ...stateBody(newsletter), lang: newsletter.details.lang, format: newsletter.details.format }),
   );
 
 const stateBody = ({ state, since }: Subscription) => ({ state, since: knownTime(since) });

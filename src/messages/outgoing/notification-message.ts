@@ -84,7 +84,7 @@ function bodyOf(notification: Notification, now: string): object {
       const { cause, contactId, token, uid, version } = notification;
       return {
         closed_at: now,
-        trigger: triggerBody(cause),
+        trigger: cause && triggerBody(cause),
         contact_id: contactId,
         basket_token: token,
         account_id: shownKey(uid),
