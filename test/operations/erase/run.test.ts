@@ -132,6 +132,20 @@ describe('the erasure of a merged contact', () => {
     await database.sql("DELETE FROM outbox WHERE type = 'contact.erased'");
   });
 
+  it('takes with it the pending requests for a confirmation and the notes of changes', async () => {
+    const notify = { changes: true, confirmations: true };
+    await applyBatch(database.db, [signup('asked', ['x'], 1)], { ...DEFAULTS, erasureKey: KEY, notify });
+    const id = (await found('asked'))?.id;
+    const types = async () =>
+      (await database.sql<{ type: string }>('SELECT type FROM outbox WHERE contact_id = $1 ORDER BY seq', [id])).map(
+        ({ type }) => type,
+      );
+    expect(await types()).toEqual(['contact.confirmation_needed', 'contact.changed']);
+    expect((await erasePerson(database.db, addressOf('asked'), { erasureKey: KEY })).deleted.messages).toBe(2);
+    expect(await types()).toEqual(['contact.erased']);
+    await database.sql("DELETE FROM outbox WHERE type = 'contact.erased'");
+  });
+
   it('survives an older late event; a later sign-up creates a new contact', async () => {
     const { first, second, tokens, words } = await augusta(3);
     const { at: erasedAt } = await erase(first);

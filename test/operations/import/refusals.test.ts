@@ -60,7 +60,7 @@ describe('onecontact import, refusals', () => {
     await importing(file([{ a: 'a', u: 'u', email, fxa: { created_date: null } }]));
     await apply(imports.data.db, acct('v', 'a', 1), signup('a', [], 2, { profile: { firstName: 'Bob' } }));
     expect(await brokenPromises(imports.data)).toEqual([]);
-    expect(await viewOf('a')).toMatchObject({ account: uidOf('v'), first_name: 'Bob' });
+    expect(await viewOf('a')).toMatchObject({ account_id: uidOf('v'), first_name: 'Bob' });
   });
 
   it('takes the refusals of a record with unusable fields, counts it apart, and reports the fields', async () => {
