@@ -46,13 +46,10 @@ export const Variables = z.object({
     'A file of keys, one a line: `NAME SCOPE[,SCOPE] KEY`, with the scopes `read`, `write`, `vouch` and `operate`, and ' +
       'comments after `#`; it is read again when it changes',
   ),
-  PUBLIC_PREFERENCES: choice('true', 'false')
-    .default('false')
-    .transform((text) => text === 'true')
-    .describe(
-      'Whether `GET /preferences/{token}` answers preference pages without a key: newsletters, language, country, format ' +
-        'and the masked address of the contact that has the token',
-    ),
+  PUBLIC_PREFERENCES: flag().describe(
+    'Whether `GET /preferences/{token}` answers preference pages without a key: newsletters, language, country, format ' +
+      'and the masked address of the contact that has the token',
+  ),
   TRUSTED_PROXIES: z
     .string()
     .transform((text) => text.split(',').map((part) => part.trim()))
@@ -85,6 +82,14 @@ export const Variables = z.object({
       'Which basket token a merge keeps. `address`: the one of the record that held the account’s primary address; ' +
         '`account`: always the one of the account’s record',
     ),
+  NOTIFY_CHANGES: flag().describe(
+    'Whether `contact.changed` is sent for each new version of a contact; only for a queue with a consumer, because one ' +
+      'that nobody reads fills up',
+  ),
+  NOTIFY_CONFIRMATIONS: flag().describe(
+    'Whether `contact.confirmation_needed` is sent for each sign-up that its reader has to confirm; only where a mailer ' +
+      'sends the confirmations',
+  ),
   SHUTDOWN_TIMEOUT_MS: integer(100, 3_600_000)
     .default(25_000)
     .describe('How long a stop may take to finish what is in flight'),
@@ -135,7 +140,7 @@ const NEEDS = {
   /** Look-ups over HTTP, which only readers with the key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
-  merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],
+  merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY', 'NOTIFY_CHANGES', 'NOTIFY_CONFIRMATIONS'],
   erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
   erasureList: ['ERASURE_LIST'],
   audit: ['OPERATOR'],
@@ -301,6 +306,12 @@ function duration(min: number, words: string, byDefault: string) {
     .string()
     .default(byDefault)
     .refine((text) => (readDuration(text) ?? 0) >= min, `must be a duration of ${words} or more, such as ${byDefault}`);
+}
+
+function flag() {
+  return choice('true', 'false')
+    .default('false')
+    .transform((value) => value === 'true');
 }
 
 function choice<const T extends string>(...values: readonly [T, ...T[]]) {

@@ -162,6 +162,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
         health.watch('outbox', { problems: async () => outboxProblems((await database.read()).outbox) });
       }
       const { batchSize, prefetch, concurrency, tokenPolicy } = config;
+      const notify = { changes: config.notifyChanges, confirmations: config.notifyConfirmations };
       const poisonScheduler = new PoisonScheduler();
       for (const source of sources) {
         const queue = QUEUES[source];
@@ -176,7 +177,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
           batchSize,
           prefetch,
           concurrency,
-          apply: { tokenPolicy, observes: observer(config), erasureKey },
+          apply: { tokenPolicy, observes: observer(config), erasureKey, notify },
           poisonScheduler,
           onNotifications: () => relay?.nudge(),
         });

@@ -41,6 +41,8 @@ describe('readConfig', () => {
       mergeMode: 'on',
       mergePercent: 100,
       tokenPolicy: 'address',
+      notifyChanges: false,
+      notifyConfirmations: false,
       shutdownTimeoutMs: 25_000,
       erasureKey: null,
       erasureKeyFile: null,
@@ -52,11 +54,19 @@ describe('readConfig', () => {
   });
 
   it('reads variables that are set, and treats an empty one as not set', () => {
-    const set = { HTTP_PORT: '0', BATCH_SIZE: '7', TOKEN_POLICY: 'account', API_KEY: '', LOG_LEVEL: '' };
+    const set = {
+      HTTP_PORT: '0',
+      BATCH_SIZE: '7',
+      TOKEN_POLICY: 'account',
+      NOTIFY_CHANGES: 'true',
+      API_KEY: '',
+      LOG_LEVEL: '',
+    };
     expect(readConfig({ ...URLS, ...set }, START)).toMatchObject({
       httpPort: 0,
       batchSize: 7,
       tokenPolicy: 'account',
+      notifyChanges: true,
       apiKey: null,
       logLevel: 'info',
     });

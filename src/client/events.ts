@@ -9,7 +9,12 @@ import type {
   NewsletterUnsubscribe,
 } from '../messages/incoming/published';
 import type {
+  ContactAccountDeleted,
+  ContactChanged,
+  ContactClosed,
+  ContactConfirmationNeeded,
   ContactEmailChanged,
+  ContactErased,
   ContactMerged,
   ContactReviewNeeded,
   ContactUnmerged,
@@ -21,6 +26,11 @@ export interface ContactEvents {
   'contact.unmerged': ContactUnmerged;
   'contact.email_changed': ContactEmailChanged;
   'contact.review_needed': ContactReviewNeeded;
+  'contact.account_deleted': ContactAccountDeleted;
+  'contact.closed': ContactClosed;
+  'contact.erased': ContactErased;
+  'contact.confirmation_needed': ContactConfirmationNeeded;
+  'contact.changed': ContactChanged;
 }
 
 /** A message out: its type tells which body it has. */

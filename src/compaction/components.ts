@@ -1,7 +1,10 @@
 import { Facts } from '../contacts/facts/facts';
+import { toMessage } from '../messages/outgoing/notification-message';
 import type { Queries } from '../postgres/database';
+import { ids } from '../postgres/ids';
 import { loadConsent } from '../postgres/load-facts';
 import { lockAndLoad, namedBy } from '../postgres/lock-and-load';
+import { addToOutbox } from '../postgres/tables/outbox';
 import { isBefore, type Limits, type Page, type Purged, type Step, within } from './page';
 import { purgeableComponents } from './plan';
 
@@ -113,7 +116,23 @@ async function drop(
     UPDATE basket_token SET state = 'retired' WHERE contact_id = ANY (${contacts}::uuid[]) AND state = 'live'`;
   await tx.$executeRaw`
     UPDATE contact SET state = 'closed', version = version + 1, updated_at = now() WHERE id = ANY (${contacts}::uuid[])`;
+  await tellClosed(tx, contacts);
   await tx.$executeRaw`
     UPDATE merge SET addresses = '{}' WHERE uid = ANY (${uids}::text[]) AND addresses && ${addresses}::text[]`;
   return { addresses: addresses.length, contacts: contacts.length };
+}
+
+/** Copies of these contacts elsewhere must end, too. The deletion of their accounts was told when it came. */
+async function tellClosed(tx: Queries, contacts: readonly string[]): Promise<void> {
+  const closed = await tx.$queryRaw<{ id: string; version: number; token: string | null }[]>`
+    SELECT id, version, token FROM contact
+    LEFT JOIN basket_token ON contact_id = id AND basket_token.state = 'retired' AND retired_by IS NULL
+    WHERE id = ANY (${contacts}::uuid[]) ORDER BY id`;
+  const now = Date.now();
+  await addToOutbox(
+    tx,
+    closed.map(({ id: contactId, version, token }) =>
+      toMessage({ kind: 'closed', contactId, version, token, uid: null, cause: null }, now, ids.merge),
+    ),
+  );
 }

@@ -1,4 +1,4 @@
-import type { ClaimEvent } from './facts/event';
+import type { ClaimEvent, NewsletterEvent } from './facts/event';
 import {
   type AccountFacts,
   type AddressFacts,
@@ -16,7 +16,8 @@ import type { Contact, ContactIndex, RetiredToken, StoredToken } from './identit
 import type { EmailChange, Review } from './identity/primary-address-tracker';
 import type { UnblockCommand } from './merge/command';
 import type { MergePlan } from './merge/merge';
-import type { ReconcileContext } from './merge/reconcile';
+import type { AccountDeletion } from './merge/notification';
+import type { Closing, ReconcileContext } from './merge/reconcile';
 import type { Undone, UndoRefusal } from './merge/undo';
 
 /** The facts and contacts that a batch may touch, loaded under locks. `decide` changes it in place. */
@@ -29,6 +30,12 @@ export interface WorkingSet {
   fresh: { address: Set<string>; account: Set<string> };
   /** The events whose claim only continues an ownership period: the working set has no claims of their address or account. */
   continuing: ReadonlySet<ClaimEvent>;
+}
+
+/** An unproven subscription, and where it is recorded. */
+export interface SignUp {
+  event: NewsletterEvent;
+  origin: Origin;
 }
 
 /** What a batch changes. */
@@ -61,6 +68,12 @@ export interface ChangeSet {
     moved: StoredToken[];
   };
   merges: MergePlan[];
+  /** Stored contacts that ended without a survivor. */
+  closings: Closing[];
+  /** Unproven subscriptions, if `decide` was asked to note them. Some may be stored already. */
+  signUps: SignUp[];
+  /** Deletions of accounts whose stored contacts remain. */
+  accountDeletions: AccountDeletion[];
   undone: Undone[];
   unblocked: UnblockCommand[];
   emailChanges: EmailChange[];
@@ -81,6 +94,9 @@ export class ChangeRecorder {
   readonly continuing: Claim[] = [];
   readonly statusChanges: Claim[] = [];
   readonly merges: MergePlan[] = [];
+  readonly closings: Closing[] = [];
+  readonly signUps: SignUp[] = [];
+  readonly accountDeletions: AccountDeletion[] = [];
   readonly undone: Undone[] = [];
   readonly unblocked: UnblockCommand[] = [];
   readonly inactiveClaims = { held: 0, blocked: 0 };
@@ -107,6 +123,7 @@ export class ChangeRecorder {
       facts,
       contactIndex,
       merges: this.merges,
+      closings: this.closings,
       candidate: (kind, key) => {
         const id = fresh[kind].has(key) ? rows[kind].get(key) : undefined;
         return id && !contactIndex.contacts.has(id) ? id : undefined;
@@ -188,6 +205,7 @@ export class ChangeRecorder {
     }));
     const addresses = [...rows.address.keys()].filter(this.#differs('address'));
     for (const address of addresses) this.#respelled.delete(address);
+    const left = this.merges.filter((merge) => merge.announced && !this.#hasLiveSurvivor(merge));
     return {
       addresses: addresses.map((address) => ({
         facts: facts.addresses.get(address) as AddressFacts,
@@ -206,6 +224,11 @@ export class ChangeRecorder {
       perhapsShown: this.#perhapsShown,
       tokens: this.#tokens(),
       merges,
+      closings: [...this.closings, ...left.map((merge) => this.#closingOf(merge))],
+      signUps: this.signUps,
+      accountDeletions: this.accountDeletions.filter(
+        ({ contactId }) => contactIndex.contacts.get(contactId)?.state === 'live',
+      ),
       undone,
       unblocked,
       ...notable,
@@ -221,6 +244,13 @@ export class ChangeRecorder {
     const { contacts } = this.#state.contactIndex;
     const survivor = contacts.get(survivorId) as Contact;
     return (survivor.mergedInto ? contacts.get(survivor.mergedInto) : survivor)?.state === 'live';
+  }
+
+  /** Of a contact that was merged into one that was closed later in the batch. */
+  #closingOf({ retiredId, claimant: uid, token, tokenKept, tokenRetired, trigger, at }: MergePlan): Closing {
+    const { version } = this.#state.contactIndex.contacts.get(retiredId) as Contact;
+    const had = token.keep === 'retired' ? tokenKept : tokenRetired;
+    return { contactId: retiredId, version: version + 1, token: had, uid, cause: { trigger, at } };
   }
 
   #markReowned(): void {

@@ -5,7 +5,7 @@
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
 import type { Address, ClaimEvent, ContactEvent, DeletionEvent, NewsletterEvent } from './facts/event';
-import { type Claim, isRefusalAct } from './facts/facts';
+import { type Claim, isRefusalAct, type Origin } from './facts/facts';
 import { greatest } from './facts/order';
 import {
   accountChoices,
@@ -36,12 +36,14 @@ export interface Options {
   /** Whether the account's claims that would take an address from a contact are held (observe mode). */
   observes(uid: string): boolean;
   mergeId(): string;
+  /** Whether to note the sign-ups that their readers may have to confirm. */
+  notesSignUps?: boolean | undefined;
 }
 
 export function decide(
   state: WorkingSet,
   steps: readonly (ContactEvent | Command)[],
-  { tokenPolicy, observes, mergeId }: Options,
+  { tokenPolicy, observes, mergeId, notesSignUps = false }: Options,
 ): ChangeSet {
   const { facts, contactIndex } = state;
   const recorder = new ChangeRecorder(state);
@@ -116,7 +118,9 @@ export function decide(
   function addDeletion(event: DeletionEvent): void {
     const { uid } = event;
     const before = addressesClaimedBy(facts, uid).map((address) => ({ address, periods: periodsOf(facts, address) }));
+    const [contact, wasLive] = [contactIndex.ofAccount(uid), isLive(facts, uid)];
     if (!recorder.addAccount({ uid, deletedAt: event.at })) return;
+    if (contact?.known && wasLive) recorder.accountDeletions.push({ contactId: contact.id, uid, cause: event });
     reconcileDeletion(context, event);
     recorder.recordAffected([uid]);
     for (const { address, periods } of before) {
@@ -161,7 +165,7 @@ export function decide(
       const { address } = event.to;
       reconcileNewAddress(context, address.key);
       recorder.addAddress(addressFacts(address, event.at, event.profile));
-      recorder.addChoices(newsletterChoices(event, { kind: 'address', key: address.key }));
+      addChoices(event, { kind: 'address', key: address.key });
       return true;
     }
     const { token } = event.to;
@@ -181,11 +185,18 @@ export function decide(
         refusalsByToken(event, uid, mailboxesOf(facts, uid, contactIndex.addressesOf(contact), event.at)),
       );
     } else if (isLive(facts, uid)) {
-      recorder.addChoices(newsletterChoices(event, { kind: 'account', key: uid }));
+      addChoices(event, { kind: 'account', key: uid });
     } else if (wasTheirs) {
-      recorder.addChoices(newsletterChoices(event, { kind: 'address', key: address }));
+      addChoices(event, { kind: 'address', key: address });
     }
     return true;
+  }
+
+  function addChoices(event: NewsletterEvent, origin: Origin): void {
+    recorder.addChoices(newsletterChoices(event, origin));
+    if (notesSignUps && event.act === 'subscribe' && !event.proven && event.newsletters.length > 0) {
+      recorder.signUps.push({ event, origin });
+    }
   }
 
   /** The contacts that a claim can change. */

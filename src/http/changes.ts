@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor } from '../foundation/cursor';
+import { changeBody } from '../messages/http/change-body';
 import type { ChangesAnswer } from '../messages/http/schemas';
-import { changeBody } from '../messages/outgoing/change-body';
 import type { Database } from '../postgres/database';
 import { readChanges } from '../postgres/feed/changes';
 import { badRequest, gone, noStore, notRenewed } from './answers';

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { accountKey, asUuid, emailKey, idKey, type LookupKey, tokenKey } from '../contacts/facts/lookup-key';
+import { historyBody } from '../messages/http/history-body';
 import { contactBody } from '../messages/outgoing/contact-body';
-import { historyBody } from '../messages/outgoing/merge-body';
 import type { Database } from '../postgres/database';
 import { findContact, findContacts } from '../postgres/find-contact';
 import { findHistory, type HistoryPage } from '../postgres/tables/merge';

@@ -3,7 +3,7 @@ import { decide } from '../contacts/decide';
 import { beforeAndAfter } from '../contacts/merge/before-and-after';
 import { type Explanation, explainMerge } from '../contacts/merge/explain';
 import type { MergePlan } from '../contacts/merge/merge';
-import { componentOf, notificationsOf } from '../contacts/merge/notification';
+import { componentOf, type Notification, notificationsOf } from '../contacts/merge/notification';
 import type { TokenPolicy } from '../contacts/merge/token-policy';
 import { retry } from '../foundation/retry';
 import { toMessage } from '../messages/outgoing/notification-message';
@@ -17,12 +17,15 @@ import { saveChanges } from '../postgres/save-changes';
 import { findErased } from '../postgres/tables/erasure';
 import { insertMerges } from '../postgres/tables/merge';
 import { addToOutbox } from '../postgres/tables/outbox';
+import { confirmationsOf, newSignUps } from './confirmations';
 import type { LookTurns } from './look-turns';
 import { isEvent, lockAndLoadSteps, type Step } from './steps';
 
 export interface Applied extends Omit<ChangeSet, 'merges' | 'refusal'> {
   merges: (MergePlan & { explanation: Explanation })[];
   refusal: ChangeSet['refusal'] | 'already_undone';
+  /** How many notifications were added to the outbox. */
+  notifications: number;
   /** Dropped events, by their index: they name a person who was erased after them. */
   erased: number[];
   /** The contact of each address and account before the batch. */
@@ -40,6 +43,8 @@ export interface ApplyOptions {
   erasureKey?: string | null;
   /** How long to wait for rows that other transactions have locked. */
   lockTimeoutMs?: number;
+  /** Notifications that are written only where somebody reads them. */
+  notify?: { changes: boolean; confirmations: boolean };
   /** False: nothing is added to the outbox, and the ledger has the merges as not announced. */
   announce?: boolean;
   /** Writes more in the same transaction, once everything is saved. Not called when nothing may be done. */
@@ -140,7 +145,16 @@ const unwatched: Blocking = (_what, _sizes, work) => work();
 async function apply(
   tx: Transaction,
   given: readonly Step[],
-  { tokenPolicy, observes, erasureKey, announce = true, alsoSave, stopwatch, blocking = unwatched }: ApplyOptions,
+  {
+    tokenPolicy,
+    observes,
+    erasureKey,
+    announce = true,
+    notify,
+    alsoSave,
+    stopwatch,
+    blocking = unwatched,
+  }: ApplyOptions,
   rollBack: () => void,
   trusts: boolean,
 ): Promise<Result> {
@@ -154,14 +168,18 @@ async function apply(
   stopwatch?.lap('load');
   const { facts, contactIndex, ...before } = state;
   const sizes = () => ({ events: given.length, ...facts.sizes });
-  const changes = blocking('decide', sizes, () => decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge }));
+  const notesSignUps = announce && notify?.confirmations;
+  const changes = blocking('decide', sizes, () =>
+    decide(state, steps, { tokenPolicy, observes, mergeId: ids.merge, notesSignUps }),
+  );
   stopwatch?.lap('decide');
   const refusal = alreadyUndone ? 'already_undone' : changes.refusal;
   if (refusal) {
     rollBack();
-    return { ...changes, merges: [], refusal, before };
+    return { ...changes, merges: [], refusal, before, notifications: 0 };
   }
-  await saveChanges(tx, changes, facts);
+  const signUps = await newSignUps(tx, changes.signUps, state.fresh);
+  const raised = await saveChanges(tx, changes, facts, { reports: announce && notify?.changes === true });
   const component = componentOf(changes, contactIndex, facts);
   if (component.addresses.length + component.uids.length > 0) await loadConsent(tx, component, facts);
   const plans = announce ? changes.merges : changes.merges.map((plan) => ({ ...plan, announced: false }));
@@ -170,14 +188,21 @@ async function apply(
     snapshots.map((snapshot) => ({ ...snapshot.plan, explanation: explainMerge(snapshot, facts) })),
   );
   await insertMerges(tx, merges);
+  let notifications = 0;
   if (announce) {
     const now = Date.now();
+    const confirmations = await confirmationsOf(tx, signUps, changes, state);
     const messages = blocking('announce', sizes, () =>
-      notificationsOf(changes, snapshots, contactIndex, facts).map((it) => toMessage(it, now, ids.merge)),
+      [
+        ...notificationsOf(changes, snapshots, contactIndex, facts),
+        ...confirmations,
+        ...raised.map((contact) => ({ kind: 'changed' as const, ...contact })),
+      ].map((it: Notification) => toMessage(it, now, ids.merge)),
     );
     await addToOutbox(tx, messages);
+    notifications = messages.length;
   }
   await alsoSave?.(tx, changes);
   stopwatch?.lap('save');
-  return { ...changes, merges, refusal, before };
+  return { ...changes, merges, refusal, before, notifications };
 }

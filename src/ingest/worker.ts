@@ -245,8 +245,7 @@ export class EventWorker {
       stopping: this.#stopping.signal,
       onApplied: (applied) => {
         observeApplied(metrics, applied);
-        const { merges, emailChanges, reviews } = applied;
-        if (merges.length + emailChanges.length + reviews.length > 0) onNotifications();
+        if (applied.notifications > 0) onNotifications();
       },
       onFailure: ({ code, kind }) => metrics.databaseErrors.inc({ code: codeLabel(code), kind }),
       onAway: (reason, { code }) => this.#pause(reason, code),

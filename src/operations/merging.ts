@@ -11,5 +11,7 @@ export function withMerging<T>(
   work: (db: Database, options: ApplyOptions) => Promise<T>,
 ): Promise<T> {
   const config = readConfig(env, ['database', 'merging']);
-  return withDatabase(env, (db) => work(db, { tokenPolicy: config.tokenPolicy, observes: observer(config), dryRun }));
+  const { tokenPolicy, notifyChanges: changes, notifyConfirmations: confirmations } = config;
+  const options = { tokenPolicy, observes: observer(config), notify: { changes, confirmations }, dryRun };
+  return withDatabase(env, (db) => work(db, options));
 }

@@ -1,8 +1,8 @@
 /** Which contacts look different to readers after a batch: these, and no others, get the next version. */
 import type { ChangeSet } from '../contacts/change-recorder';
 import { type Choice, choiceKey, type Origin, originKey } from '../contacts/facts/facts';
-import type { Person } from '../contacts/identity/ownership';
 import { shownText } from '../contacts/profile/canonical';
+import { type ChangedPart, partsBetween } from '../contacts/profile/changed-parts';
 import { contactView } from '../contacts/profile/contact-view';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
@@ -54,7 +54,7 @@ export function judgedChoices(choices: readonly Choice[], changes: ChangeSet) {
     /** {@link Uncertain} rows. */
     uncertain: Prisma.sql`
       j.origin_kind::text AS kind, j.origin AS key, newsletter, (extract(epoch FROM at) * 1000)::float8 AS at,
-      CASE WHEN is_different THEN contact_id END AS raised
+      CASE WHEN is_different THEN contact_id END AS raised, NULL::int AS version
       FROM judged j LEFT JOIN added USING (origin_kind, origin) WHERE j.is_uncertain`,
   };
 }
@@ -124,14 +124,17 @@ function touchedOrigins(
 }
 
 /**
- * The contacts that need the next version because their views differ by facts that were just written. Compares the views of
- * the connected components: the facts can also show in the view of a former owner, or of a successor.
+ * The contacts whose views differ by facts that were just written, each with the parts that differ. Compares the views of the
+ * connected components: the facts can also show in the view of a former owner, or of a successor.
+ *
+ * @param except contacts that are not compared
  */
 export async function contactsWithAnotherView(
   tx: Queries,
   uncertain: readonly Uncertain[],
-  { contacts, perhapsShown }: ChangeSet,
-): Promise<string[]> {
+  { perhapsShown }: ChangeSet,
+  except: ReadonlySet<string>,
+): Promise<Map<string, ChangedPart[]>> {
   const keys = (kind: Origin['kind']): string[] => [
     ...new Set(uncertain.flatMap((origin) => (origin.kind === kind ? origin.key : []))),
   ];
@@ -147,11 +150,13 @@ export async function contactsWithAnotherView(
     if (before.addresses.has(address)) before.addresses.set(address, facts.before);
   for (const [uid, facts] of perhapsShown.accounts) if (before.accounts.has(uid)) before.accounts.set(uid, facts);
   const people = await loadPeopleAt(tx, component);
-  const differs = (person: Person): boolean =>
-    shownText(contactView(before, person)) !== shownText(contactView(after, person));
-  const raised = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
-  for (const origin of uncertain) if (origin.raised !== null) raised.add(origin.raised);
-  return [...people].flatMap(([id, person]) => (!raised.has(id) && differs(person) ? id : []));
+  const different = new Map<string, ChangedPart[]>();
+  for (const [id, person] of people) {
+    if (except.has(id)) continue;
+    const [was, is] = [contactView(before, person), contactView(after, person)];
+    if (shownText(was) !== shownText(is)) different.set(id, partsBetween(was, is));
+  }
+  return different;
 }
 
 const ledgerKey = (origin: Origin, choice: Pick<Choice, 'newsletter' | 'at'>): string =>

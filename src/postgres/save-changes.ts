@@ -4,6 +4,7 @@ import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import { Prisma } from './generated/prisma/client';
 import { contactsWithAnotherView, judgedChoices, type Uncertain } from './look-different';
+import { RAISED_COLUMNS, RAISED_ROWS, type RaisedContact, type RaisedRow, raisedContacts } from './raised';
 import { inOneStatement } from './statement';
 import { detachDeletedAccounts, updateAccounts } from './tables/account';
 import { endContinuation, insertClaims, updateClaimStatus } from './tables/address-claim';
@@ -18,8 +19,15 @@ import { markUndone } from './tables/merge';
  * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it; after it
  * changes of a claim's status, undos, blocks, and the versions of contacts whose views had to be compared. The merge ledger
  * is written by `insertMerges`, once merges are explained.
+ *
+ * @param reports whether to return the live contacts that have a new version; otherwise none are returned
  */
-export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts): Promise<void> {
+export async function saveChanges(
+  tx: Queries,
+  changes: ChangeSet,
+  facts: Facts,
+  { reports = false }: { reports?: boolean } = {},
+): Promise<RaisedContact[]> {
   const { contacts, tokens } = changes;
   const accounts = changes.accounts.map((row) => ({ ...row, facts: facts.accounts.get(row.uid) as AccountFacts }));
   const created = new Set(contacts.created.map(({ id }) => id));
@@ -30,7 +38,8 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts)
   }
   const judged = judgedChoices(touching, changes);
   for (const write of [detachDeletedAccounts(accounts), ...updateTokens(tokens)]) await inOneStatement(tx, [write]);
-  const uncertain = await inOneStatement<Uncertain>(
+  const update = updateContacts(contacts.changed, judged?.different, reports ? RAISED_COLUMNS : undefined);
+  const rows = await inOneStatement<Uncertain & { version: number | null }>(
     tx,
     [
       insertChoices(ofNewContacts),
@@ -40,21 +49,40 @@ export async function saveChanges(tx: Queries, changes: ChangeSet, facts: Facts)
       insertClaims(changes.claims, changes.continuing),
       endContinuation(changes.claims.filter((claim) => isFollowed(claim, facts))),
       insertContacts(contacts.created),
-      updateContacts(contacts.changed, judged?.different),
+      ...(reports ? [] : [update]),
       insertTokens(tokens.issued),
     ],
-    judged ? { named: judged.named, selected: judged.uncertain } : {},
+    reports && update
+      ? {
+          named: [...(judged?.named ?? []), Prisma.sql`raised AS (${update})`],
+          selected: judged ? Prisma.sql`${judged.uncertain} UNION ALL SELECT ${RAISED_ROWS}` : RAISED_ROWS,
+        }
+      : judged
+        ? { named: judged.named, selected: judged.uncertain }
+        : {},
+  );
+  const uncertain = rows.filter(({ version }) => version === null);
+  const raisedRows: RaisedRow[] = rows.flatMap(({ raised, version }) =>
+    raised !== null && version !== null ? { raised, version } : [],
   );
   await inOneStatement(tx, [updateClaimStatus(changes.statusChanges), repointMerged(contacts)]);
   await markUndone(tx, changes.undone);
   await insertBlocks(tx, changes.undone);
   await deleteBlocks(tx, changes.unblocked);
-  if (uncertain.length === 0) return;
-  const others = await contactsWithAnotherView(tx, uncertain, changes);
-  if (others.length === 0) return;
-  await inOneStatement(tx, [
-    updateContacts([], Prisma.sql`SELECT unnest(${arrayLiteral(others)}::uuid[]) AS contact_id`),
-  ]);
+  if (uncertain.length === 0) return reports ? raisedContacts(changes, raisedRows, new Map()) : [];
+
+  const raised = new Set([...contacts.created, ...contacts.changed].map(({ id }) => id));
+  for (const origin of uncertain) if (origin.raised !== null) raised.add(origin.raised);
+  const different = await contactsWithAnotherView(tx, uncertain, changes, reports ? new Set() : raised);
+  const others = [...different.keys()].filter((id) => !raised.has(id));
+  if (others.length > 0) {
+    const touched = Prisma.sql`SELECT unnest(${arrayLiteral(others)}::uuid[]) AS contact_id`;
+    const next = updateContacts([], touched, RAISED_COLUMNS);
+    raisedRows.push(
+      ...(await inOneStatement<RaisedRow>(tx, [], { named: [Prisma.sql`raised AS (${next})`], selected: RAISED_ROWS })),
+    );
+  }
+  return reports ? raisedContacts(changes, raisedRows, different) : [];
 }
 
 /** Whether another account's claim on the address comes after a claim. */

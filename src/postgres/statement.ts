@@ -7,7 +7,7 @@ import { Prisma } from './generated/prisma/client';
  * `time` is a timestamp in the database and milliseconds since 1970 here. `repeated text` is text that many rows share and
  * that may be long, such as the source of a sign-up for many newsletters: it is sent once. The others are PostgreSQL's.
  */
-type ColumnType = 'text' | 'repeated text' | 'uuid' | 'boolean' | 'json' | 'time' | EnumType;
+type ColumnType = 'text' | 'repeated text' | 'uuid' | 'boolean' | 'int' | 'json' | 'time' | EnumType;
 type EnumType = 'act' | 'claim_status' | 'contact_state' | 'origin_kind' | 'side' | 'token_policy';
 
 /** Columns of a table by name, each with its type and its value in a row. */
@@ -30,7 +30,7 @@ export const selected = (columns: Columns<never>): Prisma.Sql =>
 const milliseconds = (column: string): string => `round(date_part('epoch', ${column}) * 1000)`;
 
 const asRead = (name: string, type: ColumnType): string => (BUILT_IN.has(type) ? name : `${name}::text AS ${name}`);
-const BUILT_IN = new Set<ColumnType>(['text', 'repeated text', 'uuid', 'boolean', 'json']);
+const BUILT_IN = new Set<ColumnType>(['text', 'repeated text', 'uuid', 'boolean', 'int', 'json']);
 
 /** All columns but the first `keys` as assignments from `x`, for an UPDATE. */
 export const assigned = (columns: Columns<never>, keys = 1): Prisma.Sql =>

@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import { groupBy } from '../foundation/group-by';
 import { Backoff, pause } from '../foundation/retry';
 import { NOTIFICATION_TYPES } from '../messages/outgoing/notification-message';
-import { SCHEMA_VERSION } from '../messages/outgoing/schemas';
 import { codeLabel, type Metrics } from '../observability/metrics';
 import { type Database, inTransaction } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
@@ -169,17 +168,17 @@ const REMEDIES: Record<Unpublished['outcome'], string> = {
   failed: 'restore the connection to the broker',
 };
 
-function toOutgoing({ messageId, type, body, createdAt, trace }: PendingMessage): OutgoingMessage {
+function toOutgoing({ messageId, type, schemaVersion, body, createdAt, trace }: PendingMessage): OutgoingMessage {
   return {
     exchange: CONTACT_EVENTS,
     routingKey: type,
-    content: Buffer.from(JSON.stringify(body)),
+    content: Buffer.from(body),
     messageId,
     type,
     contentType: 'application/json',
     timestamp: Math.floor(createdAt.getTime() / 1000),
     headers: {
-      [HEADERS.schemaVersion]: SCHEMA_VERSION,
+      [HEADERS.schemaVersion]: String(schemaVersion),
       [HEADERS.traceParent]: trace?.parent,
       [HEADERS.traceState]: trace?.state,
     },

@@ -101,6 +101,11 @@ describe('the client', () => {
       'contact.unmerged': true,
       'contact.email_changed': true,
       'contact.review_needed': true,
+      'contact.account_deleted': true,
+      'contact.closed': true,
+      'contact.erased': true,
+      'contact.confirmation_needed': true,
+      'contact.changed': true,
     };
     expect(types.sort()).toEqual(Object.keys(all).sort());
   });

@@ -5,6 +5,7 @@ import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { StoredMerge } from '../../src/contacts/merge/merge';
 import type { Step } from '../../src/ingest/steps';
 import { applyBatch } from '../../src/ingest/transaction';
+import { ContactClosed } from '../../src/messages/outgoing/schemas';
 import { findContact } from '../../src/postgres/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
@@ -331,7 +332,7 @@ describe('addresses with nothing but claims of deleted accounts', () => {
        JOIN basket_token t ON t.contact_id = c.id AND t.state = 'live' WHERE uid = $1`,
       [uidOf('d2')],
     );
-    const told = await column('SELECT count(*)::int FROM outbox');
+    const before = await column('SELECT message_id FROM outbox');
     expect(await purgeOld()).toEqual({ ...NOTHING, addresses: 2, contacts: 1, explanations: 1 });
     for (const lookUp of [
       { by: 'email', address: key('a') },
@@ -348,7 +349,15 @@ describe('addresses with nothing but claims of deleted accounts', () => {
     expect(await database.sql('SELECT state, retired_by FROM basket_token WHERE token = $1', [contact?.token])).toEqual(
       [{ state: 'retired', retired_by: null }],
     );
-    expect(await column('SELECT count(*)::int FROM outbox')).toEqual(told);
+    const told = await database.sql<{ type: string; body: unknown }>(
+      'SELECT type, body FROM outbox WHERE message_id <> ALL ($1)',
+      [before],
+    );
+    expect(told.map(({ type }) => type)).toEqual(['contact.closed']);
+    expect(ContactClosed.parse(told[0]?.body)).toMatchObject({
+      ...{ contact_id: contact?.id, basket_token: contact?.token, version: (contact?.version as number) + 1 },
+      ...{ account_id: null, trigger: null },
+    });
     expect(await database.sql('SELECT addresses, explanation FROM merge')).toEqual([
       { addresses: [], explanation: null },
     ]);

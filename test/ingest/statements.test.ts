@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import { applyBatch } from '../../src/ingest/transaction';
 import type { Database } from '../../src/postgres/database';
 import { PrismaClient } from '../../src/postgres/generated/prisma/client';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, login, optout, signup } from '../support/events';
-import { apply } from '../support/stored';
+import { apply, DEFAULTS } from '../support/stored';
 
 describe('the cost of a batch', () => {
   let database: TestDatabase;
@@ -34,6 +35,17 @@ describe('the cost of a batch', () => {
 
   const many = (n: number, make: (i: number) => ContactEvent[]): ContactEvent[] =>
     Array.from({ length: n }, (_, i) => make(i)).flat();
+
+  it('rises by one statement, that for the outbox, where sign-ups of new readers are to be confirmed', async () => {
+    statements = [];
+    const notify = { changes: false, confirmations: true };
+    await applyBatch(
+      db,
+      many(50, (i) => [signup(`confirm-${i}`, ['x'], 1)]),
+      { ...DEFAULTS, notify },
+    );
+    expect(statements).toHaveLength(5);
+  });
 
   /** Includes COMMIT; Prisma does not report BEGIN. */
   it.each([

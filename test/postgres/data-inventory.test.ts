@@ -92,6 +92,12 @@ it('after everyone with a value in any column is erased, only ids and hashes are
   for (const { address } of addresses) {
     await erasePerson(database.db, { key: address, typed: address }, { erasureKey: 'a key for erasure in tests' });
   }
+  // Published and deleted by the relay: ids and the token only.
+  const told = await database.sql<{ type: string; body: object }>('DELETE FROM outbox RETURNING type, body');
+  for (const { type, body } of told) {
+    const keys = ['erased_at', 'contact_id', 'basket_token', 'retired_contact_ids'];
+    expect([type, Object.keys(body)]).toEqual(['contact.erased', keys]);
+  }
   const left = (await columns()).map((column) => column.split('.')[0]);
   for (const table of new Set(left)) {
     if (

@@ -18,6 +18,7 @@ import {
   UNROUTED,
 } from '../../src/rabbitmq/names';
 import { OUTCOMES } from '../../src/rabbitmq/outgoing';
+import { CONTACT_MESSAGES } from '../../tools/contracts/catalogue';
 import { parseMetrics, sampled } from '../../tools/prometheus';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
@@ -71,7 +72,7 @@ describe('/metrics', () => {
     }
     const account = { queue: FXA_QUEUE, type: 'primaryEmailChanged' };
     for (const outcome of ['ok', 'erased']) expect(series('messages_total', { ...account, outcome })).toBe(0);
-    for (const type of ['contact.merged', 'contact.unmerged', 'contact.email_changed', 'contact.review_needed'])
+    for (const { name: type } of CONTACT_MESSAGES)
       for (const outcome of OUTCOMES) expect(series('notifications_total', { type, outcome })).toBe(0);
     for (const reason of ['claim', 'recreated', 'deletion']) expect(series('merges_total', { reason })).toBe(0);
     for (const act of ['subscribe', 'unsubscribe', 'confirm', 'opt_out'])

@@ -239,7 +239,7 @@ async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
 
 /** Look-ups that succeed, that find nothing, that are invalid, and that find the database away. */
 async function lookUps(postgres: TcpProxy): Promise<void> {
-  const { id, basket_token: token } = JSON.parse((await byEmail('two')()).body);
+  const { contact_id: id, basket_token: token } = JSON.parse((await byEmail('two')()).body);
   const paths = [
     `/contacts/by-token/${token}`,
     `/contacts/by-account/${UID}`,

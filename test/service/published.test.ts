@@ -48,7 +48,7 @@ async function expectPublished(...types: string[]): Promise<void> {
   }
 }
 
-it('every notification matches its schema: a merge, its undo, a new primary address, an account left without one', async () => {
+it('notifications match their schemas by default: a merge, its undo, a new primary address, an account left without one', async () => {
   await publish(broker(), acct('u', 'a', 1));
   await there('a');
   await publish(broker(), signup('b', ['x'], 2));

@@ -47,6 +47,7 @@ describe('the relay', () => {
         messageId: id(nr),
         contactId: id(contact),
         type: 'contact.merged',
+        schemaVersion: 2,
         body: { nr },
       })),
     );
@@ -72,6 +73,19 @@ describe('the relay', () => {
       const order = seen.map(({ nr }) => nr).filter((nr) => nr % 7 === contact);
       expect(order).toEqual([...order].sort((a, b) => a - b));
     }
+  });
+
+  it('publishes a message with the schema version that it was written in; a row of an older program is version 1', async () => {
+    await database.sql(
+      `INSERT INTO outbox (message_id, contact_id, type, body) VALUES ('${id(1)}', '${id(2)}', 'contact.merged', '{"nr":1}')`,
+    );
+    await write([{ nr: 2, contact: 2 }]);
+    start();
+    const published = [await broker().next(MAILER_QUEUE), await broker().next(MAILER_QUEUE)];
+    expect(published.map(({ properties, content }) => [properties.headers, String(content)])).toEqual([
+      [{ 'schema-version': '1' }, '{"nr":1}'],
+      [{ 'schema-version': '2' }, '{"nr":2}'],
+    ]);
   });
 
   it('keeps an unroutable message, and publishes it under the same id once the mailer’s queue is bound', async () => {

@@ -62,7 +62,7 @@ describe('the trace of a message', () => {
     const messages = await published();
     expect(messages.map(({ fields }) => fields.routingKey)).toEqual(['contact.merged', 'contact.email_changed']);
     for (const { properties } of messages) {
-      expect(properties.headers).toMatchObject({ traceparent: parent(3), tracestate: STATE, 'schema-version': '1' });
+      expect(properties.headers).toMatchObject({ traceparent: parent(3), tracestate: STATE, 'schema-version': '2' });
     }
   });
 

@@ -59,7 +59,7 @@ describe('the two workflows of CTMS issue 1017', () => {
       contentType: 'application/json',
       deliveryMode: 2,
     });
-    expect(message.properties.headers).toMatchObject({ 'schema-version': '1' });
+    expect(message.properties.headers).toMatchObject({ 'schema-version': '2' });
     expect(body).toMatchObject({
       reason: 'claim',
       trigger: { source: 'fxa', event: 'primaryEmailChanged', event_time: new Date(at(3)).toISOString() },
@@ -69,7 +69,7 @@ describe('the two workflows of CTMS issue 1017', () => {
         account_id: uidOf('w1'),
         version: merged.body.version,
       },
-      retired: { contact_id: two.body.contact_id, basket_token: two.body.basket_token, addresses: ['w1b@mail.test'] },
+      retired: { contact_id: two.body.contact_id, account_id: null, addresses: ['w1b@mail.test'] },
       former_addresses: ['w1a@mail.test'],
       newsletters: { 'privacy-weekly': { state: 'subscribed' } },
       newsletters_added: ['privacy-weekly'],
@@ -91,6 +91,8 @@ describe('the two workflows of CTMS issue 1017', () => {
       trigger: { event: 'primaryEmailChanged', event_time: new Date(at(3)).toISOString() },
       contact: { contact_id: one.body.contact_id, primary_email: 'w1b@mail.test', basket_token: two.body.basket_token },
       former_email: 'w1a@mail.test',
+      former_addresses: ['w1a@mail.test'],
+      merge_id: body.merge_id,
     });
   });
 

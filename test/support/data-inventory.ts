@@ -127,6 +127,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     message_id: message,
     contact_id: message,
     type: message,
+    schema_version: message,
     body: message,
     created_at: message,
     traceparent: message,

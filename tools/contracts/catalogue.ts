@@ -151,6 +151,36 @@ export const CONTACT_MESSAGES: readonly MessageSpec[] = [
     example.REVIEW_NEEDED,
     'A live account is left without an address. For staff, not for the reader.',
   ),
+  contactEvent(
+    'contact.account_deleted',
+    out.ContactAccountDeleted,
+    example.ACCOUNT_DELETED,
+    'An account was deleted, and its contact remains without it.',
+  ),
+  contactEvent(
+    'contact.closed',
+    out.ContactClosed,
+    example.CLOSED,
+    'A contact ended without a successor: another person has all that it had, or nothing is left. It never comes back.',
+  ),
+  contactEvent(
+    'contact.erased',
+    out.ContactErased,
+    example.ERASED,
+    'A person was erased: delete all that is stored under these ids and this token.',
+  ),
+  contactEvent(
+    'contact.confirmation_needed',
+    out.ContactConfirmationNeeded,
+    example.CONFIRMATION_NEEDED,
+    'A sign-up that its reader has to confirm. Sent with NOTIFY_CONFIRMATIONS=true.',
+  ),
+  contactEvent(
+    'contact.changed',
+    out.ContactChanged,
+    example.CHANGED,
+    'A contact has a new version: look it up. Sent with NOTIFY_CHANGES=true.',
+  ),
 ];
 
 export const DEAD_LETTER_MESSAGES: readonly MessageSpec[] = [

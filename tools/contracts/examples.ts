@@ -1,10 +1,5 @@
 /** Examples of every message. A test validates each, and decodes the incoming ones. */
-import type {
-  ContactEmailChanged,
-  ContactMerged,
-  ContactReviewNeeded,
-  ContactUnmerged,
-} from '../../src/messages/outgoing/schemas';
+import * as body from '../../src/messages/outgoing/schemas';
 
 const UID = '9f3c1a7be2d84c06b5a1e0774cd2f8aa';
 const TRACE = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
@@ -126,21 +121,34 @@ const trigger = {
 };
 const contact = {
   contact_id: '019be0a0-2222-7333-8444-555555555555',
+  account_id: UID,
   primary_email: EMAIL,
   basket_token: KEPT,
+  version: 3,
+  first_name: 'Ada',
+  country: 'fr',
   lang: 'fr',
   format: null,
-  account_id: UID,
+  account_profile: { locale: 'fr-FR,fr;q=0.9' },
   opted_out: false,
-  version: 3,
+  double_opt_in: true,
+  mailable: true,
+};
+const other = {
+  ...contact,
+  contact_id: '019be0a0-3333-7333-8444-555555555555',
+  account_id: null,
+  account_profile: null,
+  double_opt_in: false,
+  mailable: false,
 };
 const newsletters = {
-  'privacy-weekly': { state: 'subscribed' as const, since: '2026-01-20T00:00:00.000Z' },
-  offers: { state: 'unsubscribed' as const, since: '2026-01-21T00:00:00.000Z' },
+  'privacy-weekly': { state: 'subscribed' as const, since: '2026-01-20T00:00:00.000Z', lang: 'fr', format: 'H' },
+  offers: { state: 'unsubscribed' as const, since: '2026-01-21T00:00:00.000Z', lang: null, format: null },
 };
 
 const out = (name: string, payload: unknown): Example[] => [
-  { name, headers: { 'schema-version': '1', ...TRACE }, payload },
+  { name, headers: { 'schema-version': String(body.SCHEMA_VERSION), ...TRACE }, payload },
 ];
 
 export const MERGED = out('The address of a sign-up turned out to be an accountâ€™s', {
@@ -149,45 +157,76 @@ export const MERGED = out('The address of a sign-up turned out to be an accountâ
   reason: 'claim',
   trigger,
   survivor: contact,
-  retired: {
-    contact_id: '019be0a0-3333-7333-8444-555555555555',
-    basket_token: KEPT,
-    addresses: ['new.name@mail.test'],
-  },
-  former_addresses: ['ada.l@mail.test'],
+  retired: { contact_id: other.contact_id, account_id: null, addresses: ['new.name@mail.test'] },
+  former_addresses: ['Ada.L@mail.test'],
   newsletters,
   newsletters_added: ['privacy-weekly'],
-  token: { policy: 'address', reason: 'held_primary_address', kept: KEPT, retired: LOST },
-} satisfies ContactMerged);
+  newsletters_ended: ['offers'],
+  token: { kept: KEPT, retired: LOST, policy: 'address', reason: 'held_primary_address' },
+} satisfies body.ContactMerged);
 
 export const UNMERGED = out('The merge was taken back', {
   merge_id: MERGE,
   unmerged_at: '2026-01-22T08:00:00.000Z',
   survivor: { ...contact, primary_email: 'Ada.L@mail.test', basket_token: LOST, version: 4, newsletters: {} },
-  restored: {
-    ...contact,
-    contact_id: '019be0a0-3333-7333-8444-555555555555',
-    account_id: null,
-    version: 2,
-    newsletters,
-  },
+  restored: { ...other, version: 3, newsletters },
   addresses: ['new.name@mail.test'],
-} satisfies ContactUnmerged);
+} satisfies body.ContactUnmerged);
 
 export const EMAIL_CHANGED = out('Another primary address', {
   changed_at: '2026-01-21T12:55:24.000Z',
   trigger,
   contact,
   former_email: 'Ada.L@mail.test',
-} satisfies ContactEmailChanged);
+  former_addresses: ['Ada.L@mail.test'],
+  newsletters,
+  merge_id: null,
+} satisfies body.ContactEmailChanged);
 
 export const REVIEW_NEEDED = out('Another account has proved the only address', {
   needed_at: '2026-01-21T12:55:24.000Z',
   reason: 'no_address',
   trigger,
-  contact: { ...contact, primary_email: null },
+  contact: { ...contact, primary_email: null, double_opt_in: false, mailable: false },
   former_email: EMAIL,
-} satisfies ContactReviewNeeded);
+} satisfies body.ContactReviewNeeded);
+
+export const ACCOUNT_DELETED = out('An account is deleted', {
+  deleted_at: '2026-01-21T12:55:24.000Z',
+  trigger: { ...trigger, event: 'delete' },
+  account_id: UID,
+  contact: { ...contact, account_id: null, account_profile: null },
+  newsletters,
+} satisfies body.ContactAccountDeleted);
+
+export const CLOSED = out('The only address of a deleted account belongs to another person', {
+  closed_at: '2026-01-21T12:55:24.000Z',
+  trigger,
+  contact_id: other.contact_id,
+  basket_token: LOST,
+  account_id: UID,
+  version: 5,
+} satisfies body.ContactClosed);
+
+export const ERASED = out('A person is erased', {
+  erased_at: '2026-01-21T12:55:24.000Z',
+  contact_id: contact.contact_id,
+  basket_token: KEPT,
+  retired_contact_ids: [other.contact_id],
+} satisfies body.ContactErased);
+
+export const CONFIRMATION_NEEDED = out('A sign-up without a proof', {
+  needed_at: '2026-01-21T12:55:24.000Z',
+  trigger: { ...trigger, source: 'newsletter', event: 'newsletter.subscribe' },
+  contact: { ...other, version: 1 },
+  newsletters: { 'privacy-weekly': newsletters['privacy-weekly'] },
+} satisfies body.ContactConfirmationNeeded);
+
+export const CHANGED = out('An opt-out', {
+  contact_id: contact.contact_id,
+  version: 4,
+  changed: ['newsletters', 'opt_out'],
+} satisfies body.ContactChanged);
 
 export const DEAD: Example[] = [
   {

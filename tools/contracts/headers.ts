@@ -1,7 +1,7 @@
 /** The AMQP headers and properties that other systems see. */
 import { z } from 'zod';
 import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
-import { SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
+import { SCHEMA_VERSIONS } from '../../src/messages/outgoing/schemas';
 import { MAX_TRACESTATE, TRACEPARENT } from '../../src/messages/trace';
 import { BROKER_REASONS } from '../../src/rabbitmq/dead-letter';
 import { FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE, UNROUTED } from '../../src/rabbitmq/names';
@@ -16,7 +16,12 @@ export const IncomingHeaders = z.object(trace);
 
 /** Headers of an outgoing message. The trace is that of the message that caused it. */
 export const ContactEventHeaders = z.object({
-  [HEADERS.schemaVersion]: z.literal(SCHEMA_VERSION).describe('Rises when a field goes or changes its meaning'),
+  [HEADERS.schemaVersion]: z
+    .enum(SCHEMA_VERSIONS)
+    .describe(
+      'Rises when a field goes or changes its meaning. The schemas are those of the latest; docs/messages-out.md says how ' +
+        'messages of an earlier version differ, which may still wait in outboxes and queues',
+    ),
   ...trace,
 });
 

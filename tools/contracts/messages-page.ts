@@ -47,7 +47,7 @@ ${sections(NEWSLETTER_MESSAGES)}
 ## Messages out
 
 Published to the topic exchange \`contacts.events\`, persistent; the routing key is the \`type\`. The queue \`mailer.contact-events\` is
-bound to it. A message may be delivered again, always under the same message id. Ignore types and fields that you do not know.
+bound to it. [messages-out.md](../messages-out.md) has the rules for consumers, and when each type is sent.
 TypeScript has their types in \`onecontact/client\` ([client.md](client.md)).
 
 ${sections(CONTACT_MESSAGES)}

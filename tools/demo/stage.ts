@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { type Mail, mailsFor } from '../../examples/mailer/mails';
 import { type Contact, type LookupKey, OneContactClient } from '../../src/client';
+import { SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
 import type { Database } from '../../src/postgres/database';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { Consumer } from '../../src/rabbitmq/consumer';
@@ -23,8 +22,8 @@ export interface Stage {
   contact(key: LookupKey, expected: string, isExpected?: (contact: Contact) => boolean): Promise<Contact>;
   /** All notifications so far, once none is in flight. */
   notifications(): Promise<readonly Delivery[]>;
-  /** The mails that the example mailer wrote for a notification, once it has. */
-  mailsFor(message: Delivery): Promise<readonly string[]>;
+  /** The mails that the example mailer would send for a notification. */
+  mailsFor(message: Delivery): readonly Mail[];
   close(): Promise<void>;
 }
 
@@ -36,6 +35,7 @@ export interface StageOptions {
   signal: AbortSignal;
 }
 
+const SITE = { preferences: 'https://site.test/preferences/', staff: 'contact-support@site.test' };
 const PATIENCE_MS = 20_000;
 const POLL_MS = 15;
 /** A message of the demo's own: everything before it in the queue has arrived when it does. */
@@ -49,7 +49,6 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
   const received: Delivery[] = [];
   const marks = new Set<string>();
   const copies = await queueOfCopies(consuming);
-  const mailer = startMailer(amqpUrl);
   const observer = new Consumer({
     connection: consuming,
     queue: copies,
@@ -101,17 +100,11 @@ export async function setStage({ amqpUrl, httpUrl, db, log, signal }: StageOptio
       await until('the queue of copies to be read', () => marks.has(mark));
       return received;
     },
-    async mailsFor({ messageId }) {
-      const mails = () => mailer.mails().filter((mail) => mail.includes(`\nMessage-ID: <${messageId}.`));
-      await until('the mailer to write a mail', () => {
-        const failure = mailer.failure();
-        if (failure !== undefined) throw new ExpectationFailed(`the mailer to work (${failure.trim()})`);
-        return mails().length > 0;
-      });
-      return mails();
+    mailsFor: ({ messageId: id = '', routingKey: type, content }) => {
+      const message = { id, type, version: SCHEMA_VERSION, body: JSON.parse(content.toString()) };
+      return mailsFor(message, SITE, false);
     },
     async close() {
-      await mailer.stop();
       await observer.stop();
       await publisher.close();
       await Promise.all([publishing.close(), consuming.close()]);
@@ -125,35 +118,4 @@ async function queueOfCopies(connection: BrokerConnection): Promise<string> {
   const { queue } = await channel.assertQueue('', { exclusive: true });
   await channel.bindQueue(queue, CONTACT_EVENTS, 'contact.#');
   return queue;
-}
-
-const MAILER = resolve(__dirname, '../../examples/mailer.mjs');
-
-interface Mailer {
-  /** The mails written so far, oldest first: headers, an empty line, text. */
-  mails(): readonly string[];
-  /** Its error output if it ended; undefined while it runs. */
-  failure(): string | undefined;
-  stop(): Promise<void>;
-}
-
-/** Runs the example mailer as its own process. */
-function startMailer(amqpUrl: string): Mailer {
-  const child = spawn(process.execPath, [MAILER], { env: { AMQP_URL: amqpUrl }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = once(child, 'exit');
-  let [written, complaint] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    written += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint += text;
-  });
-  return {
-    mails: () => written.split(/^(?=To: )/m).flatMap((mail) => mail.trim() || []),
-    failure: () => (child.exitCode === null ? undefined : complaint || `it ended with exit code ${child.exitCode}`),
-    async stop() {
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
 }

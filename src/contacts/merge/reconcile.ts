@@ -3,7 +3,7 @@
  * contact that is left with nothing is merged or closed. The result must match `peopleOf` (ownership.ts);
  * the rules here decide which ids and tokens live on.
  */
-import type { DeletionEvent, Trigger } from '../facts/event';
+import type { DeletionEvent, Time, Trigger } from '../facts/event';
 import type { Claim, Facts } from '../facts/facts';
 import type { Contact, ContactIndex } from '../identity/contact-index';
 import {
@@ -23,11 +23,38 @@ export interface ReconcileContext {
   contactIndex: ContactIndex;
   /** Collects the merges for the ledger. */
   merges: MergePlan[];
+  /** Collects the stored contacts that were closed. */
+  closings: Closing[];
   tokenPolicy: TokenPolicy;
   mergeId(): string;
   /** The contact id that the row of a new address or account was inserted with. */
   candidate(kind: 'address' | 'account', key: string): string | undefined;
 }
+
+/** A stored contact that ended without a survivor. */
+export interface Closing {
+  contactId: string;
+  /** The version that saving the batch gives it. */
+  version: number;
+  /** The token that stopped working; null if no client can have seen one. */
+  token: string | null;
+  /** The deleted account that it had. */
+  uid: string | null;
+  /** Null for a purge. */
+  cause: { trigger: Trigger; at: Time } | null;
+}
+
+const closingOf = (
+  { id, version, token }: Contact,
+  uid: string | null,
+  { trigger, at }: NonNullable<Closing['cause']>,
+): Closing => ({
+  contactId: id,
+  version: version + 1,
+  token: token?.storedWith ? token.id : null,
+  uid,
+  cause: { trigger, at },
+});
 
 /** Gives an address without a contact one of its own. */
 export function reconcileNewAddress({ contactIndex, candidate }: ReconcileContext, address: string): void {
@@ -158,10 +185,11 @@ interface Cause extends Omit<MergeCause, 'claimant'> {
 
 /** The same person: the contact is merged. A different person: it is closed for good. */
 function mergeOrClose(context: ReconcileContext, { from, into }: Move, { moved, ...cause }: Cause): void {
-  const { facts, contactIndex, merges, tokenPolicy, mergeId } = context;
+  const { facts, contactIndex, merges, closings, tokenPolicy, mergeId } = context;
   const claimant = contactIndex.accountOf(from);
   if (claimant !== null) contactIndex.detach(claimant);
   if (!into) {
+    if (from.known) closings.push(closingOf(from, claimant, cause));
     contactIndex.retireToken(from, null);
     contactIndex.retire(from, null);
     return;

@@ -91,6 +91,18 @@ export interface ContactView {
   newsletters: Map<string, Subscription>;
 }
 
+/** As typed: the addresses besides the primary one. */
+export const formerAddresses = ({ emails }: ContactView): string[] =>
+  emails.flatMap(({ address, primary }) => (primary ? [] : address));
+
+/** Whether a mailer may write to the contact: it has an address, did not opt out, and its address is confirmed. */
+export const isMailable = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
+  primary !== null && !optedOut && doubleOptIn;
+
+/** Whether a sign-up of the contact has to be confirmed. A reader who opted out is not written to, not even for that. */
+export const needsConfirmation = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
+  primary !== null && !optedOut && !doubleOptIn;
+
 export function contactView(facts: Facts, person: Person): ContactView {
   const attributed = attributedChoices(facts, person);
   const history = historyOf(attributed.keys());
@@ -113,10 +125,6 @@ export function contactView(facts: Facts, person: Person): ContactView {
     newsletters: subscriptions(history),
   };
 }
-
-/** Whether a mailer may write to the reader: there is a proven address, and no opt-out. */
-export const isMailable = ({ primary, optedOut, doubleOptIn }: ContactView): boolean =>
-  primary !== null && !optedOut && doubleOptIn;
 
 function accountProfileOf(facts: Facts, uid: string | null): AccountProfile | null {
   const account = isLive(facts, uid) ? facts.accounts.get(uid) : undefined;

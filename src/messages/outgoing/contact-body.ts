@@ -1,10 +1,10 @@
-/** A contact as JSON: in HTTP answers, `show --json`, the export and notifications. */
+/** A contact as JSON: in HTTP answers, `show --json`, the export and notifications, with the same keys in all of them. */
 import { TIME_UNKNOWN, type Time } from '../../contacts/facts/event';
 import type { ContactSnapshot, StoredContact } from '../../contacts/profile/contact-snapshot';
 import { type ContactView, isMailable, type Subscription } from '../../contacts/profile/contact-view';
 import { iso } from '../../foundation/times';
 import type { ContactBody, NewsletterBody } from './contact-schema';
-import type { ContactPart, NewsletterStates } from './schemas';
+import type { ContactPart, Newsletters } from './schemas';
 
 /** A contact for its readers. */
 export const contactBody = (contact: StoredContact): ContactBody => {
@@ -31,7 +31,7 @@ export const contactBody = (contact: StoredContact): ContactBody => {
     double_opt_in: view.doubleOptIn,
     mailable: isMailable(view),
     account_profile: accountProfileBody(view),
-    newsletters: Object.fromEntries([...view.newsletters].map(([name, state]) => [name, newsletterBody(state)])),
+    newsletters: byName(view.newsletters, newsletterBody),
   };
 };
 
@@ -42,9 +42,8 @@ const accountProfileBody = ({ accountProfile }: ContactView): ContactBody['accou
     locale: accountProfile.locale,
   };
 
-const newsletterBody = ({ state, since, by, details }: Subscription): NewsletterBody => ({
-  state,
-  since: knownTime(since),
+const newsletterBody = ({ by, details, ...newsletter }: Subscription): NewsletterBody => ({
+  ...stateBody(newsletter),
   pending: by === 'unconfirmed',
   source: details.source,
   lang: details.lang,
@@ -53,22 +52,39 @@ const newsletterBody = ({ state, since, by, details }: Subscription): Newsletter
   fields: details.fields === null ? null : JSON.parse(details.fields),
 });
 
-/** A contact in a notification. */
+/** A contact in a notification: no more than a mailer needs. */
 export const contactPart = ({ id, token, version, view, primaryAsTyped }: ContactSnapshot): ContactPart => ({
   contact_id: id,
+  account_id: view.account,
   primary_email: primaryAsTyped,
   basket_token: token,
+  version,
+  first_name: view.profile.firstName,
+  country: view.profile.country,
   lang: view.profile.lang,
   format: view.profile.format,
-  account_id: view.account,
+  account_profile: view.accountProfile && { locale: view.accountProfile.locale },
   opted_out: view.optedOut,
-  version,
+  double_opt_in: view.doubleOptIn,
+  mailable: isMailable(view),
 });
 
-export const newslettersBody = ({ view }: Pick<ContactSnapshot, 'view'>): NewsletterStates =>
-  Object.fromEntries(
-    [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: knownTime(since) }]),
+/** The newsletters of a contact in a notification. @param which those to list; by default all */
+export const newslettersPart = (
+  { view }: Pick<ContactSnapshot, 'view'>,
+  which: (name: string) => boolean = () => true,
+): Newsletters =>
+  byName(
+    [...view.newsletters].filter(([name]) => which(name)),
+    (newsletter) => ({ ...stateBody(newsletter), lang: newsletter.details.lang, format: newsletter.details.format }),
   );
+
+const stateBody = ({ state, since }: Pick<Subscription, 'state' | 'since'>) => ({ state, since: knownTime(since) });
+
+const byName = <T>(
+  newsletters: Iterable<[string, Subscription]>,
+  bodyOf: (newsletter: Subscription) => T,
+): Record<string, T> => Object.fromEntries([...newsletters].map(([name, newsletter]) => [name, bodyOf(newsletter)]));
 
 /** Null for a time that an import did not know. */
 export const knownTime = (at: Time): string | null => (at === TIME_UNKNOWN ? null : iso(at));

@@ -11,7 +11,6 @@ import {
 } from '../../contacts/merge/explain';
 import type { MergePlan, StoredMerge } from '../../contacts/merge/merge';
 import { iso } from '../../foundation/times';
-import type { HistoryBody } from '../http/schemas';
 import { knownTime } from './contact-body';
 
 export const triggerBody = ({ trigger, at }: { trigger: Trigger; at: Time }) => ({
@@ -57,30 +56,6 @@ export const mergeDetailsBody = (merge: MergeDetails) => ({
   retired_state: merge.contacts.retired.state,
   blocked_addresses: merge.blocked,
   explanation: explanationBody(merge),
-});
-
-/**
- * A page of the merges that led to a contact, without their tokens.
- *
- * @param next what the request for the next page has as `after`; null on the last page
- */
-export const historyBody = (contactId: string, merges: readonly StoredMerge[], next: string | null): HistoryBody => ({
-  contact_id: contactId,
-  next,
-  merges: merges.map((merge) => {
-    const { source, event, event_time } = triggerBody(merge);
-    return {
-      merge_id: merge.id,
-      merged_at: merge.mergedAt.toISOString(),
-      reason: merge.reason,
-      trigger: { source, event, event_time },
-      survivor_contact_id: merge.survivorId,
-      retired_contact_id: merge.retiredId,
-      addresses: merge.addresses,
-      token: { policy: merge.token.policy, reason: merge.token.reason },
-      undone_at: undoneAt(merge),
-    };
-  }),
 });
 
 /** With the value after the merge spelled out in each verdict; null for a merge without an explanation. */

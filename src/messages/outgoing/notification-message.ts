@@ -1,20 +1,28 @@
 import type { Time, Trace } from '../../contacts/facts/event';
+import { shownKey } from '../../contacts/facts/pseudonym';
 import type {
   AddressNotification,
   MergeNotification,
   Notification,
   UnmergeNotification,
 } from '../../contacts/merge/notification';
+import { formerAddresses } from '../../contacts/profile/contact-view';
 import { iso } from '../../foundation/times';
-import { contactPart, newslettersBody } from './contact-body';
+import { contactPart, newslettersPart } from './contact-body';
 import { triggerBody } from './merge-body';
-import type { ContactEmailChanged, ContactMerged, ContactReviewNeeded, ContactUnmerged } from './schemas';
+import type * as Body from './schemas';
+import { SCHEMA_VERSION } from './schemas';
 
 export const NOTIFICATION_TYPES = [
   'contact.merged',
   'contact.unmerged',
   'contact.email_changed',
   'contact.review_needed',
+  'contact.account_deleted',
+  'contact.closed',
+  'contact.erased',
+  'contact.confirmation_needed',
+  'contact.changed',
 ] as const satisfies `contact.${Notification['kind']}`[];
 
 /** A notification as the outbox holds it. */
@@ -24,63 +32,128 @@ export interface NotificationMessage {
   contactId: string;
   /** Also the routing key. */
   type: (typeof NOTIFICATION_TYPES)[number];
-  body: ContactMerged | ContactUnmerged | ContactEmailChanged | ContactReviewNeeded;
+  schemaVersion: number;
+  body: object;
   /** The trace of the message that caused it; absent where an operator decided. */
   trace?: Trace | undefined;
 }
 
 /** @param newId makes message ids; `contact.merged` has the id of its merge in the ledger */
 export function toMessage(notification: Notification, now: Time, newId: () => string): NotificationMessage {
-  const type = `contact.${notification.kind}` as const;
+  return {
+    messageId: notification.kind === 'merged' ? notification.plan.id : newId(),
+    contactId: contactIdOf(notification),
+    type: `contact.${notification.kind}`,
+    schemaVersion: SCHEMA_VERSION,
+    body: bodyOf(notification, iso(now)),
+    trace: causeOf(notification)?.trigger.trace,
+  };
+}
+
+function contactIdOf(notification: Notification): string {
+  if ('contactId' in notification) return notification.contactId;
+  return 'contact' in notification ? notification.contact.id : notification.survivor.id;
+}
+
+function causeOf(notification: Notification) {
+  if (notification.kind === 'merged') return notification.plan;
+  return 'cause' in notification ? notification.cause : null;
+}
+
+/** @param now when it is written: the event time is in the trigger */
+function bodyOf(notification: Notification, now: string): object {
   switch (notification.kind) {
-    case 'merged': {
-      const { plan, survivor } = notification;
-      const body = contactMerged(notification, now);
-      return { messageId: plan.id, contactId: survivor.id, type, body, trace: plan.trigger.trace };
-    }
+    case 'merged':
+      return contactMerged(notification, now);
     case 'unmerged':
-      return { messageId: newId(), contactId: notification.survivor.id, type, body: contactUnmerged(notification) };
+      return contactUnmerged(notification);
     case 'email_changed':
-    case 'review_needed': {
-      const { contact, cause } = notification;
-      const body = addressBody(notification, now);
-      return { messageId: newId(), contactId: contact.id, type, body, trace: cause?.trigger.trace };
+    case 'review_needed':
+      return addressBody(notification, now);
+    case 'account_deleted': {
+      const { cause, uid, contact } = notification;
+      return {
+        deleted_at: now,
+        trigger: triggerBody(cause),
+        account_id: uid,
+        contact: contactPart(contact),
+        newsletters: newslettersPart(contact),
+      } satisfies Body.ContactAccountDeleted;
+    }
+    case 'closed': {
+      const { cause, contactId, token, uid, version } = notification;
+      return {
+        closed_at: now,
+        trigger: cause && triggerBody(cause),
+        contact_id: contactId,
+        basket_token: token,
+        account_id: shownKey(uid),
+        version,
+      } satisfies Body.ContactClosed;
+    }
+    case 'erased': {
+      const { contactId, token, retiredIds } = notification;
+      return {
+        erased_at: now,
+        contact_id: contactId,
+        basket_token: token,
+        retired_contact_ids: [...retiredIds],
+      } satisfies Body.ContactErased;
+    }
+    case 'confirmation_needed': {
+      const { cause, contact, newsletters } = notification;
+      return {
+        needed_at: now,
+        trigger: triggerBody(cause),
+        contact: contactPart(contact),
+        newsletters: newslettersPart(contact, (name) => newsletters.includes(name)),
+      } satisfies Body.ContactConfirmationNeeded;
+    }
+    case 'changed': {
+      const { contactId, version, parts } = notification;
+      return { contact_id: contactId, version, changed: [...parts] } satisfies Body.ContactChanged;
     }
   }
 }
 
 function contactMerged(
-  { plan, survivor, retiredToken, tokenRetired, added }: MergeNotification,
-  now: Time,
-): ContactMerged {
+  { plan, survivor, tokenRetired, added, ended }: MergeNotification,
+  now: string,
+): Body.ContactMerged {
   return {
     merge_id: plan.id,
-    merged_at: iso(now),
+    merged_at: now,
     reason: plan.reason,
     trigger: triggerBody(plan),
     survivor: contactPart(survivor),
-    retired: { contact_id: plan.retiredId, basket_token: retiredToken, addresses: plan.addresses },
-    former_addresses: survivor.view.addresses.filter((address) => address !== survivor.view.primary),
-    newsletters: newslettersBody(survivor),
+    retired: { contact_id: plan.retiredId, account_id: shownKey(plan.claimant), addresses: plan.addresses },
+    former_addresses: formerAddresses(survivor.view),
+    newsletters: newslettersPart(survivor),
     newsletters_added: added,
-    token: { policy: plan.token.policy, reason: plan.token.reason, kept: survivor.token, retired: tokenRetired },
+    newsletters_ended: ended,
+    token: { kept: survivor.token, retired: tokenRetired, policy: plan.token.policy, reason: plan.token.reason },
   };
 }
 
-const contactUnmerged = ({ merge, at, survivor, restored }: UnmergeNotification): ContactUnmerged => ({
+const contactUnmerged = ({ merge, at, survivor, restored }: UnmergeNotification): Body.ContactUnmerged => ({
   merge_id: merge.id,
   unmerged_at: iso(at),
-  survivor: { ...contactPart(survivor), newsletters: newslettersBody(survivor) },
-  restored: { ...contactPart(restored), newsletters: newslettersBody(restored) },
+  survivor: { ...contactPart(survivor), newsletters: newslettersPart(survivor) },
+  restored: { ...contactPart(restored), newsletters: newslettersPart(restored) },
   addresses: [...merge.addresses],
 });
 
 function addressBody(
-  { kind, contact, former, cause }: AddressNotification,
-  now: Time,
-): ContactEmailChanged | ContactReviewNeeded {
+  { kind, contact, former, cause, mergeId }: AddressNotification,
+  now: string,
+): Body.ContactEmailChanged | Body.ContactReviewNeeded {
   const common = { trigger: cause && triggerBody(cause), contact: contactPart(contact), former_email: former };
-  return kind === 'email_changed'
-    ? { changed_at: iso(now), ...common }
-    : { needed_at: iso(now), reason: 'no_address', ...common };
+  if (kind === 'review_needed') return { needed_at: now, reason: 'no_address', ...common };
+  return {
+    changed_at: now,
+    ...common,
+    former_addresses: formerAddresses(contact.view),
+    newsletters: newslettersPart(contact),
+    merge_id: mergeId,
+  };
 }

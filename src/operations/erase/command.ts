@@ -37,7 +37,8 @@ With ERASURE_LIST the hashes are also appended to that file, outside the databas
 
 Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
 Messages in the retry queues come back within minutes, and are dropped when they are handled. Not reached: backups, and
-what others keep. An address that begins with a dash follows two more: erase -- -ada@mail.test
+what others keep; contact.erased tells them the ids to delete. An address that begins with a dash follows two more:
+erase -- -ada@mail.test
 
 Examples:
   $ onecontact erase ada@mail.test --dry-run

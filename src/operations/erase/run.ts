@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Time } from '../../contacts/facts/event';
+import { toMessage } from '../../messages/outgoing/notification-message';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { lookTogether } from '../../postgres/find-component';
+import { ids } from '../../postgres/ids';
 import { addToAudit } from '../../postgres/tables/audit';
 import { awaitOtherKeys, erasureHashes, requireErasureKey, saveErasureHashes } from '../../postgres/tables/erasure';
-import { holdRelay } from '../../postgres/tables/outbox';
+import { addToOutbox, holdRelay } from '../../postgres/tables/outbox';
 import type { Author } from '../audited';
 import { erasedName } from '../erased-name';
 import type { Names } from '../mentions';
@@ -66,16 +68,21 @@ async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Pr
   await requireErasureKey(tx, erasureKey);
   await awaitOtherKeys(tx, erasureKey);
   const { facts, component, contactOf, contactId, person } = await lockAndLoadFacts(tx, wanted);
-  const { contacts, tokens, merges }: ContactGroup = contactId
+  const { contacts, tokens, liveToken, merges }: ContactGroup = contactId
     ? await lockContactGroup(tx, contactId)
-    : { contacts: [], tokens: [], merges: [] };
+    : { contacts: [], tokens: [], liveToken: null, merges: [] };
 
   const plan = planErasure(facts, person, { now: until ?? Date.now(), newName: randomUUID, merges: new Set(merges) });
   const { addresses, uids, pseudonyms } = plan;
   const erased = await eraseFacts(tx, plan, contactOf);
   await eraseMerges(tx, { merges, pseudonyms, uids: component.uids });
-  await eraseContacts(tx, { contacts, tokens, merges });
+  await eraseContacts(tx, { contacts, tokens });
   const messages = await eraseNotifications(tx, contacts, { addresses, uids, tokens });
+  if (contactId) {
+    const retiredIds = contacts.filter((id) => id !== contactId);
+    const erasure = { kind: 'erased' as const, contactId, token: liveToken, retiredIds };
+    await addToOutbox(tx, [toMessage(erasure, Date.now(), ids.merge)]);
+  }
   const hashes = { ...erasureHashes(erasureKey, plan), at: plan.at };
   await saveErasureHashes(tx, erasureKey, hashes);
   const deleted = {

@@ -74,6 +74,8 @@ export interface ContactGroup {
   contacts: string[];
   /** Live and retired. */
   tokens: string[];
+  /** The live contact's token. */
+  liveToken: string | null;
   /** Merges with one of these contacts on either side. */
   merges: string[];
 }
@@ -82,13 +84,18 @@ export async function lockContactGroup(tx: Queries, contactId: string): Promise<
   const contacts = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM contact WHERE id = ${contactId}::uuid OR merged_into = ${contactId}::uuid ORDER BY id FOR UPDATE`;
   const contactIds = contacts.map(({ id }) => id);
-  const tokens = await tx.$queryRaw<{ token: string }[]>`
-    SELECT token FROM basket_token
+  const tokens = await tx.$queryRaw<{ token: string; is_live: boolean }[]>`
+    SELECT token, state = 'live' AND contact_id = ${contactId}::uuid AS is_live FROM basket_token
     WHERE (contact_id = ANY (${contactIds}::uuid[]) AND state = 'live')
        OR (contact_id = ANY (${contactIds}::uuid[]) AND state = 'retired')`;
   const merges = await tx.$queryRaw<{ id: string }[]>`
     SELECT id FROM merge WHERE survivor_id = ANY (${contactIds}::uuid[]) OR retired_id = ANY (${contactIds}::uuid[])`;
-  return { contacts: contactIds, tokens: tokens.map(({ token }) => token), merges: merges.map(({ id }) => id) };
+  return {
+    contacts: contactIds,
+    tokens: tokens.map(({ token }) => token),
+    liveToken: tokens.find(({ is_live }) => is_live)?.token ?? null,
+    merges: merges.map(({ id }) => id),
+  };
 }
 
 /** Numbers of deleted rows. */
@@ -181,7 +188,10 @@ export async function eraseMerges(
 }
 
 /** Deletes tokens. Of contacts only the ids stay: they are never issued again, and answer like unknown ids. */
-export async function eraseContacts(tx: Queries, { contacts, tokens }: ContactGroup): Promise<void> {
+export async function eraseContacts(
+  tx: Queries,
+  { contacts, tokens }: Pick<ContactGroup, 'contacts' | 'tokens'>,
+): Promise<void> {
   await tx.$executeRaw`DELETE FROM basket_token WHERE token = ANY (${tokens}::uuid[])`;
   await tx.$executeRaw`DELETE FROM first_import WHERE record_id = ANY (${contacts}::uuid[])`;
   await tx.$executeRaw`

@@ -3,7 +3,7 @@ import { canonicalLine } from '../../contacts/profile/canonical';
 import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { type ContactView, isMailable } from '../../contacts/profile/contact-view';
 import { decodeCursor, encodeCursor, type Position } from '../../foundation/cursor';
-import { changeBody } from '../../messages/outgoing/change-body';
+import { changeBody } from '../../messages/http/change-body';
 import { contactBody } from '../../messages/outgoing/contact-body';
 import type { Database } from '../../postgres/database';
 import type { Context } from '../context';

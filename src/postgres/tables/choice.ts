@@ -68,6 +68,25 @@ const choiceOfRow = <C extends Choice>({ origin, origin_kind, ...choice }: Choic
   origin: { kind: origin_kind, key: origin },
 });
 
+type ChoiceKey = Pick<Choice, 'origin' | 'newsletter' | 'at'>;
+
+const KEY = {
+  origin_kind: ['origin_kind', ({ origin }) => origin.kind],
+  origin: ['text', ({ origin }) => origin.key],
+  newsletter: ['text', ({ newsletter }) => newsletter],
+  at: ['time', ({ at }) => at],
+} satisfies Columns<ChoiceKey>;
+
+/** Whether each of some choices is stored. */
+export async function areStored(db: Queries, keys: readonly ChoiceKey[]): Promise<boolean[]> {
+  const stored = keys.map(() => false);
+  if (keys.length === 0) return stored;
+  const rows = await db.$queryRaw<{ ordinal: number }[]>`
+    SELECT ordinal::int FROM ${rowSource(keys, KEY)} JOIN choice USING (origin_kind, origin, newsletter, at)`;
+  for (const { ordinal } of rows) stored[ordinal - 1] = true;
+  return stored;
+}
+
 /** A row's details in the order of `mergeChoices`: by bytes, null before every text. */
 const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prisma.Sql =>
   Prisma.raw(

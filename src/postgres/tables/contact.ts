@@ -57,8 +57,9 @@ export function insertContacts(created: readonly Contact[]): Write {
  * Writes the state of changed contacts, in the order of their ids, each with the next version.
  *
  * @param touched a query for the `contact_id` of other contacts that get only the next version
+ * @param returning what to return of each
  */
-export function updateContacts(changed: readonly Contact[], touched?: Prisma.Sql): Write {
+export function updateContacts(changed: readonly Contact[], touched?: Prisma.Sql, returning = Prisma.empty): Write {
   if (changed.length === 0 && touched === undefined) return null;
   const sources = [
     ...(changed.length === 0 ? [] : [Prisma.sql`SELECT ${namesOf(COLUMNS)} FROM ${rowSource(changed, COLUMNS)}`]),
@@ -73,7 +74,8 @@ export function updateContacts(changed: readonly Contact[], touched?: Prisma.Sql
     )
     UPDATE contact AS known SET state = changed.state, merged_into = changed.merged_into, version = known.version + 1,
       updated_at = now()
-    FROM changed WHERE known.id = changed.id`;
+    FROM changed WHERE known.id = changed.id
+    ${returning}`;
 }
 
 /** Points contacts that were merged into one of these, now merged itself, to the same survivor: never a chain. */

@@ -8,6 +8,8 @@ export interface OutboxMessage {
   contactId: string;
   /** Also the routing key. */
   type: string;
+  /** The header `schema-version`: of the program that wrote the message, whichever publishes it. */
+  schemaVersion: number;
   body: unknown;
   /** For the headers `traceparent` and `tracestate`. */
   trace?: Trace | undefined;
@@ -17,6 +19,7 @@ const COLUMNS: Columns<OutboxMessage> = {
   message_id: ['uuid', ({ messageId }) => messageId],
   contact_id: ['uuid', ({ contactId }) => contactId],
   type: ['text', ({ type }) => type],
+  schema_version: ['int', ({ schemaVersion }) => schemaVersion],
   body: ['json', ({ body }) => JSON.stringify(body)],
   traceparent: ['text', ({ trace }) => trace?.parent ?? null],
   tracestate: ['text', ({ trace }) => trace?.state ?? null],
@@ -30,8 +33,10 @@ export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[
     ORDER BY ordinal`;
 }
 
-export interface PendingMessage extends OutboxMessage {
+export interface PendingMessage extends Omit<OutboxMessage, 'body'> {
   seq: bigint;
+  /** JSON, as it was written. */
+  body: string;
   createdAt: Date;
 }
 
@@ -45,13 +50,14 @@ export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingM
   >`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
   if (!lock?.mine) return [];
   const rows = await tx.$queryRaw<Row[]>`
-    SELECT seq, message_id, contact_id, type, body, created_at, traceparent, tracestate
+    SELECT seq, message_id, contact_id, type, schema_version, body::text AS body, created_at, traceparent, tracestate
     FROM outbox ORDER BY seq LIMIT ${max}`;
   return rows.map((row) => ({
     seq: row.seq,
     messageId: row.message_id,
     contactId: row.contact_id,
     type: row.type,
+    schemaVersion: row.schema_version,
     body: row.body,
     createdAt: row.created_at,
     trace:
@@ -66,7 +72,8 @@ interface Row {
   message_id: string;
   contact_id: string;
   type: string;
-  body: unknown;
+  schema_version: number;
+  body: string;
   created_at: Date;
   traceparent: string | null;
   tracestate: string | null;

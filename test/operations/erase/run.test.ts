@@ -36,8 +36,12 @@ const apply = (...events: ContactEvent[]): Promise<Applied> =>
 async function inTurn(...events: ContactEvent[]): Promise<void> {
   for (const event of events) await apply(event);
 }
-const erase = (name: string, db: Database = database.db): Promise<Erased> =>
-  erasePerson(db, addressOf(name), { erasureKey: KEY });
+/** The relay publishes contact.erased, which has the token, and deletes it from the outbox. */
+async function erase(name: string, db: Database = database.db): Promise<Erased> {
+  const erased = await erasePerson(db, addressOf(name), { erasureKey: KEY });
+  await database.sql("DELETE FROM outbox WHERE type = 'contact.erased'");
+  return erased;
+}
 const key = (name: string): string => addressOf(name).key;
 /** The seconds of a time that is later than an erasure made now. */
 const later = (): number => (Date.now() - EPOCH) / 1000 + 5;
@@ -103,6 +107,43 @@ describe('the erasure of a merged contact', () => {
     }
     for (const token of tokens) expect(await findContact(database.db, { by: 'token', token })).toBeNull();
     expect(await brokenPromises(database)).toEqual([]);
+  });
+
+  it('is told by contact.erased with its ids and its token, and with nothing else of the person', async () => {
+    const { second, merge, words, tokens } = await augusta(9);
+    const token = (await found(second))?.token;
+    await erasePerson(database.db, addressOf(second), { erasureKey: KEY });
+    const rows = await database.sql<{ body: unknown }>('SELECT * FROM outbox WHERE contact_id = $1', [
+      merge.survivor_id,
+    ]);
+    expect(rows).toMatchObject([{ type: 'contact.erased', traceparent: null, tracestate: null }]);
+    expect(rows[0]?.body).toEqual({
+      erased_at: expect.stringMatching(/Z$/),
+      contact_id: merge.survivor_id,
+      basket_token: token,
+      retired_contact_ids: [merge.retired_id],
+    });
+    expect(
+      await tracesOf(
+        database,
+        words.filter((word) => !tokens.includes(word)),
+      ),
+    ).toEqual([]);
+    await database.sql("DELETE FROM outbox WHERE type = 'contact.erased'");
+  });
+
+  it('takes with it the pending requests for a confirmation and the notes of changes', async () => {
+    const notify = { changes: true, confirmations: true };
+    await applyBatch(database.db, [signup('asked', ['x'], 1)], { ...DEFAULTS, erasureKey: KEY, notify });
+    const id = (await found('asked'))?.id;
+    const types = async () =>
+      (await database.sql<{ type: string }>('SELECT type FROM outbox WHERE contact_id = $1 ORDER BY seq', [id])).map(
+        ({ type }) => type,
+      );
+    expect(await types()).toEqual(['contact.confirmation_needed', 'contact.changed']);
+    expect((await erasePerson(database.db, addressOf('asked'), { erasureKey: KEY })).deleted.messages).toBe(2);
+    expect(await types()).toEqual(['contact.erased']);
+    await database.sql("DELETE FROM outbox WHERE type = 'contact.erased'");
   });
 
   it('survives an older late event; a later sign-up creates a new contact', async () => {

@@ -1,7 +1,7 @@
 /** The change feed as JSON: in HTTP answers and in `export --since`. */
 import type { Change } from '../../contacts/profile/change';
-import type { ChangeBody } from '../http/schemas';
-import { contactBody } from './contact-body';
+import { contactBody } from '../outgoing/contact-body';
+import type { ChangeBody } from './schemas';
 
 export function changeBody(change: Change): ChangeBody {
   if ('contact' in change) return { contact: contactBody(change.contact) };
