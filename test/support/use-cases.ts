@@ -5,9 +5,10 @@ import { expect } from '@jest/globals';
 import { PASSES, purge } from '../../src/compaction/run';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { Part, Service } from '../../src/main';
+import type { ChangesAnswer, LookupAnswer } from '../../src/messages/http/schemas';
+import { readWholeLedger } from '../../src/operations/consent/store';
 import { appendToList } from '../../src/operations/erase/list';
 import { exportContacts } from '../../src/operations/export/store';
-
 import { erasureHashes } from '../../src/postgres/tables/erasure';
 import type { TestBroker } from './broker';
 import type { TestDatabase } from './database';
@@ -159,6 +160,35 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
     },
   ],
   [
+    'a look-up of 500 keys of all kinds',
+    async ({ service }) => {
+      const keys = Array.from({ length: 125 }, (_, i) => [
+        { email: `${filledAddress(FILLED.contested + i)}@mail.test` },
+        { account: filledUid(FILLED.blocked + i) },
+        { token: filledToken(FILLED.held + i) },
+        { id: filledContact(FILLED.merged + i) },
+      ]).flat();
+      const answer = await fetch(`${service.url}/contacts/lookup`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ keys }),
+      });
+      const { contacts } = (await answer.json()) as LookupAnswer;
+      expect([contacts.length, contacts.includes(null)]).toEqual([500, false]);
+    },
+  ],
+  [
+    'pages of the change feed, before and after it is renewed',
+    async ({ service, run }) => {
+      const page = async (query = ''): Promise<ChangesAnswer> =>
+        (await get(service, `/changes${query}`)).body as ChangesAnswer;
+      const { next } = await page();
+      expect((await page(`?after=${next}`)).changes).toHaveLength(500);
+      await run('feed', 'renew');
+      expect((await page()).changes).toHaveLength(500);
+    },
+  ],
+  [
     'onecontact show and consent',
     async ({ run }) => {
       for (const key of [
@@ -259,10 +289,11 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
     },
   ],
   [
-    'an export, up to its first page',
+    'an export of contacts and one of the consent ledger, up to their first pages',
     async ({ data }) => {
       const stop = new Error('enough');
       await expect(exportContacts(data.db, () => Promise.reject(stop))).rejects.toBe(stop);
+      await expect(readWholeLedger(data.db, () => Promise.reject(stop))).rejects.toBe(stop);
     },
   ],
   ['a purge', ({ data }) => purge(data.db, { before: at(LATER), auditBefore: at(100), pageSize: 20_000 })],

@@ -40,7 +40,7 @@ export interface Closing {
   token: string | null;
   /** The deleted account that it had. */
   uid: string | null;
-  /** Null for a purge. */
+  /** Null for compaction. */
   cause: { trigger: Trigger; at: Time } | null;
 }
 

@@ -151,14 +151,14 @@ export const ContactAccountDeleted = z.object({
 /** `contact.closed`: a contact ended without a successor: another person has all that it had, or nothing is left of it. */
 export const ContactClosed = z.object({
   closed_at: Instant,
-  trigger: TriggerBody.nullable().describe('Null when a purge removed what was left of a deleted account'),
+  trigger: TriggerBody.nullable().describe('Null when compaction removed what was left of a deleted account'),
   contact_id: Uuid,
   basket_token: Uuid.nullable().describe('The token that stopped working; null when it had none'),
   account_id: z
     .string()
     .nullable()
     .describe(
-      'The deleted account that it had; null when it had none, and for a purge: contact.account_deleted told it',
+      'The deleted account that it had; null when it had none, and for compaction: contact.account_deleted told it',
     ),
   version: z.int().nonnegative().describe('The last one of the contact'),
 });
