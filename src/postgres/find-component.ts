@@ -6,7 +6,7 @@ import { STALE_READ } from './errors';
 import { Prisma } from './generated/prisma/client';
 import { CLAIM_KEY } from './load-claims';
 import { rowSource } from './statement';
-import { lastClaimUntil } from './tables/address-claim';
+import { lastClaimUntil, nextAlongClaims } from './tables/address-claim';
 
 /** Where the search for a connected component begins: addresses, accounts, and contacts by token or id. */
 export interface Seeds extends ConnectedComponent {
@@ -88,14 +88,7 @@ async function look(tx: Queries, seeds: Seeds, claims: readonly ClaimEvent[], pe
         FROM target, LATERAL (SELECT uid FROM account WHERE contact_id = target.id OFFSET 0) AS own
       )
       UNION
-      SELECT next.kind, next.key
-      FROM component, LATERAL (
-        SELECT 'account' AS kind, uid AS key FROM address_claim
-        WHERE component.kind = 'address' AND address = component.key AND NOT continues
-        UNION ALL
-        SELECT 'address', address FROM address_claim
-        WHERE component.kind = 'account' AND uid = component.key AND NOT continues
-      ) AS next
+      ${nextAlongClaims('component')}
     )
     SELECT kind, key FROM component, permission
     UNION ALL (

@@ -97,3 +97,17 @@ export function updateClaimStatus(claims: readonly Claim[]): Write {
     UPDATE address_claim AS known SET status = x.status FROM ${rowSource(claims, COLUMNS)}
     WHERE known.address = x.address AND known.uid = x.uid AND known.at = x.at`;
 }
+
+/** What claims connect directly to the rows (kind, key) of a recursive query. */
+export const nextAlongClaims = (members: 'component' | 'reach'): Prisma.Sql => {
+  const member = Prisma.raw(members);
+  return Prisma.sql`
+      SELECT next.kind, next.key
+      FROM ${member}, LATERAL (
+        SELECT 'account' AS kind, uid AS key FROM address_claim
+        WHERE ${member}.kind = 'address' AND address = ${member}.key AND NOT continues
+        UNION ALL
+        SELECT 'address', address FROM address_claim
+        WHERE ${member}.kind = 'account' AND uid = ${member}.key AND NOT continues
+      ) AS next`;
+};
