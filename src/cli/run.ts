@@ -15,6 +15,7 @@ import { addImport } from '../operations/import/command';
 import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
 import { addPurge } from '../operations/purge/command';
+import { addSend } from '../operations/send/command';
 import { addShow } from '../operations/show/command';
 import { addTopology } from '../operations/topology/command';
 import { connectionProblem, failureOf, needsOperator } from '../postgres/errors';
@@ -80,6 +81,7 @@ Examples:
     addAudit,
     addDeadLetters,
     addTopology,
+    addSend,
   ])
     add(program, context);
   return program;
