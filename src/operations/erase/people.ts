@@ -43,7 +43,7 @@ export function openLines(lines: readonly ListLine[], report: EraseReport, erasu
 /** Dead letters are read once for so many lines. */
 const CHUNK = 100;
 
-export interface EraseListRun {
+export interface ErasePeopleRun {
   open: readonly OpenLine[];
   report: EraseReport;
   options: EraseOptions;
@@ -60,9 +60,9 @@ export interface EraseListRun {
  *
  * @returns how many dead letters were dropped; in a dry run, would be
  */
-export async function eraseList(
+export async function erasePeople(
   db: Database,
-  { open, report, options, broker, signal, onLine }: EraseListRun,
+  { open, report, options, broker, signal, onLine }: ErasePeopleRun,
 ): Promise<number> {
   let deadLetters = 0;
   let done = 0;

@@ -8,12 +8,12 @@ import { makePace, makeProgress } from '../progress';
 import { count, number } from '../render';
 import { type Broker, withBroker, withDatabase } from '../servers';
 import { stopSignal } from '../stop-signal';
-import { type EraseListRun, eraseList, type OpenLine, openLines } from './erase-list';
+import { type ErasePeopleRun, erasePeople, type OpenLine, openLines } from './people';
 import { EraseReport, isDone } from './report';
 import type { EraseOptions } from './run';
 
 /** Erases the people of a file, and prints what became of them. */
-export async function printErasedList(
+export async function erasePeopleOfList(
   context: Context,
   file: string,
   {
@@ -61,9 +61,9 @@ export async function printErasedList(
 
 const AGAIN = 'Run the same command again: it continues where this run stopped.';
 
-async function eraseAgainstLoss(context: Context, db: Database, run: EraseListRun): Promise<number> {
+async function eraseAgainstLoss(context: Context, db: Database, run: ErasePeopleRun): Promise<number> {
   try {
-    return await eraseList(db, run);
+    return await erasePeople(db, run);
   } catch (error) {
     // An error that tells the operator what to do says this itself.
     if (!(error instanceof OperatorError)) context.advice = AGAIN;
