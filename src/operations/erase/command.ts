@@ -12,7 +12,7 @@ import { eraseWithDeadLetters } from './dead-letters';
 import { erasePeopleOfList } from './people-command';
 import { type Erased, type EraseOptions, erasePerson } from './run';
 
-export interface Options {
+interface Options {
   file?: string;
   report?: string;
   deadLetters?: boolean;
