@@ -216,15 +216,18 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   }
   if (typeof apiKeysFile === 'string')
     problems.push(...keyProblems(apiKeysFile, (apiKey as string | undefined) ?? null));
-  const accounts = NEEDS.accounts.filter((name) => config[camel(name)] !== null);
-  const missing = NEEDS.accounts.filter((name) => config[camel(name)] === null);
-  if (accounts.length > 0) {
-    problems.push(
-      ...missing.map((name) => `${name}: is not set, although ${accounts.join(' and ')} is: set all or none`),
-    );
-  }
+  problems.push(...accountProblems(config));
   if (problems.length > 0) throw new OperatorError(report(problems, names, env));
   return Object.freeze(config) as ConfigFor<N>;
+}
+
+/** Of the variables that belong together, either all are set or none. A malformed one counts as set. */
+function accountProblems(config: Record<string, unknown>): string[] {
+  const missing = NEEDS.accounts.filter((name) => config[camel(name)] === null);
+  const set = NEEDS.accounts.filter((name) => !missing.includes(name));
+  if (set.length === 0) return [];
+  const given = `${set.join(' and ')} ${set.length === 1 ? 'is' : 'are'}`;
+  return missing.map((name) => `${name}: is not set, although ${given}: set all three or none`);
 }
 
 /** Reads a variable, or the file that stands for it. A problem names whichever of the two was read. */

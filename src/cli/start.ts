@@ -45,9 +45,12 @@ Examples:
   $ HTTP_HOST=0.0.0.0 API_KEY=… onecontact start --only http
   $ HTTP_HOST=0.0.0.0 API_KEYS_FILE=… onecontact start --only intake`,
     )
-    .action(async (options: Options) => {
+    .action(async (options: Options, command: Command) => {
       setFlagsFromString(HEAP_GROWTH);
       const only = options.only ?? PARTS;
+      if (options.migrate && !needsDatabase(only)) {
+        command.error("error: option '--migrate' needs the database, which the parts of '--only' do not use");
+      }
       const needs = SERVICE_NEEDS.filter(
         (need) => (need !== 'broker' || handlesMessages(only)) && (need !== 'database' || needsDatabase(only)),
       );

@@ -39,7 +39,8 @@ export async function verifyToken(
     });
     const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt';
     if (!TYPES.includes(type)) return refused('invalid_request', 'typ: must be secevent+jwt');
-    const { events } = payload;
+    const { events, jti } = payload;
+    if (typeof jti !== 'string' || jti === '') return refused('invalid_request', 'jti: must be a text');
     // An ID token of the same issuer has the same signature, and no events.
     if (!isJsonObject(events)) return refused('invalid_request', 'events: must be an object');
     return { claims: { ...payload, events } };

@@ -12,10 +12,10 @@ import { makeMetrics } from '../../src/observability/metrics';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
 import { Publisher } from '../../src/rabbitmq/publisher';
+import { AUDIENCE, claimsOf, ISSUER, type Issuer, startIssuer, TYPE } from '../../tools/issuer';
 import { ask } from '../http/ask';
 import { silent, until, withBroker } from '../support/broker';
 import { uidOf } from '../support/events';
-import { AUDIENCE, claimsOf, ISSUER, type Issuer, startIssuer, TYPE } from './issuer';
 
 const broker = withBroker();
 const EXPECTED = { issuer: ISSUER, audience: AUDIENCE };
@@ -172,6 +172,7 @@ describe('POST /events/account', () => {
   it.each<[string, object, string]>([
     ['no iat', { iat: undefined }, 'iat: is missing'],
     ['no jti', { jti: undefined }, 'jti: is missing'],
+    ['a jti that is no text', { jti: { toString: 1 } }, 'jti: must be a text'],
     ['an iat that is no time', { iat: 'today' }, 'iat: is not valid'],
     ['no events, as an ID token', { events: undefined }, 'events: must be an object'],
     ['events that are a list', { events: [] }, 'events: must be an object'],

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { errors, jwtVerify } from 'jose';
 import pino from 'pino';
 import { IssuerKeys, KeysAway } from '../../src/intake/issuer-keys';
+import { claimsOf, type Issuer, startIssuer } from '../../tools/issuer';
 import { until } from '../support/broker';
-import { claimsOf, type Issuer, startIssuer } from './issuer';
 
 describe('the keys of an issuer', () => {
   let issuer: Issuer;

@@ -73,14 +73,13 @@ export const MAX_MESSAGES = 500;
 
 const Problem = z.object({ place: z.string(), problem: z.string() });
 
-/** A newsletter message as HTTP takes it: one that comes alone may leave its time to the service. */
-const one = <T extends z.ZodObject<{ ts: z.ZodNumber }>>(schema: T) =>
-  schema.extend({ ts: schema.shape.ts.optional() }).meta(schema.meta() ?? {});
+/** A message that comes alone may leave its time to the service. */
+const alone = { ts: NewsletterSubscribe.shape.ts.optional() };
 
 export const IntakeRequest = z.union([
-  one(NewsletterSubscribe),
-  one(NewsletterUnsubscribe),
-  one(NewsletterConfirm),
+  NewsletterSubscribe.extend(alone).meta({ ...NewsletterSubscribe.meta() }),
+  NewsletterUnsubscribe.extend(alone).meta({ ...NewsletterUnsubscribe.meta() }),
+  NewsletterConfirm.extend(alone).meta({ ...NewsletterConfirm.meta() }),
   z.array(z.union([NewsletterSubscribe, NewsletterUnsubscribe, NewsletterConfirm])).max(MAX_MESSAGES),
 ]);
 

@@ -29,6 +29,7 @@ export function targetsOf(results: Results): Target[] {
     ...growth(results),
     ...processes(results),
     ...slots(results),
+    ...intake(results),
     ...memory(results),
   ];
 }
@@ -103,6 +104,16 @@ function processes({ processes = [] }: Results): Target[] {
 function slots({ slots = [] }: Results): Target[] {
   const [one, two] = slots;
   return one && two ? [share('CONCURRENCY 2 / 1, all accounts connected', ratioOf(two.runs, one.runs), 1 - NOISE)] : [];
+}
+
+/** One process takes over HTTP what one worker consumes. */
+function intake({ intake = [] }: Results): Target[] {
+  const worker = intake.find(({ list }) => list === null);
+  const lists = intake.filter(({ list }) => list !== null && list > 1);
+  if (!worker) return [];
+  return lists.map(({ list, runs }) =>
+    share(`events over HTTP in lists of ${list} / one worker`, ratioOf(runs, worker.runs), 1),
+  );
 }
 
 function memory({ memory }: Results): Target[] {

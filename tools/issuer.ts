@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
-import { uidOf } from '../support/events';
 
 export const ISSUER = 'https://accounts.test';
 export const AUDIENCE = '5882386c6d801776';
+/** The account that a token is about. */
+export const UID = '7531'.padEnd(32, '0');
 export const TYPE = 'https://schemas.accounts.firefox.com/event/';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -30,7 +31,7 @@ export interface Issuer {
 export const claimsOf = (events: object = { [`${TYPE}profile-change`]: { email: 'ada@mail.test' } }): JWTPayload => ({
   iss: ISSUER,
   aud: AUDIENCE,
-  sub: uidOf('u1'),
+  sub: UID,
   iat: Date.now() / 1_000,
   jti: `jti-${Math.random()}`,
   events: events as Record<string, unknown>,
