@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { format } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
@@ -304,6 +304,7 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
 }
 
 describe('no address, name or token', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'onecontact-keys-'));
   beforeAll(async () => {
     database = await freshDatabase();
     const [rabbit, postgres] = [await TcpProxy.to(broker().url), await TcpProxy.to(database.url)];
@@ -314,14 +315,13 @@ describe('no address, name or token', () => {
     for (const method of ['debug', 'log', 'info', 'warn', 'error'] as const) {
       jest.spyOn(console, method).mockImplementation((...said) => void lines.push(format(...said)));
     }
-    const apiKeysFile = join(mkdtempSync(join(tmpdir(), 'onecontact-keys-')), 'keys');
+    const apiKeysFile = join(folder, 'keys');
     writeFileSync(apiKeysFile, `support read,write ${API_KEY}`);
     const provider = {
       ...{ accountsIssuer: 'lovelace', accountsAudience: 'lovelace' },
       accountsJwksUrl: 'http://127.0.0.1:1/lovelace',
     };
     service = await startService({ ...config(urls), ...provider, apiKeysFile }, { log });
-    rmSync(dirname(apiKeysFile), { recursive: true });
 
     await readersComeAndGo();
     await rubbishComes(broker());
@@ -338,6 +338,7 @@ describe('no address, name or token', () => {
     await service?.stop();
     for (const proxy of proxies) await proxy.close();
     await database?.drop();
+    rmSync(folder, { recursive: true });
   });
 
   it('is in any log line, whatever was received and whatever failed', () => {
