@@ -117,7 +117,7 @@ function messageOf(
       content,
       contentType: 'application/json',
       timestamp: Math.floor(now / 1_000),
-      headers: { [HEADERS.traceParent]: trace?.parent, [HEADERS.traceState]: trace?.state },
+      ...(trace && { headers: { [HEADERS.traceParent]: trace.parent, [HEADERS.traceState]: trace.state } }),
     },
   };
 }

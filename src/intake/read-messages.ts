@@ -84,8 +84,10 @@ function readMessage(
     return { problems: [{ place, problem: `is nested deeper than ${MAX_DEPTH} levels` }] };
   }
   const ts = sent.ts ?? (isAlone ? now / 1_000 : undefined);
-  const isVouchedFor = sent.optin === true;
-  const content = encode({ ...sent, ts, ...(isVouchedFor && !vouches && { optin: undefined }) });
+  const dropsOptin = sent.optin === true && !vouches;
+  const content = encode(
+    ts === sent.ts && !dropsOptin ? sent : { ...sent, ts, ...(dropsOptin && { optin: undefined }) },
+  );
   // Names the event if the message does not.
   const messageId = randomUUID();
   const decoded = decode('newsletter', content, { messageId, trace, now });
@@ -103,13 +105,11 @@ function readMessage(
       messageId,
       contentType: 'application/json',
       timestamp: Math.floor(now / 1_000),
-      headers: { [HEADERS.traceParent]: trace?.parent, [HEADERS.traceState]: trace?.state },
+      ...(trace && { headers: { [HEADERS.traceParent]: trace.parent, [HEADERS.traceState]: trace.state } }),
     },
     event: { id, ts: ts as number },
     warnings: [
-      ...(isVouchedFor && !vouches
-        ? [{ place: at('optin'), problem: 'was left out: the key lacks the scope vouch' }]
-        : []),
+      ...(dropsOptin ? [{ place: at('optin'), problem: 'was left out: the key lacks the scope vouch' }] : []),
       ...dropped.map((field) => ({ place: at(field), problem: 'was left out: it cannot be used' })),
       ...partial.map((problem) => placed(problem, place)),
     ],

@@ -15,12 +15,12 @@ export interface Intake {
   list: number | null;
   /** Requests at once. */
   atOnce: number;
-  runs: Pick<Run, 'throughput'>[];
+  runs: Pick<Run, 'events' | 'throughput' | 'cpu'>[];
 }
 
 const SHAPES: readonly Intake[] = [
   { list: 1, atOnce: 32, runs: [] },
-  { list: 100, atOnce: 4, runs: [] },
+  { list: 100, atOnce: 16, runs: [] },
   { list: null, atOnce: 0, runs: [] },
 ];
 
@@ -31,14 +31,18 @@ export async function measureIntake(bench: Bench): Promise<Intake[]> {
       runs.push(await measureRun(bench, onecontact(bench.options.set), loadOf(bench, 'new')));
       return `one worker consumes ${Math.round(runs.at(-1)?.throughput ?? 0)} events/s`;
     }
-    runs.push({ throughput: await sendAll(bench, list, atOnce) });
-    return `intake in lists of ${list}: ${Math.round(runs.at(-1)?.throughput ?? 0)} events/s`;
+    const run = await sendAll(bench, list, atOnce);
+    runs.push(run);
+    return `intake in lists of ${list}: ${Math.round(run.throughput)} events/s`;
   });
   return [...SHAPES];
 }
 
-/** @returns messages a second */
-async function sendAll({ options, folder, amqpUrl, broker }: Bench, list: number, atOnce: number): Promise<number> {
+async function sendAll(
+  { options, folder, amqpUrl, broker }: Bench,
+  list: number,
+  atOnce: number,
+): Promise<Intake['runs'][0]> {
   await broker.purge();
   const supply = supplyOf('new', contactsFor(options.events, options), options.seed);
   const bodies = (events: number): string[] => {
@@ -56,18 +60,25 @@ async function sendAll({ options, folder, amqpUrl, broker }: Bench, list: number
     const url = new URL('/events/newsletter', service.url);
     await inParallel(bodies(Math.ceil(options.events / 4)), atOnce, (body) => post(url, agent, body));
     const measured = bodies(options.events);
-    const begin = now();
+    const [begin, cpu] = [now(), await cpuOf(service)];
     await inParallel(measured, atOnce, (body) => post(url, agent, body));
     const elapsed = now() - begin;
+    const cpuUsed = (await cpuOf(service)) - cpu;
     agent.destroy();
     const expected = Math.ceil(options.events / 4) + options.events;
     const ready = await broker.ready(NEWSLETTER_QUEUE);
     if (ready !== expected) throw new Error(`the queue has ${ready} of ${expected} messages that were taken`);
-    return (options.events / elapsed) * 1_000;
+    return { events: options.events, throughput: (options.events / elapsed) * 1_000, cpu: cpuUsed };
   } finally {
     await service.stop();
     await broker.purge();
   }
+}
+
+/** Seconds of processor time. */
+async function cpuOf({ url }: ServiceProcess): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(/^process_cpu_seconds_total (\S+)/m.exec(text)?.[1]);
 }
 
 async function failed(service: ServiceProcess): Promise<never> {

@@ -81,8 +81,9 @@ function intake({ intake = [] }: Results): string {
   const rows = intake.map(({ list, atOnce, runs }) => [
     list === null ? 'consumed by one worker' : `lists of ${list}, ${atOnce} requests at once`,
     number(throughputOf(runs)),
+    number(median(runs.map(({ cpu, events }) => (1e6 * cpu) / events))),
   ]);
-  return rows.length === 0 ? '' : table(['Events over HTTP, one process', 'events/s'], rows);
+  return rows.length === 0 ? '' : table(['Events over HTTP, one process', 'events/s', 'µs of CPU'], rows);
 }
 
 function growth({ growth = [] }: Results): string {
