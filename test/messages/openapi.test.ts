@@ -12,7 +12,8 @@ import { makeServer } from '../../src/http/server';
 import { intakeRoutes } from '../../src/intake/routes';
 import { Health } from '../../src/observability/health';
 import { makeMetrics } from '../../src/observability/metrics';
-import { ENDPOINTS, HTTP_SCHEMAS } from '../../tools/contracts/http';
+import { ENDPOINTS } from '../../tools/contracts/http';
+import { HTTP_SCHEMAS } from '../../tools/contracts/http-spec';
 import { silent } from '../support/broker';
 
 const CHECKOUT = resolve(__dirname, '../..');

@@ -1,5 +1,6 @@
-import { type AnswerSpec, ENDPOINTS, type EndpointSpec, HTTP_SCHEMAS } from './http';
+import { ENDPOINTS } from './http';
 import { BUSY, FAILED, MISSING_SCOPE, NOT_AUTHORISED } from './http-examples';
+import { type AnswerSpec, type EndpointSpec, HTTP_SCHEMAS } from './http-spec';
 import { fieldTable, jsonBlock } from './reference';
 
 const titleOf = ({ method, path }: EndpointSpec): string => `${method.toUpperCase()} ${path}`;

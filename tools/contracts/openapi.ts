@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type AnswerSpec, ENDPOINTS, type EndpointSpec, HTTP_SCHEMAS } from './http';
+import { ENDPOINTS } from './http';
+import { type AnswerSpec, type EndpointSpec, HTTP_SCHEMAS } from './http-spec';
 
 const JSON_TYPE = 'application/json';
 const schemaRef = (name: string) => ({ $ref: `#/components/schemas/${name}` });

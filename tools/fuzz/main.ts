@@ -17,7 +17,7 @@ const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder | --heade
 Mutated, hostile and random messages through the whole service, healthy ones between them, on a real broker and a real
 database of its own.
 
-  --count N   how many messages (1,000,000; with --decoder 5,000,000, with --headers 100,000), or requests (100,000)
+  --count N   how many messages (1,000,000; with --decoder 5,000,000, with --headers 100,000), or requests (20,000)
   --seed N    the same seed makes the same messages (another one each time)
   --decoder   through the decoder alone: no broker, no database
   --intake    requests to both endpoints for events, with damaged bodies and forged tokens; no worker runs
@@ -125,7 +125,11 @@ function readOptions(args: string[]): Options | 'help' {
   if ([decoder, headers, intake].filter(Boolean).length > 1)
     throw new Error('--decoder, --headers and --intake are runs of their own');
   return {
-    count: wholeNumber('count', values.count ?? (decoder ? '5000000' : headers || intake ? '100000' : '1000000'), 1),
+    count: wholeNumber(
+      'count',
+      values.count ?? (decoder ? '5000000' : headers ? '100000' : intake ? '20000' : '1000000'),
+      1,
+    ),
     seed: wholeNumber('seed', values.seed ?? `${Date.now() % 2 ** 32}`, 0),
     decoder,
     headers,
