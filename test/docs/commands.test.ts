@@ -9,8 +9,7 @@ import { ctms } from '../support/records';
 import { blocksOf, Shell } from './page';
 
 const CHECKOUT = resolve(__dirname, '../..');
-const WRITE_KEY = 'the-key-of-a-site';
-const READ_KEY = 'the-key-of-a-reader';
+const API_KEY = 'the-key-of-a-reader';
 
 const broker = withBroker();
 
@@ -32,14 +31,7 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     await writeFile(join(folder, 'onecontact'), `#!/bin/sh\nexec '${process.execPath}' '${program.path}' "$@"\n`, {
       mode: 0o755,
     });
-    await writeFile(join(folder, 'keys'), `site write ${WRITE_KEY}\nreader read ${READ_KEY}\n`, { mode: 0o600 });
-    shell = new Shell(program, folder, {
-      AMQP_URL: broker().url,
-      DATABASE_URL: database.url,
-      API_KEYS_FILE: join(folder, 'keys'),
-      WRITE_KEY,
-      READ_KEY,
-    });
+    shell = new Shell(program, folder, { AMQP_URL: broker().url, DATABASE_URL: database.url });
   });
   afterEach(async () => {
     await shell.stop();
@@ -81,9 +73,9 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     const [curl, files, ...rest] = blocksOf('docs/change-feed.md') as [string, string];
     expect(rest).toEqual([]);
     await writeFile(join(folder, 'contacts.ndjson'), `${JSON.stringify(ctms({ a: 'ada' }))}\n`);
-    await shell.run('onecontact migrate\nonecontact start');
+    await shell.run(`onecontact migrate\nAPI_KEY=${API_KEY} onecontact start`);
     await shell.run('onecontact import contacts.ndjson');
-    const page = await shell.run(`API_KEY=$READ_KEY\n${here(curl)}`);
+    const page = await shell.run(`API_KEY=${API_KEY}\n${here(curl)}`);
     const { changes, next } = JSON.parse(page.output);
     expect(changes).toEqual([expect.objectContaining({ contact: expect.objectContaining({ version: 1 }) })]);
     await shell.run(files.replace('CURSOR', next));
