@@ -32,7 +32,7 @@ const descriptionOf = (name: Name): string => Variables.shape[name].description 
 /** As a sentence; empty where the description says it already. */
 function ruleOf(name: Name): string {
   const rule = Variables.shape[name].safeParse(NO_VALUE).error?.issues[0]?.message ?? '';
-  return rule.startsWith('must ') ? ` The value ${rule}.` : '';
+  return rule.startsWith('must ') ? ` The value ${rule.replace(/https?:\/\/\S+/, '`$&`')}.` : '';
 }
 
 /** The default as text; null if there is none, undefined if the variable is required. */

@@ -90,7 +90,7 @@ const TakenEvent = z.object({
 
 export const IntakeAnswer = z.object({
   events: z.array(TakenEvent).describe('One entry a message, in order'),
-  warnings: z.array(Problem).describe('What was left out, and where, such as [3].lang'),
+  warnings: z.array(Problem).describe('What was left out, and where, such as `[3].lang`'),
 });
 
 /** The codes of RFC 8935 that are used here. */
