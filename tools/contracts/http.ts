@@ -20,6 +20,7 @@ export const HTTP_SCHEMAS = {
   Error: body.ErrorBody,
   Heartbeat: body.HeartbeatBody,
   Version: body.VersionBody,
+  Index: body.IndexBody,
   Empty: z.object({}),
 } satisfies Record<string, z.ZodType>;
 
@@ -218,6 +219,15 @@ export const ENDPOINTS: readonly EndpointSpec[] = [
       FAILED,
       BUSY,
     ],
+  },
+  {
+    method: 'get',
+    path: '/',
+    operationId: 'index',
+    summary: 'What this service is, and where to look',
+    scope: null,
+    parameters: {},
+    answers: [ok('Index', example.INDEX, 'The front page')],
   },
   {
     method: 'get',
