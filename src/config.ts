@@ -77,6 +77,12 @@ export const Variables = z.object({
   LOG_LEVEL: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
     .default('info')
     .describe('The least important log lines that are written'),
+  LOG_FORMAT: choice('json', 'pretty')
+    .nullable()
+    .default(null)
+    .describe(
+      '`json`: one JSON object a line; `pretty`: lines for people. By default `pretty` on a terminal, else `json`',
+    ),
   BATCH_SIZE: integer(1, 10_000).default(500).describe('Messages in one transaction at most'),
   PREFETCH: integer(1, 65_535).default(1000).describe('Messages of a queue that the broker sends ahead of their acks'),
   CONCURRENCY: integer(1, 64).default(2).describe('Batches in flight'),
@@ -153,7 +159,7 @@ const NEEDS = {
   accounts: ['ACCOUNTS_ISSUER', 'ACCOUNTS_AUDIENCE', 'ACCOUNTS_JWKS_URL'],
   /** Look-ups and events over HTTP, which only the holders of a key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
-  workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
+  workers: ['LOG_LEVEL', 'LOG_FORMAT', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY', 'NOTIFY_CHANGES', 'NOTIFY_CONFIRMATIONS'],
   erasure: ['ERASURE_KEY', 'ERASURE_KEY_FILE'],
   erasureList: ['ERASURE_LIST'],

@@ -278,7 +278,9 @@ async function serveHttp(
   closing.push(() => server.close());
   const url = await server.listen({ host, port }).catch(({ code }: NodeJS.ErrnoException) => {
     throw new OperatorError(
-      `HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT; each process of a machine needs a port of its own.`,
+      code === 'EADDRINUSE'
+        ? `Port ${port} of ${host} is already in use: set HTTP_PORT to another port; each process needs its own.`
+        : `HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`,
     );
   });
   log.info({ url }, 'HTTP is listening');

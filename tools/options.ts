@@ -8,7 +8,7 @@ export function optionsOrExit<O>(help: string, read: (args: string[]) => O | 'he
     process.stdout.write(`${help}\n`);
     process.exit(0);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n(--help tells more)\n`);
+    process.stderr.write(`${(error as Error).message}\n(see --help)\n`);
     process.exit(2);
   }
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { OperatorError } from '../foundation/operator-error';
 import { readVersion } from '../http/version';
 import { framesOf } from '../observability/log';
@@ -21,6 +21,7 @@ import { addShow } from '../operations/show/command';
 import { addTopology } from '../operations/topology/command';
 import { connectionProblem, failureOf, needsOperator } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
+import { wrapHelp } from './help';
 import { addStart } from './start';
 
 const DONE = 0;
@@ -43,22 +44,42 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   }
 }
 
+/** The commands, as the help lists them. */
+const GROUPS = {
+  'Service:': [addStart, addMigrate, addTopology],
+  'Look up:': [addShow, addConsent],
+  'Merges:': [addMerges, addCollisions],
+  'Import and export:': [addImport, addExport, addFeed],
+  'Privacy:': [addOptOut, addErase, addErasures, addPurge, addAudit],
+  'Messages:': [addSend, addDeadLetters],
+};
+
 function makeProgram(context: Context): Command {
-  const program = new Command('onecontact')
-    .description('One person, one contact record: merges the contacts of one person, and announces each merge once.')
-    .version(readVersion().version)
+  const program = new Command('onecontact');
+  const { version } = readVersion();
+  program
+    .description(
+      'Keeps one contact record per person: merges two records when they turn out to be one person, and announces each merge once.',
+    )
+    .version(version, '-V, --version', 'print the version (also -v)')
+    .addOption(new Option('-v').hideHelp())
+    .on('option:v', () => {
+      context.stdout.write(`${version}\n`);
+      throw new CommanderError(DONE, 'commander.version', version);
+    })
     .exitOverride() // before the commands are added, because they inherit it
     .configureOutput({
-      writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text),
+      writeOut: (text) => void context.stdout.write(wrapHelp(text, program)),
+      writeErr: (text) => void context.stderr.write(wrapHelp(text, program)),
       outputError: (text, write) => write(withoutAddress(text)),
     })
-    .showHelpAfterError('(--help tells more)')
+    .showHelpAfterError('(see --help)')
     .addHelpText(
       'after',
       `
 Exit codes: 0 done, 1 failed, 2 bad usage.
-In a checkout, \`onecontact\` is \`npm run -s onecontact --\`. To see it at work without any set-up: npm run demo
+
+Try it without servers of your own, in a checkout: npm run demo
 
 Examples:
   $ onecontact migrate
@@ -66,26 +87,10 @@ Examples:
   $ onecontact show ada@mail.test
   $ onecontact merges undo --help`,
     );
-  for (const add of [
-    addStart,
-    addMigrate,
-    addShow,
-    addExport,
-    addFeed,
-    addImport,
-    addConsent,
-    addMerges,
-    addCollisions,
-    addPurge,
-    addOptOut,
-    addErase,
-    addErasures,
-    addAudit,
-    addDeadLetters,
-    addTopology,
-    addSend,
-  ])
-    add(program, context);
+  for (const [group, adders] of Object.entries(GROUPS)) {
+    program.commandsGroup(group);
+    for (const add of adders) add(program, context);
+  }
   return program;
 }
 

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../config';
 import { handlesMessages, needsDatabase, needsKeys, PARTS, type Part, type StartConfig, startService } from '../main';
-import { makeLog } from '../observability/log';
+import { logTo, makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
 import { migrateSchema } from '../operations/migrate/run';
 import { failureOf } from '../postgres/errors';
@@ -32,12 +32,11 @@ export function addStart(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL for all parts but intake, AMQP_URL for all but http and maintenance (or files with them:
-DATABASE_URL_FILE, AMQP_URL_FILE), and API_KEY or API_KEYS_FILE when look-ups (the part http) or events (the part intake)
-are served at more than a loopback address. Health and metrics are served
-whatever --only says. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish what is in flight, then it
-exits with 0; with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the
-first.
+Needs DATABASE_URL for all parts but intake, and AMQP_URL for all but http and maintenance (or files with them: DATABASE_URL_FILE, AMQP_URL_FILE). Needs API_KEY or API_KEYS_FILE when look-ups (the part http) or events (the part intake) are served beyond a loopback address. Health and metrics are served whatever --only says.
+
+Logs go to stdout: readable lines on a terminal, one JSON object a line elsewhere (LOG_FORMAT).
+
+SIGTERM and SIGINT finish what is in flight. Exits with 0, or with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the first.
 
 Examples:
   $ onecontact start --migrate
@@ -56,7 +55,9 @@ Examples:
       );
       const keys = needsKeys(only) ? (['lookUps'] as const) : [];
       const config: StartConfig = readConfig(context.env, [...needs, ...keys]);
-      const log = makeLog(config.logLevel, undefined, (error) => failureOf(error).code);
+      const { isTTY = false } = context.stdout;
+      const destination = logTo(config.logFormat ?? (isTTY ? 'pretty' : 'json'), isTTY && !context.env.NO_COLOR);
+      const log = makeLog(config.logLevel, destination, (error) => failureOf(error).code);
       const code = await start(context.env, config, only, options, log);
       // Work that did not stop in time must not keep the process alive.
       process.exit(code);
@@ -87,17 +88,14 @@ async function start(
   const migrate = options.migrate ? () => migrateSchema(env) : undefined;
   const service = await Promise.race([startService(config, { only, migrate, log }), stop]);
   if (typeof service === 'string') {
-    log.info({ signal: service }, 'told to stop before the service was up');
+    log.info({ signal: service }, 'stopped before the service was up');
     return 0;
   }
-  log.info({ parts: only, url: service.url }, 'service is up');
-  log.info({ signal: await stop }, 'told to stop: finishing what is in flight');
+  log.info({ url: service.url, parts: only }, 'service is up');
+  log.info({ signal: await stop }, 'shutting down: finishing messages in flight');
   const inTime = await service.stop();
   if (inTime) log.info('stopped');
   else
-    log.error(
-      { timeoutMs: config.shutdownTimeoutMs },
-      'stopped before all work was finished: the rest will be redelivered',
-    );
+    log.error({ timeoutMs: config.shutdownTimeoutMs }, 'shutdown timed out: unfinished messages will be redelivered');
   return inTime ? 0 : 1;
 }

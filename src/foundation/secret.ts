@@ -76,7 +76,7 @@ export class Secret<T = string> {
       this.#problem = undefined;
     } catch (error) {
       const problem = (error as Error).message;
-      if (problem !== this.#problem) log.error({ variable, problem }, 'secret cannot be used: the old one is kept');
+      if (problem !== this.#problem) log.error({ variable, problem }, 'new secret rejected: the old one is kept');
       this.#problem = problem;
     }
   }

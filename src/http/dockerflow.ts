@@ -13,10 +13,25 @@ export interface DockerflowOptions {
 /** Dockerflow's levels. */
 const LEVELS = { error: 40, warning: 30 } as const;
 
-/** Dockerflow's `/__heartbeat__`, `/__lbheartbeat__` and `/__version__`, and `/metrics`. */
+/** Where to look, for a person who opens the address of the service. */
+const LINKS = {
+  health: '/__heartbeat__',
+  version: '/__version__',
+  metrics: '/metrics',
+  reference: 'docs/reference/http.md',
+  openapi: 'contracts/openapi.json',
+};
+
+/** The front page, Dockerflow's `/__heartbeat__`, `/__lbheartbeat__` and `/__version__`, and `/metrics`. */
 export async function dockerflowRoutes(app: FastifyInstance, options: DockerflowOptions): Promise<void> {
   const { health, version = readVersion(), metrics } = options;
 
+  app.get('/', async () => ({
+    name: 'OneContact',
+    description: 'One contact record per person. Paths without a leading slash are files of its sources.',
+    version: version.version,
+    links: LINKS,
+  }));
   app.get('/__lbheartbeat__', async () => ({}));
   app.get('/__version__', async () => version);
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));

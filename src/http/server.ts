@@ -97,7 +97,7 @@ export function makeServer(options: ServerOptions) {
     const { statusCode = 500 } = error;
     if (statusCode < 500) return request.is404 ? noSuchPage(reply) : refused(reply, statusCode);
     const { kind, code } = failureOf(error);
-    log.error({ route: request.routeOptions.url, code }, 'a request failed');
+    log.error({ route: request.routeOptions.url, code }, 'request failed');
     if (kind !== 'permanent') return busy(reply);
     return failed(reply);
   });

@@ -91,7 +91,7 @@ export class Forwarder {
       // One message must not keep the others from their acks.
       log.error(
         { failure: failureOf(error) },
-        'message cannot be forwarded: rejected, so that the broker dead-letters it',
+        'message rejected: it could not be forwarded, and the broker dead-letters it',
       );
       delivery.reject();
       return false;
@@ -118,7 +118,7 @@ export class Forwarder {
       }
       if (result.outcome === 'failed' && !result.retryable) {
         const { reason } = describe(result.error);
-        log.error({ reason }, 'message cannot be published: rejected, so that the broker dead-letters it');
+        log.error({ reason }, 'message rejected: it cannot be published, and the broker dead-letters it');
         delivery.reject();
         metrics.deadLetters.inc({ queue, reason: 'rejected' });
         return true; // a later ack of it has no effect

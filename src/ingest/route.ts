@@ -18,10 +18,17 @@ export interface Route {
   first?: object;
 }
 
+/** The command that shows dead letters, for the log. */
+const SEE = 'onecontact dead-letters list';
+
 export function routeOf(delivery: Delivery, outcome: Forwarded): Route {
   if (outcome.kind === 'dead') {
     const { reason, problems } = outcome;
-    return { ...toDead(reason, problems.join('; '), delivery.attempts), shared: { reason }, first: { problems } };
+    return {
+      ...toDead(reason, problems.join('; '), delivery.attempts),
+      shared: { reason, see: SEE },
+      first: { problems },
+    };
   }
   const { error } = outcome;
   if (outcome.kind === 'deferred') {
@@ -41,7 +48,7 @@ export function routeOf(delivery: Delivery, outcome: Forwarded): Route {
   if (!step) {
     return {
       ...toDead('failed', inWords(error), attempts),
-      shared: { reason: 'failed', code: error },
+      shared: { reason: 'failed', code: error, see: SEE },
       first: { attempts },
     };
   }

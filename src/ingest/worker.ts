@@ -183,7 +183,7 @@ export class EventWorker {
     } catch (error) {
       const { queue, log } = this.#options;
       const open = deliveries.filter((delivery) => delivery.open);
-      log.error({ queue, failure: failureOf(error), messages: open.length }, 'unexpected error in a batch');
+      log.error({ queue, failure: failureOf(error), messages: open.length }, 'batch failed unexpectedly');
       if (open.length > 1) {
         const middle = Math.ceil(open.length / 2);
         await this.#handle(open.slice(0, middle));
@@ -245,6 +245,8 @@ export class EventWorker {
       stopping: this.#stopping.signal,
       onApplied: (applied) => {
         observeApplied(metrics, applied);
+        for (const { id, survivorId, retiredId, reason } of applied.merges)
+          log.info({ queue, merge: id, survivor: survivorId, retired: retiredId, reason }, 'contacts merged');
         if (applied.notifications > 0) onNotifications();
       },
       onFailure: ({ code, kind }) => metrics.databaseErrors.inc({ code: codeLabel(code), kind }),

@@ -1,4 +1,5 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
+import { readable } from './readable';
 
 /** Where an error came from, without its message. */
 export function framesOf({ stack = '', message }: Error): string[] {
@@ -10,15 +11,21 @@ export function framesOf({ stack = '', message }: Error): string[] {
 
 const ownCode = (error: Error): string => ('code' in error ? String(error.code) : error.name);
 
+/** Standard output, written to before a call to the log returns. */
+export function logTo(format: 'json' | 'pretty', colour: boolean): DestinationStream {
+  const stdout = pino.destination({ fd: 1, sync: true });
+  return format === 'pretty' ? readable(stdout, colour) : stdout;
+}
+
 /**
- * The log of the running service: one JSON object a line, written before the call returns. An error is logged by type,
+ * The log of the running service: one JSON object a line. An error is logged by type,
  * code and stack frames, never by its text, which may contain an address or the values of a statement.
  *
  * @param codeOf finds the most telling code in an error, whatever wraps it
  */
 export function makeLog(
   level: string,
-  destination: DestinationStream = pino.destination({ fd: 1, sync: true }),
+  destination: DestinationStream,
   codeOf: (error: Error) => string = ownCode,
 ): Logger {
   const serialize = (error: unknown) =>

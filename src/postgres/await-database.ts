@@ -24,7 +24,7 @@ export async function awaitDatabase(work: () => Promise<void>, log: Logger): Pro
       if (needsOperator(error)) throw new OperatorError(connectionProblem(error), { cause: error });
       const failure = failureOf(error);
       if (failure.kind === 'permanent' && !OUT_OF_RESOURCES.test(failure.code)) throw error;
-      log.warn({ failure }, 'database cannot be used yet, trying again');
+      log.warn({ failure }, 'database not usable yet, trying again');
     }
     await delay(backoff.next());
   }

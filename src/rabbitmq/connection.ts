@@ -158,14 +158,16 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     const model = this.#model;
     for (const event of ['disconnect', 'connect-failed'] as const) model.on(event, hosts.turn);
     model.on('error', () => undefined); // 'disconnect' follows with the same error; without a listener it would throw
-    model.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a broker listener threw'));
+    model.on('handler-error', (error: Error) =>
+      this.#log.error(describe(error), 'listener of the broker connection threw'),
+    );
     model.on('blocked', (reason: string) => {
       this.#blocked = reason;
-      this.#log.warn({ reason }, 'broker blocks publishing');
+      this.#log.warn({ reason }, 'broker blocked publishing');
       this.#announce('blocked');
     });
     model.on('unblocked', () => {
-      this.#log.info('broker unblocks publishing');
+      this.#log.info('broker unblocked publishing');
       this.#unblock();
     });
     model.on('connect', (established: ChannelModel) => {
@@ -216,7 +218,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     try {
       (this as EventEmitter).emit(event, ...args);
     } catch (thrown) {
-      this.#log.error(describe(thrown), 'a listener of the broker connection threw');
+      this.#log.error(describe(thrown), 'listener of the broker connection threw');
     }
   }
 }

@@ -222,7 +222,7 @@ export class Consumer {
     };
     // Listeners before the first request: without one for errors, a 404 would take the whole connection down.
     channel.on('error', (error: Error) => this.#log.warn(describe(error), 'consumer channel closed by the broker'));
-    channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
+    channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'channel listener threw'));
     channel.on('return', () => undefined);
     channel.on('close', () => {
       over = true;
@@ -296,7 +296,7 @@ export class Consumer {
     try {
       this.#options.onMessage(new Delivery(ledger, this.#options.queue, message));
     } catch (error) {
-      this.#log.error(describe(error), 'the handler of deliveries threw');
+      this.#log.error(describe(error), 'handler of deliveries threw');
     }
   }
 

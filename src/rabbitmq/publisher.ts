@@ -203,7 +203,7 @@ export class Publisher {
         const limit = Number(TOO_LARGE.exec(error.message)?.[1]);
         if (limit > 0) this.#maxContentBytes = Math.min(this.#maxContentBytes, limit);
       });
-      channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'a channel listener threw'));
+      channel.on('handler-error', (error: Error) => this.#log.error(describe(error), 'channel listener threw'));
       channel.on('return', (message: Message) => this.#onReturn(channel, message));
       channel.on('drain', () => {
         if (channel !== this.#channel) return;
@@ -310,7 +310,7 @@ export class Publisher {
     const [oldest] = this.#inFlight;
     const channel = this.#channel;
     if (oldest !== undefined && channel !== undefined && oldest.deadline <= now) {
-      this.#log.warn({ inFlight: this.#inFlight.size }, `no confirm within ${this.#timeoutMs} ms`);
+      this.#log.warn({ inFlight: this.#inFlight.size, timeoutMs: this.#timeoutMs }, 'no confirm in time');
       this.#lose(channel, 'no confirm in time');
       void closeChannel(channel);
     }

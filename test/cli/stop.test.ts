@@ -83,7 +83,7 @@ describe('onecontact start, on SIGTERM', () => {
       await until(async () => (await database.sql(waiting)).length > 0, 60_000);
       starting.child.kill('SIGTERM');
       expect(await starting.ended).toEqual({ code: 0, signal: null });
-      expect(starting.out).toContain('told to stop before the service was up');
+      expect(starting.out).toContain('stopped before the service was up');
       expect(starting.out).not.toContain('"consuming"');
     } finally {
       await release();
@@ -119,7 +119,7 @@ describe('onecontact start, on SIGTERM', () => {
       }, 30_000);
       expect(end).toEqual({ code: 1, signal: null });
       expect(latest - first).toBeGreaterThanOrEqual(2_000);
-      expect(running.out).toContain('told to stop');
+      expect(running.out).toContain('shutting down');
       expect((await broker().next(NEWSLETTER_QUEUE)).content.toString()).toBe(JSON.stringify(messageOf(event).body));
     } finally {
       await release();

@@ -163,7 +163,7 @@ describe('a route that requires a scope', () => {
         write('third read secret-third\n');
         await eventually(statuses, ([, , status]) => status === 401);
         expect(keys.problems()).toEqual([]);
-        expect(lines.join('')).toContain('secret cannot be used');
+        expect(lines.join('')).toContain('new secret rejected');
         expect(lines.join('')).not.toMatch(/secret-(old|new|third|default)/);
       } finally {
         unwatch();

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
@@ -115,6 +116,15 @@ describe('the HTTP server', () => {
       expect((await get(url)).status).toBe(200);
     }
     expect(JSON.parse((await get('/__version__')).body)).toEqual(VERSION);
+  });
+
+  it('says at / what it is and where to look, and what it links to answers', async () => {
+    const get = await server({ keys: KEYS });
+    const page = JSON.parse((await get('/')).body);
+    expect(page).toMatchObject({ name: 'OneContact', version: VERSION.version });
+    const served = Object.values<string>(page.links).filter((link) => link.startsWith('/'));
+    for (const link of served) expect((await get(link)).status).toBe(200);
+    for (const file of [page.links.reference, page.links.openapi]) expect(existsSync(file)).toBe(true);
   });
 
   it('answers 404 for every other method and page', async () => {

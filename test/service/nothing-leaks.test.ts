@@ -344,7 +344,8 @@ describe('no address, name or token', () => {
   it('is in any log line, whatever was received and whatever failed', () => {
     for (const said of [
       'batch failed',
-      'a request failed',
+      'contacts merged',
+      'request failed',
       'broker connection lost',
       'messages could not be forwarded',
       'messages dead-lettered',

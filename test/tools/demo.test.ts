@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EXCHANGES, QUEUES } from '../../src/rabbitmq/names';
@@ -9,14 +11,40 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
-async function demo(env: NodeJS.ProcessEnv): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, ['tools/run.mjs', 'script', 'tools/demo/main.ts'], {
+const start = (env: NodeJS.ProcessEnv, args: string[] = []) =>
+  spawn(process.execPath, ['tools/run.mjs', 'script', 'tools/demo/main.ts', ...args], {
     cwd: CHECKOUT,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
   });
+
+async function demo(env: NodeJS.ProcessEnv, args?: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = start(env, args);
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   return { code, out, err };
 }
+
+it('the help of the demo fits a terminal of 80 columns and needs no servers', async () => {
+  const { code, out } = await demo({}, ['--help']);
+  expect([code, tooWide(out)]).toEqual([0, []]);
+  expect(out).toContain('--verbose');
+});
+
+it('the demo says in one sentence that a server cannot be downloaded without a network, and what to do', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'onecontact-test-'));
+  const { code, err } = await demo({
+    HOME: home,
+    ONECONTACT_SERVICES: 'fetch',
+    npm_config_registry: 'http://127.0.0.1:1/',
+    http_proxy: 'http://127.0.0.1:1',
+  });
+  rmSync(home, { recursive: true });
+  expect(code).toBe(1);
+  expect(err).toMatch(
+    /^PostgreSQL cannot be downloaded: the npm registry cannot be reached \(ECONNREFUSED\)\. Check .*$/m,
+  );
+});
+
+const tooWide = (output: string): string[] => output.split('\n').filter((line) => line.length > 80);
 
 describe('the demo, on a broker and a database named by the user', () => {
   const broker = withBroker();
@@ -27,6 +55,22 @@ describe('the demo, on a broker and a database named by the user', () => {
   afterAll(() => data?.drop());
   const env = (): NodeJS.ProcessEnv => ({ TEST_AMQP_URL: broker().url, TEST_DATABASE_URL: data.url });
 
+  async function emptyBroker(): Promise<void> {
+    const channel = await broker().channel();
+    for (const queue of QUEUES) await broker().deleteQueue(queue);
+    for (const exchange of EXCHANGES) await channel.deleteExchange(exchange);
+  }
+
+  async function expectNothingLeft(): Promise<void> {
+    const left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    const types = "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace";
+    expect([await data.sql(left), await data.sql(types)]).toEqual([[], []]);
+    for (const queue of QUEUES) {
+      const probe = await broker().channel();
+      await expect(probe.checkQueue(queue)).rejects.toThrow(/NOT_FOUND/);
+    }
+  }
+
   it('refuses a broker that already has our queues, and changes nothing', async () => {
     const { code, err } = await demo(env());
     expect([code, err]).toEqual([1, expect.stringContaining('already has the queue')]);
@@ -34,10 +78,7 @@ describe('the demo, on a broker and a database named by the user', () => {
   });
 
   it('shows both workflows and the recreated account, passes every check, and leaves nothing behind', async () => {
-    const channel = await broker().channel();
-    for (const queue of QUEUES) await broker().deleteQueue(queue);
-    for (const exchange of EXCHANGES) await channel.deleteExchange(exchange);
-
+    await emptyBroker();
     // The demo would fail if it used these.
     const { code, out } = await demo({
       ...env(),
@@ -47,15 +88,27 @@ describe('the demo, on a broker and a database named by the user', () => {
     expect(out).toMatch(/\nAll \d+ checks passed in [\d.]+ s\n/);
     expect([code, out.includes('✗'), out.includes('\u001b[')]).toEqual([0, false, false]);
     expect(out.match(/^\d {2}\S/gm)).toHaveLength(3); // scenes
-    expect(out).toContain('"merge_id"');
     expect(out.match(/^ +Subject: .+/gm)).toHaveLength(2); // the mails of the first scene
+    expect(out).toMatch(/^ +token\.retired +[0-9a-f-]{36}$/m);
+    expect(out).not.toContain('"merge_id"');
+    expect(tooWide(out)).toEqual([]);
+    await expectNothingLeft();
+  });
 
-    const left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
-    const types = "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace";
-    expect([await data.sql(left), await data.sql(types)]).toEqual([[], []]);
-    for (const queue of QUEUES) {
-      const probe = await broker().channel();
-      await expect(probe.checkQueue(queue)).rejects.toThrow(/NOT_FOUND/);
-    }
+  it('ends quietly with 130 on Ctrl-C, and leaves nothing behind', async () => {
+    await emptyBroker();
+    const child = start(env(), ['--verbose']);
+    const exited = once(child, 'exit');
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
+      const isFirst = !out.includes('→');
+      out += chunk;
+      if (isFirst && out.includes('→')) child.kill('SIGINT');
+    });
+    const [err, [code]] = await Promise.all([text(child.stderr), exited]);
+    expect({ code, err, failed: out.match(/✗.*\n.*/g) }).toEqual({ code: 130, err: '', failed: null });
+    expect(out).toContain('"event": "verified"'); // the message in full
+    expect(out).toMatch(/\nInterrupted: cleaning up …\n$/);
+    await expectNothingLeft();
   });
 });

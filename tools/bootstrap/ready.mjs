@@ -3,9 +3,11 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { constants as osConstants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import lock from './lock.cjs';
+import { npmCommand, RETRY_SOON, registryProblem } from './npm.cjs';
+import { clearProgress, stopwatch, withProgress } from './progress.cjs';
 
 const LOCKFILE = 'package-lock.json';
 /** npm's own record of what it installed. */
@@ -22,8 +24,8 @@ export async function makeReady(checkout) {
   const waiting = (pid) => say(`waiting for process ${pid}, which is making this checkout ready ...`);
   await lock.withLock(lockFile(checkout), waiting, async () => {
     // Checked again, because another run may have done it meanwhile.
-    if (!dependenciesAreCurrent(checkout)) await timed('npm ci', 'installing', () => installDependencies(checkout));
-    if (!clientIsCurrent(checkout)) await timed('prisma generate', 'generating', () => generateClient(checkout));
+    if (!dependenciesAreCurrent(checkout)) await installDependencies(checkout);
+    if (!clientIsCurrent(checkout)) await generateClient(checkout);
   });
 }
 
@@ -33,11 +35,12 @@ function lockFile(checkout) {
   return join(tmpdir(), `onecontact-ready-${process.getuid?.() ?? 0}-${key}.lock`);
 }
 
-async function timed(command, doing, work) {
-  const begin = performance.now();
-  say(`${doing} (${command}) ...`);
-  await work();
-  say(`${command} took ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+/** @param state what is shown meanwhile, beside the time */
+async function timed(what, state, work) {
+  const elapsed = stopwatch();
+  say(`${what} ...`);
+  await withProgress(() => `${state()}, ${elapsed()}`, work);
+  say(`${what}: done in ${elapsed()}`);
 }
 
 /** Whether node_modules matches the lockfile: by our stamp, or, after npm was run by hand, by npm's own record. */
@@ -68,11 +71,23 @@ async function installDependencies(checkout) {
   } catch {
     throw new Error(`the dependencies are not installed, and ${checkout} cannot be written: run npm ci as its owner`);
   }
-  const npm = process.env.npm_execpath;
-  const isNpm = npm && basename(npm) === 'npm-cli.js'; // other package managers set npm_execpath too
-  const [command, first] = isNpm ? [process.execPath, [npm]] : ['npm', []];
-  await runQuietly(command, [...first, 'ci', '--no-audit', '--no-fund'], { cwd: checkout });
+  const [command, ...first] = npmCommand();
+  const options = { cwd: checkout, env: { ...RETRY_SOON, ...process.env } };
+  await timed('installing the dependencies (npm ci)', packagesOf(checkout), () =>
+    runQuietly(command, [...first, 'ci', '--no-audit', '--no-fund'], options).catch((error) => {
+      const problem = registryProblem(error.message);
+      throw problem ? new Error(`The dependencies cannot be installed: ${problem}, then run this again.`) : error;
+    }),
+  );
   stamp(checkout, DEPENDENCIES_STAMP, dependencyInputs(checkout));
+}
+
+/** A function that says how many packages are unpacked. npm creates all folders first, so their files are counted. */
+function packagesOf(checkout) {
+  const { packages } = JSON.parse(readFileSync(join(checkout, LOCKFILE), 'utf8'));
+  const needed = Object.entries(packages).filter(([path, entry]) => path !== '' && !mayBeMissing(entry));
+  const files = needed.map(([path]) => join(checkout, path, 'package.json'));
+  return () => `${files.filter((file) => existsSync(file)).length} of ${files.length} packages`;
 }
 
 /** With the platform: two kinds of machine that share a folder each install it again. */
@@ -84,7 +99,8 @@ function clientIsCurrent(checkout) {
 }
 
 async function generateClient(checkout) {
-  await runQuietly(process.execPath, [join(checkout, 'node_modules/prisma/build/index.js'), 'generate', '--no-hints'], {
+  const program = join(checkout, 'node_modules/prisma/build/index.js');
+  const options = {
     cwd: checkout,
     env: {
       ...process.env,
@@ -93,7 +109,9 @@ async function generateClient(checkout) {
       PRISMA_HIDE_UPDATE_MESSAGE: '1',
       CHECKPOINT_DISABLE: '1',
     },
-  });
+  };
+  const generate = () => runQuietly(process.execPath, [program, 'generate', '--no-hints'], options);
+  await timed('generating the database client (prisma generate)', () => 'generating', generate);
   stamp(checkout, CLIENT_STAMP, clientInputs(checkout));
 }
 
@@ -123,7 +141,7 @@ function stamp(checkout, file, inputs) {
 /** Of contents, because the file times of a fresh clone or an unpacked archive mean nothing. */
 const hash = (inputs) => createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 
-/** Runs a program to its end, and shows its output only if it fails. */
+/** Runs a program to its end, and shows its output only if it fails. A signal ends it and this process. */
 async function runQuietly(command, args, options) {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -132,7 +150,14 @@ async function runQuietly(command, args, options) {
       output += text;
     });
   }
+  const end = (signal) => {
+    child.kill(signal);
+    clearProgress();
+    process.exit(128 + osConstants.signals[signal]);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end);
   const [code, signal] = await once(child, 'close');
+  for (const name of ['SIGINT', 'SIGTERM']) process.off(name, end);
   if (code !== 0) throw new Error(`${output.trim()}\n${command} ${args.join(' ')}: ${signal ?? `exit code ${code}`}`);
 }
 

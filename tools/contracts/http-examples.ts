@@ -197,3 +197,16 @@ export const VERSION = {
   commit: '6a2fd79c0f3b4f1c8e0d5a3b2c1d0e9f8a7b6c5d',
   build: 'https://ci.example/builds/7',
 };
+
+export const INDEX = {
+  name: 'OneContact',
+  description: 'One contact record per person. Paths without a leading slash are files of its sources.',
+  version: '0.1.0',
+  links: {
+    health: '/__heartbeat__',
+    version: '/__version__',
+    metrics: '/metrics',
+    reference: 'docs/reference/http.md',
+    openapi: 'contracts/openapi.json',
+  },
+};

@@ -22,6 +22,7 @@ export const HTTP_SCHEMAS = {
   Error: body.ErrorBody,
   Heartbeat: body.HeartbeatBody,
   Version: body.VersionBody,
+  Index: body.IndexBody,
   Empty: z.object({}),
 } satisfies Record<string, z.ZodType>;
 

@@ -152,6 +152,15 @@ export const ENDPOINTS: readonly EndpointSpec[] = [
   ...EVENT_ENDPOINTS,
   {
     method: 'get',
+    path: '/',
+    operationId: 'index',
+    summary: 'What this service is, and where to look',
+    scope: null,
+    parameters: {},
+    answers: [ok('Index', example.INDEX, 'The front page')],
+  },
+  {
+    method: 'get',
     path: '/__heartbeat__',
     operationId: 'heartbeat',
     summary: 'The state of each part of the process',

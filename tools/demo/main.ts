@@ -1,5 +1,7 @@
 /** `npm run demo`: see HELP. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
+import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import pino, { type Logger } from 'pino';
 import { stopRequested } from '../../src/cli/stop-signal';
@@ -14,38 +16,58 @@ import { Report } from './report';
 import { SCENES } from './scenes';
 import { ExpectationFailed, setStage } from './stage';
 
-const HELP = `npm run demo
+const HELP = `npm run demo [-- --verbose]
 
-Shows all of OneContact on a real broker and a real database, checks each step, then cleans up.
+Shows on a real RabbitMQ and a real PostgreSQL how two records of one person
+become one, checks each step, then removes everything it started.
 
-Runs from a checkout. Brings its own RabbitMQ and PostgreSQL (a container, what is installed, or fetched once), or takes
-empty ones named by TEST_AMQP_URL and TEST_DATABASE_URL. Never touches AMQP_URL and DATABASE_URL.
+Runs from a checkout. Brings its own servers (in containers, as installed, or
+downloaded once), or takes empty ones named by TEST_AMQP_URL and
+TEST_DATABASE_URL. Never touches AMQP_URL and DATABASE_URL.
+
+Options:
+  --verbose, -v  show every message and mail in full
+  --help, -h     show this help
 
 Examples:
   $ npm run demo
+  $ npm run demo -- --verbose
   $ NO_COLOR=1 npm run demo
-  $ TEST_AMQP_URL=amqp://localhost/empty TEST_DATABASE_URL=postgresql://localhost/empty npm run demo
+  $ export TEST_AMQP_URL=amqp://localhost/empty
+  $ export TEST_DATABASE_URL=postgresql://localhost/empty
+  $ npm run demo
 
-Exit: 0 every check passed, 1 failed, 2 bad usage.`;
+Exit codes: 0 every check passed, 1 failed, 2 bad usage, 130 interrupted.`;
+
+const NEXT = `
+What to try next:
+  npm run demo -- --verbose    the same, with every message and mail in full
+  ./onecontact --help          all commands
+  npm test                     prove each guarantee on servers like these
+
+On your own servers: set AMQP_URL and DATABASE_URL, then
+  ./onecontact start --migrate
+`;
 
 interface Run {
   report: Report;
   log: Logger;
+  /** Aborted when the demo is interrupted. */
   signal: AbortSignal;
 }
 
 /** @returns whether every check passed. Stops everything it started and removes everything it created. */
-async function runDemo(report: Report): Promise<boolean> {
+async function runDemo(report: Report, signal: AbortSignal): Promise<boolean> {
   const begin = performance.now();
   report.heading('OneContact: one person, one contact record');
-  report.note('Bringing a broker and a database (the first time, they may have to be fetched) …');
-  const services = await startServices({ log: (line) => report.note(line) });
-  const interrupted = new AbortController();
-  void stopRequested().then(() => interrupted.abort(new ExpectationFailed('the demo to be left to its end')));
+  report.note('Starting a RabbitMQ and a PostgreSQL of its own (downloaded the first time) …');
+  const interrupted = once(signal, 'abort').then(() => null);
+  const services = await Promise.race([startServices({ log: (line) => report.note(line) }), interrupted]);
+  if (services === null) return true; // what has been started ends with this process
 
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
-  await attempt(report, () => runOn(services, { report, log, signal: interrupted.signal }));
+  await attempt(report, () => runOn(services, { report, log, signal }));
   await attempt(report, () => services.stop());
   await checkNothingLeft(services, report);
 
@@ -56,21 +78,24 @@ async function runDemo(report: Report): Promise<boolean> {
     if (logged.length > 0) report.note(`What the service logged:\n${logged.slice(-20).join('').trimEnd()}`);
     return false;
   }
+  if (signal.aborted) return true;
   report.say(report.paint('green', `\nAll ${report.passed} checks passed in ${seconds} s`));
-  report.say('\nWhat to do next:');
-  report.say('  npm test                                    each guarantee, proven on these two servers');
-  report.say('  npm run -s onecontact -- --help             all commands');
-  report.say('  AMQP_URL=… DATABASE_URL=… npm run -s onecontact -- start --migrate\n');
+  report.say(NEXT);
   return true;
 }
 
-/** An error in a part fails the demo but not the parts after it, such as cleaning up. */
-async function attempt(report: Report, part: () => Promise<unknown>): Promise<void> {
+/**
+ * An error in a part fails the demo but not the parts after it, such as cleaning up.
+ *
+ * @param signal says that the part was interrupted: then it has not failed, whatever it ended with
+ */
+async function attempt(report: Report, part: () => Promise<unknown>, signal?: AbortSignal): Promise<void> {
   try {
     await part();
   } catch (error) {
-    if (error instanceof ExpectationFailed) report.check('what comes next', false, error.message);
-    else report.check('no error', false, `none, not ${error instanceof Error ? error.message : error}`);
+    if (signal?.aborted) return;
+    if (error instanceof ExpectationFailed) report.check('the next step', false, error.message);
+    else report.check('the next step', false, `no error, not: ${error instanceof Error ? error.message : error}`);
   }
 }
 
@@ -88,7 +113,8 @@ async function runOn({ amqpUrl, databaseUrl, from }: Services, run: Run): Promis
   }
 }
 
-async function play(amqpUrl: string, databaseUrl: string, db: Database, { report, log, signal }: Run): Promise<void> {
+async function play(amqpUrl: string, databaseUrl: string, db: Database, run: Run): Promise<void> {
+  const { report, log, signal } = run;
   const applied = await migrate(databaseUrl);
   report.note(`Schema: ${applied.length} migration${applied.length === 1 ? '' : 's'} applied`);
   // Ignores the user's own environment.
@@ -99,17 +125,14 @@ async function play(amqpUrl: string, databaseUrl: string, db: Database, { report
     const stage = await setStage({ amqpUrl, httpUrl: service.url ?? '', db, log, signal });
     try {
       for (const scene of SCENES) {
-        await attempt(report, () => {
-          signal.throwIfAborted(); // an interrupted demo has failed
-          return scene({ stage, report });
-        });
+        if (!signal.aborted) await attempt(report, () => scene({ stage, report }), signal);
       }
     } finally {
       await stage.close();
     }
   } finally {
     report.heading('Afterwards');
-    report.check('the service finished what it had, and stopped in time', await service.stop(), 'it to stop in time');
+    report.check('the service finished its work and stopped in time', await service.stop(), 'it to stop in time');
   }
 }
 
@@ -123,7 +146,7 @@ async function checkNothingLeft({ amqpUrl, databaseUrl, from }: Services, report
     if (source === 'url') continue;
     const { hostname, port, host } = new URL(url);
     const isGone = !(await answers(hostname, Number(port)));
-    report.check(`${name} is gone, with all it wrote`, isGone, `nobody to answer at ${host}`);
+    report.check(`${name} is gone, with its data`, isGone, `no answer at ${host}`);
   }
 }
 
@@ -140,12 +163,23 @@ function answers(host: string, port: number): Promise<boolean> {
 
 async function main(): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  optionsOrExit(HELP, (args) => {
-    const { help } = parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } } }).values;
-    return help ? 'help' : {};
+  const { verbose } = optionsOrExit(HELP, (args) => {
+    const options = { help: { type: 'boolean', short: 'h' }, verbose: { type: 'boolean', short: 'v' } } as const;
+    const { help, verbose = false } = parseArgs({ args, options }).values;
+    return help ? 'help' : { verbose };
   });
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
-  return (await runDemo(new Report({ print, colour }))) ? 0 : 1;
+  const report = new Report({ print, colour, verbose });
+  const interrupted = new AbortController();
+  let code = 0;
+  void stopRequested().then((signal) => {
+    report.interrupt();
+    code = 128 + constants.signals[signal];
+    interrupted.abort();
+  });
+  const passed = await runDemo(report, interrupted.signal);
+  if (passed && interrupted.signal.aborted) process.exit(code); // a download may still be under way
+  return passed ? 0 : 1;
 }
 
 main().then(

@@ -6,7 +6,7 @@ export interface Sent {
   exchange: string;
   routingKey: string;
   body: Record<string, unknown>;
-  /** The line shown for it. */
+  /** What it is about, for people: at most 50 characters. */
   summary: string;
 }
 
@@ -27,31 +27,33 @@ function accountEvent(event: string, uid: string, summary: string, fields: Recor
     exchange: FXA_EVENTS,
     routingKey: event.replace(':', '.'),
     body: { ...common, ...fields },
-    summary: `account ${shortUid(uid)}  ${summary}`,
+    summary,
   };
 }
 
-export const accountMade = (uid: string, email: string): Sent =>
-  accountEvent('verified', uid, email, { email, locale: 'fr-FR,fr;q=0.9', service: 'sync', countryCode: 'FR' });
+export const accountMade = (uid: string, email: string, made = 'A person creates an account'): Sent => {
+  const fields = { email, locale: 'fr-FR,fr;q=0.9', service: 'sync', countryCode: 'FR' };
+  return accountEvent('verified', uid, `${made}: ${email}`, fields);
+};
 
-export const primaryChanged = (uid: string, email: string): Sent =>
-  accountEvent('primaryEmailChanged', uid, email, { email });
+export const primaryChanged = (uid: string, email: string, changes = 'The account has a new primary address'): Sent =>
+  accountEvent('primaryEmailChanged', uid, `${changes}: ${email}`, { email });
 
 /** FxA sends no address here. */
-export const accountDeleted = (uid: string): Sent => accountEvent('delete', uid, '');
+export const accountDeleted = (uid: string, deletes: string): Sent => accountEvent('delete', uid, deletes);
 
-function newsletterEvent(event: string, email: string, newsletters: string[]): Sent {
+function newsletterEvent(event: string, email: string, verb: string, newsletters: string[]): Sent {
   const body = { event, id: randomUUID(), ts: next() / 1_000, email, newsletters };
   return {
     exchange: NEWSLETTER_EVENTS,
     routingKey: event,
     body: event === 'newsletter.subscribe' ? { ...body, lang: 'fr', country: 'fr', format: 'H', optin: false } : body,
-    summary: `${email}  ${newsletters.join(', ')}`,
+    summary: `${email} ${verb} ${newsletters.join(', ')}`,
   };
 }
 
 export const signUp = (email: string, ...newsletters: string[]): Sent =>
-  newsletterEvent('newsletter.subscribe', email, newsletters);
+  newsletterEvent('newsletter.subscribe', email, 'signs up for', newsletters);
 
 export const unsubscribe = (email: string, ...newsletters: string[]): Sent =>
-  newsletterEvent('newsletter.unsubscribe', email, newsletters);
+  newsletterEvent('newsletter.unsubscribe', email, 'unsubscribes from', newsletters);

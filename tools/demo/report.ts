@@ -1,18 +1,17 @@
 import type { Contact } from '../../src/client';
-import { table } from '../../src/operations/render';
-import { type Sent, shortUid } from './messages';
+import type { Sent } from './messages';
+import { picture } from './picture';
 
 interface ReportOptions {
   print: (line: string) => void;
   colour: boolean;
+  /** Shows messages and mails in full. */
+  verbose: boolean;
 }
 
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, cyan: 36 };
-const HEADINGS = ['CONTACT', 'TOKEN', 'ACCOUNT', 'ADDRESSES (* primary)', 'NEWSLETTERS'];
-
-/** The end of a contact's id, because ids begin with the time; tokens are random from the start. */
-const shortId = (id: string): string => `…${id.slice(-8)}`;
-export const shortToken = (token: string): string => `${token.slice(0, 8)}…`;
+/** The width of the longest sentence about an event. */
+const SENTENCE = 50;
 
 /** Prints the demo's output and counts its checks. */
 export class Report {
@@ -20,13 +19,14 @@ export class Report {
   failed = 0;
   readonly #options: ReportOptions;
   #scenes = 0;
+  #interrupted = false;
 
   constructor(options: ReportOptions) {
     this.#options = options;
   }
 
   say(text: string): void {
-    this.#options.print(text);
+    if (!this.#interrupted) this.#options.print(text);
   }
 
   /** A remark beside the scenes. */
@@ -38,41 +38,41 @@ export class Report {
     this.say(`\n${this.paint('bold', text)}`);
   }
 
-  scene(title: string, why: readonly string[]): void {
+  /** @param reference where the problem was described */
+  scene(title: string, why: readonly string[], reference: string): void {
     this.#scenes += 1;
     this.heading(`${this.#scenes}  ${title}`);
-    for (const line of why) this.say(`   ${line}`);
+    for (const line of why.slice(0, -1)) this.say(`   ${line}`);
+    this.say(`   ${why.at(-1)} ${this.paint('dim', `(${reference})`)}\n`);
+  }
+
+  event({ exchange, routingKey, body, summary }: Sent): void {
+    this.say(`   ${this.paint('cyan', '→')} ${summary.padEnd(SENTENCE)} ${this.paint('dim', routingKey)}`);
+    if (this.#options.verbose) this.#dim(`to the exchange ${exchange}:\n${JSON.stringify(body, null, 2)}`);
+  }
+
+  /** What became of one or two contacts. */
+  contacts(before: readonly Contact[], after: Contact): void {
+    this.say('');
+    for (const line of picture(before, after)) this.say(`   ${line}`);
     this.say('');
   }
 
-  event({ exchange, routingKey, summary }: Sent): void {
-    this.say(`   ${this.paint('cyan', '→')} ${exchange.padEnd(18)} ${routingKey.padEnd(23)} ${summary}`.trimEnd());
-  }
-
-  /** A table of contacts, one a line. */
-  contacts(when: string, contacts: readonly Contact[]): void {
-    const rows = contacts.map((contact) => [
-      shortId(contact.contact_id),
-      shortToken(contact.basket_token),
-      contact.account_id ? shortUid(contact.account_id) : '-',
-      contact.emails.map(({ address, primary }) => (primary ? `${address}*` : address)).join(' '),
-      states(contact),
-    ]);
-    const [headings = '', ...lines] = table([HEADINGS, ...rows]);
-    this.say(`\n   ${when}`);
-    this.say(`     ${this.paint('dim', headings)}`);
-    for (const line of lines) this.say(`     ${line}`);
-    this.say('');
-  }
-
-  json(title: string, value: unknown): void {
+  /** The fields of a message that matter most; with `verbose` all of it. */
+  message(title: string, fields: Readonly<Record<string, string>>, body: unknown): void {
     this.say(`\n   ${title}`);
-    for (const line of JSON.stringify(value, null, 2).split('\n')) this.say(`     ${this.paint('dim', line)}`);
+    if (this.#options.verbose) this.#dim(JSON.stringify(body, null, 2));
+    else for (const [name, value] of Object.entries(fields)) this.say(`     ${name.padEnd(20)}  ${value}`);
+    this.say('');
   }
 
-  mail(mail: string): void {
-    for (const line of mail.split('\n')) this.say(`     ${this.paint('dim', line)}`.trimEnd());
-    this.say('');
+  mail({ to, subject, text }: { to: string; subject: string; text: string }): void {
+    this.say(`     To: ${to}\n     Subject: ${subject}`);
+    if (this.#options.verbose) this.#dim(`\n${text}`);
+  }
+
+  #dim(text: string): void {
+    for (const line of text.split('\n')) this.say(`     ${this.paint('dim', line)}`.trimEnd());
   }
 
   /** @param expected printed only if the check fails */
@@ -82,17 +82,18 @@ export class Report {
       this.say(`   ${this.paint('green', '✓')} ${what}`);
     } else {
       this.failed += 1;
-      this.say(`   ${this.paint('red', '✗')} ${what}`);
-      this.say(`     ${this.paint('red', `expected ${expected}`)}`);
+      this.#options.print(`   ${this.paint('red', '✗')} ${what}`);
+      this.#options.print(`     ${this.paint('red', `expected ${expected}`)}`);
     }
+  }
+
+  /** From now on only failed checks are printed. */
+  interrupt(): void {
+    this.say('\nInterrupted: cleaning up …');
+    this.#interrupted = true;
   }
 
   paint(style: keyof typeof CODES, text: string): string {
     return this.#options.colour && text !== '' ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text;
   }
-}
-
-function states({ newsletters }: Contact): string {
-  const all = Object.entries(newsletters).map(([name, { state }]) => (state === 'subscribed' ? name : `${name} (no)`));
-  return all.join(', ') || '-';
 }

@@ -12,7 +12,7 @@ interface RunOptions extends ExecFileOptions {
   input?: string;
 }
 
-/** Runs a program to its end. @returns its stdout @throws Error with the first lines that it wrote */
+/** Runs a program to its end, or to the end of this process. @returns its stdout @throws Error with the first lines that it wrote */
 export function run(command: string, args: string[], { input, ...options }: RunOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const program = execFile(
@@ -20,11 +20,14 @@ export function run(command: string, args: string[], { input, ...options }: RunO
       args,
       { timeout: LIMIT_MS, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8', ...options },
       (error, stdout, stderr) => {
+        process.off('exit', kill);
         if (!error) return resolve(String(stdout));
         const said = `${stderr}`.trim() || `${stdout}`.trim() || error.message;
         reject(new Error(`${[command, args[0]].join(' ')} failed: ${said.split('\n').slice(0, 3).join(' / ')}`));
       },
     );
+    const kill = (): void => void program.kill();
+    process.once('exit', kill);
     if (input !== undefined) program.stdin?.end(input);
   });
 }

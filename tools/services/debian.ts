@@ -2,10 +2,16 @@
 import { access, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
+import { bytesOf, sizeOf, stopwatch, withProgress } from '../bootstrap/progress.cjs';
 import { findProgram, pathFolders, run } from './command';
-import { type Context, Unavailable } from './types';
+import { type Context, Unavailable, Unreachable } from './types';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+const UNREACHABLE =
+  /could not (resolve|connect)|temporary failure resolving|unable to connect|connection (failed|refused|timed out)|network is unreachable/i;
+const MIRROR_UNREACHABLE =
+  "Debian's mirror cannot be reached. Check the network and apt's sources (apt-get update shows the cause)";
 
 export interface Wanted {
   /** For people. */
@@ -24,20 +30,39 @@ export async function unpackPackages(wanted: Wanted, part: string, context: Cont
   const { what, packages: names, folderOf } = wanted;
   for (const tool of ['apt-get', 'dpkg'])
     if (!(await findProgram(tool, pathFolders(context.env))))
-      throw new Unavailable(`${what} can be fetched only on Debian and its relatives (${tool} is not there)`);
+      throw new Unavailable(`${what} can be fetched only on Debian and its relatives (no ${tool} here)`);
   const work = join(part, 'work');
   await mkdir(work);
   const { apt, release } = await aptIn(work, wanted);
-  await apt('update', '-o', 'APT::Update::Error-Mode=any');
-  const uris = await apt('install', '--print-uris', '--no-install-recommends', ...names);
+  const elapsed = stopwatch();
+  const uris = await withProgress(
+    () => `${what}: reading the lists of ${release}, ${elapsed()}`,
+    async () => {
+      await apt('update', '-o', 'APT::Update::Error-Mode=any');
+      return apt('install', '--print-uris', '--no-install-recommends', ...names);
+    },
+  );
   const packages = [...uris.matchAll(/^'[^']+' ([^_\s]+)_\S+ (\d+)/gm)]
     .map(([, name, bytes]) => ({ name: decodeURIComponent(name!), bytes: Number(bytes) }))
     .filter(({ name }) => folderOf(name) !== undefined);
-  const megabytes = Math.ceil(packages.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
-  context.log(`${what}: fetching the packages of ${release} into ${dirname(part)} (${megabytes} MB, once) ...`);
-  await apt('download', ...packages.map(({ name }) => name));
-  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb')))
-    await run('dpkg', ['-x', join(work, file), join(part, folderOf(file.slice(0, file.indexOf('_')))!)]);
+  const total = packages.reduce((sum, { bytes }) => sum + bytes, 0);
+  context.log(`${what}: downloading ${Math.round(total / 1e6)} MB (${release}) into ${dirname(part)} (once) …`);
+  const before = sizeOf(work);
+  await withProgress(
+    () => `${what}: ${bytesOf(sizeOf(work) - before, total)}`,
+    () => apt('download', ...packages.map(({ name }) => name)),
+  );
+  const archives = (await readdir(work)).filter((name) => name.endsWith('.deb'));
+  let unpacked = 0;
+  await withProgress(
+    () => `${what}: ${unpacked} of ${archives.length} packages unpacked`,
+    async () => {
+      for (const file of archives) {
+        await run('dpkg', ['-x', join(work, file), join(part, folderOf(file.slice(0, file.indexOf('_')))!)]);
+        unpacked += 1;
+      }
+    },
+  );
   await rm(work, { recursive: true });
 }
 
@@ -74,6 +99,7 @@ async function aptIn(folder: string, { suite, orOwnRelease }: Pick<Wanted, 'suit
     release: mirror ? `Debian ${suite}` : "this machine's release",
     apt: (command: string, ...args: string[]): Promise<string> =>
       run('apt-get', [command, '-qq', '-y', ...options, ...args], { cwd: folder }).catch((error: Error) => {
+        if (UNREACHABLE.test(error.message)) throw new Unreachable(MIRROR_UNREACHABLE);
         throw new Unavailable(error.message);
       }),
   };

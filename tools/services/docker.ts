@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerRuntimeClient, GenericContainer, StartedTestContainer } from 'testcontainers';
+import { withProgress } from '../bootstrap/progress.cjs';
 import { keep } from './keep';
 import { MAX_CONNECTIONS, NOT_DURABLE } from './postgres';
+import { type PullEvent, PullProgress } from './pull-progress';
 import { type Context, type Service, Unavailable } from './types';
 
 const POSTGRES_IMAGE = 'postgres:17';
@@ -102,26 +104,34 @@ async function needImage(image: string, { log }: Context): Promise<void> {
   const { container } = await containerEngine();
   const known = await container.dockerode.listImages({ filters: { reference: [image] } });
   if (known.length > 0) return;
-  log(`Docker: pulling ${image} (once) ...`);
+  log(`Docker: pulling ${image} (once) …`);
+  const progress = new PullProgress();
   try {
-    await pull(container.dockerode, image);
+    await withProgress(
+      () => `Docker: ${image}, ${progress}`,
+      () => pull(container.dockerode, image, progress),
+    );
   } catch (error) {
-    throw new Error(`the image ${image} is not here and cannot be pulled: ${(error as Error).message}`);
+    throw new Error(`the image ${image} is missing and cannot be pulled: ${(error as Error).message}`);
   }
 }
 
-async function pull(dockerode: ContainerRuntimeClient['container']['dockerode'], image: string): Promise<void> {
+async function pull(
+  dockerode: ContainerRuntimeClient['container']['dockerode'],
+  image: string,
+  progress: PullProgress,
+): Promise<void> {
   const silence = new AbortController();
-  const timer = setTimeout(
-    () => silence.abort(new Error(`nothing came for ${PULL_SILENCE_MS / 1000} s`)),
-    PULL_SILENCE_MS,
-  );
+  const timer = setTimeout(() => silence.abort(new Error(`no data for ${PULL_SILENCE_MS / 1000} s`)), PULL_SILENCE_MS);
   try {
     const stream = await dockerode.pull(image, { abortSignal: silence.signal });
     await new Promise<void>((resolve, reject) => {
       silence.signal.addEventListener('abort', () => reject(silence.signal.reason));
       const finished = (error: Error | null): void => (error ? reject(error) : resolve());
-      dockerode.modem.followProgress(stream, finished, () => timer.refresh());
+      dockerode.modem.followProgress(stream, finished, (event: PullEvent) => {
+        timer.refresh();
+        progress.add(event);
+      });
     });
   } catch (error) {
     throw silence.signal.aborted ? silence.signal.reason : error;

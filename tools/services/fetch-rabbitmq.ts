@@ -1,5 +1,6 @@
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { stopwatch, withProgress } from '../bootstrap/progress.cjs';
 import { cached } from './cache';
 import { run } from './command';
 import { unpackPackages } from './debian';
@@ -44,7 +45,12 @@ async function fill(part: string, final: string, suite: string, context: Context
   await unpackPackages({ what: 'RabbitMQ', suite, orOwnRelease, packages, folderOf }, part, context);
   const runtime = join(part, 'runtime');
   for (const folder of [part, runtime]) await rm(join(folder, 'usr/share'), { recursive: true, force: true });
-  await relocate(part, final, await filesIn(runtime));
+  const elapsed = stopwatch();
+  const libraries = await filesIn(runtime);
+  await withProgress(
+    () => `RabbitMQ: preparing Erlang's programs, ${elapsed()}`,
+    () => relocate(part, final, libraries),
+  );
 }
 
 /**

@@ -14,13 +14,14 @@
  * ONECONTACT_SERVICES, a list such as `local,fetch`, allows only these sources.
  * (`none`, for Jest only, starts no server, for tests that need neither.)
  */
+import { clearProgress } from '../bootstrap/progress.cjs';
 import { dockerBroker, dockerDatabase } from './docker';
 import { fetchPostgres } from './fetch-postgres';
 import { fetchRabbit } from './fetch-rabbitmq';
 import { givenBroker, givenDatabase } from './given';
 import { installedPostgres, runPostgres } from './postgres';
 import { installedRabbit, runRabbit } from './rabbitmq';
-import { type Context, type Service, Unavailable } from './types';
+import { type Context, type Service, Unavailable, Unreachable } from './types';
 
 const SOURCES = ['url', 'docker', 'local', 'fetch'] as const;
 type Source = (typeof SOURCES)[number];
@@ -65,7 +66,11 @@ const DATABASE: Kind = {
 
 /** @throws Error that lists what was tried and why it failed */
 export async function startServices(options: Partial<Context> & Pick<Context, 'log'>): Promise<Services> {
-  const context: Context = { env: process.env, durable: false, ...options };
+  const log = (line: string): void => {
+    clearProgress();
+    options.log(line);
+  };
+  const context: Context = { env: process.env, durable: false, ...options, log };
   const [broker, database] = await Promise.allSettled([start(BROKER, context), start(DATABASE, context)]);
   if (broker.status === 'fulfilled' && database.status === 'fulfilled') {
     return {
@@ -96,6 +101,7 @@ export async function startAnotherBroker(
 /** A server from the first source that has one. */
 async function start(kind: Kind, context: Context): Promise<Service & { source: Source }> {
   const reasons: string[] = [];
+  let unreachable: Unreachable | undefined;
   for (const source of allowedSources(context.env)) {
     const begin = performance.now();
     try {
@@ -109,13 +115,19 @@ async function start(kind: Kind, context: Context): Promise<Service & { source: 
       const { message } = error as Error;
       if (source === 'url' && !(error instanceof Unavailable)) throw error; // the user wants this server and no other
       // Logged at once, because the run now continues with another server.
-      if (!(error instanceof Unavailable)) context.log(`${kind.name}: not from ${source}: ${message}`);
-      reasons.push(`  ${source}: ${message}`);
+      if (!(error instanceof Unavailable)) context.log(`${kind.name} from ${source} failed: ${message}`);
+      if (error instanceof Unreachable) unreachable = error;
+      else reasons.push(`  ${source}: ${message}`);
     }
   }
+  const { name, variable } = kind;
+  const problem = unreachable ? `cannot be downloaded: ${unreachable.message}.` : 'could not be started.';
   throw new Error(
-    `There is no ${kind.name} to work with. What was tried:\n${reasons.join('\n')}\n` +
-      `Set ${kind.variable} to an empty one, or start Docker, or install ${kind.name}, or make what failed above work.`,
+    [
+      `${name} ${problem}`,
+      ...(reasons.length > 0 ? ['What was tried:', ...reasons] : []),
+      `Set ${variable} to an empty one, start Docker, install ${name}, or solve the problem above.`,
+    ].join('\n'),
   );
 }
 

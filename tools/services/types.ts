@@ -27,3 +27,6 @@ export interface Service {
 
 /** Why a source has no server to offer. The next source is tried. */
 export class Unavailable extends Error {}
+
+/** No network, or a wrong setting of it. The message ends with what to check. */
+export class Unreachable extends Unavailable {}

@@ -153,6 +153,20 @@ export const VersionBody = z.object({
   build: z.string(),
 });
 
+/** The front page; of `links`, what begins with a slash is served, and the others are files of the sources. */
+export const IndexBody = z.object({
+  name: z.string(),
+  description: z.string(),
+  version: z.string(),
+  links: z.object({
+    health: z.string(),
+    version: z.string(),
+    metrics: z.string(),
+    reference: z.string(),
+    openapi: z.string(),
+  }),
+});
+
 export type LookupKeyBody = z.infer<typeof LookupKeyBody>;
 export type LookupRequest = z.infer<typeof LookupRequest>;
 export type LookupAnswer = z.infer<typeof LookupAnswer>;
