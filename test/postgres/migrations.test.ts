@@ -27,7 +27,7 @@ describe('this version', () => {
     expect(await schemaState(database.db)).toEqual({
       is: 'ahead',
       unknown: ['29990101000000_expand'],
-      oldestProgram: 1,
+      oldestProgram: SCHEMA_NUMBER,
     });
     await requireSchema(database.db);
     const env = { DATABASE_URL: database.url };

@@ -39,7 +39,12 @@ export const onecontact = (set: Record<string, string> = {}): Program => ({
   name: 'OneContact',
   file: 'onecontact',
   args: ['start'],
-  env: { BATCH_SIZE: `${BATCH_SIZE}`, CONCURRENCY: `${CONCURRENCY}`, PREFETCH: `${PREFETCH}`, ...set },
+  env: {
+    ...{ BATCH_SIZE: `${BATCH_SIZE}`, CONCURRENCY: `${CONCURRENCY}`, PREFETCH: `${PREFETCH}` },
+    // The generated events are old: maintenance would remove rows that are counted afterwards.
+    COMPACTION_OLDER_THAN: '36500d',
+    ...set,
+  },
   writes: 'all',
 });
 
