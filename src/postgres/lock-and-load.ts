@@ -1,19 +1,19 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import type { ClaimEvent } from '../contacts/facts/event';
-import { Facts } from '../contacts/facts/facts';
+import { type Claim, Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import { findContinuing, type Look, lookBeforeLock, type Seeds, StaleReadError } from './find-component';
+import { findComponent, PERMISSION_TO_LOOK, type Seeds, StaleReadError } from './find-component';
+import { findReach, type OwnershipEvents, type Reach } from './find-reach';
+import type { Prisma } from './generated/prisma/client';
 import { ids } from './ids';
-import { type Incoming, loadClaims } from './load-claims';
+import { loadOwnership } from './load-facts';
 import { insertAccounts, lockAccounts } from './tables/account';
-import { loadAllClaims } from './tables/address-claim';
 import { resolveTokens } from './tables/basket-token';
 import { loadBlocks } from './tables/claim-block';
 import { loadContacts } from './tables/contact';
 import { insertAddresses, lockAddresses } from './tables/email-address';
-import { loadUndone } from './tables/merge';
 
 /** What a transaction may touch. */
 export interface Scope {
@@ -21,20 +21,20 @@ export interface Scope {
   incoming: Facts;
   /** The contact id of each named address and account, should it be new. */
   candidates: ReadonlyMap<string, string>;
-  /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
+  /** Where the search for what to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
   /** The key of this process, which must be the key of earlier erasures. Undefined where no event is applied. */
   erasureKey?: string | null | undefined;
-  /** Events that may change ownership. Without them, all claims of the component are loaded: any may be changed. */
-  ownership?: Incoming;
+  /** Events that may change ownership: what they reach is loaded. Without them, the whole connected component is. */
+  ownership?: OwnershipEvents;
 }
 
-/** Locked addresses and accounts with their facts; those of the seeds' connected component with claims and undone merges. */
+/** Locked addresses and accounts with their facts, and the claims that decide about those that were searched for. */
 export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
   component: ConnectedComponent;
 }
 
-const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] };
+const NOTHING: Reach = { addresses: [], uids: [], continuing: [], isWhole: false };
 
 /**
  * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
@@ -42,22 +42,18 @@ const NOTHING: Look = { component: { addresses: [], uids: [] }, continuing: [] }
  * accounts, each sorted. Inserting a row locks it: a unique index is a lock. A transaction that works on an address or
  * an account holds its lock until the commit.
  *
- * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
+ * @throws StaleReadError if another transaction changed what was looked up before it was locked.
  * @throws WrongErasureKeyError
  */
-export async function lockAndLoad(
-  tx: Queries,
-  { incoming, candidates, seeds, ownership, erasureKey }: Scope,
-): Promise<Locked> {
-  const claims = ownership?.claims ?? [];
-  const { component, ...look } = seeds ? await lookBeforeLock(tx, seeds, claims) : NOTHING;
-  const continuing = new Set(outside(component, claims, look.continuing));
-  const addresses = await lockRows(incoming.addresses, component.addresses, candidates, {
+export async function lockAndLoad(tx: Queries, scope: Scope): Promise<Locked> {
+  const { incoming, candidates, erasureKey } = scope;
+  const reach = await look(tx, scope, PERMISSION_TO_LOOK);
+  const addresses = await lockRows(incoming.addresses, reach.addresses, candidates, {
     lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
     insert: (rows) => insertAddresses(tx, rows),
     keyOf: ({ address }) => address,
   });
-  const accounts = await lockRows(incoming.accounts, component.uids, candidates, {
+  const accounts = await lockRows(incoming.accounts, reach.uids, candidates, {
     lock: async (keys) => (keys.length === 0 ? [] : lockAccounts(tx, keys)),
     insert: (rows) => insertAccounts(tx, rows),
     keyOf: ({ uid }) => uid,
@@ -65,37 +61,42 @@ export async function lockAndLoad(
   const facts = new Facts();
   for (const row of addresses.rows) facts.addAddress(row.facts);
   for (const row of accounts.rows) facts.addAccount(row.facts);
+  const continuing = await loadLocked(tx, scope, reach, facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
-  if (continuing.size > 0 && (await findContinuing(tx, [...continuing])).length < continuing.size) {
-    throw new StaleReadError();
-  }
-  if (component.addresses.length + component.uids.length > 0) {
-    const [within, uids] = [new Set(component.addresses), new Set(component.uids)];
-    const loaded = ownership
-      ? await loadClaims(tx, component, { ...ownership, claims: claims.filter((event) => !continuing.has(event)) })
-      : await loadAllClaims(tx, component);
-    for (const claim of loaded) {
-      // With fewer addresses or accounts, owners would be wrong.
-      if (!within.has(claim.address) || !uids.has(claim.uid) || !rows.account.has(claim.uid))
-        throw new StaleReadError();
-      facts.addClaim(claim);
-    }
-    for (const merge of await loadUndone(tx, component.uids)) facts.addUndone(merge);
-  }
   const fresh = { address: addresses.fresh, account: accounts.fresh };
-  return { facts, rows, fresh, component, continuing };
+  return { facts, rows, fresh, component: reach, continuing };
 }
 
-/** A claim of an address or account that another event of the batch concerns is decided with all others of the component. */
-function outside(
-  { addresses, uids }: ConnectedComponent,
-  claims: readonly ClaimEvent[],
-  indexes: readonly number[],
-): ClaimEvent[] {
-  const [within, accounts] = [new Set(addresses), new Set(uids)];
-  return indexes
-    .map((index) => claims[index] as ClaimEvent)
-    .filter(({ address, uid }) => !within.has(address.key) && !accounts.has(uid));
+async function look(tx: Queries, { seeds, ownership }: Scope, permission?: Prisma.Sql): Promise<Reach> {
+  if (!seeds) return NOTHING;
+  if (ownership) return findReach(tx, seeds, ownership, { permission });
+  return { ...(await findComponent(tx, seeds, permission)), continuing: [], isWhole: true };
+}
+
+/** Under the locks: adds who owns what to the facts. @returns the events whose claim continues a period */
+async function loadLocked(tx: Queries, scope: Scope, reach: Reach, facts: Facts): Promise<Set<ClaimEvent>> {
+  const { ownership } = scope;
+  const continuing = new Set<ClaimEvent>();
+  const [addresses, uids] = [new Set(reach.addresses), new Set(reach.uids)];
+  if (addresses.size + uids.size + reach.continuing.length === 0) return continuing;
+  if (ownership) {
+    const now = await look(tx, scope);
+    const isWithin = now.addresses.every((key) => addresses.has(key)) && now.uids.every((uid) => uids.has(uid));
+    if (!isWithin || now.isWhole !== reach.isWhole) throw new StaleReadError();
+    for (const index of now.continuing) {
+      const claim = ownership.claims[index] as ClaimEvent;
+      // The claim of an account that another event reaches is decided with all the others.
+      if (!uids.has(claim.uid)) continuing.add(claim);
+    }
+  }
+  if (addresses.size + uids.size === 0) return continuing;
+  const claims = ownership?.claims.filter((event) => !continuing.has(event)) ?? [];
+  const loaded = await loadOwnership(tx, reach, facts, { claims, deletions: ownership?.deletions ?? [] });
+  // With fewer addresses or accounts of a whole component, owners would be wrong.
+  const isComplete = (claim: Claim): boolean =>
+    addresses.has(claim.address) && uids.has(claim.uid) && facts.accounts.has(claim.uid);
+  if (reach.isWhole && !loaded.every(isComplete)) throw new StaleReadError();
+  return continuing;
 }
 
 interface StoredRow<F, C> {

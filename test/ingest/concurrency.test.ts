@@ -143,11 +143,11 @@ describe('a login that waits for its address', () => {
 });
 
 describe('a batch whose look at its connected accounts is lost twice', () => {
-  /** An account that claimed an address of the batch, after the look: the batch must look again. */
+  /** A predecessor at an address of the batch's account, stored after the look: the batch must look again. */
   const connect = (uid: string, address: string) =>
     database.sql(
-      `WITH other AS (INSERT INTO account (uid, deleted_at) VALUES ($1, '2026-01-01'))
-       INSERT INTO address_claim (address, uid, at, event, event_id) VALUES ($2, $1, '2026-02-01', 'login', 'late')`,
+      `WITH other AS (INSERT INTO account (uid, deleted_at) VALUES ($1, '2025-06-01'))
+       INSERT INTO address_claim (address, uid, at, event, event_id) VALUES ($2, $1, '2025-01-01', 'login', 'late')`,
       [uidOf(uid), key(address)],
     );
   /** Resolves when this many sessions wait for a lock, gates included. */

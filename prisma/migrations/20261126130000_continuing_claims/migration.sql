@@ -7,4 +7,4 @@ CREATE INDEX IF NOT EXISTS "address_claim_claimant_idx" ON "address_claim"("uid"
 CREATE INDEX IF NOT EXISTS "address_claim_inactive_idx" ON "address_claim"("address") WHERE "status" <> 'active';
 -- The undone merges of an account on either side, and at an address: few, and views depend on them.
 CREATE INDEX IF NOT EXISTS "merge_undone_claimant_idx" ON "merge"("claimant") WHERE "undone_at" IS NOT NULL;
-CREATE INDEX IF NOT EXISTS "merge_undone_addresses_idx" ON "merge" USING gin ("addresses") WHERE "undone_at" IS NOT NULL;
+CREATE INDEX IF NOT EXISTS "merge_undone_addresses_idx" ON "merge" USING gin ("addresses" COLLATE "C") WHERE "undone_at" IS NOT NULL;
