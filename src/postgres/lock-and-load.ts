@@ -69,7 +69,7 @@ export async function lockAndLoad(tx: Queries, { named, seeds, ownership, ...sco
   for (const row of addresses.rows) facts.addAddress(row.facts);
   for (const row of accounts.rows) facts.addAccount(row.facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
-  const reach = seeds && ownership ? await lookUnderLocks(tx, seeds, ownership, rows) : look;
+  const reach = seeds && ownership ? await lookUnderLocks(tx, seeds, ownership, look, rows) : look;
   const continuing = await loadReached(tx, reach, facts, ownership);
   const fresh = { address: addresses.fresh, account: accounts.fresh };
   return { facts, rows, fresh, component: reach, continuing };
@@ -101,14 +101,15 @@ async function lookUnderLocks(
   tx: Queries,
   seeds: Seeds,
   ownership: OwnershipEvents,
+  before: ConnectedComponent,
   locked: Locked['rows'],
 ): Promise<Reach> {
   const reach = await findReach(tx, seeds, ownership);
-  // An address that is not stored has no row to lock.
-  const perhapsStored = new Set(seeds.addresses);
+  // What is not stored has no row to lock: addresses that only refusals by stored addresses name, and erased ones.
+  const notStored = { addresses: new Set([...seeds.addresses, ...before.addresses]), uids: new Set(before.uids) };
   const isLocked =
-    reach.addresses.every((address) => locked.address.has(address) || perhapsStored.has(address)) &&
-    reach.uids.every((uid) => locked.account.has(uid));
+    reach.addresses.every((address) => locked.address.has(address) || notStored.addresses.has(address)) &&
+    reach.uids.every((uid) => locked.account.has(uid) || notStored.uids.has(uid));
   if (!isLocked) throw new StaleReadError();
   return reach;
 }
