@@ -64,7 +64,7 @@ export async function pictureOf({ db, sql }: TestDatabase, names: Map<string, st
     merges: (await rows(`SELECT ${MERGE} FROM merge`)).sort(),
     outbox: (
       await rows(`
-        SELECT contact_id, type, regexp_replace(body::text, '"(version|merged_at|changed_at|needed_at)":("[^"]*"|\\d+),?', '', 'g') AS body
+        SELECT contact_id, type, regexp_replace(body::text, '"(version|merged_at|changed_at|needed_at|closed_at|deleted_at|undone_at)":("[^"]*"|\\d+),?', '', 'g') AS body
         FROM outbox`)
     ).sort(),
   };

@@ -74,14 +74,20 @@ export const deletionOf = (claim: 'before' | 'next' | 'own' | 'known'): Prisma.S
 
 const FIELDS = Prisma.sql`address, uid, at, status, event, event_id`;
 
-/** Of those that begin a run, the claim next to a claim `own`. Written so that one index can find it, in one step. */
+/**
+ * Of those that begin a run, the claim next to a claim `own`. Written so that one index can find it, in one step. The search
+ * ends with the claims on the address, or it would pass over all that do not meet the condition on its neighbours too.
+ */
 const beginning = (where: 'before' | 'after', condition = Prisma.sql`true`): Prisma.Sql => {
-  const [than, order] = where === 'before' ? ['<', 'DESC'] : ['>', 'ASC'];
+  const [than, order, end] =
+    where === 'before'
+      ? ['<', 'DESC', `>= (own.address, '-infinity', '')`]
+      : ['>', 'ASC', `<= (own.address, 'infinity', '')`];
   return Prisma.sql`
     SELECT ${FIELDS} FROM (
       SELECT * FROM address_claim AS known
       WHERE (known.address, known.at, known.uid) ${Prisma.raw(than)} (own.address, own.at, own.uid)
-        AND NOT known.continues AND ${condition}
+        AND (known.address, known.at, known.uid) ${Prisma.raw(end)} AND NOT known.continues AND ${condition}
       ORDER BY known.address ${Prisma.raw(order)}, known.at ${Prisma.raw(order)}, known.uid ${Prisma.raw(order)} LIMIT 1
     ) AS found WHERE found.address = own.address`;
 };
