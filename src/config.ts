@@ -83,8 +83,8 @@ export const Variables = z.object({
         '`account`: always the one of the account’s record',
     ),
   NOTIFY_CHANGES: flag().describe(
-    'Whether `contact.changed` is sent for each new version of a contact; only for a queue with a consumer, because one ' +
-      'that nobody reads fills up',
+    'Whether `contact.changed` is sent for each new version of a contact. Turn it on only if every bound queue has a ' +
+      'consumer: an unread queue fills up',
   ),
   NOTIFY_CONFIRMATIONS: flag().describe(
     'Whether `contact.confirmation_needed` is sent for each sign-up that its reader has to confirm; only where a mailer ' +

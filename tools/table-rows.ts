@@ -53,8 +53,8 @@ const CLOCK_MS = 3_600_000;
 const STEPS = 4;
 
 /**
- * Rows without what differs between runs: clock times, sequence numbers (their order stays) and generated ids, which are
- * named after the rows that contain them.
+ * Rows without what differs between runs: clock times, ids of transactions, sequence numbers (their order stays) and
+ * generated ids, which are named after the rows that contain them.
  *
  * @param before the rows at the start, whose ids are the same in every run
  */
@@ -81,14 +81,14 @@ export function canonicalRows(rows: readonly Row[], before: readonly Row[]): str
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
-/** Every sequence number is in a column `seq`. */
+/** Every sequence number is in a column `seq`; ids of transactions are in `xmin` and in `changed_in`. */
 function withoutNumbers(rows: readonly Row[]): Row[] {
   const order = new Map<string, number[]>();
   for (const { table, values } of rows) {
     if (typeof values.seq === 'number') order.set(table, [...(order.get(table) ?? []), values.seq]);
   }
   for (const numbers of order.values()) numbers.sort((a, b) => a - b);
-  return rows.map(({ table, values: { xmin, seq, ...values } }) => ({
+  return rows.map(({ table, values: { xmin, changed_in, seq, ...values } }) => ({
     table,
     values: typeof seq === 'number' ? { ...values, seq: order.get(table)?.indexOf(seq) } : values,
   }));

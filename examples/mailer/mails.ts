@@ -2,13 +2,13 @@
  * The mails for each message, in both schema versions: pure, so that it can be tested without a server. The bodies are those
  * of contracts/; docs/messages-out.md says what a consumer can rely on.
  */
-import type {
-  ContactEmailChanged,
-  ContactMerged,
-  ContactPart,
-  ContactReviewNeeded,
-  ContactUnmerged,
-} from '../../src/messages/outgoing/schemas';
+import type { ContactEvents } from '../../src/client'; // in a project of your own: 'onecontact/client'
+
+type ContactMerged = ContactEvents['contact.merged'];
+type ContactUnmerged = ContactEvents['contact.unmerged'];
+type ContactEmailChanged = ContactEvents['contact.email_changed'];
+type ContactReviewNeeded = ContactEvents['contact.review_needed'];
+type ContactPart = ContactEmailChanged['contact'];
 
 export interface Message {
   id: string;

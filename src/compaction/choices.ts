@@ -2,6 +2,7 @@ import type { Origin } from '../contacts/facts/facts';
 import { arrayLiteral } from '../postgres/array-literal';
 import type { Queries } from '../postgres/database';
 import { Prisma } from '../postgres/generated/prisma/client';
+import { nextAlongClaims } from '../postgres/tables/address-claim';
 import { isBefore, type Limits } from './page';
 
 /** Whether the choice at a time of `made` is a subscription. */
@@ -50,14 +51,7 @@ const connectedTo = (kind: Origin['kind'], origin: Prisma.Sql): Prisma.Sql => Pr
     WITH RECURSIVE reach (kind, key) AS (
       SELECT ${kind}::text, ${origin} COLLATE "C"
       UNION
-      SELECT next.kind, next.key
-      FROM reach, LATERAL (
-        SELECT 'account' AS kind, uid AS key FROM address_claim
-        WHERE reach.kind = 'address' AND address = reach.key AND NOT continues
-        UNION ALL
-        SELECT 'address', address FROM address_claim
-        WHERE reach.kind = 'account' AND uid = reach.key AND NOT continues
-      ) AS next
+      ${nextAlongClaims('reach')}
     )
     SELECT count(*) AS keys, array_agg(kind::origin_kind) AS kinds, array_agg(key) AS origins,
       min((

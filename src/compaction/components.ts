@@ -4,6 +4,7 @@ import type { Queries } from '../postgres/database';
 import { ids } from '../postgres/ids';
 import { loadConsent } from '../postgres/load-facts';
 import { lockAndLoad, namedBy } from '../postgres/lock-and-load';
+import { nextAlongClaims } from '../postgres/tables/address-claim';
 import { addToOutbox } from '../postgres/tables/outbox';
 import { isBefore, type Limits, type Page, type Purged, type Step, within } from './page';
 import { purgeableComponents } from './plan';
@@ -67,14 +68,7 @@ function findCandidates(db: Queries, page: Page, { before }: Limits): Promise<Ca
         WITH RECURSIVE reach (kind, key) AS (
           SELECT 'account', candidate.uid COLLATE "C"
           UNION
-          SELECT next.kind, next.key
-          FROM reach, LATERAL (
-            SELECT 'account' AS kind, uid AS key FROM address_claim
-            WHERE reach.kind = 'address' AND address = reach.key AND NOT continues
-            UNION ALL
-            SELECT 'address', address FROM address_claim
-            WHERE reach.kind = 'account' AND uid = reach.key AND NOT continues
-          ) AS next
+          ${nextAlongClaims('reach')}
         ),
         bounded AS (SELECT * FROM reach LIMIT ${LARGEST_COMPONENT + 1}::int)
         SELECT count(*)::int AS size FROM bounded

@@ -48,7 +48,7 @@ interface Place {
 
 /**
  * Keeps the database small while the service runs: does what `purge` does, page by page, and analyses tables that have
- * grown. One process at a time works on a run. When it stops, another one goes on with the same pass.
+ * grown. One process at a time works on a run. When it stops, another continues with the same pass.
  *
  * States: *idle* (no run is due, or another process has it) -> *compacting* -> *idle*; a failure is followed by a pause.
  */

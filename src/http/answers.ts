@@ -45,9 +45,12 @@ export const gone = (reply: FastifyReply): FastifyReply =>
     'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that did not come',
   );
 
+/** An operator has to act first. */
+const RENEWED_AFTER_SECONDS = '60';
+
 export const notRenewed = (reply: FastifyReply): FastifyReply =>
   send(
-    noStore(reply),
+    noStore(reply).header('retry-after', RENEWED_AFTER_SECONDS),
     503,
     99,
     'The database was restored from a dump: an operator must run `onecontact feed renew` before changes can be read',

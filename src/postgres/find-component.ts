@@ -3,6 +3,7 @@ import { arrayLiteral } from './array-literal';
 import type { Queries } from './database';
 import { STALE_READ } from './errors';
 import { Prisma } from './generated/prisma/client';
+import { nextAlongClaims } from './tables/address-claim';
 
 /** Where a search begins: addresses, accounts, and contacts by token or id. */
 export interface Seeds extends ConnectedComponent {
@@ -67,14 +68,7 @@ export async function findComponent(
         FROM target, LATERAL (SELECT uid FROM account WHERE contact_id = target.id OFFSET 0) AS own
       )
       UNION
-      SELECT next.kind, next.key
-      FROM component, LATERAL (
-        SELECT 'account' AS kind, uid AS key FROM address_claim
-        WHERE component.kind = 'address' AND address = component.key AND NOT continues
-        UNION ALL
-        SELECT 'address', address FROM address_claim
-        WHERE component.kind = 'account' AND uid = component.key AND NOT continues
-      ) AS next
+      ${nextAlongClaims('component')}
     )
     SELECT kind, key FROM component, permission`;
   const keys = (kind: string): string[] => rows.filter((row) => row.kind === kind).map((row) => row.key);

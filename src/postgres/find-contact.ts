@@ -3,6 +3,7 @@ import { contactSnapshot, type StoredContact } from '../contacts/profile/contact
 import { contactView } from '../contacts/profile/contact-view';
 import { arrayLiteral } from './array-literal';
 import { type Database, inSnapshot, type Queries } from './database';
+import { Prisma } from './generated/prisma/client';
 import { loadFacts } from './load-facts';
 import { loadPeople } from './people';
 import { loadLiveContacts } from './tables/contact';
@@ -22,25 +23,35 @@ export function findContacts(db: Database, keys: readonly LookupKey[]): Promise<
   });
 }
 
-/** The contact ids of keys, in one statement. Each key is looked up by itself (LIMIT), so that no plan reads a whole table. */
+/** The contact ids of keys, in one statement, which names only the tables that these kinds of keys need. */
 async function idsOf(db: Queries, keys: readonly LookupKey[]): Promise<Map<string, string>> {
-  const textsOf = (by: LookupKey['by']): string =>
-    arrayLiteral(keys.flatMap((key) => (key.by === by ? textOf(key) : [])));
-  const rows = await db.$queryRaw<{ by: LookupKey['by']; key: string; id: string }[]>`
-    SELECT 'token' AS by, key::text, found.id FROM unnest(${textsOf('token')}::uuid[]) AS key, LATERAL (
-      SELECT contact_id AS id FROM basket_token WHERE token = key AND state = 'live' LIMIT 1) AS found
-    UNION ALL
-    SELECT 'email', key, found.id FROM unnest(${textsOf('email')}::text[]) AS key, LATERAL (
-      SELECT contact_id AS id FROM email_address WHERE address = key LIMIT 1) AS found
-    UNION ALL
-    SELECT 'account', key, found.id FROM unnest(${textsOf('account')}::text[]) AS key, LATERAL (
-      SELECT contact_id AS id FROM account
-      WHERE uid = key AND deleted_at IS NULL AND contact_id IS NOT NULL LIMIT 1) AS found
-    UNION ALL
-    SELECT 'id', key::text, found.id FROM unnest(${textsOf('id')}::uuid[]) AS key, LATERAL (
-      SELECT id FROM contact WHERE id = key AND state = 'live' LIMIT 1) AS found`;
+  const queries = (Object.keys(IDS_OF) as LookupKey['by'][]).flatMap((by) => {
+    const texts = keys.flatMap((key) => (key.by === by ? textOf(key) : []));
+    return texts.length > 0 ? IDS_OF[by](arrayLiteral(texts)) : [];
+  });
+  if (queries.length === 0) return new Map();
+  const rows = await db.$queryRaw<{ by: LookupKey['by']; key: string; id: string }[]>(
+    Prisma.join(queries, ' UNION ALL '),
+  );
   return new Map(rows.map(({ by, key, id }) => [`${by} ${key}`, id]));
 }
+
+/** Each key is looked up by itself (LIMIT), so that no plan reads a whole table. */
+const IDS_OF: Record<LookupKey['by'], (keys: string) => Prisma.Sql> = {
+  token: (keys) => Prisma.sql`
+    SELECT 'token' AS by, key::text, found.id FROM unnest(${keys}::uuid[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM basket_token WHERE token = key AND state = 'live' LIMIT 1) AS found`,
+  email: (keys) => Prisma.sql`
+    SELECT 'email' AS by, key, found.id FROM unnest(${keys}::text[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM email_address WHERE address = key LIMIT 1) AS found`,
+  account: (keys) => Prisma.sql`
+    SELECT 'account' AS by, key, found.id FROM unnest(${keys}::text[]) AS key, LATERAL (
+      SELECT contact_id AS id FROM account
+      WHERE uid = key AND deleted_at IS NULL AND contact_id IS NOT NULL LIMIT 1) AS found`,
+  id: (keys) => Prisma.sql`
+    SELECT 'id' AS by, key::text, found.id FROM unnest(${keys}::uuid[]) AS key, LATERAL (
+      SELECT id FROM contact WHERE id = key AND state = 'live' LIMIT 1) AS found`,
+};
 
 function textOf(key: LookupKey): string {
   switch (key.by) {

@@ -67,7 +67,8 @@ describe('onecontact start, on SIGTERM', () => {
     expect(await running.ended).toEqual({ code: 0, signal: null });
     expect(await database.sql('SELECT FROM outbox')).toEqual([]);
     const published = (await drain(broker(), MAILER_QUEUE)).map((body) => JSON.parse(body).merge_id);
-    expect(published.filter((id) => id !== undefined)).toHaveLength(await merges());
+    // A new primary address names its merge too.
+    expect(new Set(published.filter((id) => id !== undefined)).size).toBe(await merges());
   }, 120_000);
 
   it('exits with 0 before the service is up, without having taken a message', async () => {

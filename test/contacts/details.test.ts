@@ -35,7 +35,7 @@ describe('the details of a newsletter', () => {
     });
   });
 
-  it('are the refusal’s at equal times, and the greater ones of two alike', () => {
+  it('are those of the refusal at equal times; of two acts of one kind, the greater ones', () => {
     expect(detailsOf(first, saying(unsub('a', ['x'], 1), { reason: 'no' }))).toMatchObject({
       source: null,
       reason: 'no',

@@ -3,7 +3,7 @@ import { shared } from '../../src/foundation/shared';
 import { until } from '../support/broker';
 
 describe('shared work', () => {
-  it('runs once for all concurrent calls, and for those that come soon after', async () => {
+  it('runs once for concurrent calls, and for calls soon after them', async () => {
     let runs = 0;
     const read = shared(60_000, async () => ++runs);
     expect(await Promise.all(Array.from({ length: 20 }, read))).toEqual(Array(20).fill(1));

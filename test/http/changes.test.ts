@@ -138,6 +138,20 @@ describe('GET /changes', () => {
     expect(again.body.next).not.toBe(body.next);
   });
 
+  it('answers 503 with what an operator must do, and when to ask again, after a restore from a dump', async () => {
+    const set = (to: string) => data.sql(`UPDATE contact SET changed_in = ${to}`);
+    await set("'1152921504606846976'");
+    try {
+      expect(await changes()).toMatchObject({
+        status: 503,
+        headers: { 'retry-after': '60' },
+        body: { desc: expect.stringContaining('run `onecontact feed renew`') },
+      });
+    } finally {
+      await set("'0'");
+    }
+  });
+
   it('answers 410 to a cursor of another database', async () => {
     const epoch = '0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11';
     const cursor = encodeCursor({ epoch, changedIn: 0n, contactId: epoch });

@@ -65,6 +65,12 @@ it('a new or a missing table or column is detected', async () => {
   }
 });
 
+/** Tables that have rows after everyone is erased: nothing in them is about a person, or it is checked by itself. */
+const KEPT = new Set([
+  ...['contact', 'erasure', 'audit'],
+  ...['import_progress', 'compaction', 'feed_epoch', 'schema_compatibility'],
+]);
+
 it('after everyone with a value in any column is erased, only ids and hashes are left', async () => {
   const profile = { firstName: 'Ada', lastName: 'L', country: 'gb', lang: 'en', format: 'H' };
   await inTurn(
@@ -100,12 +106,7 @@ it('after everyone with a value in any column is erased, only ids and hashes are
   }
   const left = (await columns()).map((column) => column.split('.')[0]);
   for (const table of new Set(left)) {
-    if (
-      ['contact', 'erasure', 'import_progress', 'feed_epoch', 'schema_compatibility', 'compaction', 'audit'].includes(
-        table as string,
-      )
-    )
-      continue;
+    if (KEPT.has(table as string)) continue;
     expect([table, await database.sql(`SELECT * FROM ${table}`)]).toEqual([table, []]);
   }
   const hash = expect.stringMatching(/^erased:[0-9a-f]{64}$/);

@@ -169,7 +169,7 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
         { email: `${filledAddress(FILLED.contested + i)}@mail.test` },
         { account: filledUid(FILLED.blocked + i) },
         { token: filledToken(FILLED.held + i) },
-        { id: filledContact(FILLED.merged + i) },
+        { id: filledContact(FILLED.merged + 1 + i) },
       ]).flat();
       const answer = await fetch(`${service.url}/contacts/lookup`, {
         method: 'POST',

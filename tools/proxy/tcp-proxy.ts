@@ -73,7 +73,7 @@ export class TcpProxy {
     return own.href;
   }
 
-  /** Leads new connections elsewhere, as a changed DNS entry does; {@link cut} ends those that exist. */
+  /** Sends new connections to other targets, as a changed DNS entry does; {@link cut} ends the open ones. */
   lead(targets: string | readonly Target[]): void {
     this.targets = targetsOf(targets);
   }

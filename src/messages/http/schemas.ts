@@ -42,7 +42,7 @@ export const HistoryBody = z.object({
       trigger: TriggerBody.omit({ event_id: true }),
       survivor_contact_id: z.guid(),
       retired_contact_id: z.guid(),
-      addresses: z.array(z.string()).describe('Normalised: those that went over to the survivor'),
+      addresses: z.array(z.string()).describe('Normalised: the addresses that moved to the survivor'),
       token: TokenDecisionBody.pick({ policy: true, reason: true }),
       undone_at: Instant.nullable(),
     }),

@@ -34,7 +34,7 @@ export const ContactPart = z.object({
   country: z.string().nullable().describe('ISO 3166-1 alpha-2, lower-case'),
   lang: z.string().nullable().describe('Lower-case, such as fr or pt-br'),
   format: z.string().nullable().describe('H or T'),
-  account_id: z.string().nullable().describe('FxA uid: 32 hexadecimal digits; null when there is no live account'),
+  account_id: z.string().nullable().describe('FxA uid: 32 hexadecimal digits; null without a live account'),
   account_profile: z
     .object({
       locale: z.string().nullable().describe('The Accept-Language value of the browser, such as fr-FR,fr;q=0.9'),
@@ -55,7 +55,7 @@ export const ContactPart = z.object({
 export const RetiredBody = z.object({
   contact_id: Uuid,
   account_id: z.string().nullable().describe('The deleted account that it had; null when it had none'),
-  addresses: z.array(NormalisedAddress).describe('Those that went over to the survivor'),
+  addresses: z.array(NormalisedAddress).describe('The addresses that moved to the survivor'),
 });
 
 export const NewsletterStateBody = z.object({

@@ -74,26 +74,21 @@ export const deletionOf = (claim: 'before' | 'next' | 'own' | 'known'): Prisma.S
 
 const FIELDS = Prisma.sql`address, uid, at, status, event, event_id`;
 
-/**
- * Of those that begin a run, the claim next to a claim `own`. Written so that one index can find it, in one step. The search
- * ends with the claims on the address, or it would pass over all that do not meet the condition on its neighbours too.
- */
-const beginning = (where: 'before' | 'after', condition = Prisma.sql`true`): Prisma.Sql => {
-  const [than, order, end] =
-    where === 'before'
-      ? ['<', 'DESC', `>= (own.address, '-infinity', '')`]
-      : ['>', 'ASC', `<= (own.address, 'infinity', '')`];
+/** Of the claims that begin a run, the one next to a claim `own`. Written so that only one index can find it, in one step. */
+const beginning = (where: 'before' | 'after', condition?: Prisma.Sql): Prisma.Sql => {
+  const [than, order] = where === 'before' ? ['<', 'DESC'] : ['>', 'ASC'];
+  // With a condition on the address alone, the planner may sort all claims on it. So the scan ends at the next address.
+  const wanted = condition && Prisma.sql`AND (known.address <> own.address OR ${condition})`;
   return Prisma.sql`
     SELECT ${FIELDS} FROM (
       SELECT * FROM address_claim AS known
       WHERE (known.address, known.at, known.uid) ${Prisma.raw(than)} (own.address, own.at, own.uid)
-        AND (known.address, known.at, known.uid) ${Prisma.raw(end)} AND NOT known.continues AND ${condition}
+        AND NOT known.continues ${wanted ?? Prisma.empty}
       ORDER BY known.address ${Prisma.raw(order)}, known.at ${Prisma.raw(order)}, known.uid ${Prisma.raw(order)} LIMIT 1
     ) AS found WHERE found.address = own.address`;
 };
 
-/** Says what is rare, so that the planner expects to find one at once, also while it knows nothing about the table. */
-const IS_EFFECTIVE = Prisma.sql`known.status <> ALL ('{held,blocked}') AND known.at <= ${deletionOf('known')}`;
+const IS_EFFECTIVE = Prisma.sql`known.status = 'active' AND known.at <= ${deletionOf('known')}`;
 
 /** The effective claim that begins the ownership period before a claim `own`, or the one that `own` is in. */
 export const PERIOD_BEFORE = beginning('before', IS_EFFECTIVE);
@@ -137,3 +132,17 @@ export function updateClaimStatus(claims: readonly Claim[]): Write {
     UPDATE address_claim AS known SET status = x.status FROM ${rowSource(claims, COLUMNS)}
     WHERE known.address = x.address AND known.uid = x.uid AND known.at = x.at`;
 }
+
+/** What claims connect directly to the rows (kind, key) of a recursive query. */
+export const nextAlongClaims = (members: 'component' | 'reach'): Prisma.Sql => {
+  const member = Prisma.raw(members);
+  return Prisma.sql`
+      SELECT next.kind, next.key
+      FROM ${member}, LATERAL (
+        SELECT 'account' AS kind, uid AS key FROM address_claim
+        WHERE ${member}.kind = 'address' AND address = ${member}.key AND NOT continues
+        UNION ALL
+        SELECT 'address', address FROM address_claim
+        WHERE ${member}.kind = 'account' AND uid = ${member}.key AND NOT continues
+      ) AS next`;
+};

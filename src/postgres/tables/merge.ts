@@ -109,9 +109,9 @@ export interface History {
 }
 
 /**
- * The merges that led to a live contact, at any depth, and those that retired it until they were undone; oldest first,
- * and those of a contact that was merged before the merge that brought it. How much a page reads depends on its size, not
- * on the history.
+ * A page of a live contact's history: the merges that led to it, at any depth, and undone merges that had retired it. The
+ * oldest comes first. The merges of a retired contact come before the merge that retired it. What a page reads depends on its
+ * size, not on the history.
  *
  * @returns null if no live contact has the id, or if `after` is not in its history
  */
@@ -142,9 +142,9 @@ async function isInHistory(db: Queries, contactId: string, after: string | undef
 }
 
 /**
- * A walk through the tree of merges: each step enters the oldest merge of a list, or leaves one when those that led to its
- * retired contact are done. A list is that of one contact, `list_id`. Each step is a few look-ups, each written so that
- * only one index can serve it.
+ * Walks through the tree of merges. Each contact has a list of merges (`list_id`). A step either enters the oldest merge of a
+ * list, or leaves a merge once all merges of its retired contact are done. Each step is a few look-ups, written so that only
+ * one index can serve them.
  */
 function walkHistory(tx: Queries, contactId: string, { limit, after }: HistoryPage): Promise<StoredRow[]> {
   const id = Prisma.sql`${contactId}::uuid`;

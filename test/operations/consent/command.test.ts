@@ -136,20 +136,20 @@ describe('the consent command', () => {
     const ledger = await all();
     const [{ count } = { count: 0 }] = await data.sql<{ count: number }>('SELECT count(*)::int FROM choice');
     expect(ledger).toHaveLength(count);
-    const { id } = await json('bea@mail.test');
+    const { contact_id } = await json('bea@mail.test');
     const old = ledger.filter(({ origin }) => origin.key === 'old@mail.test');
     expect(old).toEqual([
       {
         ...{
           event_time: iso(5),
-          contact_id: id,
+          contact_id,
           origin: { kind: 'address', key: 'old@mail.test' },
           newsletter: 'hers',
         },
         ...{ act: 'subscribe', proven: true, source: 'https://secret.test/', lang: 'fr', format: 'H', reason: null },
         fields: null,
       },
-      expect.objectContaining({ event_time: iso(2), contact_id: id, newsletter: 'news' }),
+      expect.objectContaining({ event_time: iso(2), contact_id, newsletter: 'news' }),
     ]);
     expect(ledger).toContainEqual(expect.objectContaining({ origin: { kind: 'account', key: uidOf('u3') } }));
   });
