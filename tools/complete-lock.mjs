@@ -3,8 +3,9 @@
  *
  * Packages with native code have one optional package a platform. npm locks only those that the registry in use has, but
  * `npm ci` refuses a lock file that lacks any. This adds the missing ones, under the names and versions that the packages
- * ask for, and without checksums, which are not known here.
+ * ask for, with the checksum that the registry has of each.
  */
+import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const FILE = 'package-lock.json';
@@ -35,7 +36,21 @@ for (const { name, version, dev } of wanted) {
   };
   added += 1;
 }
+let completed = 0;
+for (const [path, entry] of Object.entries(lock.packages)) {
+  if (path === '' || entry.integrity) continue;
+  const name = entry.name ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  const spec = `${name}@${entry.version}`;
+  const integrity = execFileSync('npm', ['view', spec, 'dist.integrity'], { encoding: 'utf8' }).trim();
+  if (!integrity) throw new Error(`${spec}: the registry has no checksum of it`);
+  lock.packages[path] = insertAfterVersion(entry, integrity);
+  completed += 1;
+}
 const byPath = ([a], [b]) => (a === '' ? -1 : b === '' ? 1 : a.localeCompare(b, 'en'));
 lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(byPath));
 writeFileSync(FILE, `${JSON.stringify(lock, null, 2)}\n`);
-process.stdout.write(`${added} added\n`);
+process.stdout.write(`${added} added, ${completed} checksums added\n`);
+
+function insertAfterVersion({ version, ...rest }, integrity) {
+  return { version, integrity, ...rest };
+}

@@ -14,7 +14,9 @@ import { addFeed } from '../operations/feed/command';
 import { addImport } from '../operations/import/command';
 import { addMerges } from '../operations/merges/command';
 import { addMigrate } from '../operations/migrate/command';
+import { addOptOut } from '../operations/opt-out/command';
 import { addPurge } from '../operations/purge/command';
+import { addSend } from '../operations/send/command';
 import { addShow } from '../operations/show/command';
 import { addTopology } from '../operations/topology/command';
 import { connectionProblem, failureOf, needsOperator } from '../postgres/errors';
@@ -29,7 +31,7 @@ const BAD_USAGE = 2;
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   const context = new Context(terminal);
   try {
-    await makeProgram(context).parseAsync(args, { from: 'user' });
+    await makeProgram(context).parseAsync(withDashedAddresses(args), { from: 'user' });
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : BAD_USAGE; // commander has printed it
@@ -75,20 +77,37 @@ Examples:
     addMerges,
     addCollisions,
     addPurge,
+    addOptOut,
     addErase,
     addErasures,
     addAudit,
     addDeadLetters,
     addTopology,
+    addSend,
   ])
     add(program, context);
   return program;
 }
 
-/** Commander quotes what it cannot understand, such as an address that begins with a dash and looks like an option. */
+/** An option with a value, such as `--address=ada@mail.test`. */
+const OPTION_WITH_VALUE = /^--[a-z][a-z-]*=/;
+
+/**
+ * An address may begin with a dash, which commander takes for an option. A space before it makes it an argument, and is
+ * trimmed with all others around an address.
+ */
+function withDashedAddresses(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  return args.map((arg, i) => {
+    const isOperand = end >= 0 && i > end;
+    return !isOperand && /^-.*@/s.test(arg) && !OPTION_WITH_VALUE.test(arg) ? ` ${arg}` : arg;
+  });
+}
+
+/** Commander quotes what it cannot understand, such as an address that looks like an option with a value. */
 function withoutAddress(text: string): string {
   if (text.startsWith("error: unknown option '") && text.includes('@')) {
-    return 'error: no option has an @: write -- before an address that begins with a dash\n';
+    return 'error: no option has an @: write -- before an address that looks like an option\n';
   }
   return text.replace(/'.*@.*'/gs, 'an address');
 }

@@ -17,10 +17,18 @@ export function addressFrom(command: Command, text: string): Address {
   return normalised.ok ? normalised.address : command.error(`error: the address ${normalised.problem}`);
 }
 
+/** Reads an email address or a contact id. The problem has no part of the text. */
+export function readAddressOrId(text: string): Address | { contactId: string } | { problem: string } {
+  const contactId = asUuid(text.trim());
+  if (contactId !== undefined) return { contactId };
+  const normalised = normaliseAddress(text);
+  return normalised.ok ? normalised.address : { problem: `the address ${normalised.problem}` };
+}
+
 /** Reads an email address or a contact id; any other text ends the command with exit code 2. */
 export function addressOrIdFrom(command: Command, text: string): Address | { contactId: string } {
-  const contactId = asUuid(text.trim());
-  return contactId === undefined ? addressFrom(command, text) : { contactId };
+  const read = readAddressOrId(text);
+  return 'problem' in read ? command.error(`error: ${read.problem}`) : read;
 }
 
 /** Reads a merge's id; any other text ends the command with exit code 2. */

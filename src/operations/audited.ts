@@ -1,9 +1,12 @@
 /** Every command that changes something writes to the audit; dry runs do not. */
 import { userInfo } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { readConfig } from '../config';
 import type { Queries } from '../postgres/database';
 import { type AuditDetails, type AuditEntry, addToAudit, finishAuditEntry } from '../postgres/tables/audit';
+
+/** The source of a choice that `opt-out` made, in the consent ledger. */
+export const STAFF_SOURCE = 'onecontact opt-out';
 
 /** Who runs a command, and why. */
 export type Author = Pick<AuditEntry, 'operator' | 'reason'>;
@@ -24,13 +27,17 @@ function systemUser(): string {
 const MAX_REASON = 500;
 
 /** Adds `--reason` to a command. */
-export const withReason = (command: Command): Command =>
-  command.option('--reason <text>', 'why, for `onecontact audit`', (text) => {
-    if (text.trim() === '' || text.length > MAX_REASON) {
-      throw new InvalidArgumentError(`It is a text of at most ${MAX_REASON} characters.`);
-    }
-    return text.trim();
-  });
+export const withReason = (command: Command, { required }: { required?: true } = {}): Command =>
+  command.addOption(
+    new Option('--reason <text>', 'why, for `onecontact audit`')
+      .argParser((text) => {
+        if (text.trim() === '' || text.length > MAX_REASON) {
+          throw new InvalidArgumentError(`It is a text of at most ${MAX_REASON} characters.`);
+        }
+        return text.trim();
+      })
+      .makeOptionMandatory(required ?? false),
+  );
 
 /**
  * Does work that is more than one transaction. The entry is written before the work, and its result after it, so that an

@@ -31,6 +31,7 @@ describe('onecontact', () => {
     'export',
     'feed',
     'import',
+    'opt-out',
     'consent',
     'merges',
     'collisions',
@@ -52,21 +53,39 @@ describe('onecontact', () => {
     expect(out).toMatch(/\nExamples:\n {2}\$ /);
   });
 
+  const AWAY = { DATABASE_URL: 'postgresql://127.0.0.1:1/none', ERASURE_KEY: 'a key for erasure in tests' };
+
   it.each([
-    ['show', []],
-    ['consent', []],
-    ['erase', []],
-    ['merges preview', ['9f3c1a7be2d84c06b5a1e0774cd2f8aa']],
-  ])('%s does not repeat an address that begins with a dash, and says how to write it', async (name, before) => {
-    const command = name.split(' ');
-    const { code, out, err } = await onecontact([...command, ...before, "-o'secret@mail.test"]);
+    ['show'],
+    ['consent'],
+    ['erase', '--yes'],
+    ['opt-out', '--reason', 'asked'],
+    ['merges', 'preview', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
+    ['merges', 'unblock', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
+    ['collisions', 'resolve', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
+    ['audit', '--address'],
+    ['dead-letters', 'list', '--address'],
+  ])('takes an address that begins with a dash, with and without -- before it: %s %s', async (...words) => {
+    const command = words.filter((word) => word !== undefined);
+    const needsBroker = command[0] === 'dead-letters';
+    const away = needsBroker ? { AMQP_URL: 'amqp://127.0.0.1:1' } : AWAY;
+    const understood = needsBroker ? /^onecontact: The broker cannot be/ : /^onecontact: The database cannot be used/;
+    const isOption = command.at(-1) === '--address';
+    for (const address of ['-secret@mail.test', "-o'hara@mail.test", '--help@mail.test', '-V=1@mail.test']) {
+      for (const args of [[address], ...(isOption ? [] : [['--', address]])]) {
+        const { code, out, err } = await onecontact([...command, ...args], away);
+        expect([args, code, out]).toEqual([args, 1, '']);
+        expect(err).toMatch(understood);
+      }
+    }
+  });
+
+  it('takes an address that looks like an option with a value only after --', async () => {
+    const { code, out, err } = await onecontact(['show', '--foo=secret@mail.test']);
     expect([code, out]).toEqual([2, '']);
-    expect(err).toMatch(/^error: no option has an @: write -- before an address that begins with a dash\n/);
+    expect(err).toMatch(/^error: no option has an @: write -- before an address that looks like an option\n/);
     expect(err).not.toMatch(/secret|mail\.test/);
-    expect((await onecontact([...command, '--help'])).out).toContain(' -- ');
-    const away = { DATABASE_URL: 'postgresql://127.0.0.1:1/none', ERASURE_KEY: 'a key for erasure in tests' };
-    const understood = await onecontact([...command, '--', ...before, '-secret@mail.test'], away);
-    expect(understood.err).toMatch(/^onecontact: The database cannot be used/);
+    expect((await onecontact(['show', '--', '--foo=secret@mail.test'], AWAY)).err).toMatch(/^onecontact: The database/);
   });
 
   it.each([

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type Part, type Service, startService } from '../../src/main';
 import { silent, withBroker } from '../support/broker';
-import { onecontact } from '../support/command-line';
+import { confirmed, onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, signup, uidOf } from '../support/events';
 import { config, eventually, get, publish } from '../support/service';
@@ -57,7 +57,7 @@ const handle = (database: TestDatabase, ...events: ContactEvent[]): Promise<void
 /** Runs a command of an operator, which must succeed. */
 async function command(database: TestDatabase, ...args: string[]): Promise<string> {
   const env = { DATABASE_URL: database.url, ERASURE_KEY: KEY, ERASURE_LIST: join(folder, 'erasures.ndjson') };
-  const ran = await onecontact(args, env);
+  const ran = await onecontact(confirmed(args), env);
   expect(ran).toMatchObject({ code: 0, err: '' });
   return ran.out;
 }
@@ -118,7 +118,7 @@ it('after a restore of an older backup, the erased stay erased, and replay and d
   expect(again).toEqual([
     `collisions resolve -- ${uidOf('u')} '${key('b')}'`,
     `collisions resolve -- ${uidOf('v')} '${key('d')}'`,
-    expect.stringMatching(/^merges undo [0-9a-f-]{36}$/),
+    expect.stringMatching(/^merges undo [0-9a-f-]{36} --yes$/),
   ]);
   expect(await command(restored, 'export', '--canonical')).toBe(wanted);
   expect(await tracesOf(restored, [key('gone2'), key('late'), uidOf('e')])).toEqual([]);

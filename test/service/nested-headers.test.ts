@@ -5,7 +5,7 @@ import { canonicalExport } from '../../src/contacts/profile/canonical';
 import type { Service } from '../../src/main';
 import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, QUEUES } from '../../src/rabbitmq/names';
 import { until, withBroker } from '../support/broker';
-import { onecontact } from '../support/command-line';
+import { confirmed, onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { addDeadLetters } from '../support/dead-letters';
 import { acct, signup } from '../support/events';
@@ -21,7 +21,7 @@ const NESTED = LEVELS.flatMap((levels) => [nested('F', levels), nested('A', leve
 describe('a message with deeply nested headers', () => {
   let database: TestDatabase;
   const deadLetters = (...args: string[]) =>
-    onecontact(['dead-letters', ...args], { AMQP_URL: broker().url, DATABASE_URL: database.url });
+    onecontact(confirmed(['dead-letters', ...args]), { AMQP_URL: broker().url, DATABASE_URL: database.url });
   let service: Service | undefined;
 
   beforeEach(async () => {

@@ -8,7 +8,7 @@ import type { ContactEvent } from '../../src/contacts/facts/event';
 import { type Part, type Service, startService } from '../../src/main';
 import { parseCounters, sumOf } from '../../tools/prometheus';
 import { silent, withBroker } from '../support/broker';
-import { onecontact } from '../support/command-line';
+import { confirmed, onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { FILLED, FILLED_ERASURE_KEY, fill, filledAddress } from '../support/million-rows';
 import { canReportPlans, type Plan, PlanRecorder } from '../support/plans';
@@ -83,7 +83,7 @@ const start = (...only: Part[]): Promise<Service> =>
   startService(readConfig(env(), SERVICE_NEEDS), { log: silent, only });
 
 async function run(...args: string[]): Promise<string> {
-  const { code, out, err } = await onecontact(args, env());
+  const { code, out, err } = await onecontact(confirmed(args), env());
   expect([args, code, err]).toEqual([args, 0, expect.not.stringContaining('onecontact: ')]);
   return out;
 }

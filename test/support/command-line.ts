@@ -20,9 +20,27 @@ export interface Ran {
   err: string;
 }
 
+const NEED_CONFIRMATION = ['erase', 'merges undo', 'collisions resolve', 'dead-letters drop'];
+
+/** The same command with `--yes`, if it needs a confirmation. */
+export function confirmed(args: readonly string[]): string[] {
+  const command = NEED_CONFIRMATION.find((it) => `${args.join(' ')} `.startsWith(`${it} `));
+  const words = command?.split(' ').length ?? 0;
+  return command === undefined ? [...args] : [...args.slice(0, words), '--yes', ...args.slice(words)];
+}
+
+/** A terminal on which this is typed; without a line, Ctrl-D. */
+export const terminal = (line?: string): NonNullable<Terminal['stdin']> => ({
+  isTTY: true,
+  async *[Symbol.asyncIterator]() {
+    if (line !== undefined) yield Buffer.from(`${line}\n`);
+  },
+});
+
 /**
  * Runs a command in this process. Not for `start`, which exits its process: spawn it instead.
  *
+ * @param stdin stderr is a terminal if this is one
  * @param toTerminal whether stdout is a terminal
  */
 export async function onecontact(
@@ -31,7 +49,7 @@ export async function onecontact(
   stdin: Terminal['stdin'] = undefined,
   toTerminal = false,
 ): Promise<Ran> {
-  const [stdout, stderr] = [new Page(toTerminal), new Page()];
+  const [stdout, stderr] = [new Page(toTerminal), new Page(stdin?.isTTY)];
   const code = await run(args, { env, stdout, stderr, stdin });
   return { code, out: stdout.text, err: stderr.text };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { allRows, keepRows, withoutAudit } from '../../tools/table-rows';
-import { onecontact } from './command-line';
+import { confirmed, onecontact } from './command-line';
 import { freshDatabase, type TestDatabase } from './database';
 import { addressOf } from './events';
 import { ctms, idOf, newsletter, type Said } from './records';
@@ -43,7 +43,7 @@ export function useImports() {
   afterEach(() => rmSync(folder, { recursive: true }));
   afterAll(() => data?.drop());
 
-  const run = (...args: string[]) => onecontact(args, { DATABASE_URL: data.url });
+  const run = (...args: string[]) => onecontact(confirmed(args), { DATABASE_URL: data.url });
   const inFolder = (name: string): string => join(folder, name);
   const importing = (path: string, ...args: string[]) => run('import', path, ...args);
   return {

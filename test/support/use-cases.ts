@@ -226,7 +226,7 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
   [
     'onecontact collisions',
     async ({ run }) => {
-      await run('collisions', 'list', '--limit', '2');
+      await run('collisions', 'list', '--limit', '2', '--plan');
       await run('collisions', 'resolve', '--limit', '5', '--batch-size', '2');
       await run(
         'collisions',
@@ -251,8 +251,15 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
     },
   ],
   [
+    'onecontact opt-out',
+    async ({ run }) => {
+      const addresses = [lone(), FILLED.busy, FILLED.undone].map((n) => `${filledAddress(n)}@mail.test`);
+      for (let round = 0; round < 2; round++) await run('opt-out', '--reason', 'asked', ...addresses);
+    },
+  ],
+  [
     'onecontact erase and erasures',
-    async ({ handle, run, erasureList }) => {
+    async ({ handle, run, erasureList, folder }) => {
       const [{ uid, address }, listed] = [account(), account()];
       await handle(claim(uid, filledAddress(lone()), LATER));
       await run('erase', `${address}@mail.test`);
@@ -260,6 +267,9 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
       await run('erase', `${filledAddress(FILLED.held + 100)}@mail.test`);
       await run('erase', `${filledAddress(lone())}@mail.test`);
       await run('erase', filledContact(lone()));
+      const file = join(folder, 'people.txt');
+      writeFileSync(file, `${filledAddress(lone())}@mail.test\n${filledContact(lone())}\n`);
+      await run('erase', '--file', file);
       const names = {
         addresses: [`${listed.address}@mail.test`, `${filledAddress(lone())}@mail.test`],
         uids: [listed.uid],

@@ -84,7 +84,7 @@ export const ErrorBody = z.object({
   problems: z
     .array(z.object({ place: z.string(), problem: z.string() }))
     .optional()
-    .describe('Where the body is malformed, such as keys[3].email'),
+    .describe('Where the body is malformed, such as `keys[3].email`'),
 });
 
 /** Dockerflow's health check. */

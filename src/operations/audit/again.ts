@@ -4,8 +4,11 @@ import type { Time } from '../../contacts/facts/event';
 import { parseJson } from '../../foundation/json';
 import { OperatorError } from '../../foundation/operator-error';
 import type { Queries } from '../../postgres/database';
+import { hasOptOutFrom } from '../../postgres/tables/choice';
 import { erasureHash } from '../../postgres/tables/erasure';
+import { STAFF_SOURCE } from '../audited';
 import { harmless } from '../render';
+import { storedKeys } from '../stored-keys';
 import { ExportedEntry } from './export';
 
 /** @throws OperatorError if the file does not exist, or is not an export */
@@ -32,10 +35,18 @@ export async function commandsAgain(
   entries: readonly ExportedEntry[],
   erasureKey: string,
 ): Promise<string[]> {
+  const optedOut = await optedOutAddresses(db, entries, erasureKey);
   const undone = new Set<string>();
   const lines: string[] = [];
   for (const entry of entries) {
     const { command, account_id: uid, address_hashes = [], trigger_event_id: eventId } = entry;
+    if (command === 'opt-out') {
+      const address = optedOut.get(address_hashes[0] ?? '');
+      const isDone = address && (await hasOptOutFrom(db, STAFF_SOURCE, { address, since: Date.parse(entry.at) }));
+      if (address && !isDone) lines.push(shell(command, '--reason', AGAIN, '--', address));
+      else lines.push(notNow(entry, address ? 'done already' : 'no contact has the address'));
+      continue;
+    }
     if (uid === undefined) {
       const { file = '', at } = entry;
       const isDone = await isImportedSince(db, file, Date.parse(at));
@@ -50,7 +61,7 @@ export async function commandsAgain(
       const [merge] = eventId ? await mergesOf(db, uid, eventId) : [];
       if (merge && !merge.isUndone) {
         for (const { address } of addresses) undone.add(`${uid} ${address}`);
-        lines.push(shell(command, merge.id));
+        lines.push(shell(command, merge.id, '--yes'));
       } else lines.push(notNow(entry, merge ? 'done already' : 'no merge of this event'));
       continue;
     }
@@ -71,6 +82,25 @@ const shell = (command: string, ...args: readonly string[]): string =>
   ['onecontact', command, ...args.map(quoted)].join(' ');
 
 const quoted = (word: string): string => (/^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+
+/** The reason of an opt-out: the export does not have the first one. */
+const AGAIN = 'again, after a restore';
+
+/** The addresses of opt-outs, by their hashes, as far as they are stored. */
+async function optedOutAddresses(
+  db: Queries,
+  entries: readonly ExportedEntry[],
+  erasureKey: string,
+): Promise<Map<string, string>> {
+  const hashes = new Set(entries.flatMap((it) => (it.command === 'opt-out' ? (it.address_hashes ?? []) : [])));
+  const found = new Map<string, string>();
+  if (hashes.size === 0) return found;
+  for await (const key of storedKeys(db, 'address')) {
+    const hash = erasureHash(erasureKey, { kind: 'address', key });
+    if (hashes.has(hash)) found.set(hash, key);
+  }
+  return found;
+}
 
 interface Claimed {
   address: string;

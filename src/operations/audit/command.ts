@@ -1,8 +1,14 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { iso } from '../../foundation/times';
-import { type AuditDetails, auditPages, listAudit, type StoredAuditEntry } from '../../postgres/tables/audit';
+import {
+  AUDITED_COMMANDS,
+  type AuditDetails,
+  auditPages,
+  listAudit,
+  type StoredAuditEntry,
+} from '../../postgres/tables/audit';
 import { addressFrom, parseWhen, positive, uidFrom } from '../arguments';
 import type { Context } from '../context';
 import { shortTime } from '../merge-text';
@@ -29,7 +35,7 @@ export function addAudit(program: Command, context: Context): void {
   const command = program
     .command('audit')
     .description('Show what operators changed: who, when, what and why')
-    .option('--command <name>', 'only this command, or group of commands, such as merges')
+    .option('--command <name>', 'only this command, or group of commands, such as merges', parseCommand)
     .option('--operator <name>', 'only what this operator did')
     .option('--account <uid>', 'only what names this account')
     .option('--address <email>', 'only what names this address')
@@ -80,6 +86,14 @@ Examples:
       );
       await show(context, { ...options, words });
     });
+}
+
+function parseCommand(text: string): string {
+  const name = text.trim();
+  if (!AUDITED_COMMANDS.some((it) => it === name || it.startsWith(`${name} `))) {
+    throw new InvalidArgumentError(`It is one of: ${AUDITED_COMMANDS.join(', ')}; or the first word of one.`);
+  }
+  return name;
 }
 
 const PAGE = 500;

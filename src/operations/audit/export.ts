@@ -7,7 +7,7 @@ import { erasureHash } from '../../postgres/tables/erasure';
 import { hashIn } from '../erased-name';
 
 /** The commands that are decisions. */
-const Decision = z.enum(['import', 'merges undo', 'merges unblock', 'collisions resolve']);
+const Decision = z.enum(['import', 'merges undo', 'merges unblock', 'collisions resolve', 'opt-out']);
 
 /** Strict, because `--again` prints it for a shell. */
 export const ExportedEntry = z.object({
@@ -16,11 +16,12 @@ export const ExportedEntry = z.object({
   command: Decision,
   /** Of an import. */
   file: z.string().optional(),
-  /** Of a decision about an account, with keyed hashes of its addresses. */
+  /** Of a decision about an account. */
   account_id: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
     .optional(),
+  /** Keyed: addresses of the account, or the one of an opt-out. */
   address_hashes: z.array(z.string()).optional(),
   /** The event that caused the merge. */
   trigger_event_id: z.string().optional(),
@@ -39,7 +40,7 @@ interface Target {
 
 /**
  * One for each decision. None for other commands: erasures have a list of their own, and a purge or a dead letter need
- * not be done again. None about an erased account.
+ * not be done again. None about an erased person.
  */
 export function exportedEntries(entry: StoredAuditEntry, erasureKey: string): ExportedEntry[] {
   const command = Decision.safeParse(entry.command).data;
@@ -48,6 +49,9 @@ export function exportedEntries(entry: StoredAuditEntry, erasureKey: string): Ex
   const head = { at: iso(entry.at), operator: entry.operator, command };
   const hashOf = (key: string): string => hashIn(key) ?? erasureHash(erasureKey, { kind: 'address', key });
   return (pairs ?? [single]).flatMap(({ file, account_id, email, addresses, trigger_event_id }) => {
+    if (command === 'opt-out') {
+      return email === undefined || hashIn(email) ? [] : { ...head, address_hashes: [hashOf(email)] };
+    }
     if (account_id === undefined) return { ...head, ...(file !== undefined && { file }) };
     if (hashIn(account_id) !== undefined || isPseudonym(account_id)) return [];
     const address_hashes = (addresses ?? (email === undefined ? [] : [email])).map(hashOf);

@@ -6,7 +6,7 @@ import { type ClaimOutcome, outcomeBody, outcomeText } from '../claim-outcome';
 import type { Context } from '../context';
 import { shortTime } from '../merge-text';
 import { withMerging } from '../merging';
-import { count, harmless } from '../render';
+import { count, harmless, number } from '../render';
 import { previewRelease } from './run';
 import {
   type AccountWithoutAddress,
@@ -16,32 +16,39 @@ import {
   heldPages,
 } from './store';
 
-/** The number of pairs for which `list` shows what resolving them would do. */
-const PREVIEWS = 10;
+const DEFAULT_LIMIT = 20;
+
+interface Options {
+  limit: number;
+  plan?: true;
+  json?: true;
+}
 
 export function addList(collisions: Command, context: Context): void {
   collisions
     .command('list')
     .description('List held claims by address and account, and live accounts that are left without an address')
-    .option('--limit <n>', 'of each kind list so many at most; the counts are of all', positive)
+    .option('--limit <n>', 'at most this many of each kind; the totals count all', positive, DEFAULT_LIMIT)
+    .option('--plan', 'also show what resolving each of the held claims would do')
     .option('--json', 'for machines: one JSON object a line, with kind "held" or "no_address"')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, and TOKEN_POLICY as the service has it. For the first ${PREVIEWS} pairs it tries out what resolving them
-would do, each alone, in a transaction that is rolled back.
+Needs DATABASE_URL, and TOKEN_POLICY as the service has it. --plan tries out each pair of address and account alone, in a
+transaction that is rolled back.
 
 Examples:
-  $ onecontact collisions list --limit 10
-  $ onecontact collisions list --json | jq 'select(.kind == "no_address")'`,
+  $ onecontact collisions list
+  $ onecontact collisions list --limit 5 --plan
+  $ onecontact collisions list --limit 1000000 --json | jq 'select(.kind == "no_address")'`,
     )
-    .action(async (options: { limit?: number; json?: true }) => {
-      const { limit = Number.POSITIVE_INFINITY } = options;
+    .action(async (options: Options) => {
+      const { limit } = options;
       await withMerging(context.env, true, async (db, apply) => {
         let pairs = 0;
         for await (const page of heldPages(db, {}, { limit })) {
           for (const held of page) {
-            const plan = pairs < PREVIEWS ? await previewRelease(db, held, apply) : null;
+            const plan = options.plan ? await previewRelease(db, held, apply) : null;
             pairs += 1;
             await context.answer(options, heldBody(held, plan), () => heldText(held, plan));
           }
@@ -52,9 +59,9 @@ Examples:
           if (accounts > limit) continue;
           await context.answer(options, accountBody(account), () => accountText(account));
         }
-        if (options.json) return;
         if (pairs === limit) pairs = await countHeldClaims(db, {});
-        await context.print(totalsText(pairs, accounts));
+        if (!options.json) await context.print(totalsText(pairs, accounts, limit));
+        else if (Math.max(pairs, accounts) > limit) context.stderr.write(`${moreText(pairs, accounts, limit)}\n`);
       });
     });
 }
@@ -102,7 +109,7 @@ function accountText({ uid, contactId, address, claimedAt, holderId }: AccountWi
   return `Account ${uid} has no address, only contact ${contactId}.\n  ${last}\n\n`;
 }
 
-function totalsText(pairs: number, accounts: number): string {
+function totalsText(pairs: number, accounts: number, limit: number): string {
   const held =
     pairs === 0
       ? 'No claim is held.'
@@ -110,6 +117,15 @@ function totalsText(pairs: number, accounts: number): string {
   const left =
     accounts === 0
       ? 'No live account is without an address.'
-      : `${count(accounts, 'live account')} without an address: for review; the next claim settles it.`;
-  return `${held}\n${left}\n`;
+      : `${count(accounts, 'live account')} without an address, for review: the next claim gives it one.`;
+  const more = Math.max(pairs, accounts) > limit ? [moreText(pairs, accounts, limit)] : [];
+  return `${[held, left, ...more].join('\n')}\n`;
+}
+
+function moreText(pairs: number, accounts: number, limit: number): string {
+  const hidden = [
+    ...(pairs > limit ? [`${number(pairs - limit)} pairs`] : []),
+    ...(accounts > limit ? [`${number(accounts - limit)} accounts`] : []),
+  ];
+  return `Not shown: ${hidden.join(' and ')}. --limit shows more.`;
 }

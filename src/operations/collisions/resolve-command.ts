@@ -3,6 +3,7 @@ import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../../postgres/database';
 import { addressFrom, positive, uidFrom, wholeNumber } from '../arguments';
 import { authorOf, withReason } from '../audited';
+import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
 import { makePace, makeProgress } from '../progress';
@@ -19,11 +20,12 @@ interface Options {
   announce: boolean;
   reason?: string;
   json?: true;
+  yes?: true;
 }
 
 export function addResolve(collisions: Command, context: Context): void {
-  const command = withReason(collisions.command('resolve'))
-    .description('Release held claims: they count from now on, and contacts follow')
+  const command = withYes(withReason(collisions.command('resolve')))
+    .description('Release held claims: from now on they count, and contacts are merged')
     .argument('[uid]', 'only those of this account')
     .argument('[email]', 'only those on this address')
     .option('--dry-run', 'show what would be done, and change nothing')
@@ -31,21 +33,23 @@ export function addResolve(collisions: Command, context: Context): void {
     .option('--rate <n>', 'pairs a second at most', positive)
     .option('--batch-size <n>', 'pairs in one transaction at most', positive, 500)
     .option('--max-errors <n>', 'give up when more pairs than this have failed', wholeNumber, 10)
-    .option('--no-announce', 'tell nobody: no contact.merged, no contact.email_changed, no contact.review_needed')
+    .option('--no-announce', 'write no notification: no contact.merged, contact.email_changed or contact.review_needed')
     .option('--json', 'for machines: the summary')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, and TOKEN_POLICY as the service has it. Merges are announced as always, by the running service; with
---no-announce the ledger says that they were not. Safe beside running workers, and to stop at any moment: the next run goes
-on. A pair that fails is left as it was, and still waits; once too many have, it ends with 1.
+Needs DATABASE_URL, and TOKEN_POLICY as the service has it. The running service announces the merges. With --no-announce
+nothing is announced, and the ledger says so. More than one pair needs --yes, or an answer on a terminal.
+
+It is safe beside running workers, and may be stopped at any moment: the next run continues. A pair that fails stays as it
+was, and held; after too many failures the command exits with 1.
 
 A dry run tries each transaction alone: what an earlier one would have changed is not seen by a later one.
 
 Examples:
   $ onecontact collisions resolve --dry-run
-  $ onecontact collisions resolve --limit 1000 --rate 50
-  $ onecontact collisions resolve --no-announce
+  $ onecontact collisions resolve --limit 1000 --rate 50 --yes
+  $ onecontact collisions resolve --no-announce --yes
   $ onecontact collisions resolve 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test`,
     )
     .action(async (account: string | undefined, email: string | undefined, options: Options) => {
@@ -54,7 +58,13 @@ Examples:
         address: email === undefined ? null : addressFrom(command, email).key,
       };
       const { limit = Infinity, rate = Infinity, batchSize, maxErrors, announce, dryRun = false } = options;
-      const resolved = await withMerging(context.env, dryRun, (db, service) => {
+      const isOne = limit === 1 || (filter.uid !== null && filter.address !== null);
+      const ask = confirmation(context, command, options.yes, dryRun || isOne);
+      const resolved = await withMerging(context.env, dryRun, async (db, service) => {
+        if (ask) {
+          const pairs = Math.min(limit, await countHeldClaims(db, filter));
+          if (pairs > 1) await ask(questionText(pairs, announce));
+        }
         const apply = { ...service, observes: () => false, announce };
         const author = authorOf(context.env, options.reason);
         return withProgress(context, db, { filter, apply, author, batchSize, limit, rate, maxErrors });
@@ -66,6 +76,9 @@ Examples:
       await context.answer(options, { ...resolved, dry_run: dryRun }, () => resolvedText(resolved, dryRun));
     });
 }
+
+const questionText = (pairs: number, announce: boolean): string =>
+  `${count(pairs, 'pair')} of address and account. Contacts will be merged${announce ? ', and this is announced' : ''}.\nRelease them?`;
 
 async function withProgress({ stderr }: Context, db: Database, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {
   const progress = makeProgress(stderr);

@@ -40,8 +40,7 @@ export function addConsent(program: Command, context: Context): void {
       'after',
       `
 Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
-told without its source, language, format, reason and fields. An address that begins with a dash follows two more:
-consent -- -ada@mail.test. With --json, "why" is one of:
+shown without its source, language, format, reason and fields. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
 --all is for a warehouse: all lines are of one moment, and "contact_id" is the contact that has the address or account now, to

@@ -25,7 +25,7 @@ export const inAudit = <T extends Browsed>(
   work: () => Promise<T>,
 ): Promise<T> => {
   readConfig(env, ['broker', 'database', 'audit']); // all problems at once
-  const entry = { ...authorOf(env), command: `dead-letters ${verb}`, target };
+  const entry = { ...authorOf(env), command: `dead-letters ${verb}` as const, target };
   const resultOf = ({ total, matched }: T) => ({ dead_letters: total, matched });
   return withDatabase(env, (db) => audited(db, entry, work, resultOf));
 };

@@ -1,9 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
 import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
 import { BROKER_REASONS } from '../../rabbitmq/dead-letter';
-import { DEAD_LETTERS } from '../../rabbitmq/names';
+import { DEAD_LETTERS, WORK_QUEUES } from '../../rabbitmq/names';
 import { addressFrom, parseWhen, positive } from '../arguments';
+import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
 import { mentionsOf } from '../mentions';
 import { makeProgress } from '../progress';
@@ -34,15 +36,15 @@ interface Selection extends FilterOptions {
 export function addDeadLetters(program: Command, context: Context): void {
   const group = program
     .command('dead-letters')
-    .description('List, show, replay or drop the messages that were set aside')
+    .description('List, show, replay or drop messages that could not be handled')
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. A dead letter is a message that could not be understood (its reason says why), that failed up the whole
-delay ladder (reason "failed"), that was handled but for a part of its choice (reason "partial"), or that the broker set
-aside (reason "delivery_limit": it ended its worker again and again; "expired" and "maxlen": a policy limits the time or the
-number of messages in a work queue).
-Each command takes a look at the queue ${DEAD_LETTERS} and gives back what stays, in its order; one runs at a time.
+Needs AMQP_URL. A dead letter is a message that could not be understood (its reason says why), that failed after all retries
+(reason "failed"), or that was handled except for a part of its choice (reason "partial"). The broker adds those that kept
+crashing their worker ("delivery_limit"), and those that a policy on a work queue removed ("expired", "maxlen").
+
+Each command reads the queue ${DEAD_LETTERS}, and returns what stays in its order. One runs at a time.
 
 Examples:
   $ onecontact dead-letters list --since 2h
@@ -61,7 +63,7 @@ function addList(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. Shows nothing of a message's content. ATTEMPTS counts over all replays ("10, 1x": replayed once).
+Needs AMQP_URL. Shows no content of the messages. ATTEMPTS counts over all replays ("10, 1x": replayed once).
 --address finds an address anywhere in a body, in every spelling; compressed bodies are not opened.
 
 Examples:
@@ -93,14 +95,14 @@ function addShow(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. The body of a message holds personal data (addresses, names, tokens): mind where you paste it.
+Needs AMQP_URL. The body of a message has personal data (addresses, names, tokens): take care where you paste it.
 
 Examples:
   $ onecontact dead-letters show 5f0c7e11a2b3c4d5
   $ onecontact dead-letters show --json 5f0c7e11a2b3c4d5 | jq -r .body`,
     )
     .action(async (id: string | undefined, { json, address }: { json?: true; address?: string }, command: Command) => {
-      if ((id === undefined) === (address === undefined)) command.error('error: say which one: an id, or --address');
+      if ((id === undefined) === (address === undefined)) command.error('error: name an id, or an --address');
       const filter = id === undefined ? filterOf([], { address }, command) : { ids: new Set([id]), limit: 1 };
       const { matched } = await withDeadLetters(context, (broker, run) =>
         browseDeadLetters(broker, { ...run, filter }, async (delivery, letter, position) => {
@@ -118,12 +120,12 @@ function addReplay(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL, and DATABASE_URL for the audit. For when the cause is fixed. Each message is handled at once, with the whole delay ladder before it; one
-that fails again comes back with its history. A message handled twice changes nothing. Nothing leaves the dead letters
-before the broker has confirmed it in its own queue, so an interrupted replay can be run again.
+Needs AMQP_URL, and DATABASE_URL for the audit. Use it once the cause is fixed. Each message is handled at once, and retried
+like a new one; if it fails again, it returns with its history. A message that is handled twice changes nothing. No message
+leaves the dead letters before the broker has confirmed it in its work queue, so an interrupted replay can be run again.
 
 Examples:
-  $ onecontact dead-letters replay --reason failed --limit 1     one, to see whether the cause is mended
+  $ onecontact dead-letters replay --reason failed --limit 1     one, to see whether the cause is fixed
   $ onecontact dead-letters replay --reason failed --since 2h
   $ onecontact dead-letters replay 5f0c7e11a2b3c4d5
   $ onecontact dead-letters replay --all --dry-run`,
@@ -155,36 +157,59 @@ function replayText({ total, replayed, unroutable, unsendable, routes }: Replaye
 }
 
 function addDrop(group: Command, context: Context): void {
-  addSelection(group.command('drop').description('Delete dead letters for good'))
+  addSelection(withYes(group.command('drop').description('Delete dead letters for good')))
     .addHelpText(
       'after',
       `
-Needs AMQP_URL, and DATABASE_URL for the audit. What is dropped is gone: look first, with --dry-run or with \`list\` and the same filters.
+Needs AMQP_URL, and DATABASE_URL for the audit. This cannot be undone: look first, with --dry-run or with \`list\` and the
+same filters. On a terminal it asks before it deletes.
 
 Examples:
   $ onecontact dead-letters drop --reason not_json --dry-run
-  $ onecontact dead-letters drop --reason not_json --until 30d
+  $ onecontact dead-letters drop --reason not_json --until 30d --yes
   $ onecontact dead-letters drop 5f0c7e11a2b3c4d5`,
     )
-    .action(async (ids: string[] = [], options: Selection, command: Command) => {
+    .action(async (ids: string[] = [], { yes, ...options }: Selection & { yes?: true }, command: Command) => {
       const filter = selectionOf(ids, options, command);
       const dryRun = options.dryRun ?? false;
-      const work = () => withDeadLetters(context, (broker, run) => dropDeadLetters(broker, { ...run, filter }, dryRun));
-      const { total, matched } = await (dryRun
-        ? work()
-        : inAudit(context.env, 'drop', targetOf(ids, options, command), work));
+      const ask = confirmation(context, command, yes, dryRun);
+      const drop = (which: Filter, isTrial: boolean) =>
+        withDeadLetters(context, (broker, run) => dropDeadLetters(broker, { ...run, filter: which }, isTrial));
+      const forGood = (which: Filter) =>
+        inAudit(context.env, 'drop', targetOf(ids, options, command), () => drop(which, false));
+      let result: Browsed;
+      if (dryRun) result = await drop(filter, true);
+      else if (ask === null) result = await forGood(filter);
+      else {
+        readConfig(context.env, ['broker', 'database', 'audit']); // before the question
+        result = await drop(filter, true);
+        if (result.matched > 0) {
+          await ask(`${number(result.matched)} of ${letters(result.total)} match.\nDelete them for good?`);
+          result = await forGood(exactly(filter, result));
+        }
+      }
+      const { total, matched } = result;
       const body = { dead_letters: total, matched, dropped: matched, dry_run: dryRun };
       const did = dryRun ? 'Would drop' : 'Dropped';
       await context.answer(options, body, () => `${did} ${number(matched)} of ${letters(total)}.\n`);
     });
 }
 
+/** Those that were counted, and none that came after them. */
+const exactly = (filter: Filter, { matched, unknownIds }: Browsed): Filter => ({
+  ...filter,
+  ids: new Set([...filter.ids].filter((id) => !unknownIds.includes(id))),
+  limit: matched,
+});
+
 const REASONS = [...DEAD_LETTER_REASONS, 'failed', 'unknown_exchange', ...BROKER_REASONS];
+
+const ORIGIN_QUEUES = [...WORK_QUEUES.values()];
 
 function addFilters(command: Command): Command {
   return command
-    .option('--reason <reason>', `only those with this reason: ${REASONS.join(', ')}`)
-    .option('--origin-queue <queue>', 'only those that came from this queue')
+    .addOption(new Option('--reason <reason>', 'only those with this reason').choices(REASONS))
+    .addOption(new Option('--origin-queue <queue>', 'only those that came from this queue').choices(ORIGIN_QUEUES))
     .option(
       '--since <time>',
       'only those that came to the dead letters then or later: a time, or an age such as 2h',

@@ -1,8 +1,8 @@
 /** Erases again, in a restored database, everyone whom the list of erasures names. */
-import type { Database, Queries } from '../../postgres/database';
-import { Prisma } from '../../postgres/generated/prisma/client';
+import type { Database } from '../../postgres/database';
 import { erasureHash, knownErasures, saveErasureHashes } from '../../postgres/tables/erasure';
 import type { Author } from '../audited';
+import { type KeyKind, storedKeys } from '../stored-keys';
 import type { ListedErasure } from './list';
 import { erasePerson } from './run';
 import type { Wanted } from './store';
@@ -63,25 +63,11 @@ async function findNames(db: Database, erasures: readonly ListedErasure[], erasu
       byHash.set(hash, [...(byHash.get(hash) ?? []), found]);
     }
   }
-  const matches = (kind: keyof typeof KEYS, key: string): Found[] =>
-    byHash.get(erasureHash(erasureKey, { kind, key })) ?? [];
+  const matches = (kind: KeyKind, key: string): Found[] => byHash.get(erasureHash(erasureKey, { kind, key })) ?? [];
   for await (const key of storedKeys(db, 'address'))
     for (const { addresses } of matches('address', key)) addresses.push(key);
   for await (const key of storedKeys(db, 'account')) for (const { uids } of matches('account', key)) uids.push(key);
   return all;
-}
-
-const PAGE = 5_000;
-
-const KEYS = { address: Prisma.sql`address FROM email_address`, account: Prisma.sql`uid FROM account` };
-
-async function* storedKeys(db: Queries, kind: keyof typeof KEYS): AsyncIterable<string> {
-  for (let after: string | undefined = ''; after !== undefined; ) {
-    const page: { key: string }[] = await db.$queryRaw`
-      SELECT key FROM (SELECT ${KEYS[kind]}) AS names (key) WHERE key > ${after} ORDER BY key LIMIT ${PAGE}`;
-    for (const { key } of page) yield key;
-    after = page.at(-1)?.key;
-  }
 }
 
 /** @returns how many contacts were erased */

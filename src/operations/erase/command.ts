@@ -1,68 +1,83 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
+import type { Database } from '../../postgres/database';
 import { addressOrIdFrom } from '../arguments';
 import { authorOf, withReason } from '../audited';
+import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
 import { count } from '../render';
 import { withBroker, withDatabase } from '../servers';
 import { eraseWithDeadLetters } from './dead-letters';
-import { type Erased, erasePerson } from './run';
+import { printErasedList } from './list-command';
+import { type Erased, type EraseOptions, erasePerson } from './run';
 
-interface Options {
+export interface Options {
+  file?: string;
+  report?: string;
   deadLetters?: boolean;
   dryRun?: boolean;
   json?: boolean;
   reason?: string;
-  yes?: boolean;
+  yes?: true;
 }
 
 export function addErase(program: Command, context: Context): void {
-  const command = withReason(program.command('erase'))
-    .description('Erase all that is known of a person, for good')
-    .argument('<email|id>', 'any address of the person, or the id of their contact')
+  const command = withYes(withReason(program.command('erase')))
+    .description('Erase all that is known of a person, or of the people in a list, for good')
+    .argument('[email|id]', 'any address of the person, or the id of their contact')
+    .option('--file <file>', 'instead: a text file with an address or an id a line')
+    .option('--report <file>', 'what became of each line of the list (default: FILE.report.ndjson)')
     .option('--dead-letters', 'also drop the dead letters that name the person')
     .option('--dry-run', 'say what would be deleted, and change nothing')
-    .option('--yes', 'yes, for good: needed where stdin is a terminal')
     .option('--json', 'for machines: what was deleted, in numbers')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the service: of the addresses and the account
-keyed hashes are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
-remembered like that, too. A service that runs without the key pauses until it is restarted with it.
+Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the service. Keyed hashes of the addresses and
+the account are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
+remembered in the same way. A service that runs without the key pauses until it is restarted with it.
 
 With ERASURE_LIST the hashes are also appended to that file, outside the database: after a restore of an older backup,
 \`onecontact erasures apply\` erases these people again.
 
 Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
-Messages in the retry queues come back within minutes, and are dropped when they are handled. Not reached: backups, and
-what others keep; contact.erased tells them the ids to delete. An address that begins with a dash follows two more:
-erase -- -ada@mail.test
+Messages in the retry queues come back within minutes, and are dropped when they are handled. Backups and the copies of
+others are not reached; contact.erased tells them the ids to delete.
+
+A list can be stopped at any moment: the same command continues where it stopped. The report has keyed hashes instead of
+addresses. A line that cannot be used is reported with its number and may be corrected; the command then exits with 1. To
+erase the same people again, name another report.
 
 Examples:
   $ onecontact erase ada@mail.test --dry-run
   $ onecontact erase ada@mail.test --dead-letters
-  $ onecontact erase 0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11
-  $ onecontact erase ada@mail.test --yes --json`,
+  $ onecontact erase 0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11 --reason 'ticket 4711' --yes
+  $ onecontact erase --file requests.txt --yes --json`,
     )
-    .action(async (key: string, { deadLetters, dryRun = false, json, reason, yes }: Options) => {
-      const wanted = addressOrIdFrom(command, key);
+    .action(async (key: string | undefined, options: Options) => {
+      const { file, dryRun = false, reason, yes } = options;
+      if ((key === undefined) === (file === undefined)) command.error('error: name an address, an id, or a --file');
+      if (file === undefined && options.report !== undefined) command.error('error: --report belongs to --file');
+      const wanted = key === undefined ? null : addressOrIdFrom(command, key);
+      const ask = confirmation(context, command, yes, dryRun);
       const { erasureKey, erasureList } = readConfig(context.env, ['database', 'erasure', 'erasureList']);
       if (erasureKey === null) {
         throw new OperatorError(
           'ERASURE_KEY is not set: set it to a secret of 16 characters or more, here and for the service, and keep it.',
         );
       }
-      if (context.stdin?.isTTY && !yes && !dryRun) {
-        command.error('error: this cannot be undone: say --yes, or look first with --dry-run');
-      }
-      const options = { erasureKey, dryRun, author: authorOf(context.env, reason), list: erasureList };
-      const erased: Shown = await withDatabase(context.env, (db) =>
+      const erase: EraseOptions = { erasureKey, dryRun, author: authorOf(context.env, reason), list: erasureList };
+      if (wanted === null) return printErasedList(context, file as string, options, erase, ask);
+      const { deadLetters, json } = options;
+      const run = (db: Database, run: EraseOptions): Promise<Shown> =>
         deadLetters
-          ? withBroker(context.env, (broker) => eraseWithDeadLetters(db, broker, wanted, options))
-          : erasePerson(db, wanted, options),
-      );
+          ? withBroker(context.env, (broker) => eraseWithDeadLetters(db, broker, wanted, run))
+          : erasePerson(db, wanted, run);
+      const erased = await withDatabase(context.env, async (db) => {
+        if (ask) await ask(`${text(await run(db, { ...erase, dryRun: true }), true)}Erase for good?`);
+        return run(db, erase);
+      });
       await context.answer({ json }, body(erased, dryRun), () => text(erased, dryRun));
     });
 }

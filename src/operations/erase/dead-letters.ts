@@ -2,10 +2,10 @@ import type { Database } from '../../postgres/database';
 import { browseQueue, lockQueue } from '../../rabbitmq/browse-queue';
 import { toTail } from '../../rabbitmq/dead-letter';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
-import { mentionsOf } from '../mentions';
+import { mentionsOf, type Names } from '../mentions';
 import type { Broker } from '../servers';
 import { type Erased, type EraseOptions, erasePerson } from './run';
-import type { Wanted } from './store';
+import { UnknownContactError, type Wanted } from './store';
 
 /**
  * Drops the dead letters that name a person, then erases the person. In this order, because only the database knows all
@@ -15,14 +15,35 @@ import type { Wanted } from './store';
  */
 export async function eraseWithDeadLetters(
   db: Database,
-  { connection, publisher }: Broker,
+  broker: Broker,
   wanted: Wanted,
   options: EraseOptions,
 ): Promise<Erased & { deadLetters: number }> {
-  const { names } = await erasePerson(db, wanted, { ...options, dryRun: true });
+  await lockQueue(broker.connection, DEAD_LETTERS);
+  const deadLetters = await dropDeadLettersOf(db, broker, [wanted], options);
+  return { ...(await erasePerson(db, wanted, options)), deadLetters };
+}
+
+/**
+ * The queue must be locked.
+ *
+ * @returns how many dead letters of these people were dropped; in a dry run, how many would be
+ */
+export async function dropDeadLettersOf(
+  db: Database,
+  { connection, publisher }: Broker,
+  people: readonly Wanted[],
+  options: EraseOptions,
+): Promise<number> {
+  const names = { addresses: [] as string[], uids: [] as string[], tokens: [] as string[] };
+  for (const wanted of people) {
+    const { addresses, uids = [], tokens = [] } = await namesOf(db, wanted, options);
+    names.addresses.push(...addresses);
+    names.uids.push(...uids);
+    names.tokens.push(...tokens);
+  }
   const isNamedIn = mentionsOf(names);
   let deadLetters = 0;
-  await lockQueue(connection, DEAD_LETTERS);
   await browseQueue({
     connection,
     publisher,
@@ -35,5 +56,15 @@ export async function eraseWithDeadLetters(
       return { do: options.dryRun ? 'keep' : 'drop' };
     },
   });
-  return { ...(await erasePerson(db, wanted, options)), deadLetters };
+  return deadLetters;
+}
+
+/** Without names for an unknown id: erasing it fails, and says so. */
+async function namesOf(db: Database, wanted: Wanted, options: EraseOptions): Promise<Names> {
+  try {
+    return (await erasePerson(db, wanted, { ...options, dryRun: true })).names;
+  } catch (error) {
+    if (error instanceof UnknownContactError) return { addresses: [] };
+    throw error;
+  }
 }

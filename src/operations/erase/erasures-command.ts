@@ -46,7 +46,7 @@ Examples:
       }
       const { erasures, unreadable } = await readList(file, erasureKey);
       const author = { ...authorOf(context.env), reason: 'in the list of erasures' };
-      const entry = { ...author, reason: null, command: 'erasures apply', target: { file: basename(file) } };
+      const entry = { ...author, reason: null, command: 'erasures apply' as const, target: { file: basename(file) } };
       const applied = await withDatabase(context.env, (db) => {
         const work = () => applyList(db, erasures, { erasureKey, author, dryRun });
         return dryRun ? work() : audited(db, entry, work, (done) => ({ ...done }));

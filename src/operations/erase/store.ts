@@ -32,11 +32,17 @@ export interface LockedFacts {
 /** Whom to erase: the person with an address, or with a live contact whose address cannot be typed any more. */
 export type Wanted = Address | { contactId: string };
 
+export class UnknownContactError extends OperatorError {
+  constructor() {
+    super('No live contact has this id.');
+  }
+}
+
 /**
  * Locks and loads the connected component of a person. An unknown address is inserted, which locks it: an event that
  * names it waits, and then finds it erased.
  *
- * @throws OperatorError if no live contact has the id
+ * @throws UnknownContactError if no live contact has the id
  */
 export async function lockAndLoadFacts(tx: Queries, wanted: Wanted): Promise<LockedFacts> {
   const incoming = new Facts();
@@ -65,7 +71,7 @@ async function membersOf(tx: Queries, contactId: string): Promise<ConnectedCompo
     { uid: string }[]
   >`SELECT uid FROM account WHERE contact_id = ${contactId}::uuid`;
   if (account) return { addresses: [], uids: [account.uid] };
-  throw new OperatorError('No live contact has this id.');
+  throw new UnknownContactError();
 }
 
 /** A live contact, the contacts that were merged into it at any depth, and their tokens and merges. */

@@ -33,7 +33,7 @@ Examples:
     )
     .action(async (options: { json?: true; reason?: string }) => {
       const progress = makeProgress(context.stderr);
-      const entry = { ...authorOf(context.env, options.reason), command: 'feed renew', target: {} };
+      const entry = { ...authorOf(context.env, options.reason), command: 'feed renew' as const, target: {} };
       try {
         const contacts = await withDatabase(context.env, (db) =>
           audited(

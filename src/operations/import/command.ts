@@ -10,6 +10,7 @@ import type { Context } from '../context';
 import { makePace, makeProgress, perSecond } from '../progress';
 import { count, number, table } from '../render';
 import { withDatabase } from '../servers';
+import { stopSignal } from '../stop-signal';
 import { type Input, openFile, openStream } from './input';
 import { RejectsFile } from './rejects';
 import { type ImportCounts, type ImportRun, type ImportSummary, importInput, MAX_LINE, SLOTS } from './run';
@@ -64,7 +65,11 @@ Examples:
       const stop = stopSignal();
       try {
         const run = { input, erasureKey, tokenPolicy, dryRun, signal: stop.signal };
-        const entry = { ...authorOf(context.env, options.reason), command: 'import', target: { file: basename(file) } };
+        const entry = {
+          ...authorOf(context.env, options.reason),
+          command: 'import' as const,
+          target: { file: basename(file) },
+        };
         const { summary, before } = await withDatabase(
           context.env,
           (db) => {
@@ -121,18 +126,6 @@ const howToGoOn = ({ dryRun, input }: Pick<ImportRun, 'dryRun' | 'input'>): stri
   dryRun || input.fingerprint === null
     ? 'Run the same command again: it starts from the beginning, and takes nothing twice.'
     : 'Run the same command again: it continues where this run stopped.';
-
-/** Aborted by the first Ctrl-C or SIGTERM: what is in flight is finished, and saved. A second one ends the process. */
-function stopSignal(): { signal: AbortSignal; ignore(): void } {
-  const stop = new AbortController();
-  const ignore = (): void => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  const onSignal = (): void => {
-    ignore();
-    stop.abort();
-  };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return { signal: stop.signal, ignore };
-}
 
 /** A dry run writes to its own file, so that an interrupted run keeps its rejects. */
 const defaultRejects = (file: string, dryRun: boolean): string =>

@@ -17,7 +17,7 @@ export function addPreview(merges: Command, context: Context): void {
       `
 Needs DATABASE_URL, and TOKEN_POLICY, MERGE_MODE and MERGE_PERCENT as the service has them. Runs the same code as the
 service in a transaction that is rolled back. With --json, "outcome" is one of: merged, moved, joined, added, kept,
-not_taken, held, blocked. An address that begins with a dash follows two more: merges preview -- UID -ada@mail.test
+not_taken, held, blocked.
 
 Examples:
   $ onecontact merges preview 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test

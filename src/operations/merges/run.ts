@@ -76,7 +76,7 @@ export async function undoMerge(db: Database, id: string, author: Author, option
     addresses: merge.addresses,
     trigger_event_id: merge.trigger.id,
   };
-  const entry = { ...author, command: 'merges undo', target, result: { result: 'undone' } };
+  const entry = { ...author, command: 'merges undo' as const, target, result: { result: 'undone' } };
   const alsoSave = async (tx: Transaction): Promise<void> => void (await addToAudit(tx, entry));
   const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at, merge }], { ...options, alsoSave }));
   const { refusal, contacts, tokens } = applied;
@@ -98,7 +98,7 @@ export async function unblockClaims(
     throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
   }
   const target = { account_id: uid, email: address };
-  const entry = { ...author, command: 'merges unblock', target, result: { result: 'unblocked' } };
+  const entry = { ...author, command: 'merges unblock' as const, target, result: { result: 'unblocked' } };
   const alsoSave = async (tx: Transaction): Promise<void> => void (await addToAudit(tx, entry));
   const applied = await retryTransient(() =>
     applyBatch(db, [{ kind: 'unblock', uid, address }], { ...options, alsoSave }),

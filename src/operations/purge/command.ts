@@ -55,7 +55,7 @@ async function run(context: Context, before: number, dryRun: boolean, reason?: s
   const auditBefore = Date.now() - (readDuration(auditRetention) as number);
   const entry = {
     ...authorOf(context.env, reason),
-    command: 'purge',
+    command: 'purge' as const,
     target: { before: new Date(before).toISOString() },
   };
   const progress = makeProgress(context.stderr);

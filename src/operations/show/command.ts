@@ -19,8 +19,7 @@ export function addShow(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Exits with 1 when no live contact has the key, be it unknown or retired. An address that begins with a
-dash follows two more: show -- -ada@mail.test
+Needs DATABASE_URL. Exits with 1 when no live contact has the key, be it unknown or retired.
 
 Examples:
   $ onecontact show ada@mail.test

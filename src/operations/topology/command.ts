@@ -56,7 +56,7 @@ Examples:
 /** The broker may be set up before there is a database. */
 async function audit(env: NodeJS.ProcessEnv, declared: readonly string[]): Promise<void> {
   if (!env.DATABASE_URL && !env.DATABASE_URL_FILE) return;
-  const entry = { ...authorOf(env), command: 'topology', target: { declared }, result: {} };
+  const entry = { ...authorOf(env), command: 'topology' as const, target: { declared }, result: {} };
   await withDatabase(env, (db) => addToAudit(db, entry));
 }
 

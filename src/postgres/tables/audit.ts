@@ -6,10 +6,27 @@ import { Prisma } from '../generated/prisma/client';
 /** Names of people are whole values, so that an erasure finds and replaces them. */
 export type AuditDetails = Readonly<Record<string, unknown>>;
 
+/** The commands that are in the audit, as they are typed. */
+export const AUDITED_COMMANDS = [
+  'migrate',
+  'topology',
+  'import',
+  'merges undo',
+  'merges unblock',
+  'collisions resolve',
+  'opt-out',
+  'erase',
+  'erasures apply',
+  'purge',
+  'dead-letters replay',
+  'dead-letters drop',
+  'feed renew',
+] as const;
+export type AuditedCommand = (typeof AUDITED_COMMANDS)[number];
+
 export interface AuditEntry {
   operator: string;
-  /** As it is typed, such as `merges undo`. */
-  command: string;
+  command: AuditedCommand;
   /** What it changed. */
   target: AuditDetails;
   reason: string | null;
@@ -17,8 +34,10 @@ export interface AuditEntry {
   result: AuditDetails | null;
 }
 
-export interface StoredAuditEntry extends AuditEntry {
+export interface StoredAuditEntry extends Omit<AuditEntry, 'command'> {
   seq: bigint;
+  /** Another release may have other commands. */
+  command: string;
   at: Time;
 }
 

@@ -1,3 +1,4 @@
+import type { Time } from '../../contacts/facts/event';
 import type { Choice, Origin } from '../../contacts/facts/facts';
 import type { ConnectedComponent } from '../../contacts/identity/connected-component';
 import { arrayLiteral } from '../array-literal';
@@ -26,6 +27,20 @@ export async function loadChoices(db: Queries, { addresses, uids }: ConnectedCom
     WHERE (origin_kind = 'address' AND origin = ANY (${arrayLiteral(addresses)}::text[]))
        OR (origin_kind = 'account' AND origin = ANY (${arrayLiteral(uids)}::text[]))`;
   return rows.map(choiceOfRow);
+}
+
+/** Whether an opt-out from this source was made at an address, at this time or later. */
+export async function hasOptOutFrom(
+  db: Queries,
+  source: string,
+  { address, since = 0 }: { address: string; since?: Time },
+): Promise<boolean> {
+  const rows = await db.$queryRaw<object[]>`
+    SELECT 1 FROM choice
+    WHERE origin = ${address} AND origin_kind = 'address' AND newsletter = '' AND act = 'opt_out' AND source = ${source}
+      AND at >= to_timestamp(${since}::float8 / 1000)
+    LIMIT 1`;
+  return rows.length > 0;
 }
 
 /** A choice of the consent ledger, with the contact that its origin has now. */

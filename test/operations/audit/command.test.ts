@@ -7,7 +7,7 @@ import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { applyBatch } from '../../../src/ingest/transaction';
 import { keepRows } from '../../../tools/table-rows';
 import { withBroker } from '../../support/broker';
-import { onecontact } from '../../support/command-line';
+import { confirmed, onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { addDeadLetters } from '../../support/dead-letters';
 import { acct, addressOf, signup, uidOf } from '../../support/events';
@@ -27,7 +27,7 @@ afterAll(() => data?.drop());
 
 const broker = withBroker();
 const env = () => ({ DATABASE_URL: data.url, AMQP_URL: broker().url, ERASURE_KEY: KEY, OPERATOR: 'grace' });
-const run = (...args: string[]) => onecontact(args, env());
+const run = (...args: string[]) => onecontact(confirmed(args), env());
 const audit = async (...args: string[]): Promise<Record<string, unknown>[]> => {
   const { out, err } = await run('audit', '--json', ...args);
   expect(err).toBe('');
@@ -112,7 +112,7 @@ describe('a command that changes something', () => {
       { command: 'dead-letters drop', target: { email: 'ada@mail.test' }, result: { matched: 0 } },
       { command: 'dead-letters replay', target: { reason: 'failed', limit: 1 }, result: { matched: 1 } },
     ]);
-    const without = await onecontact(['dead-letters', 'drop', '--all'], { AMQP_URL: broker().url });
+    const without = await onecontact(['dead-letters', 'drop', '--all', '--yes'], { AMQP_URL: broker().url });
     expect([without.code, without.err]).toEqual([1, expect.stringContaining('DATABASE_URL: is not set')]);
   });
 
@@ -234,6 +234,15 @@ describe('onecontact audit', () => {
     expect(JSON.parse((await purge()).out)).toMatchObject({ audit: 1 });
     expect(await audit()).toHaveLength(2); // one is left, and one is about this purge
   });
+
+  it.each(['nosuch', 'merge', 'merges  undo', ''])(
+    'exits with 2 for a command that is not in the audit: "%s"',
+    async (command) => {
+      const { code, out, err } = await run('audit', '--command', command);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toMatch(/It is one of: migrate, .*, merges undo, /);
+    },
+  );
 
   it('exports the decisions to make again, oldest first, without addresses, reasons and generated ids', async () => {
     const eventId = await merged();

@@ -5,7 +5,7 @@ import { run } from '../../../src/cli/run';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { applyBatch } from '../../../src/ingest/transaction';
 import { allRows, keepRows } from '../../../tools/table-rows';
-import { onecontact } from '../../support/command-line';
+import { confirmed, onecontact, terminal } from '../../support/command-line';
 import { crashesOf } from '../../support/crashes';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf } from '../../support/events';
@@ -20,7 +20,7 @@ beforeAll(async () => {
 beforeEach(() => empty());
 afterAll(() => data?.drop());
 
-const collisions = (...args: string[]) => onecontact(['collisions', ...args], { DATABASE_URL: data.url });
+const collisions = (...args: string[]) => onecontact(confirmed(['collisions', ...args]), { DATABASE_URL: data.url });
 const json = async (...args: string[]) =>
   (await collisions(...args, '--json')).out
     .split('\n')
@@ -72,7 +72,7 @@ describe('collisions list', () => {
     await observe(...COLLISIONS);
     await apply(data.db, acct('left', 'f', 1), acct('other', 'f', 2));
     const [a, b, c] = [await contactOf('a'), await contactOf('b'), await contactOf('c')];
-    const { out, code, err } = await withoutChange(() => collisions('list'));
+    const { out, code, err } = await withoutChange(() => collisions('list', '--plan'));
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(
       new RegExp(
@@ -90,10 +90,10 @@ describe('collisions list', () => {
         `\n\nAccount ${uidOf('left')} has no address, only contact [0-9a-f-]{36}\\.\n` +
           `  It last claimed f@mail\\.test \\(2026-01-01 00:00:01\\), now with contact ${await contactOf('f')}\\.\n\n` +
           '3 pairs of address and account wait: `onecontact collisions resolve` releases them\\.\n' +
-          '1 live account without an address: for review; the next claim settles it\\.\n$',
+          '1 live account without an address, for review: the next claim gives it one\\.\n$',
       ),
     );
-    const lines = await withoutChange(() => json('list'));
+    const lines = await withoutChange(() => json('list', '--plan'));
     expect(lines).toMatchObject([
       {
         kind: 'held',
@@ -118,18 +118,33 @@ describe('collisions list', () => {
     expect((await json('list')).map(({ kind }) => kind)).toEqual(['held']);
   });
 
-  it('previews only the first pairs, and lists all', async () => {
+  it('lists the first 20 of each kind without their plans, says how many it does not show, and more with --limit', async () => {
     const many = Array.from({ length: 230 }, (_, i) => i);
     await applyBatch(
       data.db,
       many.flatMap((i) => [acct(`m${i}`, `own${i}`, 1), signup(`lone${i}`, [], 1), acct(`m${i}`, `lone${i}`, 2)]),
       { ...DEFAULTS, observes: () => true },
     );
-    const lines = await json('list');
-    expect([lines.length, lines.filter(({ plan }) => plan !== null).length]).toEqual([230, 10]);
-    expect(new Set(lines.map(({ address }) => address)).size).toBe(230);
-    const { out } = await collisions('list', '--limit', '3');
-    expect([out.match(/claimed by/g)?.length, out]).toEqual([3, expect.stringContaining('\n230 pairs of address and')]);
+    const { out, err } = await collisions('list', '--json');
+    const lines = out.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line).plan)).toEqual(Array(20).fill(null));
+    expect(err).toBe('Not shown: 210 pairs. --limit shows more.\n');
+    const text = (await collisions('list')).out;
+    expect([text.match(/claimed by/g)?.length, text]).toEqual([20, expect.not.stringContaining('Resolving it')]);
+    expect(text).toMatch(
+      /\n230 pairs of address and account wait: .*\n.*\nNot shown: 210 pairs\. --limit shows more\.\n$/,
+    );
+    const all = await collisions('list', '--json', '--limit', '1000');
+    expect(all.err).toBe('');
+    expect(
+      new Set(
+        all.out
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line).address),
+      ).size,
+    ).toBe(230);
+    expect((await collisions('list', '--limit', '230')).out).not.toContain('Not shown');
   });
 });
 
@@ -155,6 +170,42 @@ describe('collisions resolve', () => {
     await empty();
     await apply(data.db, ...COLLISIONS, acct('z', 'e', 9));
     expect(await canonicalExportOf(data.db)).toEqual(released);
+  });
+
+  it('asks on a terminal before it releases more than one pair, and needs --yes elsewhere', async () => {
+    await observe(...COLLISIONS);
+    const env = { DATABASE_URL: data.url };
+    const resolve = (stdin: Parameters<typeof onecontact>[2], ...args: string[]) =>
+      onecontact(['collisions', 'resolve', ...args], env, stdin);
+    for (const args of [[], [uidOf('u')], ['--limit', '2'], ['--no-announce']]) {
+      expect(await withoutChange(() => resolve(undefined, ...args))).toEqual({
+        ...{ code: 2, out: '' },
+        err: expect.stringMatching(/^error: confirm with --yes, /),
+      });
+    }
+    expect(await withoutChange(() => resolve(terminal('n')))).toEqual({
+      ...{ code: 1, out: '' },
+      err: expect.stringMatching(
+        /^3 pairs of address and account\. Contacts will be merged, and this is announced\.\nRelease them\? \[y\/N\] onecontact: Not confirmed: /,
+      ),
+    });
+    expect((await withoutChange(() => resolve(terminal('n'), '--no-announce', '--limit', '2'))).err).toMatch(
+      /^2 pairs of address and account\. Contacts will be merged\.\nRelease them\?/,
+    );
+    expect(await resolve(undefined, uidOf('u'), 'b@mail.test')).toMatchObject({ code: 0 });
+    expect(await resolve(terminal('y'))).toMatchObject({ code: 0, out: expect.stringMatching(/^2 pairs/) });
+  });
+
+  it('does not ask about a single pair', async () => {
+    await observe(...COLLISIONS);
+    for (const args of [['--limit', '1'], [uidOf('w')], []]) {
+      const { code, out } = await onecontact(
+        ['collisions', 'resolve', ...args],
+        { DATABASE_URL: data.url },
+        terminal(),
+      );
+      expect([code, out]).toEqual([0, expect.stringMatching(/^1 pair of address and account released: /)]);
+    }
   });
 
   it('releases the claims of one account, or one pair', async () => {
@@ -218,7 +269,7 @@ describe('collisions resolve', () => {
       Object.assign(new EventEmitter(), { isTTY, texts: [] as string[], write: (text: string) => Boolean(text) });
     const [stdout, stderr] = [page(true), page(true)];
     stderr.write = (text) => stderr.texts.push(text) > 0;
-    const args = ['collisions', 'resolve', '--batch-size', '100'];
+    const args = ['collisions', 'resolve', '--yes', '--batch-size', '100'];
     expect(await run(args, { env: { DATABASE_URL: data.url }, stdout, stderr })).toBe(0);
     expect(stderr.texts[0]).toMatch(/(?:100|130|200|230) of 230 pairs released, \d+ %, [\d,]+\/s, \d+ s left$/);
     expect(await heldLeft()).toBe(0);
@@ -271,7 +322,7 @@ describe('collisions resolve', () => {
     const people = ['p', 'q'];
     await observe(...people.flatMap((u) => [acct(u, u, 1), signup(`${u}2`, ['x'], 2), acct(u, `${u}2`, 3)]));
     const work = async (_: unknown, url: string): Promise<void> => {
-      const args = ['collisions', 'resolve', '--batch-size', '1', '--rate', '1000'];
+      const args = ['collisions', 'resolve', '--yes', '--batch-size', '1', '--rate', '1000'];
       const { code } = await onecontact(args, { DATABASE_URL: url });
       if (code !== 0) throw new Error('killed');
     };

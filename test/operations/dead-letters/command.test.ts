@@ -4,7 +4,7 @@ import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } f
 import { declareAll } from '../../../src/rabbitmq/topology';
 import { problemsOf } from '../../messages/published';
 import { withBroker } from '../../support/broker';
-import { onecontact, type Ran } from '../../support/command-line';
+import { confirmed, onecontact, type Ran, terminal } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { addDeadLetters, drain } from '../../support/dead-letters';
 import { addressOf, signup } from '../../support/events';
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => data?.drop());
 const env = () => ({ AMQP_URL: broker().url, DATABASE_URL: data.url });
-const deadLetters = (...args: string[]): Promise<Ran> => onecontact(['dead-letters', ...args], env());
+const deadLetters = (...args: string[]): Promise<Ran> => onecontact(confirmed(['dead-letters', ...args]), env());
 const listed = async (...args: string[]): Promise<Record<string, unknown>[]> => {
   const { out, code } = await deadLetters('list', '--json', ...args);
   expect(code).toBe(0);
@@ -94,6 +94,42 @@ describe('onecontact dead-letters', () => {
     });
     expect(await broker().ready(DEAD_LETTERS)).toBe(0);
     expect((await deadLetters('list')).out).toBe('There are no dead letters.\n');
+  });
+
+  it('asks on a terminal before it drops, drops no others than it counted, and needs --yes elsewhere', async () => {
+    await addDeadLetters(broker(), 2);
+    await addDeadLetters(broker(), 2, { reason: 'not_json' });
+    const drop = (stdin: Parameters<typeof onecontact>[2], ...args: string[]) =>
+      onecontact(['dead-letters', 'drop', ...args], env(), stdin);
+    expect(await drop(undefined, '--all')).toEqual({
+      ...{ code: 2, out: '' },
+      err: expect.stringMatching(/^error: confirm with --yes, /),
+    });
+    expect(await drop(terminal(''), '--reason', 'not_json')).toEqual({
+      ...{ code: 1, out: '' },
+      err: expect.stringMatching(
+        /2 of 4 dead letters match\.\nDelete them for good\? \[y\/N\] onecontact: Not confirmed: nothing was changed\.\n$/,
+      ),
+    });
+    const addsAnother = {
+      isTTY: true,
+      async *[Symbol.asyncIterator]() {
+        await addDeadLetters(broker(), 1, { reason: 'not_json' });
+        yield Buffer.from('y\n');
+      },
+    };
+    expect((await drop(addsAnother, '--reason', 'not_json')).out).toBe('Dropped 2 of 5 dead letters.\n');
+    expect(await listed()).toHaveLength(3);
+    const [first] = await listed('--limit', '1');
+    const some = await drop(terminal('y'), String(first?.id), '0123456789abcdef');
+    expect([some.code, some.out]).toEqual([1, 'Dropped 1 of 3 dead letters.\n']);
+    expect(some.err.match(/No dead letter has the id 0123456789abcdef/g)).toHaveLength(1);
+    expect(await drop(terminal(), '--reason', 'too_large')).toMatchObject({
+      code: 0,
+      out: 'Dropped 0 of 2 dead letters.\n',
+    });
+    const noDatabase = await onecontact(['dead-letters', 'drop', '--all'], { AMQP_URL: broker().url }, terminal('y'));
+    expect([noDatabase.code, noDatabase.err]).toEqual([1, expect.stringMatching(/\n {2}DATABASE_URL: /)]);
   });
 
   it('lists, shows, replays and drops the dead letters that name an address, and never repeats the address', async () => {
@@ -204,7 +240,12 @@ describe('onecontact dead-letters', () => {
     ['list', '--since', '2026-02-31T00:00:00Z'],
     ['list', '--limit', '0'],
     ['nonsense'],
-  ])('exits with 2 on bad usage: %s %s', async (...args) => {
+    ['list', '--reason', 'foo'],
+    ['replay', '--reason', 'invalid_addres'],
+    ['drop', '--yes', '--reason', ''],
+    ['list', '--origin-queue', 'nosuch'],
+    ['replay', '--origin-queue', 'contacts.fxa '],
+  ])('exits with 2 on bad usage: %s %s %s', async (...args) => {
     const { code, out } = await onecontact(['dead-letters', ...args], { AMQP_URL: 'amqp://127.0.0.1:1' });
     expect([code, out]).toEqual([2, '']);
   });

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DEAD_LETTERS } from '../../../src/rabbitmq/names';
 import { withBroker } from '../../support/broker';
-import { onecontact } from '../../support/command-line';
+import { confirmed, onecontact as run, terminal } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { addDeadLetters, drain } from '../../support/dead-letters';
 import { acct, signup, uidOf } from '../../support/events';
 import { apply } from '../../support/stored';
 import { tracesOf } from '../../support/traces';
+
+const onecontact = (args: string[], env: NodeJS.ProcessEnv) => run(confirmed(args), env);
 
 describe('onecontact erase', () => {
   let data: TestDatabase;
@@ -91,14 +93,30 @@ describe('onecontact erase', () => {
     expect((await onecontact(['show', 'joe@mail.test'], env)).code).toBe(0);
   });
 
-  it('requires --yes on a terminal', async () => {
-    const atTerminal = (...args: string[]) => onecontact(['erase', 'joe@mail.test', ...args], env, { isTTY: true });
-    expect(await atTerminal()).toEqual({
-      ...{ code: 2, out: '' },
-      err: expect.stringMatching(/^error: this cannot be undone: say --yes/),
+  it('asks on a terminal, after it has shown what would be deleted, and needs --yes elsewhere', async () => {
+    const erase = (stdin: Parameters<typeof run>[2], ...args: string[]) =>
+      run(['erase', 'joe@mail.test', ...args], env, stdin);
+    for (const stdin of [undefined, { isTTY: false }]) {
+      expect(await erase(stdin)).toEqual({
+        ...{ code: 2, out: '' },
+        err: expect.stringMatching(/^error: confirm with --yes, .* --dry-run shows what would be done\n/),
+      });
+    }
+    for (const answer of [undefined, '', 'n', 'yesterday']) {
+      expect(await erase(terminal(answer))).toEqual({
+        ...{ code: 1, out: '' },
+        err: expect.stringMatching(
+          /^Would be deleted: 2 contacts, .*\. Nothing was changed\.\nErase for good\? \[y\/N\] onecontact: Not confirmed: nothing was changed\.\n$/,
+        ),
+      });
+    }
+    expect((await onecontact(['show', 'joe@mail.test'], env)).code).toBe(0);
+    expect(await erase(undefined, '--dry-run')).toMatchObject({ code: 0, err: '' });
+    expect(await erase(terminal('Yes'))).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('Deleted: 2 contacts'),
     });
-    expect(await atTerminal('--dry-run')).toMatchObject({ code: 0, out: expect.stringContaining('Would be deleted') });
-    expect(await atTerminal('--yes')).toMatchObject({ code: 0, out: expect.stringContaining('Deleted: 2 contacts') });
+    expect(await erase(undefined, '--yes')).toMatchObject({ code: 0, err: '' });
   });
 
   it('erases the person of a contact id, also one without an address; an unknown id erases nothing', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { keepRows } from '../../../tools/table-rows';
-import { onecontact } from '../../support/command-line';
+import { confirmed, onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, signup, uidOf } from '../../support/events';
 import { apply, canonicalExportOf } from '../../support/stored';
@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterAll(() => data?.drop());
 
 const run = (...args: string[]) =>
-  onecontact(args, { DATABASE_URL: data.url, ERASURE_KEY: KEY, ERASURE_LIST: list, OPERATOR: 'grace' });
+  onecontact(confirmed(args), { DATABASE_URL: data.url, ERASURE_KEY: KEY, ERASURE_LIST: list, OPERATOR: 'grace' });
 const restoreBefore = async (work: () => Promise<void>): Promise<void> => {
   const restore = await keepRows(data, 'older');
   await work();

@@ -39,7 +39,7 @@ describe('onecontact import', () => {
 
   it('ends in the same export as the same facts sent as events, once all claims are released', async () => {
     await importing(file(RECORDS));
-    const { code } = await onecontact(['collisions', 'resolve'], { DATABASE_URL: imports.data.url });
+    const { code } = await onecontact(['collisions', 'resolve', '--yes'], { DATABASE_URL: imports.data.url });
     expect([code, await brokenPromises(imports.data)]).toEqual([0, []]);
     expect(await canonicalExportOf(imports.data.db)).toEqual(canonicalExport(factsOfRecords(RECORDS.map(recordOf))));
   });
@@ -163,7 +163,7 @@ describe('onecontact import, concurrently', () => {
     await importing(file(many.slice(0, 150), 'first.ndjson'));
     await Promise.all([importing(path), importing(reversed), applyConcurrently(imports.data.db, batches, 6)]);
     expect(await brokenPromises(imports.data)).toEqual([]);
-    await onecontact(['collisions', 'resolve'], { DATABASE_URL: imports.data.url });
+    await onecontact(['collisions', 'resolve', '--yes'], { DATABASE_URL: imports.data.url });
     const lists = (await canonicalExportOf(imports.data.db)).map((line) => JSON.parse(line).newsletters);
     expect(lists.filter((newsletters) => newsletters.live === 'subscribed').length).toBeGreaterThan(0);
     expect(await brokenPromises(imports.data)).toEqual([]);

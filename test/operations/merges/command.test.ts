@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { ContactEvent } from '../../../src/contacts/facts/event';
 import { findHistory } from '../../../src/postgres/tables/merge';
 import { allRows, keepRows } from '../../../tools/table-rows';
-import { onecontact } from '../../support/command-line';
+import { confirmed, onecontact, terminal } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../../support/events';
 import { apply, brokenPromises, canonicalExportOf } from '../../support/stored';
@@ -18,7 +18,7 @@ beforeAll(async () => {
 beforeEach(() => empty());
 afterAll(() => data?.drop());
 
-const merges = (...args: string[]) => onecontact(['merges', ...args], { DATABASE_URL: data.url });
+const merges = (...args: string[]) => onecontact(confirmed(['merges', ...args]), { DATABASE_URL: data.url });
 const json = async (...args: string[]) => JSON.parse((await merges(...args, '--json')).out);
 const receive = async (...events: ContactEvent[]): Promise<void> => {
   for (const event of events) await apply(data.db, event);
@@ -313,14 +313,33 @@ describe('merges undo', () => {
     expect(dry.survivor).toEqual({ contact_id: (await contactAt('a')).id, basket_token: (await contactAt('a')).token });
   });
 
+  it('asks on a terminal, after it has shown what undoing does, and needs --yes elsewhere', async () => {
+    await receive(...MERGED);
+    const id = await idOf();
+    const undo = (stdin: Parameters<typeof onecontact>[2]) =>
+      onecontact(['merges', 'undo', id], { DATABASE_URL: data.url }, stdin);
+    expect(await withoutChange(() => undo(undefined))).toEqual({
+      ...{ code: 2, out: '' },
+      err: expect.stringMatching(/^error: confirm with --yes, /),
+    });
+    expect(await withoutChange(() => undo(terminal('no')))).toEqual({
+      ...{ code: 1, out: '' },
+      err: expect.stringMatching(
+        /^It can be undone; nothing was changed yet\.\n(.+\n){3}Undo it\? \[y\/N\] onecontact: Not confirmed: nothing was changed\.\n$/,
+      ),
+    });
+    expect((await undo(terminal('y'))).out).toMatch(/^undone\n/);
+    expect(await undo(terminal())).toMatchObject({ code: 0, out: 'already_undone: nothing to do.\n', err: '' });
+  });
+
   it('refuses a merge that a later one depends on, and says to undo that first', async () => {
     await receive(...MERGED, signup('c', [], 6), acct('u', 'c', 7));
     const [second, first] = [await idOf(0), await idOf(1)];
     const { code, out, err } = await withoutChange(() => merges('undo', first));
     expect([code, out]).toEqual([1, '']);
     expect(err).toBe(
-      'onecontact: superseded: a later merge of this contact hangs on it, or an address that came is with another ' +
-        'account by now. Undo the later merges first: `onecontact merges list --account UID` shows them.\n',
+      'onecontact: superseded: a later merge of this contact depends on it, or another account has one of its ' +
+        'addresses now. Undo the later merges first: `onecontact merges list --account UID` shows them.\n',
     );
     expect(await merges('undo', first, '--json')).toMatchObject({
       code: 1,

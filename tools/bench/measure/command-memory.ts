@@ -49,7 +49,7 @@ export async function measureDeadLetters(bench: Bench, letters: Iterable<Message
     const published = throttled(5_000, (done) => say(`  published ${done}`));
     await broker.publish(deadLetters(letters), published);
     let highest: number | null = null;
-    for (const args of [['list'], ['replay', '--all', '--dry-run'], ['drop', '--all']]) {
+    for (const args of [['list'], ['replay', '--all', '--dry-run'], ['drop', '--all', '--yes']]) {
       const peak = await peakOfCommand(bench, database.url, ['dead-letters', ...args]);
       if (peak !== null) highest = Math.max(highest ?? 0, peak);
     }

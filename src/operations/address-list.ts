@@ -1,0 +1,39 @@
+/** Files with an address a line, as staff get them. */
+import { readFile } from 'node:fs/promises';
+import { OperatorError } from '../foundation/operator-error';
+
+export interface ListLine {
+  /** Counted from 1, blank lines included. */
+  line: number;
+  /** Trimmed, and not empty. */
+  text: string;
+}
+
+/** A line that cannot be used. The problem has no part of the line: it may be personal data. */
+export interface BadLine {
+  line: number;
+  problem: string;
+}
+
+/**
+ * Reads the lines that are not blank.
+ *
+ * @throws OperatorError if the file cannot be read
+ */
+export async function readAddressList(path: string): Promise<ListLine[]> {
+  const text = await readFile(path, 'utf8').catch(({ code = 'unknown' }: NodeJS.ErrnoException) => {
+    throw new OperatorError(`The file cannot be read (${code}): name a text file with an address a line.`);
+  });
+  return text
+    .split('\n')
+    .map((line, i) => ({ line: i + 1, text: line.trim() }))
+    .filter((it) => it.text !== '');
+}
+
+/** How many lines people are shown; `--json` has all. */
+const SHOWN = 20;
+
+export const badLinesText = (bad: readonly BadLine[]): string[] => [
+  ...bad.slice(0, SHOWN).map(({ line, problem }) => `Line ${line}: ${problem}.`),
+  ...(bad.length > SHOWN ? [`And ${bad.length - SHOWN} more lines: --json lists all.`] : []),
+];

@@ -1,0 +1,99 @@
+/** Erases the people of a list, line by line, each in a transaction of its own. */
+import { OperatorError } from '../../foundation/operator-error';
+import { iso } from '../../foundation/times';
+import type { Database } from '../../postgres/database';
+import { failureOf, needsOperator } from '../../postgres/errors';
+import { erasureHash } from '../../postgres/tables/erasure';
+import { lockQueue } from '../../rabbitmq/browse-queue';
+import { DEAD_LETTERS } from '../../rabbitmq/names';
+import type { ListLine } from '../address-list';
+import { readAddressOrId } from '../arguments';
+import type { Broker } from '../servers';
+import { dropDeadLettersOf } from './dead-letters';
+import { type EraseReport, isDone, type ReportEntry } from './report';
+import { type EraseOptions, erasePerson } from './run';
+import { UnknownContactError, type Wanted } from './store';
+
+/** A line that nothing was done for yet. */
+export interface OpenLine {
+  line: number;
+  hash: string;
+  wanted: Wanted | { problem: string };
+}
+
+/**
+ * The lines that are left to do. A line that could not be used may be corrected in the list, and is tried again.
+ *
+ * @throws OperatorError if the report is about another list
+ */
+export function openLines(lines: readonly ListLine[], report: EraseReport, erasureKey: string): OpenLine[] {
+  return lines.flatMap(({ line, text }) => {
+    const hash = erasureHash(erasureKey, { kind: 'text', key: text });
+    const entry = report.entries.get(line);
+    if (entry && isDone(entry) && entry.hash !== hash) {
+      throw new OperatorError(
+        `Line ${line} is another one than ${report.path} says was done: name another report with --report.`,
+      );
+    }
+    if (entry && entry.result !== 'failed' && entry.hash === hash) return [];
+    return { line, hash, wanted: readAddressOrId(text) };
+  });
+}
+
+/** Dead letters are read once for so many lines. */
+const CHUNK = 100;
+
+export interface EraseListRun {
+  open: readonly OpenLine[];
+  report: EraseReport;
+  options: EraseOptions;
+  /** For dropping dead letters, too. */
+  broker: Broker | null;
+  /** Ends the run after the person in work. */
+  signal: AbortSignal;
+  onLine(done: number): void;
+}
+
+/**
+ * Each line is in the report once it is done; after a kill in between, a line may be done twice, which changes nothing but the
+ * time up to which events are dropped.
+ *
+ * @returns how many dead letters were dropped; in a dry run, would be
+ */
+export async function eraseList(
+  db: Database,
+  { open, report, options, broker, signal, onLine }: EraseListRun,
+): Promise<number> {
+  let deadLetters = 0;
+  let done = 0;
+  if (broker) await lockQueue(broker.connection, DEAD_LETTERS);
+  for (let from = 0; from < open.length && !signal.aborted; from += CHUNK) {
+    const chunk = open.slice(from, from + CHUNK);
+    if (broker) {
+      const wanted = chunk.flatMap((it) => ('problem' in it.wanted ? [] : it.wanted));
+      deadLetters += await dropDeadLettersOf(db, broker, wanted, options);
+    }
+    for (const line of chunk) {
+      if (signal.aborted) break;
+      await report.add(await eraseLine(db, line, options));
+      done += 1;
+      onLine(done);
+    }
+  }
+  return deadLetters;
+}
+
+/** @throws what concerns all lines: the database is away, the key is another one */
+async function eraseLine(db: Database, { line, hash, wanted }: OpenLine, options: EraseOptions): Promise<ReportEntry> {
+  if ('problem' in wanted) return { line, hash, result: 'invalid', problem: wanted.problem };
+  try {
+    const { known, at, deleted } = await erasePerson(db, wanted, options);
+    return { line, hash, result: known ? 'erased' : 'unknown', until: iso(Math.round(at)), deleted: { ...deleted } };
+  } catch (error) {
+    if (error instanceof UnknownContactError)
+      return { line, hash, result: 'invalid', problem: 'no live contact has the id' };
+    const { kind, code } = failureOf(error);
+    if (error instanceof OperatorError || kind === 'down' || needsOperator(error)) throw error;
+    return { line, hash, result: 'failed', problem: `the database could not do it (${code})` };
+  }
+}

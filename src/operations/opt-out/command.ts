@@ -1,0 +1,98 @@
+import type { Command } from 'commander';
+import { type BadLine, badLinesText, readAddressList } from '../address-list';
+import { authorOf, withReason } from '../audited';
+import type { Context } from '../context';
+import { withMerging } from '../merging';
+import { makePace, makeProgress } from '../progress';
+import { count, number } from '../render';
+import { type Addressee, addresseeOf, type OptOutResult, optOut } from './run';
+
+interface Options {
+  file?: string;
+  reason: string;
+  dryRun?: true;
+  json?: true;
+}
+
+export function addOptOut(program: Command, context: Context): void {
+  const command = withReason(program.command('opt-out'), { required: true })
+    .description('Opt people out of all email, for staff whom a reader has asked')
+    .argument('[email...]', 'any address of each person')
+    .option('--file <file>', 'instead: a text file with an address a line')
+    .option('--dry-run', 'say what would be done, and change nothing')
+    .option('--json', 'for machines: the numbers, and every line that cannot be used')
+    .addHelpText(
+      'after',
+      `
+Needs DATABASE_URL. Does what an unsubscribe from all email does, now: it follows the person through merges, an unknown
+address gets a contact, and only a later proof of consent lifts it. The reason is kept with the choice, where the reader may
+see it, and in the audit.
+
+Running it again changes nothing. Lines that are not an address are reported with their numbers; the others are done, and it
+exits with 1.
+
+Examples:
+  $ onecontact opt-out ada@mail.test --reason 'asked by letter'
+  $ onecontact opt-out --file suppressed.txt --reason 'list of the former mailer' --dry-run`,
+    )
+    .action(async (emails: string[], options: Options) => {
+      const { file, reason, dryRun = false, json } = options;
+      if (emails.length > 0 === (file !== undefined)) command.error('error: name addresses, or a --file with them');
+      const bad: BadLine[] = [];
+      const people: { line: number; to: Addressee }[] = [];
+      const lines = file === undefined ? emails.map((text, i) => ({ line: i + 1, text })) : await readAddressList(file);
+      for (const { line, text } of lines) {
+        const to = addresseeOf(text);
+        if (typeof to !== 'string') people.push({ line, to });
+        else if (file === undefined) command.error(`error: the address ${to}`);
+        else bad.push({ line, problem: `the address ${to}` });
+      }
+      const results: Record<OptOutResult, number> = { opted_out: 0, new: 0, already: 0, not_stored: 0 };
+      const author = authorOf(context.env, reason);
+      await withMerging(context.env, dryRun, async (db, apply) => {
+        const progress = makeProgress(context.stderr);
+        const pace = makePace();
+        try {
+          for (const [i, { line, to }] of people.entries()) {
+            const result = await optOut(db, to, author, apply);
+            results[result] += 1;
+            if (result === 'not_stored') bad.push({ line, problem: NOT_STORED });
+            progress.show(`${count(i + 1, 'address')}, ${pace(i + 1, (i + 1) / people.length)}`);
+          }
+        } finally {
+          progress.clear();
+        }
+      });
+      if (bad.length > 0) context.exitCode = 1;
+      bad.sort((a, b) => a.line - b.line);
+      const body = {
+        opted_out: results.opted_out + results.new,
+        unknown: results.new,
+        already: results.already,
+        invalid: bad,
+        dry_run: dryRun,
+      };
+      await context.answer({ json }, body, () => textOf(body, file !== undefined));
+    });
+}
+
+const NOT_STORED = 'no contact has the address, and it has mail-header syntax in its local part';
+
+interface Body {
+  opted_out: number;
+  unknown: number;
+  already: number;
+  invalid: BadLine[];
+  dry_run: boolean;
+}
+
+function textOf({ opted_out, unknown, already, invalid, dry_run }: Body, fromFile: boolean): string {
+  const made = `${number(unknown)} ${unknown === 1 ? 'was' : 'were'} unknown and ${dry_run ? 'would get' : 'got'} a contact`;
+  const lines = [
+    `${dry_run ? 'Would opt out' : 'Opted out'} ${count(opted_out, 'address')}${unknown > 0 ? `, of which ${made}` : ''}.`,
+    ...(already > 0 ? [`${count(already, 'address')} had been opted out by this command before.`] : []),
+    ...(fromFile ? badLinesText(invalid) : invalid.map(({ problem }) => `Not done: ${problem}.`)),
+    ...(dry_run ? ['Nothing was changed.'] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
