@@ -31,10 +31,11 @@ const INCOMING = [Prisma.sql`own.address`, Prisma.sql`claimant.uid`, Prisma.sql`
  * ownership that these accounts took part in, not on their logins, nor on others' claims. They are, for each run of an
  * account (claims without another account's claim between): the first, where a period begins; the last, and the last
  * until the account's deletion, which decide the primary address; and the beginnings of the periods before and after. Of
- * each address, the beginning of the current period. Next to incoming claims, those which a run would continue with if they
- * split it. Of addresses with an undone merge, all claims.
+ * each address, the beginning of the current period. Next to incoming claims, those of these accounts which a run would
+ * continue with if they split it. Of addresses with an undone merge, all claims.
  *
- * The periods of other accounts may be missing: nothing of these accounts' views falls into those. Each table is read in
+ * Of other accounts only effective claims are loaded, because their deletions may be unknown, and their periods may be
+ * missing: nothing of these accounts' views falls into those. Each table is read in
  * LATERAL look-ups, which the planner cannot turn into joins of whole tables.
  */
 export async function loadPeriods(
@@ -80,7 +81,9 @@ export async function loadPeriods(
       ) AS last
       UNION SELECT ${FIELDS} FROM (
         SELECT near.* FROM (SELECT x.* FROM ${rowSource(incoming.claims, CLAIM_KEY)}) AS own,
-          LATERAL (SELECT uid FROM (${RUN_BEFORE}) AS before UNION SELECT own.uid) AS claimant,
+          LATERAL (
+            SELECT uid FROM (${RUN_BEFORE}) AS before WHERE uid = ANY (${accounts}::text[]) UNION SELECT own.uid
+          ) AS claimant,
           LATERAL (${lastClaimUntil(INCOMING)} UNION ALL ${firstClaimAfter(INCOMING)}) AS near
       ) AS neighbour
       UNION SELECT known.* FROM (
