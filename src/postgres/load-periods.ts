@@ -35,8 +35,8 @@ const INCOMING = [Prisma.sql`own.address`, Prisma.sql`claimant.uid`, Prisma.sql`
  * continue with if they split it. Of addresses with an undone merge, all claims.
  *
  * Of other accounts only effective claims are loaded, because their deletions may be unknown, and their periods may be
- * missing: nothing of these accounts' views falls into those. Each table is read in
- * LATERAL look-ups, which the planner cannot turn into joins of whole tables.
+ * missing: nothing of these accounts' views falls into those. Each table is read in LATERAL look-ups, which the planner
+ * cannot turn into joins of whole tables.
  */
 export async function loadPeriods(
   db: Queries,
