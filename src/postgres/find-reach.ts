@@ -119,15 +119,15 @@ export async function findReach(
     )
     UNION ALL (
       SELECT 'undone', NULL FROM merge
-      WHERE undone_at IS NOT NULL AND uid = ANY (ARRAY (SELECT uid FROM reached)) LIMIT 1
+      WHERE undone_at IS NOT NULL AND uid = ANY (ARRAY (SELECT uid FROM reached)) HAVING count(*) > 0
     )
     UNION ALL (
       SELECT 'undone', NULL FROM merge
-      WHERE undone_at IS NOT NULL AND claimant = ANY (ARRAY (SELECT uid FROM reached)) LIMIT 1
+      WHERE undone_at IS NOT NULL AND claimant = ANY (ARRAY (SELECT uid FROM reached)) HAVING count(*) > 0
     )
     UNION ALL (
       SELECT 'undone', NULL FROM merge
-      WHERE undone_at IS NOT NULL AND addresses COLLATE "C" && ARRAY (SELECT address FROM place) LIMIT 1
+      WHERE undone_at IS NOT NULL AND addresses COLLATE "C" && ARRAY (SELECT address FROM place) HAVING count(*) > 0
     )`;
   const keys = (wanted: string): string[] => rows.flatMap(({ kind, key }) => (kind === wanted ? [key] : []));
   const ordinals = keys('continuing').flatMap((list) => list.split(','));
