@@ -61,6 +61,19 @@ export const Variables = z.object({
         '`X-Forwarded-For` is believed, and each client may ask for preferences 60 times a minute. Without them the proxy ' +
         'must limit the rate',
     ),
+  ACCOUNTS_ISSUER: text('https://accounts.example').describe(
+    'The account provider whose Security Event Tokens `POST /events/account` takes: exactly their `iss`. Set all three of ' +
+      'ACCOUNTS_ISSUER, ACCOUNTS_AUDIENCE and ACCOUNTS_JWKS_URL, or none',
+  ),
+  ACCOUNTS_AUDIENCE: text('5882386c6d801776').describe(
+    'For whom the tokens must be: exactly their `aud`, which is the client id that the account provider gave you',
+  ),
+  ACCOUNTS_JWKS_URL: z
+    .string()
+    .refine(isSafeUrl, 'must be an https URL without a password, or an http URL of a loopback address')
+    .nullable()
+    .default(null)
+    .describe('Where the public keys of the account provider are (`jwks_uri` of its OpenID configuration)'),
   LOG_LEVEL: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
     .default('info')
     .describe('The least important log lines that are written'),
@@ -137,7 +150,8 @@ const NEEDS = {
   broker: ['AMQP_URL', 'AMQP_URL_FILE'],
   database: ['DATABASE_URL', 'DATABASE_URL_FILE'],
   http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE', 'PUBLIC_PREFERENCES', 'TRUSTED_PROXIES'],
-  /** Look-ups over HTTP, which only readers with the key may use. */
+  accounts: ['ACCOUNTS_ISSUER', 'ACCOUNTS_AUDIENCE', 'ACCOUNTS_JWKS_URL'],
+  /** Look-ups and events over HTTP, which only the holders of a key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
   workers: ['LOG_LEVEL', 'BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS'],
   merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY', 'NOTIFY_CHANGES', 'NOTIFY_CONFIRMATIONS'],
@@ -164,7 +178,16 @@ type Config = { readonly [N in Name as Camel<N>]: z.output<(typeof Variables.sha
 export type ConfigFor<N extends Need> = Pick<Config, Camel<(typeof NEEDS)[N][number]>>;
 
 /** The needs of `start`; with HTTP also `lookUps`. */
-export const SERVICE_NEEDS = ['broker', 'database', 'http', 'workers', 'merging', 'erasure', 'maintenance'] as const;
+export const SERVICE_NEEDS = [
+  'broker',
+  'database',
+  'http',
+  'accounts',
+  'workers',
+  'merging',
+  'erasure',
+  'maintenance',
+] as const;
 
 /** The configuration of the running service. */
 export type ServiceConfig = ConfigFor<(typeof SERVICE_NEEDS)[number]>;
@@ -187,14 +210,24 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   const isOpen = typeof httpHost === 'string' && apiKey === null && apiKeysFile === null && !isLoopback(httpHost);
   if (isOpen && needs.some((need) => need === 'lookUps')) {
     problems.push(
-      'API_KEY: is not set, nor is API_KEYS_FILE (readers of contacts send a key as a bearer token; none is needed on a ' +
-        'loopback HTTP_HOST)',
+      'API_KEY: is not set, nor is API_KEYS_FILE (readers of contacts and senders of events send a key as a bearer token; ' +
+        'none is needed on a loopback HTTP_HOST)',
     );
   }
   if (typeof apiKeysFile === 'string')
     problems.push(...keyProblems(apiKeysFile, (apiKey as string | undefined) ?? null));
+  problems.push(...accountProblems(config));
   if (problems.length > 0) throw new OperatorError(report(problems, names, env));
   return Object.freeze(config) as ConfigFor<N>;
+}
+
+/** Of the variables that belong together, either all are set or none. A malformed one counts as set. */
+function accountProblems(config: Record<string, unknown>): string[] {
+  const missing = NEEDS.accounts.filter((name) => config[camel(name)] === null);
+  const set = NEEDS.accounts.filter((name) => !missing.includes(name));
+  if (set.length === 0) return [];
+  const given = `${set.join(' and ')} ${set.length === 1 ? 'is' : 'are'}`;
+  return missing.map((name) => `${name}: is not set, although ${given}: set all three or none`);
 }
 
 /** Reads a variable, or the file that stands for it. A problem names whichever of the two was read. */
@@ -289,6 +322,22 @@ function file() {
     .regex(/^[^\p{Cc}]+$/u, 'must be the path of a file')
     .nullable()
     .default(null);
+}
+
+function text(example: string) {
+  return z
+    .string()
+    .regex(/^[^\p{Cc}\p{Z}]+$/u, `must be a text without spaces, such as ${example}`)
+    .nullable()
+    .default(null);
+}
+
+/** Keys that come over plain HTTP could be anybody's. */
+function isSafeUrl(given: string): boolean {
+  if (!URL.canParse(given)) return false;
+  const { protocol, hostname, username, password } = new URL(given);
+  const isLocal = protocol === 'http:' && isLoopback(hostname.replace(/^\[|\]$/g, ''));
+  return (protocol === 'https:' || isLocal) && username === '' && password === '';
 }
 
 function integer(min: number, max: number) {

@@ -1,15 +1,18 @@
 /** Wires the running service; contains no logic of its own. */
 import type { Logger } from 'pino';
 import { Maintenance } from './compaction/maintenance';
-import { apiKeys, brokerUrl, databaseUrl, maintenanceSettings, type ServiceConfig } from './config';
+import { apiKeys, brokerUrl, type ConfigFor, databaseUrl, maintenanceSettings, type ServiceConfig } from './config';
 import { observer } from './contacts/merge/rollout';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
+import type { Secret } from './foundation/secret';
 import { within } from './foundation/timeout';
 import { makeServer, type ServerOptions } from './http/server';
 import { readVersion } from './http/version';
 import { PoisonScheduler } from './ingest/poison-scheduler';
 import { EventWorker } from './ingest/worker';
+import { IssuerKeys } from './intake/issuer-keys';
+import { type IntakeOptions, intakeRoutes } from './intake/routes';
 import { Health } from './observability/health';
 import { type Metrics, makeMetrics } from './observability/metrics';
 import { observeConnection, observeConsuming, observeDatabase, observeProcess } from './observability/observe-service';
@@ -26,19 +29,26 @@ import { TopologyKeeper } from './rabbitmq/topology-keeper';
 import { UnroutedDrain } from './rabbitmq/unrouted-drain';
 import { outboxProblems, Relay } from './relay/relay';
 
-export const PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http'] as const;
+export const PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http', 'intake'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** Whether these parts need the broker. */
 export const handlesMessages = (parts: readonly Part[]): boolean =>
   parts.some((part) => part !== 'http' && part !== 'maintenance');
 
-/** Whether these parts write to the database: all but look-ups do. */
-const writesTo = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'http');
+/** Whether these parts need the database: what only publishes does not. */
+export const needsDatabase = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'intake');
 
-type BrokerVariables = 'amqpUrl' | 'amqpUrlFile';
-/** The broker is needed only by parts that handle messages. */
-export type StartConfig = Omit<ServiceConfig, BrokerVariables> & Partial<Pick<ServiceConfig, BrokerVariables>>;
+/** Whether these parts have endpoints that need an API key. */
+export const needsKeys = (parts: readonly Part[]): boolean =>
+  parts.some((part) => part === 'http' || part === 'intake');
+
+/** Whether these parts write to the database: look-ups do not, nor does what only publishes. */
+const writesTo = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'http' && part !== 'intake');
+
+type ServerVariables = keyof ConfigFor<'broker' | 'database'>;
+/** Not every part needs both servers. */
+export type StartConfig = Omit<ServiceConfig, ServerVariables> & Partial<Pick<ServiceConfig, ServerVariables>>;
 
 export interface StartOptions {
   log: Logger;
@@ -92,7 +102,6 @@ const PHASE_PROBLEMS: Record<Phase, string[]> = {
 export async function startService(config: StartConfig, options: StartOptions): Promise<Service> {
   const { only = PARTS, migrate, log } = options;
   const { erasureKey } = config;
-  const databaseSecret = databaseUrl(config, log);
   const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
   const queues = sources.map((source) => QUEUES[source]);
   const writes = writesTo(only);
@@ -101,8 +110,9 @@ export async function startService(config: StartConfig, options: StartOptions): 
     for (const end of closing.splice(0).reverse()) await end();
     return true;
   };
+  const databaseSecret = needsDatabase(only) ? databaseOf(config, log) : null;
   const open = (settings: Omit<DatabaseOptions, 'url'>): Database => {
-    const db = openDatabase({ url: databaseSecret, ...settings });
+    const db = openDatabase({ url: databaseSecret as Secret, ...settings });
     closing.push(() => db.$disconnect());
     return db;
   };
@@ -110,15 +120,16 @@ export async function startService(config: StartConfig, options: StartOptions): 
     let phase: Phase = 'starting';
     const health = new Health();
     health.watch('service', { problems: () => PHASE_PROBLEMS[phase] });
-    const database = new DatabaseHealth({ url: databaseSecret, writes });
-    closing.push(() => database.close());
-    health.watch('database', database);
-    health.watch('schema', { problems: async () => (await database.read()).schemaProblems });
-
     const workers = new Map<string, EventWorker>();
     const metrics = makeMetrics();
     observeProcess(metrics, readVersion());
-    observeDatabase(metrics, database.read);
+    const database = databaseSecret && new DatabaseHealth({ url: databaseSecret, writes });
+    if (database) {
+      closing.push(() => database.close());
+      health.watch('database', database);
+      health.watch('schema', { problems: async () => (await database.read()).schemaProblems });
+      observeDatabase(metrics, database.read);
+    }
     observeConsuming(metrics, queues, (queue) => workers.get(queue)?.consuming ?? false);
 
     const contacts = only.includes('http')
@@ -133,33 +144,38 @@ export async function startService(config: StartConfig, options: StartOptions): 
         ? { db: open({ name: 'onecontact preferences', max: PREFERENCES_CONNECTIONS }) }
         : null;
     const wiring = { health, metrics, log, closing };
-    const url = await serveHttp(config, { contacts, feedDb, preferences, ...wiring });
-    const broker = handlesMessages(only) ? await openBroker(config, { consumes: queues.length > 0, ...wiring }) : null;
+    const broker = handlesMessages(only) ? await openBroker(config, { only, ...wiring }) : null;
+    // Before anything waits for a server: what comes in is taken as soon as the broker is up.
+    const routes = broker?.intake ? intakeRoutes(intakeOptions(config, broker.intake, wiring)) : undefined;
+    const url = await serveHttp(config, { contacts, feedDb, preferences, routes, ...wiring });
 
     const db = writes
       ? open({ name: 'onecontact', max: 2 * config.concurrency + RELAY_CONNECTIONS, writes })
-      : (contacts?.db as Database);
-    await awaitDatabase(async () => {
-      await requireUsable(db, writes);
-      if (migrate) log.info({ applied: await migrate() }, 'schema is up to date');
-      await requireSchema(db, writes ? 'write' : 'read');
-      if (writes) await requireErasureKey(db, erasureKey);
-    }, log);
+      : contacts?.db;
+    if (db) {
+      await awaitDatabase(async () => {
+        await requireUsable(db, writes);
+        if (migrate) log.info({ applied: await migrate() }, 'schema is up to date');
+        await requireSchema(db, writes ? 'write' : 'read');
+        if (writes) await requireErasureKey(db, erasureKey);
+      }, log);
+    }
     // A Prisma client's first query loads its compiler, which takes some 200 ms: do not make the first reader wait.
     if (contacts) {
       await findContact(contacts.db, { by: 'id', id: '00000000-0000-0000-0000-000000000000' }).catch(() => undefined);
     }
     if (broker) {
-      const { publisher, consuming, topology } = broker;
       await Promise.all(broker.connections.map((connection) => connection.ready()));
-      await topology.ready();
-
+      await broker.topology.ready();
+    }
+    if (broker?.publisher && db) {
+      const { publisher, consuming } = broker;
       // Last, without an await between them: a stop before this point finds nothing in flight.
       const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log }) : null;
       if (relay) {
         closing.push(() => relay.stop());
         health.watch('relay', relay);
-        health.watch('outbox', { problems: async () => outboxProblems((await database.read()).outbox) });
+        health.watch('outbox', { problems: async () => outboxProblems((await database?.read())?.outbox ?? null) });
       }
       const { batchSize, prefetch, concurrency, tokenPolicy } = config;
       const notify = { changes: config.notifyChanges, confirmations: config.notifyConfirmations };
@@ -219,6 +235,12 @@ export async function startService(config: StartConfig, options: StartOptions): 
   }
 }
 
+/** @throws OperatorError */
+function databaseOf({ databaseUrl: url, databaseUrlFile = null }: StartConfig, log: Logger): Secret {
+  if (url === undefined) throw new OperatorError('DATABASE_URL is not set: all parts but intake need it.');
+  return databaseUrl({ databaseUrl: url, databaseUrlFile }, log);
+}
+
 interface Wiring {
   health: Health;
   metrics: Metrics;
@@ -229,14 +251,14 @@ interface Wiring {
 
 async function serveHttp(
   config: StartConfig,
-  wiring: Wiring & Pick<ServerOptions, 'contacts' | 'feedDb' | 'preferences'>,
+  wiring: Wiring & Pick<ServerOptions, 'contacts' | 'feedDb' | 'preferences' | 'routes'>,
 ): Promise<string> {
   const { httpHost: host, httpPort: port, trustedProxies } = config;
-  const { contacts, feedDb, preferences = null, health, metrics, log, closing } = wiring;
+  const { contacts, feedDb, preferences = null, routes, health, metrics, log, closing } = wiring;
   const keys = apiKeys(config, log);
-  if (contacts !== null && keys.value.length === 0 && !isLoopback(host)) {
+  if ((contacts !== null || routes) && keys.value.length === 0 && !isLoopback(host)) {
     throw new OperatorError(
-      `HTTP would let everybody at ${host} read contacts: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
+      `HTTP would let everybody at ${host} read contacts or sign readers up: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
     );
   }
   const unwatch = keys.watch();
@@ -246,6 +268,7 @@ async function serveHttp(
     contacts,
     feedDb,
     preferences,
+    routes,
     trustedProxies,
     log,
     keys,
@@ -262,17 +285,33 @@ async function serveHttp(
   return url;
 }
 
+/** What the part `intake` publishes with, and whose tokens it takes. */
+function intakeOptions(config: StartConfig, publisher: Publisher, wiring: Wiring): IntakeOptions {
+  const { accountsIssuer: issuer, accountsAudience: audience, accountsJwksUrl: url } = config;
+  const { health, metrics, log, closing } = wiring;
+  if (issuer === null || audience === null || url === null) return { publisher, metrics, log, accounts: null };
+  const keys = new IssuerKeys({ url, log });
+  closing.push(async () => keys.close());
+  health.watch('accounts', keys);
+  // The health check says at once if it fails.
+  keys.read().catch(() => undefined);
+  return { publisher, metrics, log, accounts: { expected: { issuer, audience }, keys } };
+}
+
 interface Broker {
   connections: readonly BrokerConnection[];
   /** Null if no queue is consumed. */
   consuming: BrokerConnection | null;
-  publisher: Publisher;
+  /** Of workers and relay; null if none runs. */
+  publisher: Publisher | null;
+  /** Intake has another, so that no number of its messages can hold up retries, dead letters and notifications. */
+  intake: Publisher | null;
   topology: TopologyKeeper;
 }
 
 /** Opens all connections without waiting for the broker: until it answers, the health check says why it does not. */
-async function openBroker(config: StartConfig, wiring: Wiring & { consumes: boolean }): Promise<Broker> {
-  const { consumes, health, metrics, log, closing } = wiring;
+async function openBroker(config: StartConfig, wiring: Wiring & { only: readonly Part[] }): Promise<Broker> {
+  const { only, health, metrics, log, closing } = wiring;
   const { amqpUrl, amqpUrlFile = null } = config;
   if (amqpUrl === undefined)
     throw new OperatorError('AMQP_URL is not set: all parts but http and maintenance need it.');
@@ -293,10 +332,16 @@ async function openBroker(config: StartConfig, wiring: Wiring & { consumes: bool
     observeConnection(metrics, name, connection);
     return connection;
   };
-  const publishing = await connect('publisher');
+  const publisherOn = async (name: string, part: string): Promise<Publisher> => {
+    const publisher = new Publisher({ connection: await connect(name), log });
+    closing.push(() => publisher.close());
+    health.watch(part, publisher);
+    return publisher;
+  };
+  const consumes = only.includes('fxa') || only.includes('newsletter');
+  // Connections are opened before publishers, because they are closed after them.
   const consuming = consumes ? await connect('consumer') : null;
-  const publisher = new Publisher({ connection: publishing, log });
-  closing.push(() => publisher.close());
-  health.watch('publishing', publisher);
-  return { connections, consuming, publisher, topology };
+  const publisher = consumes || only.includes('relay') ? await publisherOn('publisher', 'publishing') : null;
+  const intake = only.includes('intake') ? await publisherOn('intake', 'intake') : null;
+  return { connections, consuming, publisher, intake, topology };
 }

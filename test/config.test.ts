@@ -37,6 +37,9 @@ describe('readConfig', () => {
       prefetch: 1000,
       publicPreferences: false,
       trustedProxies: null,
+      accountsIssuer: null,
+      accountsAudience: null,
+      accountsJwksUrl: null,
       concurrency: 2,
       mergeMode: 'on',
       mergePercent: 100,
@@ -70,6 +73,33 @@ describe('readConfig', () => {
       apiKey: null,
       logLevel: 'info',
     });
+  });
+
+  it('takes the three variables of an account provider together, with keys from a URL that is safe', () => {
+    const accounts = { ACCOUNTS_ISSUER: 'https://accounts.test/', ACCOUNTS_AUDIENCE: '5882386c6d801776' };
+    const withKeys = (url: string) => ({ ...URLS, ...accounts, ACCOUNTS_JWKS_URL: url });
+    for (const url of [
+      'https://accounts.test/jwks',
+      'http://127.0.0.1:9000/jwks',
+      'http://[::1]/jwks',
+      'http://localhost/',
+    ])
+      expect(readConfig(withKeys(url), START)).toMatchObject({
+        accountsJwksUrl: url,
+        accountsAudience: '5882386c6d801776',
+      });
+    for (const url of ['http://accounts.test/jwks', 'https://user:secret@accounts.test/', 'file:///etc/keys', 'jwks']) {
+      expect(problems(withKeys(url))).toEqual([
+        'The configuration has a problem:',
+        '  ACCOUNTS_JWKS_URL: must be an https URL without a password, or an http URL of a loopback address',
+      ]);
+    }
+    expect(problems({ ...URLS, ...accounts })).toEqual([
+      'The configuration has a problem:',
+      '  ACCOUNTS_JWKS_URL: is not set, although ACCOUNTS_ISSUER and ACCOUNTS_AUDIENCE are: set all three or none',
+    ]);
+    expect(problems({ ...URLS, ACCOUNTS_ISSUER: 'x' })).toHaveLength(3);
+    expect(problems({ ...URLS, ACCOUNTS_ISSUER: 'two words' })[1]).toContain('must be a text without spaces');
   });
 
   it('returns a frozen object', () => {

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../config';
-import { handlesMessages, PARTS, type Part, type StartConfig, startService } from '../main';
+import { handlesMessages, needsDatabase, needsKeys, PARTS, type Part, type StartConfig, startService } from '../main';
 import { makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
 import { migrateSchema } from '../operations/migrate/run';
@@ -24,14 +24,17 @@ interface Options {
 export function addStart(program: Command, context: Context): void {
   program
     .command('start')
-    .description('Run the service until it is told to stop: workers, relay of notifications, maintenance, HTTP')
+    .description(
+      'Run the service until it is told to stop: workers, relay of notifications, maintenance, look-ups, intake',
+    )
     .option('--only <parts>', `run only some of ${PARTS.join(',')}`, parseParts)
     .option('--migrate', 'bring the schema of the database up to this version first')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, AMQP_URL for all parts but http and maintenance (or files with them: DATABASE_URL_FILE, AMQP_URL_FILE), and API_KEY
-or API_KEYS_FILE when look-ups (the part http) are served at more than a loopback address. Health and metrics are served
+Needs DATABASE_URL for all parts but intake, AMQP_URL for all but http and maintenance (or files with them:
+DATABASE_URL_FILE, AMQP_URL_FILE), and API_KEY or API_KEYS_FILE when look-ups (the part http) or events (the part intake)
+are served at more than a loopback address. Health and metrics are served
 whatever --only says. Logs go to stdout, one JSON object a line. SIGTERM and SIGINT finish what is in flight, then it
 exits with 0; with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the
 first.
@@ -39,14 +42,20 @@ first.
 Examples:
   $ onecontact start --migrate
   $ onecontact start --only fxa,newsletter,relay
-  $ HTTP_HOST=0.0.0.0 API_KEY=… onecontact start --only http`,
+  $ HTTP_HOST=0.0.0.0 API_KEY=… onecontact start --only http
+  $ HTTP_HOST=0.0.0.0 API_KEYS_FILE=… onecontact start --only intake`,
     )
-    .action(async (options: Options) => {
+    .action(async (options: Options, command: Command) => {
       setFlagsFromString(HEAP_GROWTH);
       const only = options.only ?? PARTS;
-      const needs = SERVICE_NEEDS.filter((need) => need !== 'broker' || handlesMessages(only));
-      const lookUps = only.includes('http') ? (['lookUps'] as const) : [];
-      const config: StartConfig = readConfig(context.env, [...needs, ...lookUps]);
+      if (options.migrate && !needsDatabase(only)) {
+        command.error("error: option '--migrate' needs the database, which the parts of '--only' do not use");
+      }
+      const needs = SERVICE_NEEDS.filter(
+        (need) => (need !== 'broker' || handlesMessages(only)) && (need !== 'database' || needsDatabase(only)),
+      );
+      const keys = needsKeys(only) ? (['lookUps'] as const) : [];
+      const config: StartConfig = readConfig(context.env, [...needs, ...keys]);
       const log = makeLog(config.logLevel, undefined, (error) => failureOf(error).code);
       const code = await start(context.env, config, only, options, log);
       // Work that did not stop in time must not keep the process alive.

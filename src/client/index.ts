@@ -11,6 +11,8 @@ import type {
   ChangesAnswer,
   ErrorBody,
   HistoryBody,
+  IntakeAnswer,
+  IntakeRequest,
   LookupAnswer,
   LookupKeyBody,
   PreferencesBody,
@@ -22,6 +24,9 @@ export type Change = ChangeBody;
 export type Changes = ChangesAnswer;
 export type Contact = ContactBody;
 export type History = HistoryBody;
+/** One newsletter message, which may leave its time to the service, or up to 500 with their times. */
+export type Events = IntakeRequest;
+export type EventsAnswer = IntakeAnswer;
 export type LookupKey = LookupKeyBody;
 export type Preferences = PreferencesBody;
 
@@ -35,7 +40,7 @@ export interface Page {
 export interface ClientOptions {
   /** Where the service listens, such as `http://127.0.0.1:8080`. */
   url: string;
-  /** One with the scope `read`. Preferences need none, and neither does a service on this machine without keys. */
+  /** One with the scope `read`, or `write` to send. Preferences need none, nor does a service on this machine without keys. */
   apiKey?: string | undefined;
   /** How long an answer may take. @default 10000 */
   timeoutMs?: number | undefined;
@@ -48,7 +53,7 @@ export class OneContactError extends Error {
   override readonly name = 'OneContactError';
 
   constructor(
-    /** Of HTTP: 400 malformed, 401 no valid key, 403 without the scope, 410 a cursor from before a restore, 413 too large, 429 too often, 503 busy. */
+    /** Of HTTP: 400 malformed, 401 no valid key, 403 without the scope, 410 a cursor from before a restore, 413 too large, 429 too often, 503 busy or away. */
     readonly status: number,
     readonly body: ErrorBody | null,
     /** When to try again, of 429 and 503. */
@@ -109,6 +114,18 @@ export class OneContactClient {
   /** What a preference page shows to the reader with this token; null for every other token. */
   preferences(token: string): Promise<Preferences | null> {
     return this.#find<Preferences>(`/preferences/${encodeURIComponent(token)}`);
+  }
+
+  /**
+   * Hands newsletter messages to the broker: all, or none. Their effect follows once a worker has handled them.
+   *
+   * @throws OneContactError with the places of what is wrong (400). On 503 and on a lost answer send the same again: give a
+   * message its `ts` yourself, or take it from `body.events`, so that this changes nothing.
+   */
+  async send(events: Events): Promise<EventsAnswer> {
+    const answer = await this.#ask('/events/newsletter', { method: 'POST', body: JSON.stringify(events) });
+    if (!answer.ok) throw await errorOf(answer);
+    return (await answer.json()) as EventsAnswer;
   }
 
   async #find<T>(path: string): Promise<T | null> {

@@ -1,6 +1,6 @@
 /** Answers without a contact, in the style and with the codes that Basket's clients know. */
 import type { FastifyReply } from 'fastify';
-import type { ErrorBody } from '../messages/http/schemas';
+import type { ErrorBody, SecurityEventRefusal } from '../messages/http/schemas';
 
 const RETRY_AFTER_SECONDS = '2';
 
@@ -31,8 +31,8 @@ export const badRequest = (reply: FastifyReply, desc: string, problems?: Problem
 export const notAuthorised = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply).header('www-authenticate', 'Bearer realm="onecontact"'), 401, 7, 'A valid API key is required');
 
-export const missingScope = (reply: FastifyReply, scope: string): FastifyReply =>
-  send(noStore(reply), 403, 7, `This API key lacks the scope ${scope}`);
+export const missingScope = (reply: FastifyReply, scope: string, problems?: Problem[]): FastifyReply =>
+  send(noStore(reply), 403, 7, `This API key lacks the scope ${scope}`, problems && { problems });
 
 export const foreignHost = (reply: FastifyReply): FastifyReply =>
   send(noStore(reply), 403, 7, 'Without an API key, the Host header must name this machine, such as 127.0.0.1');
@@ -78,13 +78,41 @@ export function refused(reply: FastifyReply, status: number): FastifyReply {
   }
 }
 
-export const busy = (reply: FastifyReply): FastifyReply =>
+export const busy = (reply: FastifyReply, desc = 'Too busy or the database is away: try again'): FastifyReply =>
+  send(noStore(reply).header('retry-after', RETRY_AFTER_SECONDS), 503, 99, desc);
+
+/** @param events the messages that may have been taken all the same */
+export const brokerAway = (reply: FastifyReply, events: NonNullable<ErrorBody['events']>): FastifyReply =>
   send(
     noStore(reply).header('retry-after', RETRY_AFTER_SECONDS),
     503,
     99,
-    'Too busy or the database is away: try again',
+    'The broker takes no messages now: send the same again, with the times in events; what was taken already does no harm',
+    { events },
   );
+
+export const notToken = (reply: FastifyReply): FastifyReply =>
+  send(
+    noStore(reply),
+    415,
+    99,
+    'Send the token as a body of the type application/secevent+jwt, or as a bearer token without a body',
+  );
+
+/** As RFC 8935 has it. */
+export const refusedToken = (reply: FastifyReply, refusal: SecurityEventRefusal): FastifyReply =>
+  noStore(reply).code(400).header('content-language', 'en').send(refusal);
+
+export const accountsAway = (reply: FastifyReply, seconds = Number(RETRY_AFTER_SECONDS)): FastifyReply =>
+  send(
+    noStore(reply).header('retry-after', seconds),
+    503,
+    99,
+    'The broker or the keys of the issuer are away: send the token again',
+  );
+
+export const encodedBody = (reply: FastifyReply): FastifyReply =>
+  send(noStore(reply), 415, 99, 'The body must have no Content-Encoding');
 
 export const noSuchPage = (reply: FastifyReply): FastifyReply => send(reply, 404, 5, 'Not found');
 

@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The name of the key with which the request came. */
     keyName: string;
+    /** What it may do: that of its key, or of this machine as long as no key is configured. */
+    scopes: ReadonlySet<Scope>;
   }
 }
 
@@ -26,10 +28,12 @@ export function scopeChecks(keys: { readonly value: readonly ApiKey[] }): Requir
       // A page of any site can send requests to this machine, and read the answers once its name leads here.
       if (!isLoopback(hostOf(request))) return foreignHost(reply);
       if (!WITHOUT_KEYS.has(scope)) return notAuthorised(reply);
+      request.scopes = WITHOUT_KEYS;
     } else {
       const key = keyOf(request, keys.value);
       if (!key) return notAuthorised(reply);
       request.keyName = key.name;
+      request.scopes = key.scopes;
       if (!key.scopes.has(scope)) return missingScope(reply, scope);
     }
     // The types that a page of another site can send without asking the server first.

@@ -4,7 +4,7 @@ import { type ApiKey, NO_KEY } from '../foundation/api-keys';
 import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
 import { busy, failed, noSuchPage, refused, userNotFound } from './answers';
-import { scopeChecks } from './authorise';
+import { type RequireScope, scopeChecks } from './authorise';
 import { changesRoute } from './changes';
 import { contactRoutes } from './contacts';
 import { type DockerflowOptions, dockerflowRoutes } from './dockerflow';
@@ -18,6 +18,8 @@ export interface ServerOptions extends DockerflowOptions {
   preferences?: { db: Database } | null;
   /** Proxies whose `X-Forwarded-For` names the client: addresses, networks or their names. @default null: none */
   trustedProxies?: readonly string[] | null;
+  /** Adds the endpoints of another part of the process. */
+  routes?: ((app: FastifyInstance, requireScope: RequireScope) => void) | undefined;
   /** Connections for the change feed, which must not hold up look-ups; without them it is not served. */
   feedDb?: Database | undefined;
   log: Logger;
@@ -55,7 +57,7 @@ const PREFERENCES_PER_MINUTE = 60;
 const MAX_BODY_BYTES = 1_024;
 
 /**
- * The read-only HTTP server: health and metrics, and look-ups of contacts and preferences where they are offered.
+ * The HTTP server: health and metrics, look-ups of contacts and preferences where they are offered, and what other parts add.
  *
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
@@ -100,6 +102,7 @@ export function makeServer(options: ServerOptions) {
     return failed(reply);
   });
   app.decorateRequest('keyName', NO_KEY);
+  app.decorateRequest('scopes');
   closeAfterLastAnswer(app);
   measureRequests(app, options.metrics);
   if (contacts !== null) {
@@ -119,6 +122,7 @@ export function makeServer(options: ServerOptions) {
       perMinute,
     });
   }
+  options.routes?.(app, requireScope);
   void app.register(dockerflowRoutes, options);
   return app;
 }

@@ -108,6 +108,12 @@ export function makeMetrics() {
       'Details of handled messages that could not be used and were left out, by field',
       'field',
     ),
+    intakeRequests: counter(
+      'intake_requests_total',
+      'Requests with events that were read, by route and what became of them',
+      'route',
+      'outcome',
+    ),
     choices: counter('choices_total', 'Choices received, by act, repetitions included', 'act'),
     notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
     notificationLag: histogram(

@@ -1,6 +1,7 @@
 /** Files with an address a line, as staff get them. */
 import { readFile } from 'node:fs/promises';
 import { OperatorError } from '../foundation/operator-error';
+import { failureOf, needsOperator } from '../postgres/errors';
 
 export interface ListLine {
   /** Counted from 1, blank lines included. */
@@ -28,6 +29,17 @@ export async function readAddressList(path: string): Promise<ListLine[]> {
     .split('\n')
     .map((line, i) => ({ line: i + 1, text: line.trim() }))
     .filter((it) => it.text !== '');
+}
+
+/**
+ * Why a line failed, so that those after it can be done.
+ *
+ * @throws the same error if it concerns all lines: the database is away, or an operator must act
+ */
+export function problemOf(error: unknown): string {
+  const { kind, code } = failureOf(error);
+  if (error instanceof OperatorError || kind === 'down' || needsOperator(error)) throw error;
+  return `the database could not do it (${code})`;
 }
 
 /** How many lines people are shown; `--json` has all. */

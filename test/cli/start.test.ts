@@ -90,6 +90,24 @@ describe('onecontact start', () => {
     expect([await service.exit(), service.err]).toEqual([0, '']);
   });
 
+  it('with --only intake takes sign-ups, and needs no database', async () => {
+    const service = start(['--only', 'intake'], { AMQP_URL: broker().url, HTTP_PORT: '0' });
+    await until(() => service.out.includes('service is up'), 60_000);
+    const url = /"url":"(http:[^"]+)"/.exec(service.out)?.[1] as string;
+    await until(async () => (await fetch(`${url}/__heartbeat__`)).status === 200);
+    const body = JSON.stringify({ event: 'newsletter.subscribe', email: 'ada@mail.test', newsletters: ['x'] });
+    const headers = { 'content-type': 'application/json' };
+    expect((await fetch(`${url}/events/newsletter`, { method: 'POST', headers, body })).status).toBe(202);
+    expect(JSON.parse((await broker().next(NEWSLETTER_QUEUE)).content.toString())).toMatchObject(JSON.parse(body));
+    expect((await fetch(`${url}/contacts/by-email/ada@mail.test`)).status).toBe(404);
+    service.child.kill('SIGTERM');
+    expect([await service.exit(), service.err]).toEqual([0, '']);
+    expect(service.out).not.toContain('mail.test');
+
+    const migrating = start(['--only', 'intake', '--migrate'], { AMQP_URL: broker().url, HTTP_PORT: '0' });
+    expect([await migrating.exit(), migrating.err]).toEqual([2, expect.stringContaining("option '--migrate' needs")]);
+  });
+
   it('with --only and other parts serves health and metrics at any address without an API key', async () => {
     const service = start(['--only', 'newsletter'], { ...env(), HTTP_HOST: '0.0.0.0' });
     await until(() => service.out.includes('service is up'), 60_000);

@@ -5,8 +5,11 @@ import { Registry } from 'prom-client';
 import { type Change, type ContactEvents, OneContactClient, OneContactError } from '../../src/client';
 import { parseApiKeys } from '../../src/foundation/api-keys';
 import { makeServer } from '../../src/http/server';
+import { intakeRoutes } from '../../src/intake/routes';
 import { NOTIFICATION_TYPES } from '../../src/messages/outgoing/notification-message';
 import { Health } from '../../src/observability/health';
+import { makeMetrics } from '../../src/observability/metrics';
+import type { OutgoingMessage } from '../../src/rabbitmq/outgoing';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, signup, uidOf } from '../support/events';
@@ -17,13 +20,21 @@ describe('the client', () => {
   let app: FastifyInstance;
   let url: string;
   let client: OneContactClient;
+  const published: unknown[] = [];
+  let isAway = false;
 
   beforeAll(async () => {
     data = await freshDatabase();
     const [contacts, preferences] = [{ db: data.db, historyDb: data.db }, { db: data.db }];
     const keys = { value: parseApiKeys('site read the-key\nwriter write the-writers-key') };
     const more = { log: silent, keys, health: new Health(), metrics: new Registry() };
-    app = makeServer({ contacts, feedDb: data.db, preferences, ...more });
+    const publish = async (message: OutgoingMessage) => {
+      published.push(JSON.parse(message.content.toString()));
+      return { outcome: 'confirmed' } as const;
+    };
+    const publisher = { problems: () => (isAway ? ['away'] : []), publish };
+    const routes = intakeRoutes({ publisher, metrics: makeMetrics(), log: silent, accounts: null });
+    app = makeServer({ contacts, feedDb: data.db, preferences, routes, ...more });
     url = await app.listen({ host: '127.0.0.1', port: 0 });
     client = new OneContactClient({ url: `${url}/`, apiKey: 'the-key' });
     await apply(data.db, acct('u1', 'ada', 1), signup('Ada+2@Mail.test', ['x'], 2));
@@ -44,6 +55,28 @@ describe('the client', () => {
     expect([next, merges]).toEqual([null, [expect.objectContaining({ survivor_contact_id: ada.contact_id })]]);
     expect(await client.history(ada.contact_id, { after: merges[0]?.merge_id })).toMatchObject({ merges: [] });
     expect(await client.preferences(ada.basket_token)).toMatchObject({ email: 'A***@M***.test' });
+  });
+
+  it('sends newsletter messages, and throws what is wrong with them, or when to send them again', async () => {
+    const sender = new OneContactClient({ url, apiKey: 'the-writers-key' });
+    const signUp = { event: 'newsletter.subscribe', ts: 1_769_000_100.25, email: 'new@mail.test' } as const;
+    const { events, warnings } = await sender.send([signUp, { ...signUp, lang: 'no language' }]);
+    expect(events).toEqual(Array(2).fill({ id: expect.any(String), ts: signUp.ts }));
+    expect(warnings.map(({ place }) => place)).toEqual(['[1].lang']);
+    const { ts: _, ...withoutTime } = signUp;
+    expect((await sender.send(withoutTime)).events).toEqual([{ id: expect.any(String), ts: expect.any(Number) }]);
+    expect(published).toHaveLength(3);
+    await expect(sender.send({ ...signUp, email: 'new' })).rejects.toMatchObject({
+      status: 400,
+      body: { problems: [{ place: 'email' }] },
+    });
+    await expect(client.send(signUp)).rejects.toMatchObject({ status: 403 });
+    isAway = true;
+    await expect(sender.send(withoutTime)).rejects.toMatchObject({
+      status: 503,
+      retryAfterSeconds: 2,
+      body: { events: [{ ts: expect.any(Number) }] },
+    });
   });
 
   it('reads the change feed page by page', async () => {

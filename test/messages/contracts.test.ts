@@ -42,7 +42,7 @@ describe('generated documents', () => {
 
   it('have every variable of the configuration', () => {
     const page = read('docs/configuration.md');
-    for (const name of Object.keys(Variables.shape)) expect(page).toContain(`| \`${name}\` | `);
+    for (const name of Object.keys(Variables.shape)) expect(page).toContain(`- \`${name}\`. `);
   });
 });
 

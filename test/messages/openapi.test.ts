@@ -9,8 +9,11 @@ import { Ajv2020 } from 'ajv/dist/2020';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import { makeServer } from '../../src/http/server';
+import { intakeRoutes } from '../../src/intake/routes';
 import { Health } from '../../src/observability/health';
-import { ENDPOINTS, HTTP_SCHEMAS } from '../../tools/contracts/http';
+import { makeMetrics } from '../../src/observability/metrics';
+import { ENDPOINTS } from '../../tools/contracts/http';
+import { HTTP_SCHEMAS } from '../../tools/contracts/http-spec';
 import { silent } from '../support/broker';
 
 const CHECKOUT = resolve(__dirname, '../..');
@@ -41,7 +44,9 @@ async function routes(): Promise<string[]> {
   initialised.subscribe(watch);
   const db = {} as never;
   const more = { log: silent, keys: { value: [] }, health: new Health(), metrics: new Registry() };
-  const app = makeServer({ contacts: { db, historyDb: db }, feedDb: db, preferences: { db }, ...more });
+  const accounts = { expected: { issuer: 'x', audience: 'x' }, keys: {} as never };
+  const intake = intakeRoutes({ publisher: {} as never, metrics: makeMetrics(), log: silent, accounts });
+  const app = makeServer({ contacts: { db, historyDb: db }, feedDb: db, preferences: { db }, routes: intake, ...more });
   initialised.unsubscribe(watch);
   await app.ready();
   await app.close();

@@ -3,7 +3,9 @@ import { expect, it } from '@jest/globals';
 import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
 import { brokenPromises } from '../../tools/broken-promises';
 import { fuzzDecoder } from '../../tools/fuzz/decoder';
-import { fuzzService, type ServiceRun, total } from '../../tools/fuzz/service';
+import { fuzzIntake } from '../../tools/fuzz/intake';
+import { fuzzService, type ServiceRun } from '../../tools/fuzz/service';
+import { total } from '../../tools/fuzz/tally';
 import { Random } from '../../tools/random';
 import { withBroker } from '../support/broker';
 import { freshDatabase } from '../support/database';
@@ -34,6 +36,15 @@ it(`thousands of mutated and random messages do not end the service; none is los
 
 it(`deeply nested headers neither end the service nor keep a healthy message from being handled (SEED=${seed})`, async () => {
   await fuzzed({ count: 1_000, nesting: true });
+}, 120_000);
+
+it(`damaged and random requests with events get an answer of their own, and what is taken reaches its queue (SEED=${seed})`, async () => {
+  await broker().freshTopology();
+  const run = await fuzzIntake({ amqpUrl: broker().url, random: new Random(seed), count: 2_000 });
+  expect(run.problems).toEqual([]);
+  for (const route of ['newsletter', 'account']) {
+    for (const status of [202, 400]) expect(run.answers.get(`/events/${route} ${status}`)).toBeGreaterThan(50);
+  }
 }, 120_000);
 
 const decoderRun = (from: number) => fuzzDecoder(new Random(from), 30_000, () => undefined);

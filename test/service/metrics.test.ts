@@ -260,7 +260,7 @@ const LABELS: Record<string, RegExp> = {
   why: /^[a-z_]+$/,
   act: /^[a-z_]+$/,
   field: /^[A-Za-z_]+$/,
-  connection: /^(consumer|publisher)$/,
+  connection: /^(consumer|publisher|intake)$/,
   code: /^\w{1,40}$/,
   kind: /^(down|busy|slow|transient|permanent)$/,
   key: /^[\w.-]{1,64}$/,

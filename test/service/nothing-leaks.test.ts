@@ -4,7 +4,10 @@
  * reserved for examples.
  */
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { format } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
@@ -237,6 +240,27 @@ async function theBrokerFails(rabbit: TcpProxy): Promise<void> {
   await take(MAILER_QUEUE);
 }
 
+/** Events that are taken, malformed, forbidden, and forged. */
+async function events(): Promise<void> {
+  const sent = (path: string, type: string, body: string, more = {}) =>
+    look(path, { method: 'POST', headers: { 'content-type': type, ...more }, body });
+  const bodies = [
+    sub('six'),
+    `[${sub('six')}]`,
+    sub('six', {}, 'newsletter.confirm'),
+    sub('six', { email: 'Ada Lovelace' }),
+  ];
+  for (const body of [...bodies, '"Lovelace"', 'Lovelace', `["${'Lovelace'.repeat(200_000)}"]`]) {
+    await sent('/events/newsletter', 'application/json', body, { traceparent: 'lovelace' });
+    await sent('/events/newsletter', 'text/lovelace', body);
+  }
+  const claims = Buffer.from(JSON.stringify({ iss: 'lovelace', aud: 'lovelace', sub: UID })).toString('base64url');
+  for (const token of ['Lovelace', `eyJhbGciOiJSUzI1NiIsImtpZCI6ImxvdmVsYWNlIn0.${claims}.bG92ZWxhY2U`]) {
+    await sent('/events/account', 'application/secevent+jwt', token);
+    await sent('/events/account', 'text/lovelace', '', { authorization: `Bearer ${token}` });
+  }
+}
+
 /** Look-ups that succeed, that find nothing, that are invalid, and that find the database away. */
 async function lookUps(postgres: TcpProxy): Promise<void> {
   const { contact_id: id, basket_token: token } = JSON.parse((await byEmail('two')()).body);
@@ -263,6 +287,7 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
     await look(path, wrong);
     await look(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '"Lovelace"' });
   }
+  await events();
   const { hostname, port } = new URL(service.url as string);
   const socket = connect(Number(port), hostname);
   socket.resume().end(`GET /contacts/by-email/${key('two')} lovelace\r\nlovelace\r\n\r\n`);
@@ -279,6 +304,7 @@ async function lookUps(postgres: TcpProxy): Promise<void> {
 }
 
 describe('no address, name or token', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'onecontact-keys-'));
   beforeAll(async () => {
     database = await freshDatabase();
     const [rabbit, postgres] = [await TcpProxy.to(broker().url), await TcpProxy.to(database.url)];
@@ -289,7 +315,13 @@ describe('no address, name or token', () => {
     for (const method of ['debug', 'log', 'info', 'warn', 'error'] as const) {
       jest.spyOn(console, method).mockImplementation((...said) => void lines.push(format(...said)));
     }
-    service = await startService({ ...config(urls), apiKey: API_KEY }, { log });
+    const apiKeysFile = join(folder, 'keys');
+    writeFileSync(apiKeysFile, `support read,write ${API_KEY}`);
+    const provider = {
+      ...{ accountsIssuer: 'lovelace', accountsAudience: 'lovelace' },
+      accountsJwksUrl: 'http://127.0.0.1:1/lovelace',
+    };
+    service = await startService({ ...config(urls), ...provider, apiKeysFile }, { log });
 
     await readersComeAndGo();
     await rubbishComes(broker());
@@ -306,6 +338,7 @@ describe('no address, name or token', () => {
     await service?.stop();
     for (const proxy of proxies) await proxy.close();
     await database?.drop();
+    rmSync(folder, { recursive: true });
   });
 
   it('is in any log line, whatever was received and whatever failed', () => {
@@ -343,7 +376,7 @@ describe('no address, name or token', () => {
 
   it('is in the headers of any HTTP answer, or in a body other than a contact', () => {
     const statuses = new Set(answers.map(({ status }) => status));
-    expect([...statuses].sort()).toEqual([200, 400, 401, 404, 500, 503]);
+    expect([...statuses].sort()).toEqual([200, 202, 400, 401, 403, 404, 413, 415, 500, 503]);
     const visible = answers.map(({ status, headers, body }) => JSON.stringify(headers) + (status === 200 ? '' : body));
     expect(visible.filter((text) => holdsPersonal(text, tokens))).toEqual([]);
   });

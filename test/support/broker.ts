@@ -14,6 +14,10 @@ export function testAmqpUrl(): string {
   return url;
 }
 
+/** All brokers of the test run: one for each file that runs at the same time, as far as there are two. */
+const testAmqpUrls = (): string[] =>
+  [testAmqpUrl(), process.env.ONECONTACT_SECOND_AMQP_URL].filter((url) => url !== undefined);
+
 const LOCK = 'onecontact.test-lock';
 
 /**
@@ -34,12 +38,14 @@ export class TestBroker {
     this.#channel = channel;
   }
 
-  /** Waits for the lock, then declares a fresh topology. Always `release()` it. */
-  static async take(url = testAmqpUrl()): Promise<TestBroker> {
-    const model = await connect(url, { clientProperties: { connection_name: 'onecontact test' } });
-    model.on('error', () => undefined);
-    while (!(await lock(model))) await delay(25);
-    const broker = new TestBroker(url, model, await model.createConfirmChannel());
+  /** Waits for a broker that no other file has, then declares a fresh topology. Always `release()` it. */
+  static async take(...given: readonly string[]): Promise<TestBroker> {
+    const urls = given.length > 0 ? given : testAmqpUrls();
+    const models = await Promise.all(urls.map(open));
+    const taken = await firstFree(models);
+    await Promise.all(models.filter((model) => model !== taken).map((model) => model.close()));
+    const url = urls[models.indexOf(taken)] as string;
+    const broker = new TestBroker(url, taken, await taken.createConfirmChannel());
     await broker.freshTopology();
     return broker;
   }
@@ -97,6 +103,19 @@ export class TestBroker {
     } finally {
       await this.#model.close();
     }
+  }
+}
+
+async function open(url: string): Promise<ChannelModel> {
+  const model = await connect(url, { clientProperties: { connection_name: 'onecontact test' } });
+  model.on('error', () => undefined);
+  return model;
+}
+
+async function firstFree(models: readonly ChannelModel[]): Promise<ChannelModel> {
+  for (;;) {
+    for (const model of models) if (await lock(model)) return model;
+    await delay(25);
   }
 }
 

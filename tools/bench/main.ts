@@ -5,6 +5,7 @@ import { optionsOrExit } from '../options';
 import { startServices } from '../services';
 import { type Bench, closeBench, openBench, readConfiguration } from './bench';
 import { WORKLOAD_NAMES } from './load/workloads';
+import { measureIntake } from './measure/intake';
 import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
 import { profileAll } from './measure/profile';
@@ -72,6 +73,10 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('slots')) {
     say('One slot and two …');
     results.slots = await measureSlots(bench);
+  }
+  if (wants('intake')) {
+    say('Intake over HTTP …');
+    results.intake = await measureIntake(bench);
   }
   if (wants('growth')) {
     say('Growth …');

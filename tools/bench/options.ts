@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { wholeNumber } from '../options';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
-const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'growth', 'memory', 'profile'] as const;
+const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'intake', 'growth', 'memory', 'profile'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -43,6 +43,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       latency    at 1,000 events a second, and one event at a time
                       processes  1, 2 and 4 worker processes on the same queues
                       slots      CONCURRENCY 1 and 2 on few accounts, all connected
+                      intake     events over HTTP, taken by one process, beside what one worker consumes (not by default)
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
                       profile    where the time goes, in all workloads or in those named beside it, which are then only

@@ -3,9 +3,12 @@ import type {
   ChangesAnswer,
   ErrorBody,
   HistoryBody,
+  IntakeAnswer,
+  IntakeRequest,
   LookupAnswer,
   LookupRequest,
   PreferencesBody,
+  SecurityEventRefusal,
 } from '../../src/messages/http/schemas';
 import type { ContactBody } from '../../src/messages/outgoing/contact-schema';
 
@@ -109,6 +112,23 @@ export const PREFERENCES = {
   format: 'H',
 } satisfies PreferencesBody;
 
+export const SIGN_UP = {
+  event: 'newsletter.subscribe',
+  email: 'ada@mail.test',
+  newsletters: ['privacy-weekly'],
+  lang: 'fr',
+  source_url: 'https://site.test/fr/newsletter/',
+} satisfies IntakeRequest;
+
+const EVENT = { id: '0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11', ts: 1769000100.25 };
+
+export const TAKEN = { events: [EVENT], warnings: [] } satisfies IntakeAnswer;
+
+export const REFUSED_TOKEN = {
+  err: 'invalid_audience',
+  description: 'aud: does not name this recipient',
+} satisfies SecurityEventRefusal;
+
 const error = (code: number, desc: string, more: Partial<ErrorBody> = {}): ErrorBody => ({
   status: 'error',
   code,
@@ -136,6 +156,28 @@ export const MALFORMED = error(5, 'The body is malformed: see problems', {
     { place: 'keys[2]', problem: 'must be an object with one text: email, token, account or id' },
   ],
 });
+
+export const MALFORMED_EVENTS = error(5, 'The body is malformed: see problems', {
+  problems: [
+    { place: '[3].ts', problem: 'is missing' },
+    { place: '[7].newsletters[0]', problem: 'must be a string' },
+  ],
+});
+export const UNPROVEN = error(7, 'This API key lacks the scope vouch', {
+  problems: [{ place: '[2]', problem: 'proves consent, for which the key needs the scope vouch' }],
+});
+export const TOO_MANY_EVENTS = error(5, 'The list must have at most 500 messages');
+export const BROKER_AWAY = error(
+  99,
+  'The broker takes no messages now: send the same again, with the times in events; what was taken already does no harm',
+  { events: [EVENT] },
+);
+export const NOT_TOKEN = error(
+  99,
+  'Send the token as a body of the type application/secevent+jwt, or as a bearer token without a body',
+);
+export const TOKEN_TOO_LARGE = error(5, 'The body is too large');
+export const ACCOUNTS_AWAY = error(99, 'The broker or the keys of the issuer are away: send the token again');
 
 export const HEALTHY = { status: 'ok', checks: { service: 'ok', database: 'ok', relay: 'ok' }, details: {} };
 export const UNHEALTHY = {

@@ -1,4 +1,6 @@
-import { type AnswerSpec, ENDPOINTS, type EndpointSpec, HTTP_SCHEMAS } from './http';
+import { ENDPOINTS } from './http';
+import { BUSY, FAILED, MISSING_SCOPE, NOT_AUTHORISED } from './http-examples';
+import { type AnswerSpec, type EndpointSpec, HTTP_SCHEMAS } from './http-spec';
 import { fieldTable, jsonBlock } from './reference';
 
 const titleOf = ({ method, path }: EndpointSpec): string => `${method.toUpperCase()} ${path}`;
@@ -10,16 +12,22 @@ function script({ method, path, scope, parameters, request }: EndpointSpec): str
     `curl -s "$ONECONTACT${url}"`,
     ...(method === 'post' ? ['-X POST'] : []),
     ...(scope ? ['-H "Authorization: Bearer $API_KEY"'] : []),
-    ...(request ? ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(request.example)}'`] : []),
+    ...(request ? bodyOf(request) : []),
   ];
   return `\`\`\`sh\n${lines.join(' \\\n  ')}\n\`\`\``;
 }
+
+const bodyOf = ({ type = 'application/json', shell, example }: NonNullable<EndpointSpec['request']>): string[] => [
+  `-H 'Content-Type: ${type}'`,
+  `-d ${shell ?? `'${JSON.stringify(example)}'`}`,
+];
 
 /** @param shown the examples that stand further up, each with the title of its section */
 function answerText(title: string, answer: AnswerSpec, shown: Map<unknown, string>): string {
   const { status, description, schema, example, headers = {} } = answer;
   const names = Object.entries(headers).map(([name, meaning]) => ` \`${name}\`: ${lowerFirst(meaning)}.`);
   const head = `**${status}** ${description}.${names.join('')}`;
+  if (example === '') return `${head} There is no body.`;
   const earlier = shown.get(example);
   if (earlier !== undefined) return `${head} The body is like that of \`${earlier}\`.`;
   shown.set(example, title);
@@ -29,8 +37,8 @@ function answerText(title: string, answer: AnswerSpec, shown: Map<unknown, strin
 const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
 /** Refusals that look the same wherever they occur are shown once. */
-const COMMON = [401, 403, 500, 503];
-const isCommon = ({ status, schema }: AnswerSpec): boolean => schema === 'Error' && COMMON.includes(status);
+const COMMON: readonly unknown[] = [NOT_AUTHORISED, MISSING_SCOPE, FAILED, BUSY];
+const isCommon = ({ example }: AnswerSpec): boolean => COMMON.includes(example);
 
 function section(endpoint: EndpointSpec, shown: Map<unknown, string>): string {
   const { summary, description, scope, parameters, query = {}, answers } = endpoint;
@@ -47,12 +55,23 @@ function section(endpoint: EndpointSpec, shown: Map<unknown, string>): string {
 }
 
 const refusals = (): string =>
-  COMMON.flatMap((status) => {
-    const answer = ENDPOINTS.flatMap(({ answers }) => answers).find((each) => each.status === status && isCommon(each));
+  COMMON.flatMap((example) => {
+    const answer = ENDPOINTS.flatMap(({ answers }) => answers).find((each) => each.example === example);
     return answer ? answerText('', answer, new Map()) : [];
   }).join('\n\n');
 
-const SHOWN = ['Contact', 'LookupAnswer', 'History', 'Changes', 'Preferences', 'Error', 'Heartbeat'] as const;
+const SHOWN = [
+  ...([
+    'Contact',
+    'LookupAnswer',
+    'History',
+    'Changes',
+    'Preferences',
+    'EventsAnswer',
+    'SecurityEventRefusal',
+  ] as const),
+  ...(['Error', 'Heartbeat'] as const),
+];
 
 /** docs/reference/http.md */
 export function httpPage(): string {
@@ -70,6 +89,7 @@ The requests need two variables. Without any key the service listens on this mac
 \`\`\`sh
 export ONECONTACT=http://127.0.0.1:8080
 export API_KEY=the-key-of-your-site
+export TOKEN=a-token-of-your-account-provider   # for /events/account only
 \`\`\`
 
 - **Keys.** \`Authorization: Bearer KEY\`, with the scope that the endpoint names ([operations.md](../operations.md)).

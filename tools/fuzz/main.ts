@@ -7,22 +7,25 @@ import { optionsOrExit, wholeNumber } from '../options';
 import { Random } from '../random';
 import { startServices } from '../services';
 import { fuzzDecoder } from './decoder';
+import { fuzzIntake } from './intake';
 import type { Memory } from './memory';
-import { fuzzService, total } from './service';
+import { fuzzService } from './service';
+import { total } from './tally';
 
-const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder | --headers]
+const HELP = `Usage: npm run fuzz -- [--count N] [--seed N] [--decoder | --headers | --intake]
 
 Mutated, hostile and random messages through the whole service, healthy ones between them, on a real broker and a real
 database of its own.
 
-  --count N   how many messages (1,000,000; with --decoder 5,000,000, with --headers 100,000)
+  --count N   how many messages (1,000,000; with --decoder 5,000,000, with --headers 100,000), or requests (20,000)
   --seed N    the same seed makes the same messages (another one each time)
   --decoder   through the decoder alone: no broker, no database
+  --intake    requests to both endpoints for events, with damaged bodies and forged tokens; no worker runs
   --headers   a tenth of the messages has header tables of up to 9,000 levels
 
 Exit code 0 when nothing was found, 1 when something was, 2 for a wrong command line.`;
 
-const { count, seed, decoder, headers } = optionsOrExit(HELP, readOptions);
+const { count, seed, decoder, headers, intake } = optionsOrExit(HELP, readOptions);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const begin = performance.now();
 
@@ -75,6 +78,18 @@ async function throughService(): Promise<void> {
   }
 }
 
+async function throughIntake(): Promise<void> {
+  const services = await startServices({ log: say });
+  try {
+    const run = await fuzzIntake({ ...services, random: new Random(seed), count, onProgress: progress });
+    table('Answers', run.answers);
+    table('Messages in the queues', run.received);
+    verdict(run.problems, run.memory);
+  } finally {
+    await services.stop();
+  }
+}
+
 /** Looks for problems in the database, such as a merge whose announcement did not reach the mailer. */
 async function inDatabase(url: string, announced: number): Promise<string[]> {
   const client = new Client({ connectionString: url });
@@ -90,21 +105,35 @@ async function inDatabase(url: string, announced: number): Promise<string[]> {
   }
 }
 
-function readOptions(args: string[]): { count: number; seed: number; decoder: boolean; headers: boolean } | 'help' {
+interface Options {
+  count: number;
+  seed: number;
+  decoder: boolean;
+  headers: boolean;
+  intake: boolean;
+}
+
+function readOptions(args: string[]): Options | 'help' {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   const { values } = parseArgs({
     args,
-    options: { count: text, seed: text, decoder: flag, headers: flag, help: flag },
+    options: { count: text, seed: text, decoder: flag, headers: flag, intake: flag, help: flag },
   });
   if (values.help) return 'help';
-  const { decoder, headers } = values;
-  if (decoder && headers) throw new Error('--decoder has no headers');
+  const { decoder, headers, intake } = values;
+  if ([decoder, headers, intake].filter(Boolean).length > 1)
+    throw new Error('--decoder, --headers and --intake are runs of their own');
   return {
-    count: wholeNumber('count', values.count ?? (decoder ? '5000000' : headers ? '100000' : '1000000'), 1),
+    count: wholeNumber(
+      'count',
+      values.count ?? (decoder ? '5000000' : headers ? '100000' : intake ? '20000' : '1000000'),
+      1,
+    ),
     seed: wholeNumber('seed', values.seed ?? `${Date.now() % 2 ** 32}`, 0),
     decoder,
     headers,
+    intake,
   };
 }
 
@@ -114,7 +143,7 @@ if (decoder) {
   table('Outcomes', run.outcomes);
   verdict(run.problems, run.memory);
 } else {
-  throughService().catch((error: Error) => {
+  (intake ? throughIntake() : throughService()).catch((error: Error) => {
     say(error.message);
     process.exitCode = 1;
   });

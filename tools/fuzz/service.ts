@@ -18,6 +18,7 @@ import { parseCounters, sumOf } from '../prometheus';
 import type { Random } from '../random';
 import { Memory } from './memory';
 import { type FuzzMessage, fuzzMessages } from './messages';
+import { count, total } from './tally';
 
 export interface ServiceRun {
   published: number;
@@ -177,10 +178,3 @@ function readMetrics(run: ServiceRun, text: string): void {
   }
   run.merges = sumOf(counters, 'onecontact_merges_total');
 }
-
-export function count(counts: Map<string, number>, name: string, by = 1): void {
-  if (by > 0) counts.set(name, (counts.get(name) ?? 0) + by);
-}
-
-export const total = (counts: ReadonlyMap<string, number>): number =>
-  [...counts.values()].reduce((sum, n) => sum + n, 0);

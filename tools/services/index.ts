@@ -84,6 +84,15 @@ export async function startServices(options: Partial<Context> & Pick<Context, 'l
   throw new Error([...problems].join('\n\n'));
 }
 
+/** A broker beside that of {@link startServices}, from the same source. The user has given only one. */
+export async function startAnotherBroker(
+  { from }: Pick<Services, 'from'>,
+  options: Pick<Context, 'log'>,
+): Promise<Service | undefined> {
+  if (from.broker === 'url') return undefined;
+  return BROKER.sources[from.broker]({ env: process.env, durable: false, ...options });
+}
+
 /** A server from the first source that has one. */
 async function start(kind: Kind, context: Context): Promise<Service & { source: Source }> {
   const reasons: string[] = [];

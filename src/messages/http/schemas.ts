@@ -1,5 +1,6 @@
 /** The bodies of HTTP requests and answers, except the contact itself. */
 import { z } from 'zod';
+import { NewsletterConfirm, NewsletterSubscribe, NewsletterUnsubscribe } from '../incoming/published';
 import { ContactBody, NewsletterBody } from '../outgoing/contact-schema';
 import { ContactMerged, TokenDecisionBody, TriggerBody } from '../outgoing/schemas';
 
@@ -67,6 +68,46 @@ export const ChangesAnswer = z.object({
   has_more: z.boolean().describe('True: ask again at once'),
 });
 
+/** The most messages of one request. */
+export const MAX_MESSAGES = 500;
+
+const Problem = z.object({ place: z.string(), problem: z.string() });
+
+/** A message that comes alone may leave its time to the service. */
+const alone = { ts: NewsletterSubscribe.shape.ts.optional() };
+
+export const IntakeRequest = z.union([
+  NewsletterSubscribe.extend(alone).meta({ ...NewsletterSubscribe.meta() }),
+  NewsletterUnsubscribe.extend(alone).meta({ ...NewsletterUnsubscribe.meta() }),
+  NewsletterConfirm.extend(alone).meta({ ...NewsletterConfirm.meta() }),
+  z.array(z.union([NewsletterSubscribe, NewsletterUnsubscribe, NewsletterConfirm])).max(MAX_MESSAGES),
+]);
+
+const TakenEvent = z.object({
+  id: z.string().describe('Names the event in notifications and in the log'),
+  ts: z.number().describe('Its time: send it with this one if it is sent again'),
+});
+
+export const IntakeAnswer = z.object({
+  events: z.array(TakenEvent).describe('One entry a message, in order'),
+  warnings: z.array(Problem).describe('What was left out, and where, such as `[3].lang`'),
+});
+
+/** The codes of RFC 8935 that are used here. */
+export const SECURITY_EVENT_ERRORS = [
+  'invalid_request',
+  'invalid_key',
+  'invalid_issuer',
+  'invalid_audience',
+  'authentication_failed',
+] as const;
+
+/** A refusal of a Security Event Token, as RFC 8935 has it. */
+export const SecurityEventRefusal = z.object({
+  err: z.enum(SECURITY_EVENT_ERRORS),
+  description: z.string().describe('For people'),
+});
+
 /** What a preference page shows to a reader whom only a token identifies. */
 export const PreferencesBody = z.object({
   email: z.string().nullable().describe('The primary address, masked: a***@m***.test; null for a contact without one'),
@@ -81,10 +122,11 @@ export const ErrorBody = z.object({
   status: z.literal('error'),
   code: z.int().describe("Basket's code: 4 unknown key, 5 wrong request, 7 not permitted, 99 anything else"),
   desc: z.string().describe('For people'),
-  problems: z
-    .array(z.object({ place: z.string(), problem: z.string() }))
+  problems: z.array(Problem).optional().describe('Where the body is malformed, such as `keys[3].email`'),
+  events: z
+    .array(TakenEvent)
     .optional()
-    .describe('Where the body is malformed, such as `keys[3].email`'),
+    .describe('Of 503: messages that may have been taken; send all of them again, with these times'),
 });
 
 /** Dockerflow's health check. */
@@ -115,6 +157,9 @@ export type LookupKeyBody = z.infer<typeof LookupKeyBody>;
 export type LookupRequest = z.infer<typeof LookupRequest>;
 export type LookupAnswer = z.infer<typeof LookupAnswer>;
 export type HistoryBody = z.infer<typeof HistoryBody>;
+export type IntakeRequest = z.infer<typeof IntakeRequest>;
+export type IntakeAnswer = z.infer<typeof IntakeAnswer>;
+export type SecurityEventRefusal = z.infer<typeof SecurityEventRefusal>;
 export type ChangeBody = z.infer<typeof ChangeBody>;
 export type ChangesAnswer = z.infer<typeof ChangesAnswer>;
 export type PreferencesBody = z.infer<typeof PreferencesBody>;

@@ -33,8 +33,8 @@ export function idIn(content: Buffer): string | undefined {
   return givenId([jti, MessageId, id]);
 }
 
-/** Drops a byte order mark, as RFC 8259 (section 8.1) allows. */
-function textOf(content: Buffer): string {
+/** The text of UTF-8. Drops a byte order mark, as RFC 8259 (section 8.1) allows. */
+export function textOf(content: Buffer): string {
   const marked = content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf;
   return content.toString('utf8', marked ? 3 : 0);
 }

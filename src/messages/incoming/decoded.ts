@@ -84,7 +84,8 @@ export function allDead(faults: readonly [Dead, ...Dead[]]): Dead {
 /** Tells a fault from what was read. Not for foreign objects, which may have any field. */
 export const isDead = <T>(read: T | Dead): read is Dead => typeof read === 'object' && read !== null && 'kind' in read;
 
-const MAX_PROBLEMS = 20;
+/** The problems of a message that are shown. */
+export const MAX_PROBLEMS = 20;
 
 /** The first problems, and how many more there are. */
 export function listed(problems: readonly string[]): string[] {

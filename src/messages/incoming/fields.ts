@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { getAlpha2Codes } from 'i18n-iso-countries/index';
 import { z } from 'zod';
 import type { Time } from '../../contacts/facts/event';
+import { MAX_PROBLEMS } from './decoded';
 
 /** FxA and the newsletters are younger; an earlier time usually means seconds instead of milliseconds. */
 const EARLIEST: Time = Date.UTC(2010, 0, 1);
@@ -107,7 +108,9 @@ export function readNewsletters(sent: unknown): ReadNewsletters {
     const name = typeof value === 'string' ? value.trim() : (value ?? '');
     if (name === '') continue;
     const problem = newsletterProblem(name);
-    if (problem !== undefined) problems.push(`newsletters.${index}: ${problem}`);
+    // Only the first are shown: a hundred thousand faults are not worth a text each.
+    if (problem !== undefined)
+      problems.push(problems.length < MAX_PROBLEMS ? `newsletters.${index}: ${problem}` : problem);
     else if (names.size < MAX_NEWSLETTERS || names.has(name)) names.add(name);
     else {
       problems.push(`newsletters: has more than ${MAX_NEWSLETTERS} names`);

@@ -103,14 +103,19 @@ async function show(context: Context, options: Options & { words: string[] | und
   const filter = { command, operator, words, since: options.since?.getTime(), until: options.until?.getTime() };
   await withDatabase(context.env, async (db) => {
     let before: StoredAuditEntry | undefined;
-    for (let left = limit; left > 0; ) {
-      const page = await listAudit(db, filter, { limit: Math.min(left, PAGE), before });
+    let left = limit;
+    while (left >= 0) {
+      const page = await listAudit(db, filter, { limit: Math.min(left + 1, PAGE), before });
       if (page.length === 0) break;
-      await (json ? context.printJson(...page.map(jsonLine)) : context.print(textOf(page, before === undefined)));
+      const entries = page.slice(0, left);
+      if (json) await context.printJson(...entries.map(jsonLine));
+      else if (entries.length > 0) await context.print(textOf(entries, before === undefined));
       left -= page.length;
       before = page.at(-1);
     }
-    if (before === undefined && !json) await context.print('Nothing was changed, as far as the audit goes back.\n');
+    if (json) return;
+    if (before === undefined) await context.print('Nothing was changed, as far as the audit goes back.\n');
+    if (left < 0) await context.print('There are older ones: --limit shows more.\n');
   });
 }
 

@@ -9,10 +9,10 @@ import type { Context } from '../context';
 import { count } from '../render';
 import { withBroker, withDatabase } from '../servers';
 import { eraseWithDeadLetters } from './dead-letters';
-import { printErasedList } from './list-command';
+import { erasePeopleOfList } from './people-command';
 import { type Erased, type EraseOptions, erasePerson } from './run';
 
-export interface Options {
+interface Options {
   file?: string;
   report?: string;
   deadLetters?: boolean;
@@ -68,7 +68,7 @@ Examples:
         );
       }
       const erase: EraseOptions = { erasureKey, dryRun, author: authorOf(context.env, reason), list: erasureList };
-      if (wanted === null) return printErasedList(context, file as string, options, erase, ask);
+      if (wanted === null) return erasePeopleOfList(context, file as string, options, erase, ask);
       const { deadLetters, json } = options;
       const run = (db: Database, run: EraseOptions): Promise<Shown> =>
         deadLetters

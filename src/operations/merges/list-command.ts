@@ -32,11 +32,17 @@ Examples:
       const uid = options.account === undefined ? undefined : uidFrom(command, options.account);
       await withDatabase(context.env, async (db) => {
         let isFirst = true;
-        for await (const page of mergePages(db, { limit, uid, undone })) {
-          await (json ? context.printJson(...page.map(jsonLine)) : context.print(listText(page, isFirst)));
+        let left = limit;
+        for await (const page of mergePages(db, { limit: limit + 1, uid, undone })) {
+          const merges = page.slice(0, left);
+          if (json) await context.printJson(...merges.map(jsonLine));
+          else if (merges.length > 0) await context.print(listText(merges, isFirst));
           isFirst = false;
+          left -= page.length;
         }
-        if (isFirst && !json) await context.print('No merge is known.\n');
+        if (json) return;
+        if (isFirst) await context.print('No merge is known.\n');
+        if (left < 0) await context.print('There are older ones: --limit shows more.\n');
       });
     });
 }

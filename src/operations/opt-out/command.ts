@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type BadLine, badLinesText, readAddressList } from '../address-list';
+import { type BadLine, badLinesText, problemOf, readAddressList } from '../address-list';
 import { authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
@@ -37,7 +37,8 @@ Examples:
     )
     .action(async (emails: string[], options: Options) => {
       const { file, reason, dryRun = false, json } = options;
-      if (emails.length > 0 === (file !== undefined)) command.error('error: name addresses, or a --file with them');
+      const hasAddresses = emails.length > 0;
+      if (hasAddresses === (file !== undefined)) command.error('error: name addresses, or a --file with them');
       const bad: BadLine[] = [];
       const people: { line: number; to: Addressee }[] = [];
       const lines = file === undefined ? emails.map((text, i) => ({ line: i + 1, text })) : await readAddressList(file);
@@ -47,16 +48,16 @@ Examples:
         else if (file === undefined) command.error(`error: the address ${to}`);
         else bad.push({ line, problem: `the address ${to}` });
       }
-      const results: Record<OptOutResult, number> = { opted_out: 0, new: 0, already: 0, not_stored: 0 };
+      const results: Record<OptOutResult, number> = { opted_out: 0, new: 0, already: 0 };
       const author = authorOf(context.env, reason);
       await withMerging(context.env, dryRun, async (db, apply) => {
         const progress = makeProgress(context.stderr);
         const pace = makePace();
         try {
           for (const [i, { line, to }] of people.entries()) {
-            const result = await optOut(db, to, author, apply);
-            results[result] += 1;
-            if (result === 'not_stored') bad.push({ line, problem: NOT_STORED });
+            const result = await optOut(db, to, author, apply).catch((error) => ({ problem: problemOf(error) }));
+            if (typeof result === 'object') bad.push({ line, ...result });
+            else results[result] += 1;
             progress.show(`${count(i + 1, 'address')}, ${pace(i + 1, (i + 1) / people.length)}`);
           }
         } finally {
@@ -75,8 +76,6 @@ Examples:
       await context.answer({ json }, body, () => textOf(body, file !== undefined));
     });
 }
-
-const NOT_STORED = 'no contact has the address, and it has mail-header syntax in its local part';
 
 interface Body {
   opted_out: number;

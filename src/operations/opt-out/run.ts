@@ -19,11 +19,10 @@ export function addresseeOf(text: string): Addressee | string {
   return normalised.perhapsStored ? { address: normalised.perhapsStored, onlyIfStored: true } : normalised.problem;
 }
 
-/**
- * `new`: the address was unknown, and got a contact. `already`: an earlier opt-out of staff at this address is in force.
- * `not_stored`: the address could not be a reader's today, and is not stored.
- */
-export type OptOutResult = 'opted_out' | 'new' | 'already' | 'not_stored';
+/** `new`: the address was unknown, and got a contact. `already`: an earlier opt-out of staff at this address is in force. */
+export type OptOutResult = 'opted_out' | 'new' | 'already';
+
+const NOT_STORED = 'no contact has the address, and it has mail-header syntax in its local part';
 
 /**
  * Applies an unsubscribe from all email that happens now, as an event of this kind is applied. A reader's own opt-out does
@@ -34,7 +33,7 @@ export async function optOut(
   to: Addressee,
   author: Author,
   options: ApplyOptions,
-): Promise<OptOutResult> {
+): Promise<OptOutResult | { problem: string }> {
   if (await isOptedOutByStaff(db, to.address.key)) return 'already';
   const event: NewsletterEvent = {
     kind: 'newsletter',
@@ -54,7 +53,7 @@ export async function optOut(
     await addToAudit(tx, { ...author, command: 'opt-out', target: { email: key }, result: { result: 'opted_out' } });
   };
   const { notStored, before } = await retryTransient(() => applyBatch(db, [event], { ...options, alsoSave }));
-  if (notStored.length > 0) return 'not_stored';
+  if (notStored.length > 0) return { problem: NOT_STORED };
   return before.fresh.address.has(key) ? 'new' : 'opted_out';
 }
 

@@ -170,6 +170,26 @@ describe('an erasure', () => {
     expect(await audit('--account', uidOf('u'))).toEqual([entries[0], entries[2], entries[3]]);
   });
 
+  it('replaces a reason that names the person in any spelling, of an entry that is not about the person', async () => {
+    await receive(signup('a', ['x'], 1), acct('u', 'a', 2));
+    const [token] = await data.sql<{ token: string }>('SELECT token FROM basket_token');
+    const spellings = [
+      'A@MAIL.test wrote',
+      'see x?email=a%40mail.test',
+      '{"email":"a\\u0040mail.test"}',
+      uidOf('u').toUpperCase(),
+      uidOf('u').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
+      `token ${token?.token}`,
+    ];
+    for (const reason of [...spellings, 'ticket 20261126', 'x@mail.test wrote']) {
+      await run('purge', '--older-than', '30d', '--reason', reason);
+    }
+    await run('erase', key('a'));
+    const erased = expect.stringMatching(/^erased:[0-9a-f]{64}$/);
+    const reasons = (await audit('--command', 'purge')).map(({ reason }) => reason);
+    expect(reasons.reverse()).toEqual([...spellings.map(() => erased), 'ticket 20261126', 'x@mail.test wrote']);
+  });
+
   it('keeps a reason that does not name the person', async () => {
     await apply(data.db, signup('a', ['x'], 1));
     await run('erase', key('a'), '--reason', 'ticket 4712');
@@ -206,6 +226,9 @@ describe('onecontact audit', () => {
     await add('mergesome', 'ada', 4, { email: 'ann@mail.test' });
     expect(await audit()).toHaveLength(20);
     expect(await audit('--limit', '1000')).toHaveLength(27);
+    const older = '\nThere are older ones: --limit shows more.\n';
+    expect((await run('audit')).out.endsWith(older)).toBe(true);
+    expect((await run('audit', '--limit', '27')).out).not.toContain(older);
     expect(await audit('--command', 'merges')).toMatchObject([{ command: 'merges undo' }]);
     expect(await audit('--operator', 'ada')).toHaveLength(2);
     expect(await audit('--operator', 'ada', '--since', '84h')).toMatchObject([{ command: 'merges undo' }]);

@@ -44,6 +44,7 @@ async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
+const OLDER = 'There are older ones: --limit shows more.';
 const ADA = { firstName: 'Ada', lang: 'fr' };
 const MERGED = [
   acct('u', 'a', 1, { locale: 'de' }),
@@ -84,6 +85,8 @@ describe('merges list', () => {
   it('filters by number, by an account on either side, and by undone merges', async () => {
     await receive(del('v', 3), acct('w', 'e', 4), acct('w', 'c', 5), acct('w', 'd', 5));
     expect((await merges('list', '--json', '--limit', '1')).out.split('\n')).toHaveLength(2);
+    expect((await merges('list', '--limit', '1')).out.split('\n').slice(2)).toEqual([OLDER, '']);
+    expect((await merges('list')).out).not.toContain(OLDER);
     const of = async (...args: string[]) =>
       (await merges('list', '--json', ...args)).out
         .split('\n')

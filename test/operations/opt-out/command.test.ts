@@ -140,6 +140,21 @@ describe('onecontact opt-out', () => {
     });
   });
 
+  it('goes on after an address that the database refuses, and reports it', async () => {
+    await data.sql(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'secret'; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'ada@%') EXECUTE FUNCTION refuse()`);
+    try {
+      expect((await optOut('--file', fileOf('ada@mail.test\nbea@mail.test\n'))).out).toMatch(
+        /^Opted out 1 address, .*\nLine 1: the database could not do it \(P0001\)\.\n$/,
+      );
+      expect((await optOut(key('ada'))).out).toMatch(/\nNot done: the database could not do it \(P0001\)\.\n$/);
+    } finally {
+      await data.sql('DROP FUNCTION refuse CASCADE');
+    }
+    expect(await json(key('ada'), key('bea'))).toMatchObject({ opted_out: 1, already: 1 });
+  });
+
   it('opts out an address that could not be a reader’s today only where it is stored', async () => {
     await apply(data.db, proven('ada', 1));
     await data.sql(`UPDATE email_address SET address = '"ada"@mail.test'`);

@@ -11,9 +11,11 @@ export function percentile(values: readonly number[], percent: number): number {
   return low + (high - low) * (place % 1);
 }
 
-export const throughputOf = (runs: readonly Run[]): number => median(runs.map(({ throughput }) => throughput));
+type Measured = Pick<Run, 'throughput'>;
+
+export const throughputOf = (runs: readonly Measured[]): number => median(runs.map(({ throughput }) => throughput));
 
 /** The median of the rounds' own ratios. */
-export function ratioOf(runs: readonly Run[], others: readonly Run[]): number {
+export function ratioOf(runs: readonly Measured[], others: readonly Measured[]): number {
   return median(runs.map(({ throughput }, round) => throughput / (others[round]?.throughput ?? Number.NaN)));
 }

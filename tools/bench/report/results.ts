@@ -1,3 +1,4 @@
+import type { Intake } from '../measure/intake';
 import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
 import type { Profile } from '../measure/profile';
@@ -13,6 +14,7 @@ export interface Results {
   latency?: Latency[];
   processes?: Processes[];
   slots?: Slots[];
+  intake?: Intake[];
   growth?: Growth[];
   memory?: Memory;
   profile?: Profile[];

@@ -8,7 +8,7 @@ import { targetsOf } from './targets';
 
 /** Everything that was measured but the profiles, for a terminal. */
 export function tables(results: Results): string {
-  return [configuration, throughput, latency, processes, slots, growth, targets]
+  return [configuration, throughput, latency, processes, slots, intake, growth, targets]
     .map((part) => part(results))
     .filter((text) => text !== '')
     .join('\n\n');
@@ -75,6 +75,15 @@ function processes({ processes = [] }: Results): string {
 function slots({ slots = [] }: Results): string {
   const rows = slots.map(({ concurrency, runs }) => [`${concurrency}`, number(throughputOf(runs)), cost(runs, 'cpu')]);
   return rows.length === 0 ? '' : table(['CONCURRENCY, all accounts connected', 'events/s', 'µs of CPU'], rows);
+}
+
+function intake({ intake = [] }: Results): string {
+  const rows = intake.map(({ list, atOnce, runs }) => [
+    list === null ? 'consumed by one worker' : `lists of ${list}, ${atOnce} requests at once`,
+    number(throughputOf(runs)),
+    number(median(runs.map(({ cpu, events }) => (1e6 * cpu) / events))),
+  ]);
+  return rows.length === 0 ? '' : table(['Events over HTTP, one process', 'events/s', 'µs of CPU'], rows);
 }
 
 function growth({ growth = [] }: Results): string {

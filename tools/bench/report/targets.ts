@@ -29,6 +29,7 @@ export function targetsOf(results: Results): Target[] {
     ...growth(results),
     ...processes(results),
     ...slots(results),
+    ...intake(results),
     ...memory(results),
   ];
 }
@@ -103,6 +104,21 @@ function processes({ processes = [] }: Results): Target[] {
 function slots({ slots = [] }: Results): Target[] {
   const [one, two] = slots;
   return one && two ? [share('CONCURRENCY 2 / 1, all accounts connected', ratioOf(two.runs, one.runs), 1 - NOISE)] : [];
+}
+
+/**
+ * One process takes over HTTP what one worker consumes. By processor time, which is what limits both, because a producer and the
+ * broker share the machine with the one, and PostgreSQL with the other.
+ */
+function intake({ intake = [] }: Results): Target[] {
+  const cost = (list: number | null): number[] =>
+    (intake.find((it) => it.list === list)?.runs ?? []).map(({ cpu, events }) => (1e6 * cpu) / events);
+  const [worker, lists] = [median(cost(null)), median(cost(100))];
+  if (Number.isNaN(worker)) return [];
+  const what = 'CPU of an event: over HTTP, in lists of 100';
+  return [
+    { what, wanted: `<= ${worker.toFixed(0)} µs (worker)`, measured: `${lists.toFixed(0)} µs`, met: lists <= worker },
+  ];
 }
 
 function memory({ memory }: Results): Target[] {

@@ -8,24 +8,27 @@ import { makePace, makeProgress } from '../progress';
 import { count, number } from '../render';
 import { type Broker, withBroker, withDatabase } from '../servers';
 import { stopSignal } from '../stop-signal';
-import { type EraseListRun, eraseList, type OpenLine, openLines } from './erase-list';
+import { type ErasePeopleRun, erasePeople, type OpenLine, openLines } from './people';
 import { EraseReport, isDone } from './report';
 import type { EraseOptions } from './run';
 
+interface Options {
+  report?: string;
+  deadLetters?: boolean;
+  json?: boolean;
+}
+
 /** Erases the people of a file, and prints what became of them. */
-export async function printErasedList(
+export async function erasePeopleOfList(
   context: Context,
   file: string,
-  {
-    report: reportPath = `${file}.report.ndjson`,
-    deadLetters,
-    json,
-  }: { report?: string; deadLetters?: boolean; json?: boolean },
+  { report: reportPath = `${file}.report.ndjson`, deadLetters, json }: Options,
   options: EraseOptions,
   ask: Ask,
 ): Promise<void> {
-  if (resolve(file) === resolve(reportPath))
+  if (resolve(file) === resolve(reportPath)) {
     throw new OperatorError('The report is the list: name another one with --report.');
+  }
   const dryRun = options.dryRun ?? false;
   const lines = await readAddressList(file);
   const report = await EraseReport.read(reportPath);
@@ -37,33 +40,33 @@ export async function printErasedList(
   const pace = makePace();
   const onLine = (done: number): void => progress.show(`${count(done, 'line')}, ${pace(done, done / open.length)}`);
   const run = { open, report, options, signal: stop.signal, onLine };
+  let dropped: number;
   try {
-    const dropped = await withDatabase(context.env, async (db) => {
+    dropped = await withDatabase(context.env, async (db) => {
       if (!dryRun) await report.openForWriting();
-      const work = (broker: Broker | null): Promise<number> => eraseAgainstLoss(context, db, { ...run, broker });
+      const work = (broker: Broker | null): Promise<number> => eraseWithAdvice(context, db, { ...run, broker });
       return deadLetters ? withBroker(context.env, work) : work(null);
     });
-    const body = {
-      ...numbersOf(lines, report),
-      ...(deadLetters && { dead_letters: dropped }),
-      ...{ resumed, interrupted: stop.signal.aborted, dry_run: dryRun, report: dryRun ? null : reportPath },
-    };
-    if (body.not_done.length > 0 || body.interrupted) context.exitCode = 1;
-    progress.clear();
-    await context.answer({ json }, body, () => textOf(body));
-    if (body.interrupted) context.stderr.write(`onecontact: Interrupted. ${AGAIN}\n`);
   } finally {
     progress.clear();
     stop.ignore();
     await report.close();
   }
+  const body = {
+    ...numbersOf(lines, report),
+    ...(deadLetters && { dead_letters: dropped }),
+    ...{ resumed, interrupted: stop.signal.aborted, dry_run: dryRun, report: dryRun ? null : reportPath },
+  };
+  if (body.not_done.length > 0 || body.interrupted) context.exitCode = 1;
+  await context.answer({ json }, body, () => textOf(body));
+  if (body.interrupted) context.stderr.write(`onecontact: Interrupted. ${AGAIN}\n`);
 }
 
 const AGAIN = 'Run the same command again: it continues where this run stopped.';
 
-async function eraseAgainstLoss(context: Context, db: Database, run: EraseListRun): Promise<number> {
+async function eraseWithAdvice(context: Context, db: Database, run: ErasePeopleRun): Promise<number> {
   try {
-    return await eraseList(db, run);
+    return await erasePeople(db, run);
   } catch (error) {
     // An error that tells the operator what to do says this itself.
     if (!(error instanceof OperatorError)) context.advice = AGAIN;

@@ -1,8 +1,10 @@
 /** `onecontact erase --file`: a list of people. */
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { EventEmitter } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { run } from '../../../src/cli/run';
 import { DEAD_LETTERS } from '../../../src/rabbitmq/names';
 import { allRows, keepRows } from '../../../tools/table-rows';
 import { withBroker } from '../../support/broker';
@@ -109,13 +111,36 @@ describe('onecontact erase --file', () => {
     );
   });
 
-  it('continues with the line after the last whole one of a report that a crash cut off', async () => {
+  it('continues after the last whole line of a report that a crash cut off, and erases the person of the next again', async () => {
     const path = file([key('ada'), key('bea')]);
-    await erase(file([key('ada')], 'people.txt'));
-    appendFileSync(`${path}.report.ndjson`, '{"line":2,"ha');
-    file([key('ada'), key('bea')]);
-    expect(await json(path)).toMatchObject({ erased: 2, resumed: 1, not_done: [] });
-    expect(reportOf(`${path}.report.ndjson`).map(({ line }) => line)).toEqual([1, 2]);
+    await erase(path);
+    const report = `${path}.report.ndjson`;
+    writeFileSync(report, readFileSync(report, 'utf8').slice(0, -20));
+    expect(await json(path)).toMatchObject({ erased: 1, unknown: 1, resumed: 1, not_done: [] });
+    expect(reportOf(report).map(({ line }) => line)).toEqual([1, 2]);
+  });
+
+  it('finishes the person in work on SIGINT, says how to continue, and exits with 1', async () => {
+    const path = file([key('ada'), key('bea'), key('cyd')]);
+    const page = (onText: (text: string) => void) => {
+      const write = (text: string): boolean => {
+        onText(text);
+        return true;
+      };
+      return Object.assign(new EventEmitter(), { isTTY: true, write });
+    };
+    let err = '';
+    const stderr = page((text) => {
+      err += text;
+      if (text.includes('2 lines')) process.emit('SIGINT');
+    });
+    const stdout = page(() => undefined);
+    expect(await run(['erase', '--yes', '--file', path], { env: env(), stdout, stderr })).toBe(1);
+    expect(err).toMatch(
+      /onecontact: Interrupted\. Run the same command again: it continues where this run stopped\.\n$/,
+    );
+    expect((await onecontact(['show', key('cyd')], env())).code).toBe(0);
+    expect(await json(path)).toMatchObject({ erased: 3, resumed: 2 });
   });
 
   it('stops at a database that is away, says that the same command continues, and does', async () => {
@@ -195,10 +220,10 @@ describe('onecontact erase --file', () => {
     const bodies = [key('ada'), key('eve'), key('bea'), `x${key('ada')}`].map((email) => JSON.stringify({ email }));
     await broker().send('', DEAD_LETTERS, bodies, { persistent: true, headers: { reason: 'failed' } });
     const path = file([key('ada'), '00000000-0000-4000-8000-000000000000', key('bea')]);
-    const run = (...args: string[]) =>
+    const eraseAll = (...args: string[]) =>
       onecontact(['erase', '--yes', '--dead-letters', '--file', path, ...args], env({ AMQP_URL: broker().url }));
-    expect(JSON.parse((await run('--dry-run', '--json')).out)).toMatchObject({ erased: 2, dead_letters: 2 });
-    expect((await run()).out).toContain('\nDropped 2 dead letters.\n');
+    expect(JSON.parse((await eraseAll('--dry-run', '--json')).out)).toMatchObject({ erased: 2, dead_letters: 2 });
+    expect((await eraseAll()).out).toContain('\nDropped 2 dead letters.\n');
     expect(await drain(broker())).toEqual([bodies[1], bodies[3]]);
   });
 

@@ -2,11 +2,10 @@
 import { OperatorError } from '../../foundation/operator-error';
 import { iso } from '../../foundation/times';
 import type { Database } from '../../postgres/database';
-import { failureOf, needsOperator } from '../../postgres/errors';
 import { erasureHash } from '../../postgres/tables/erasure';
 import { lockQueue } from '../../rabbitmq/browse-queue';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
-import type { ListLine } from '../address-list';
+import { type ListLine, problemOf } from '../address-list';
 import { readAddressOrId } from '../arguments';
 import type { Broker } from '../servers';
 import { dropDeadLettersOf } from './dead-letters';
@@ -43,7 +42,7 @@ export function openLines(lines: readonly ListLine[], report: EraseReport, erasu
 /** Dead letters are read once for so many lines. */
 const CHUNK = 100;
 
-export interface EraseListRun {
+export interface ErasePeopleRun {
   open: readonly OpenLine[];
   report: EraseReport;
   options: EraseOptions;
@@ -60,9 +59,9 @@ export interface EraseListRun {
  *
  * @returns how many dead letters were dropped; in a dry run, would be
  */
-export async function eraseList(
+export async function erasePeople(
   db: Database,
-  { open, report, options, broker, signal, onLine }: EraseListRun,
+  { open, report, options, broker, signal, onLine }: ErasePeopleRun,
 ): Promise<number> {
   let deadLetters = 0;
   let done = 0;
@@ -83,7 +82,7 @@ export async function eraseList(
   return deadLetters;
 }
 
-/** @throws what concerns all lines: the database is away, the key is another one */
+/** @throws errors that concern all lines, see {@link problemOf} */
 async function eraseLine(db: Database, { line, hash, wanted }: OpenLine, options: EraseOptions): Promise<ReportEntry> {
   if ('problem' in wanted) return { line, hash, result: 'invalid', problem: wanted.problem };
   try {
@@ -92,8 +91,6 @@ async function eraseLine(db: Database, { line, hash, wanted }: OpenLine, options
   } catch (error) {
     if (error instanceof UnknownContactError)
       return { line, hash, result: 'invalid', problem: 'no live contact has the id' };
-    const { kind, code } = failureOf(error);
-    if (error instanceof OperatorError || kind === 'down' || needsOperator(error)) throw error;
-    return { line, hash, result: 'failed', problem: `the database could not do it (${code})` };
+    return { line, hash, result: 'failed', problem: problemOf(error) };
   }
 }

@@ -1,0 +1,28 @@
+import type { Logger } from 'pino';
+import { describe } from '../rabbitmq/errors';
+import type { OutgoingMessage, PublishResult } from '../rabbitmq/outgoing';
+import type { Publisher } from '../rabbitmq/publisher';
+
+/** `away`: send it again later; some messages may have been taken. `too_large`: the broker will never take it. */
+export type Published = 'confirmed' | 'away' | 'too_large';
+
+/** Publishes all messages and waits for all confirms. It asks a broker that is known to be away for nothing. */
+export async function publishAll(
+  publisher: Pick<Publisher, 'problems' | 'publish'>,
+  messages: readonly OutgoingMessage[],
+  log: Logger,
+): Promise<Published> {
+  if (publisher.problems().length > 0) return 'away';
+  const results = await Promise.all(messages.map((message) => publisher.publish(message)));
+  const refused = results.filter(({ outcome }) => outcome !== 'confirmed');
+  const [first] = refused;
+  if (first === undefined) return 'confirmed';
+  const { exchange } = messages[0] as OutgoingMessage;
+  log.warn({ exchange, reason: reasonOf(first), left: refused.length }, 'messages of a request were not published');
+  return refused.every((result) => result.outcome === 'failed' && !result.retryable) ? 'too_large' : 'away';
+}
+
+function reasonOf(result: PublishResult): string {
+  if (result.outcome === 'returned') return result.reason;
+  return result.outcome === 'failed' ? describe(result.error).reason : 'a queue refused it';
+}

@@ -1,0 +1,83 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { buildProgram, type Program } from '../../tools/program/process';
+import { until, withBroker } from '../support/broker';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { ctms } from '../support/records';
+import { blocksOf, Shell } from './page';
+
+const CHECKOUT = resolve(__dirname, '../..');
+const API_KEY = 'the-key-of-a-reader';
+
+const broker = withBroker();
+
+describe('the commands of the pages, pasted in their order on fresh servers', () => {
+  let program: Program;
+  let folder: string;
+  let database: TestDatabase;
+  let shell: Shell;
+
+  beforeAll(async () => {
+    program = await buildProgram();
+  }, 120_000);
+  afterAll(() => program?.remove());
+  beforeEach(async () => {
+    await broker().freshTopology();
+    database = await freshDatabase({ migrated: false });
+    folder = await mkdtemp(join(tmpdir(), 'onecontact-test-'));
+    await symlink(join(CHECKOUT, 'tools'), join(folder, 'tools'));
+    await writeFile(join(folder, 'onecontact'), `#!/bin/sh\nexec '${process.execPath}' '${program.path}' "$@"\n`, {
+      mode: 0o755,
+    });
+    shell = new Shell(program, folder, { AMQP_URL: broker().url, DATABASE_URL: database.url });
+  });
+  afterEach(async () => {
+    await shell.stop();
+    await database.drop();
+    await rm(folder, { recursive: true });
+  });
+
+  /** The example's address is the default; a test takes a free port. */
+  const here = (block: string): string => block.replaceAll('http://127.0.0.1:8080', shell.url ?? '');
+
+  it('README: the first merge, and a sign-up over HTTP', async () => {
+    const [clone, start, send, curl, ...rest] = blocksOf('README.md') as [string, string, string, string];
+    expect(rest).toEqual([]);
+    // `npm test` runs this, and its other commands are tests of their own.
+    expect(clone).toContain('npm run demo');
+    await shell.run(start.replace(/^export AMQP_URL=\S+ DATABASE_URL=\S+\n/, ''));
+    await shell.run(send.replace(/^\.\/onecontact (show|merges).*$/ms, ''));
+    await until(async () => (await database.sql('SELECT FROM merge')).length === 1, 60_000);
+    const { output } = await shell.run(send.slice(send.indexOf('./onecontact show')));
+    expect(output).toMatch(/ada@mail\.test.*ada@home\.test.*privacy-weekly/s);
+    await shell.run(here(curl));
+    const signedUp = `SELECT FROM email_address WHERE address = 'grace@mail.test'`;
+    await until(async () => (await database.sql(signedUp)).length === 1, 60_000);
+  }, 180_000);
+
+  it('moving in: import, observe, some accounts, all', async () => {
+    const [make, prepare, move, observe, some, all, ...rest] = blocksOf('docs/moving-in.md') as string[];
+    expect(rest).toEqual([]);
+    for (const block of [make, prepare, move, observe]) await shell.run(block as string);
+    const [resolveSome = '', list = '', undo = '', start = ''] = some?.split('\n') ?? [];
+    await shell.run(`${resolveSome}\n${list}`);
+    const [{ id }] = (await database.sql<{ id: string }>('SELECT id FROM merge LIMIT 1')) as [{ id: string }];
+    await shell.run(`${undo.replace(/[\da-f-]{36}/, id)} --yes\n${start}`);
+    const { output } = await shell.run(all as string);
+    expect(output).toContain('No claim is held.');
+  }, 180_000);
+
+  it('change feed: pages over HTTP, and files', async () => {
+    const [curl, files, ...rest] = blocksOf('docs/change-feed.md') as [string, string];
+    expect(rest).toEqual([]);
+    await writeFile(join(folder, 'contacts.ndjson'), `${JSON.stringify(ctms({ a: 'ada' }))}\n`);
+    await shell.run(`onecontact migrate\nAPI_KEY=${API_KEY} onecontact start`);
+    await shell.run('onecontact import contacts.ndjson');
+    const page = await shell.run(`API_KEY=${API_KEY}\n${here(curl)}`);
+    const { changes, next } = JSON.parse(page.output);
+    expect(changes).toEqual([expect.objectContaining({ contact: expect.objectContaining({ version: 1 }) })]);
+    await shell.run(files.replace('CURSOR', next));
+  }, 180_000);
+});
