@@ -28,7 +28,7 @@ export interface WorkingSet {
   rows: { address: Map<string, string>; account: Map<string, string | null> };
   /** The addresses and accounts whose row was inserted for this batch. */
   fresh: { address: Set<string>; account: Set<string> };
-  /** The events whose claim only continues an ownership period: the working set has no claims of their address or account. */
+  /** The events whose claim only continues an ownership period: the working set has no claims of their account. */
   continuing: ReadonlySet<ClaimEvent>;
 }
 

@@ -137,9 +137,9 @@ export function decide(
 
   /** What a claim can change. A login of the owner changes none of it. */
   function ownershipOf(uid: string, address: string): Ownership {
-    const claims = facts.claimsOn(address);
     // After an undo, any other account's claim can end the time for which the merge shares opt-outs.
-    const afterUndo = claims.some(({ status }) => status !== 'active') ? claims.length : 0;
+    const isUndone = [...facts.undone].some(({ addresses }) => addresses.includes(address));
+    const afterUndo = isUndone ? facts.claimsOn(address).length : 0;
     return { primary: primaryOf(facts, uid), afterUndo, periods: periodsOf(facts, address) };
   }
 

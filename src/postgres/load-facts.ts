@@ -1,10 +1,11 @@
-import { Facts } from '../contacts/facts/facts';
+import { type Claim, Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import type { Queries } from './database';
-import { lookUnderLocks } from './find-component';
-import { findRelated, loadPeriods } from './find-related';
-import { loadClaims } from './load-claims';
+import type { OwnershipEvents, Reach } from './find-reach';
+import { findRelated } from './find-related';
+import { loadPeriods } from './load-periods';
 import { loadAccounts } from './tables/account';
+import { loadAllClaims } from './tables/address-claim';
 import { loadChoices } from './tables/choice';
 import { loadAddresses } from './tables/email-address';
 import { loadUndone } from './tables/merge';
@@ -29,16 +30,27 @@ export async function loadFacts(db: Queries, members: ConnectedComponent): Promi
   return facts;
 }
 
-/** All facts of the addresses and accounts that claims connect to these, in which other contacts' views may also differ. */
-export async function loadComponentFacts(tx: Queries, seeds: ConnectedComponent): Promise<Facts> {
-  const { component } = await lookUnderLocks(tx, seeds);
+/** All facts that the views of the reached contacts depend on. */
+export async function loadReachedFacts(db: Queries, reach: Reach): Promise<Facts> {
   const facts = new Facts();
-  for (const address of await loadAddresses(tx, component.addresses)) facts.addAddress(address);
-  for (const account of await loadAccounts(tx, component.uids)) facts.addAccount(account);
-  for (const claim of await loadClaims(tx, component)) facts.addClaim(claim);
-  for (const merge of await loadUndone(tx, component.uids)) facts.addUndone(merge);
-  await loadConsent(tx, component, facts);
+  for (const address of await loadAddresses(db, reach.addresses)) facts.addAddress(address);
+  for (const account of await loadAccounts(db, reach.uids)) facts.addAccount(account);
+  await loadOwnership(db, reach, facts);
+  await loadConsent(db, reach, facts);
   return facts;
+}
+
+/** Adds the claims from which the periods of the reached accounts follow, and undone merges. */
+export async function loadOwnership(
+  db: Queries,
+  { isWhole, ...reach }: ConnectedComponent & Pick<Reach, 'isWhole'>,
+  facts: Facts,
+  events?: OwnershipEvents,
+): Promise<Claim[]> {
+  const claims = await (isWhole ? loadAllClaims(db, reach) : loadPeriods(db, reach, events));
+  for (const claim of claims) facts.addClaim(claim);
+  if (isWhole) for (const merge of await loadUndone(db, reach.uids)) facts.addUndone(merge);
+  return claims;
 }
 
 /** Adds the choices at some addresses and in some accounts. */

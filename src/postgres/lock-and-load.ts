@@ -1,19 +1,18 @@
 import type { WorkingSet } from '../contacts/change-recorder';
 import type { ClaimEvent } from '../contacts/facts/event';
-import { type AccountFacts, type AddressFacts, Facts } from '../contacts/facts/facts';
+import { type AccountFacts, type AddressFacts, type Claim, Facts } from '../contacts/facts/facts';
 import type { ConnectedComponent } from '../contacts/identity/connected-component';
 import { ContactIndex } from '../contacts/identity/contact-index';
 import type { Queries } from './database';
-import { type Look, lookBeforeLock, lookUnderLocks, type Seeds, StaleReadError } from './find-component';
+import { findComponent, PERMISSION_TO_LOOK, type Seeds, StaleReadError } from './find-component';
+import { findReach, type OwnershipEvents, type Reach } from './find-reach';
 import { ids } from './ids';
-import { type Incoming, loadClaims } from './load-claims';
+import { loadOwnership } from './load-facts';
 import { insertAccounts, lockAccounts } from './tables/account';
-import { loadAllClaims } from './tables/address-claim';
 import { resolveTokens } from './tables/basket-token';
 import { loadBlocks } from './tables/claim-block';
 import { loadContacts } from './tables/contact';
 import { insertAddresses, lockAddresses } from './tables/email-address';
-import { loadUndone } from './tables/merge';
 
 /** What a transaction may touch. */
 export interface Scope {
@@ -22,23 +21,25 @@ export interface Scope {
   /** The rows of named addresses and accounts that are new: addresses are asked for first, then accounts. */
   newAddresses(missing: ReadonlySet<string>): StoredRow<AddressFacts, string>[];
   newAccounts(missing: ReadonlySet<string>): StoredRow<AccountFacts, string>[];
-  /** Where the connected component to lock and load begins; null locks only the named addresses and accounts. */
+  /** Where the search for what to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
   /** The key of this process, which must be the key of earlier erasures. Undefined where no event is applied. */
   erasureKey?: string | null | undefined;
-  /** Events that may change ownership. Without them, all claims of the component are loaded: any may be changed. */
-  ownership?: Incoming;
+  /** Events that may change ownership: what they reach is loaded. Without them, the whole connected component is. */
+  ownership?: OwnershipEvents;
   /**
-   * Whether a claim probably connects nothing beyond its address and account. Nothing is looked up for it before it is locked;
+   * Whether a claim probably reaches nothing beyond its address and account. Nothing is looked up for it before it is locked;
    * if it does, the look is lost.
    */
   isLocal?(claim: ClaimEvent): boolean;
 }
 
-/** Locked addresses and accounts with their facts; those of the seeds' connected component with claims and undone merges. */
+/** Locked addresses and accounts with their facts, and the claims that decide about those that are reached. */
 export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
   component: ConnectedComponent;
 }
+
+const NOTHING: Reach = { addresses: [], uids: [], continuing: [], isWhole: false };
 
 /**
  * Locks and loads everything that a transaction may touch, in a fixed number of statements. Locks are taken in one
@@ -46,24 +47,19 @@ export interface Locked extends Omit<WorkingSet, 'contactIndex'> {
  * accounts, each sorted. Inserting a row locks it: a unique index is a lock. A transaction that works on an address or
  * an account holds its lock until the commit.
  *
- * @throws StaleReadError if another transaction changed the component between its look-up and the locks.
+ * @throws StaleReadError if more is reached than what was looked up before the locks
  * @throws WrongErasureKeyError
  */
-export async function lockAndLoad(
-  tx: Queries,
-  { named, seeds, ownership, isLocal = () => false, erasureKey, ...scope }: Scope,
-): Promise<Locked> {
-  const claims = ownership?.claims ?? [];
-  const [local, others] = [claims.filter(isLocal), claims.filter((claim) => !isLocal(claim))];
-  const mustLook = seeds !== null && (others.length > 0 || namesAny(seeds));
-  const { component, ...look } = mustLook ? await lookBeforeLock(tx, seeds, others) : nothing();
-  const addresses = await lockRows(named.addresses, component.addresses, {
+export async function lockAndLoad(tx: Queries, { named, seeds, ownership, ...scope }: Scope): Promise<Locked> {
+  const { isLocal = () => false, erasureKey } = scope;
+  const look = await lookBeforeLock(tx, seeds, ownership, isLocal);
+  const addresses = await lockRows(named.addresses, look.addresses, {
     lock: async (keys) => (keys.length === 0 && erasureKey === undefined ? [] : lockAddresses(tx, keys, erasureKey)),
     create: (missing) => scope.newAddresses(missing),
     insert: (rows) => insertAddresses(tx, rows),
     keyOf: ({ address }) => address,
   });
-  const accounts = await lockRows(named.uids, component.uids, {
+  const accounts = await lockRows(named.uids, look.uids, {
     lock: async (keys) => (keys.length === 0 ? [] : lockAccounts(tx, keys)),
     create: (missing) => scope.newAccounts(missing),
     insert: (rows) => insertAccounts(tx, rows),
@@ -73,52 +69,71 @@ export async function lockAndLoad(
   for (const row of addresses.rows) facts.addAddress(row.facts);
   for (const row of accounts.rows) facts.addAccount(row.facts);
   const rows = { address: addresses.contactOf, account: accounts.contactOf };
-  const unsure = [...local, ...look.continuing.map((index) => others[index] as ClaimEvent)];
-  const now = unsure.length > 0 ? await lookUnderLocks(tx, { addresses: [], uids: [] }, unsure) : nothing();
-  extend(component, now.component, rows);
-  const continuing = new Set(outside(component, unsure, now.continuing));
-  if (component.addresses.length + component.uids.length > 0) {
-    const [within, uids] = [new Set(component.addresses), new Set(component.uids)];
-    const loaded = ownership
-      ? await loadClaims(tx, component, { ...ownership, claims: claims.filter((event) => !continuing.has(event)) })
-      : await loadAllClaims(tx, component);
-    for (const claim of loaded) {
-      // With fewer addresses or accounts, owners would be wrong.
-      if (!within.has(claim.address) || !uids.has(claim.uid) || !rows.account.has(claim.uid))
-        throw new StaleReadError();
-      facts.addClaim(claim);
-    }
-    for (const merge of await loadUndone(tx, component.uids)) facts.addUndone(merge);
-  }
+  const reach = seeds && ownership ? await lookUnderLocks(tx, seeds, ownership, look, rows) : look;
+  const continuing = await loadReached(tx, reach, facts, ownership);
   const fresh = { address: addresses.fresh, account: accounts.fresh };
-  return { facts, rows, fresh, component, continuing };
+  return { facts, rows, fresh, component: reach, continuing };
 }
 
-const nothing = (): Look => ({ component: { addresses: [], uids: [] }, continuing: [] });
+async function lookBeforeLock(
+  tx: Queries,
+  seeds: Seeds | null,
+  ownership: OwnershipEvents | undefined,
+  isLocal: (claim: ClaimEvent) => boolean,
+): Promise<Reach> {
+  if (!seeds) return NOTHING;
+  if (!ownership) return { ...(await findComponent(tx, seeds, PERMISSION_TO_LOOK)), continuing: [], isWhole: true };
+  const claims = ownership.claims.filter((claim) => !isLocal(claim));
+  if (claims.length === 0 && !namesAny(seeds)) return NOTHING;
+  return findReach(tx, seeds, { ...ownership, claims }, { permission: PERMISSION_TO_LOOK });
+}
 
 const namesAny = ({ addresses, uids, tokens, ids = [] }: Seeds): boolean =>
   addresses.length + uids.length + tokens.length + ids.length > 0;
 
-/** @throws StaleReadError if more is connected than what is locked */
-function extend(component: ConnectedComponent, more: ConnectedComponent, locked: Locked['rows']): void {
-  if (more.addresses.length === 0) return;
+/**
+ * What is reached now; with the locks, it stays so. Asks for no permission to look: a transaction that looks alone may wait
+ * for these locks.
+ *
+ * @throws StaleReadError if more is reached than what is locked
+ */
+async function lookUnderLocks(
+  tx: Queries,
+  seeds: Seeds,
+  ownership: OwnershipEvents,
+  before: ConnectedComponent,
+  locked: Locked['rows'],
+): Promise<Reach> {
+  const reach = await findReach(tx, seeds, ownership);
+  // What is not stored has no row to lock: addresses that only refusals by stored addresses name, and erased ones.
+  const notStored = { addresses: new Set([...seeds.addresses, ...before.addresses]), uids: new Set(before.uids) };
   const isLocked =
-    more.addresses.every((address) => locked.address.has(address)) && more.uids.every((uid) => locked.account.has(uid));
+    reach.addresses.every((address) => locked.address.has(address) || notStored.addresses.has(address)) &&
+    reach.uids.every((uid) => locked.account.has(uid) || notStored.uids.has(uid));
   if (!isLocked) throw new StaleReadError();
-  component.addresses = [...new Set([...component.addresses, ...more.addresses])];
-  component.uids = [...new Set([...component.uids, ...more.uids])];
+  return reach;
 }
 
-/** A claim of an address or account that another event of the batch concerns is decided with all others of the component. */
-function outside(
-  { addresses, uids }: ConnectedComponent,
-  claims: readonly ClaimEvent[],
-  indexes: readonly number[],
-): ClaimEvent[] {
-  const [within, accounts] = [new Set(addresses), new Set(uids)];
-  return indexes
-    .map((index) => claims[index] as ClaimEvent)
-    .filter(({ address, uid }) => !within.has(address.key) && !accounts.has(uid));
+/** Adds who owns what to the facts. @returns the events whose claim continues a period */
+async function loadReached(
+  tx: Queries,
+  reach: Reach,
+  facts: Facts,
+  { claims, deletions }: OwnershipEvents = { claims: [], deletions: [] },
+): Promise<Set<ClaimEvent>> {
+  const [addresses, uids] = [new Set(reach.addresses), new Set(reach.uids)];
+  // The claim of an account that another event reaches is decided with all the others.
+  const continuing = new Set(
+    reach.continuing.map((index) => claims[index] as ClaimEvent).filter(({ uid }) => !uids.has(uid)),
+  );
+  if (addresses.size + uids.size === 0) return continuing;
+  const others = claims.filter((event) => !continuing.has(event));
+  const loaded = await loadOwnership(tx, reach, facts, { claims: others, deletions });
+  // With fewer addresses or accounts of a whole component, owners would be wrong.
+  const isComplete = (claim: Claim): boolean =>
+    addresses.has(claim.address) && uids.has(claim.uid) && facts.accounts.has(claim.uid);
+  if (reach.isWhole && !loaded.every(isComplete)) throw new StaleReadError();
+  return continuing;
 }
 
 interface StoredRow<F, C> {

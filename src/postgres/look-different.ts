@@ -1,12 +1,13 @@
 /** Which contacts look different to readers after a batch: these, and no others, get the next version. */
 import type { ChangeSet } from '../contacts/change-recorder';
-import { type Choice, choiceKey, type Origin, originKey } from '../contacts/facts/facts';
+import { type Choice, choiceKey, type Origin, originKey, PROFILE_FIELDS } from '../contacts/facts/facts';
 import { shownText } from '../contacts/profile/canonical';
 import { type ChangedPart, partsBetween } from '../contacts/profile/changed-parts';
 import { contactView } from '../contacts/profile/contact-view';
 import type { Queries } from './database';
+import { findReach } from './find-reach';
 import { Prisma } from './generated/prisma/client';
-import { loadComponentFacts } from './load-facts';
+import { loadReachedFacts } from './load-facts';
 import { loadPeopleAt } from './people';
 import { type Columns, rowSource } from './statement';
 import { insertChoices } from './tables/choice';
@@ -124,32 +125,45 @@ function touchedOrigins(
 }
 
 /**
- * The contacts whose views differ by facts that were just written, each with the parts that differ. Compares the views of the
- * connected components: the facts can also show in the view of a former owner, or of a successor.
+ * The contacts whose views differ by facts that were just written, each with the parts that differ. Compares the views of all
+ * contacts that these facts reach: they can also show in the view of a former owner, or of a successor.
  *
  * @param except contacts that are not compared
  */
 export async function contactsWithAnotherView(
   tx: Queries,
   uncertain: readonly Uncertain[],
-  { perhapsShown }: ChangeSet,
+  { addresses, perhapsShown }: ChangeSet,
   except: ReadonlySet<string>,
 ): Promise<Map<string, ChangedPart[]>> {
   const keys = (kind: Origin['kind']): string[] => [
     ...new Set(uncertain.flatMap((origin) => (origin.kind === kind ? origin.key : []))),
   ];
-  const after = await loadComponentFacts(tx, { addresses: keys('address'), uids: keys('account') });
-  const component = { addresses: [...after.addresses.keys()], uids: [...after.accounts.keys()] };
+  const touched = { addresses: keys('address'), uids: keys('account') };
+  const uncertainAt = new Set(touched.addresses);
+  const profiles = [
+    ...addresses.map(({ facts }) => facts),
+    ...[...perhapsShown.addresses.values()].map(({ before }) => before),
+  ];
+  const moments = [
+    ...uncertain.flatMap(({ kind, key, at }) => (kind === 'address' && at !== null ? { address: key, at } : [])),
+    ...profiles.flatMap(({ address, profile }) =>
+      PROFILE_FIELDS.flatMap((field) => (profile[field] ? { address, at: profile[field].at } : [])),
+    ),
+  ].filter(({ address }) => uncertainAt.has(address));
+  const reach = await findReach(tx, { ...touched, tokens: [] }, { claims: [], deletions: [] }, { moments });
+  const after = await loadReachedFacts(tx, reach);
   const added = new Set(
     uncertain.map(({ kind, key, newsletter, at }) =>
       ledgerKey({ kind, key }, { newsletter: newsletter ?? '', at: at ?? 0 }),
     ),
   );
-  const before = after.without(component, { choice: (choice) => added.has(ledgerKey(choice.origin, choice)) });
+  const before = after.without(reach, { choice: (choice) => added.has(ledgerKey(choice.origin, choice)) });
   for (const [address, facts] of perhapsShown.addresses)
     if (before.addresses.has(address)) before.addresses.set(address, facts.before);
   for (const [uid, facts] of perhapsShown.accounts) if (before.accounts.has(uid)) before.accounts.set(uid, facts);
-  const people = await loadPeopleAt(tx, component);
+  // Of the other contacts with a reached address, only a part of the facts is loaded.
+  const people = await loadPeopleAt(tx, reach.isWhole ? reach : { addresses: touched.addresses, uids: reach.uids });
   const different = new Map<string, ChangedPart[]>();
   for (const [id, person] of people) {
     if (except.has(id)) continue;

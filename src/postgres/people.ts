@@ -14,14 +14,18 @@ export async function loadPeople(db: Queries, ids: readonly string[]): Promise<M
   );
 }
 
-/** The people of the contacts that some addresses and accounts have: of a whole connected component. */
+/** The people of the contacts that have some addresses and accounts. */
 export async function loadPeopleAt(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Map<string, Person>> {
   return byContact(
     await db.$queryRaw<Member[]>`
-      SELECT contact_id, address, NULL AS uid FROM email_address WHERE address = ANY (${arrayLiteral(addresses)}::text[])
-      UNION ALL
-      SELECT contact_id, NULL, uid FROM account
-      WHERE uid = ANY (${arrayLiteral(uids)}::text[]) AND contact_id IS NOT NULL`,
+      WITH wanted (id) AS MATERIALIZED (
+        SELECT contact_id FROM email_address WHERE address = ANY (${arrayLiteral(addresses)}::text[])
+        UNION SELECT contact_id FROM account WHERE uid = ANY (${arrayLiteral(uids)}::text[]) AND contact_id IS NOT NULL
+      )
+      SELECT own.* FROM wanted, LATERAL (
+        SELECT contact_id, address, NULL AS uid FROM email_address WHERE contact_id = wanted.id
+        UNION ALL SELECT contact_id, NULL, uid FROM account WHERE contact_id = wanted.id
+      ) AS own`,
   );
 }
 

@@ -13,7 +13,7 @@ import type { Prisma } from '../../src/postgres/generated/prisma/client';
 import { Random } from '../../tools/random';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, signup } from '../support/events';
+import { acct, addressOf, del, signup } from '../support/events';
 import { doneOrWaiting, gate, waiting } from '../support/gate';
 import { apply, brokenPromises, DEFAULTS } from '../support/stored';
 
@@ -33,7 +33,8 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const LOOK = 'component (kind, key)';
+/** In each look before the locks. */
+const LOOK = 'pg_advisory_xact_lock_shared';
 const LOCK_OF_ADDRESSES = 'ORDER BY address FOR NO KEY UPDATE';
 
 /** The same database, with something done after each statement that has a text in it. */
@@ -59,20 +60,22 @@ async function lostBy(db: Database, events: ContactEvent[], lookTurns = new Look
 }
 
 describe('a batch of account events', () => {
-  it('of which another process connects further accounts after each look makes the other wait after two lost looks', async () => {
+  it('that reaches one more account of another process after each look makes the other wait after two lost looks', async () => {
     const members = ['a', 'b', 'c', 'd'];
-    await apply(database.db, ...members.map((name) => acct(name, name, 1)));
+    await apply(database.db, ...members.map((name) => acct(name, name, 99)));
     let others = 0;
     const otherSlot: Promise<number>[] = [];
-    const connectAnother = async (): Promise<void> => {
-      const batch = lostBy(elsewhere, [acct(`other-${others}`, members[others++ % 4] as string, 2 + others)]);
+    /** A deleted account that had the address of a member before. */
+    const addPredecessor = async (): Promise<void> => {
+      const [other, member] = [`other-${others}`, members[others++ % 4] as string];
+      const batch = lostBy(elsewhere, [acct(other, member, others), del(other, others)]);
       otherSlot.push(batch);
       await doneOrWaiting(database, batch);
     };
     const lost: number[] = [];
     for (let round = 0; round < 5; round++) {
       const events = members.map((name) => acct(name, `${name}-${round}`, 100 + round));
-      lost.push(await lostBy(doAfter(LOOK, database.db, connectAnother), events));
+      lost.push(await lostBy(doAfter(LOOK, database.db, addPredecessor), events));
       lost.push(...(await Promise.all(otherSlot.splice(0))));
     }
     expect(Math.max(...lost)).toBe(2);

@@ -26,8 +26,8 @@ export interface Plan {
 
 /** A table with as many rows as this must not be read as a whole. */
 const LARGE = 10_000;
-/** How many rows a step may read of a large table, whatever the table has: more than a page of a command. */
-const FEW = 1_500;
+/** How many rows a step may read of a large table, whatever the table has: two for each contact of an export's page, and more. */
+const FEW = 2_500;
 
 export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 

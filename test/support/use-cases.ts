@@ -90,7 +90,7 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
   [
     'logins, new accounts and primary addresses',
     async ({ handle }) => {
-      const [one, two, three] = [account(), account(), account()];
+      const [one, two, three, four] = [account(), account(), account(), account()];
       await handle(
         loginOf(one.i),
         loginOf(FILLED.busy),
@@ -102,6 +102,9 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
         acct('new', 'new-account', LATER, { newsletters: ['x'], locale: 'de' }),
         claim(two.uid, 'primary', LATER),
         claim(three.uid, filledAddress(FILLED.busy), 302_000.5),
+        // 10,000 accounts once claimed this address.
+        claim(four.uid, 'crowd', LATER),
+        claim(filledUid(FILLED.inCrowd + 1), 'crowd-primary', LATER),
       );
     },
   ],

@@ -15,7 +15,7 @@ export interface BeforeAndAfter extends Record<Side | 'after', ContactView> {
   uid: string;
 }
 
-/** @param facts of the whole connected component, with its choices */
+/** @param facts all that the views of both contacts depend on, with choices */
 export function beforeAndAfter(plan: MergePlan, contactIndex: ContactIndex, facts: Facts): BeforeAndAfter {
   const survivor = contactIndex.contacts.get(plan.survivorId) as Contact;
   const root = survivor.mergedInto ? (contactIndex.contacts.get(survivor.mergedInto) as Contact) : survivor;

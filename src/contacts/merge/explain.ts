@@ -81,7 +81,7 @@ export interface PrimaryClaim {
 
 export type NewsletterState = Pick<Subscription, 'state' | 'since'>;
 
-/** @param facts of the whole connected component, with its choices */
+/** @param facts all that the views of both contacts depend on, with choices */
 export function explainMerge(merge: BeforeAndAfter, facts: Facts): Explanation {
   const { survivor, retired, after } = merge;
   const primary = primaryVerdict(merge, facts);

@@ -97,7 +97,7 @@ export type Notification =
 
 /**
  * @param merges those of the batch
- * @param facts of the connected component (`componentOf`), with its choices
+ * @param facts all that the views of these contacts depend on, with choices (`componentOf`)
  */
 export function notificationsOf(
   { undone, emailChanges, reviews, accountDeletions, closings }: Omit<NotifiableChanges, 'merges'>,

@@ -68,6 +68,41 @@ export const firstClaimAfter = ([address, uid, at]: Place): Prisma.Sql => Prisma
     ORDER BY known.address, known.uid, known.at LIMIT 1
   ) AS found WHERE found.address = ${address} AND found.uid = ${uid}`;
 
+/** When the account of a claim with this alias was deleted. */
+export const deletionOf = (claim: 'before' | 'next' | 'own' | 'known'): Prisma.Sql =>
+  Prisma.raw(`coalesce((SELECT deleted_at FROM account WHERE account.uid = ${claim}.uid), 'infinity')`);
+
+const FIELDS = Prisma.sql`address, uid, at, status, event, event_id`;
+
+/** Of the claims that begin a run, the one next to a claim `own`. Written so that only one index can find it, in one step. */
+const beginning = (where: 'before' | 'after', condition?: Prisma.Sql): Prisma.Sql => {
+  const [than, order] = where === 'before' ? ['<', 'DESC'] : ['>', 'ASC'];
+  // With a condition on the address alone, the planner may sort all claims on it. So the scan ends at the next address.
+  const wanted = condition && Prisma.sql`AND (known.address <> own.address OR ${condition})`;
+  return Prisma.sql`
+    SELECT ${FIELDS} FROM (
+      SELECT * FROM address_claim AS known
+      WHERE (known.address, known.at, known.uid) ${Prisma.raw(than)} (own.address, own.at, own.uid)
+        AND NOT known.continues ${wanted ?? Prisma.empty}
+      ORDER BY known.address ${Prisma.raw(order)}, known.at ${Prisma.raw(order)}, known.uid ${Prisma.raw(order)} LIMIT 1
+    ) AS found WHERE found.address = own.address`;
+};
+
+const IS_EFFECTIVE = Prisma.sql`known.status = 'active' AND known.at <= ${deletionOf('known')}`;
+
+/** The effective claim that begins the ownership period before a claim `own`, or the one that `own` is in. */
+export const PERIOD_BEFORE = beginning('before', IS_EFFECTIVE);
+/** The effective claim that begins the ownership period after a claim `own`. */
+export const PERIOD_AFTER = beginning('after', IS_EFFECTIVE);
+/** The first claim of the run (claims of one account without another account's between) before a claim `own`, or around it. */
+export const RUN_BEFORE = beginning('before');
+/** The first claim of the run after a claim `own`. */
+export const RUN_AFTER = beginning('after');
+
+/** The first claim of each run of an account. */
+export const BEGINNINGS_OF = (uid: Prisma.Sql): Prisma.Sql =>
+  Prisma.sql`SELECT ${FIELDS} FROM address_claim WHERE uid = ${uid} AND NOT continues OFFSET 0`;
+
 /**
  * Marks the stored claims just behind claims of other accounts that are inserted now: they continue nothing any more.
  */
