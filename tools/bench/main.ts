@@ -7,6 +7,7 @@ import { type Bench, closeBench, openBench, readConfiguration } from './bench';
 import { WORKLOAD_NAMES } from './load/workloads';
 import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
+import { measureNotify } from './measure/notify';
 import { profileAll } from './measure/profile';
 import { STATEMENT_SETTINGS } from './measure/server-costs';
 import { measureSlots } from './measure/slots';
@@ -72,6 +73,10 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('slots')) {
     say('One slot and two …');
     results.slots = await measureSlots(bench);
+  }
+  if (wants('notify')) {
+    say('The change feed and NOTIFY_CHANGES …');
+    results.notify = await measureNotify(bench);
   }
   if (wants('growth')) {
     say('Growth …');

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { wholeNumber } from '../options';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
-const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'growth', 'memory', 'profile'] as const;
+const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'notify', 'growth', 'memory', 'profile'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -27,7 +27,7 @@ export interface Options {
   set: Record<string, string>;
 }
 
-const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots'];
+const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'notify'];
 const QUICK_PARTS: readonly Part[] = ['new', 'mix-10'];
 
 export const HELP = `npm run bench -- [OPTION ...]
@@ -43,6 +43,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       latency    at 1,000 events a second, and one event at a time
                       processes  1, 2 and 4 worker processes on the same queues
                       slots      CONCURRENCY 1 and 2 on few accounts, all connected
+                      notify     what the change feed and NOTIFY_CHANGES cost sign-ups, and a real-life mix
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
                       profile    where the time goes, in all workloads or in those named beside it, which are then only

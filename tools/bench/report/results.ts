@@ -1,5 +1,6 @@
 import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
+import type { NotifyCost } from '../measure/notify';
 import type { Profile } from '../measure/profile';
 import type { Slots } from '../measure/slots';
 import type { Growth, Processes, Throughput } from '../measure/throughput';
@@ -13,6 +14,7 @@ export interface Results {
   latency?: Latency[];
   processes?: Processes[];
   slots?: Slots[];
+  notify?: NotifyCost[];
   growth?: Growth[];
   memory?: Memory;
   profile?: Profile[];

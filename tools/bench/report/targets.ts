@@ -29,6 +29,7 @@ export function targetsOf(results: Results): Target[] {
     ...growth(results),
     ...processes(results),
     ...slots(results),
+    ...notify(results),
     ...memory(results),
   ];
 }
@@ -103,6 +104,17 @@ function processes({ processes = [] }: Results): Target[] {
 function slots({ slots = [] }: Results): Target[] {
   const [one, two] = slots;
   return one && two ? [share('CONCURRENCY 2 / 1, all accounts connected', ratioOf(two.runs, one.runs), 1 - NOISE)] : [];
+}
+
+/** To the last ack: `contact.changed` is published once the workers have caught up. */
+function notify({ notify = [] }: Results): Target[] {
+  return notify.map(({ workload, runs }) => {
+    const without = runs['neither feed nor NOTIFY_CHANGES'];
+    const ratios = runs['feed and NOTIFY_CHANGES'].map(
+      (run, round) => (without[round]?.acked ?? Number.NaN) / run.acked,
+    );
+    return share(`${workload}, handled with feed and NOTIFY_CHANGES / with neither`, median(ratios), 0.85);
+  });
 }
 
 function memory({ memory }: Results): Target[] {
