@@ -171,7 +171,8 @@ export async function startService(config: StartConfig, options: StartOptions): 
     if (broker?.publisher && db) {
       const { publisher, consuming } = broker;
       // Last, without an await between them: a stop before this point finds nothing in flight.
-      const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log }) : null;
+      const busy = (): boolean => [...workers.values()].some((worker) => worker.busy);
+      const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log, busy }) : null;
       if (relay) {
         closing.push(() => relay.stop());
         health.watch('relay', relay);

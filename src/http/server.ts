@@ -31,6 +31,8 @@ export interface ServerOptions extends DockerflowOptions {
   maxHistories?: number;
   /** Concurrent look-ups of many contacts; further ones are answered 503. @default 8 */
   maxListLookUps?: number;
+  /** Concurrent preferences; further ones are answered 503. @default 50 */
+  maxPreferences?: number;
   /** Requests for preferences of one client address a minute, behind trusted proxies. @default 60 */
   preferencesPerMinute?: number;
   /** Concurrent pages of the change feed; further ones are answered 503. @default 4: each may have 500 contacts in memory */
@@ -112,13 +114,13 @@ export function makeServer(options: ServerOptions) {
   }
   if (feedDb !== undefined) void app.register(changesRoute, { db: feedDb, requireScope, maxPages });
   if (preferences !== null) {
-    const { preferencesPerMinute = PREFERENCES_PER_MINUTE } = options;
+    const { maxPreferences = MAX_PREFERENCES, preferencesPerMinute = PREFERENCES_PER_MINUTE } = options;
     // Without a trusted proxy, one in front would be the only client there is.
     const perMinute = trustedProxies ? preferencesPerMinute : null;
     void app.register(preferencesRoutes, {
       prefix: '/preferences',
       db: preferences.db,
-      max: MAX_PREFERENCES,
+      max: maxPreferences,
       perMinute,
     });
   }

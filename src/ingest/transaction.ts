@@ -193,14 +193,12 @@ async function apply(
     const now = Date.now();
     const confirmations = await confirmationsOf(tx, signUps, changes, state);
     const messages = blocking('announce', sizes, () =>
-      [
-        ...notificationsOf(changes, snapshots, contactIndex, facts),
-        ...confirmations,
-        ...raised.map((contact) => ({ kind: 'changed' as const, ...contact })),
-      ].map((it: Notification) => toMessage(it, now, ids.merge)),
+      [...notificationsOf(changes, snapshots, contactIndex, facts), ...confirmations].map((it: Notification) =>
+        toMessage(it, now, ids.merge),
+      ),
     );
-    await addToOutbox(tx, messages);
-    notifications = messages.length;
+    await addToOutbox(tx, messages, raised);
+    notifications = messages.length + raised.length;
   }
   await alsoSave?.(tx, changes);
   stopwatch?.lap('save');

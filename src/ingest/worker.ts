@@ -16,6 +16,7 @@ import type { Publisher } from '../rabbitmq/publisher';
 import { type BatchContext, handleBatch } from './batch';
 import { Forwarder } from './forwarder';
 import { type DecidedItem, type Item, isPending, makeItem, publishedAt, wasTooSlow } from './item';
+import { Load } from './load';
 import { LookTurns } from './look-turns';
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
 import { MAX_BATCH_BYTES, partsOf } from './parts';
@@ -89,10 +90,12 @@ export class EventWorker {
   readonly #stopping = new AbortController();
   readonly #slots: Promise<void>[];
   readonly #lookTurns = new LookTurns();
+  readonly #load: Load;
   #busySlots = 0;
 
   constructor(options: EventWorkerOptions) {
     this.#options = options;
+    this.#load = new Load(options.batchSize);
     this.#poisonScheduler = options.poisonScheduler ?? new PoisonScheduler();
     const { connection, queue, prefetch, publisher, log, concurrency, metrics } = options;
     startAtZero(metrics, options);
@@ -107,6 +110,11 @@ export class EventWorker {
   /** Whether the broker pushes messages of the queue to this process. */
   get consuming(): boolean {
     return this.#consumer.state === 'consuming';
+  }
+
+  /** Whether so many messages wait that batches are large. */
+  get busy(): boolean {
+    return this.#load.isBusy();
   }
 
   /** Why messages of the queue are not handled, for the health check. */
@@ -137,7 +145,9 @@ export class EventWorker {
       const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
       if (deliveries.length === 0) return;
       this.#busySlots += 1;
+      this.#load.begin(deliveries.length);
       await this.#handleAll(deliveries);
+      this.#load.end(deliveries.length);
       this.#busySlots -= 1;
     }
   }

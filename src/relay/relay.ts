@@ -1,11 +1,13 @@
 import type { Logger } from 'pino';
 import { groupBy } from '../foundation/group-by';
 import { Backoff, pause } from '../foundation/retry';
-import { NOTIFICATION_TYPES } from '../messages/outgoing/notification-message';
+import { contactChanged, NOTIFICATION_TYPES } from '../messages/outgoing/notification-message';
+import { SCHEMA_VERSION } from '../messages/outgoing/schemas';
 import { codeLabel, type Metrics } from '../observability/metrics';
-import { type Database, inTransaction } from '../postgres/database';
+import { type Database, inTransaction, type Transaction } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
 import { deleteFromOutbox, type PendingMessage, takeFromOutbox } from '../postgres/tables/outbox';
+import { removeChanges } from '../postgres/tables/outbox-changes';
 import { describe } from '../rabbitmq/errors';
 import { CONTACT_EVENTS, HEADERS, MAILER_QUEUE } from '../rabbitmq/names';
 import { OUTCOMES, type OutgoingMessage, type PublishResult } from '../rabbitmq/outgoing';
@@ -16,19 +18,29 @@ export interface RelayOptions {
   publisher: Publisher;
   metrics: Metrics;
   log: Logger;
+  /** Whether the workers of this process have all they can do. @default never */
+  busy?: () => boolean;
 }
 
 /** The most messages in one pass; their confirms are awaited together. */
-const PAGE = 200;
+const PAGE = 500;
 /** How long a pass waits while the broker blocks publishing: it holds a transaction open, and locks on the outbox. */
 const PATIENCE_MS = 10_000;
 /** How often an idle relay reads the outbox. A worker of the same process calls `nudge` instead. */
 const IDLE_MS = 1_000;
+/**
+ * How long `contact.changed` waits for busy workers: to publish a message costs nearly as much as to handle a sign-up, and a
+ * burst of sign-ups comes first.
+ */
+const YIELD_MS = 60_000;
+/** How often a relay looks whether the workers that it yields to are still busy. */
+const YIELDING_MS = 50;
 
 /**
  * Publishes the outbox: oldest first, each contact's messages in order. A row is deleted when the broker has confirmed its
- * message; a message that was returned, refused or not confirmed stays and is published again under the same id. Any
- * number of processes may run a relay: a lock in the database lets one of them work at a time.
+ * message; a message that was returned, refused or not confirmed stays and is published again under the same id. While the
+ * workers are busy, changes that no other message follows wait. Any number of processes may run a relay: a lock in the
+ * database lets one of them work at a time.
  *
  * States: *idle* -> *passing* -> *idle*; each failed pass is followed by a longer pause; `stop()` makes one last pass.
  */
@@ -75,7 +87,7 @@ export class Relay {
         if (refused === null) {
           this.#problem = null;
           backoff.reset();
-          if (taken < PAGE && !this.#nudged) await this.#idle();
+          if (taken < PAGE && !this.#nudged) await this.#idle(this.#busy ? YIELDING_MS : IDLE_MS);
           continue;
         }
         const { outcome, reason } = refused;
@@ -94,15 +106,16 @@ export class Relay {
   /** @returns how many messages it found, and the first that was not published, if any */
   #pass(): Promise<{ taken: number; refused: Refused | null }> {
     return inTransaction(this.#options.db, async (tx) => {
-      const messages = await takeFromOutbox(tx, PAGE);
+      const messages = await takeFromOutbox(tx, PAGE, this.#busy ? YIELD_MS : 0);
       const ofContacts = [...groupBy(messages, ({ contactId }) => contactId).values()];
       const done = await this.#withPatience((patience) =>
         Promise.all(ofContacts.map((list) => this.#publishInOrder(list, patience))),
       );
-      const seqs = done.flatMap(({ published }) => published.map(({ seq }) => seq));
-      await deleteFromOutbox(tx, seqs);
+      const published = new Set(done.flatMap((it) => it.published));
+      this.#count(published);
+      await deletePublished(tx, messages, published);
       const first = done.find(({ refused }) => refused !== null)?.refused;
-      return { taken: messages.length, refused: first ? { ...first, left: messages.length - seqs.length } : null };
+      return { taken: messages.length, refused: first ? { ...first, left: messages.length - published.size } : null };
     });
   }
 
@@ -112,14 +125,20 @@ export class Relay {
     for (const [index, message] of messages.entries()) {
       const { messageId, type } = message;
       const result = await publisher.publish(toOutgoing(message), patience);
-      metrics.notifications.inc({ type, outcome: result.outcome });
       if (result.outcome !== 'confirmed') {
+        metrics.notifications.inc({ type, outcome: result.outcome });
         const refused = { type, messageId, outcome: result.outcome, reason: reasonOf(result) };
         return { published: messages.slice(0, index), refused };
       }
       metrics.notificationLag.observe(Math.max(0, Date.now() - message.createdAt.getTime()) / 1_000);
     }
     return { published: messages, refused: null };
+  }
+
+  /** Once a type, because a counter with labels costs as much as the rest of a message. */
+  #count(published: Iterable<PendingMessage>): void {
+    for (const [type, messages] of groupBy(published, (message) => message.type))
+      this.#options.metrics.notifications.inc({ type, outcome: 'confirmed' }, messages.length);
   }
 
   /** Runs the work with a signal that ends its patience: in time, or when the relay stops. */
@@ -137,11 +156,16 @@ export class Relay {
     }
   }
 
-  async #idle(): Promise<void> {
+  /** A relay that stops yields to no worker: they have stopped before it. */
+  get #busy(): boolean {
+    return !this.#stopping.signal.aborted && this.#options.busy?.() === true;
+  }
+
+  async #idle(ms: number): Promise<void> {
     const nudged = new AbortController();
     this.#wake = () => nudged.abort();
     if (this.#stopping.signal.aborted || this.#nudged) return;
-    await pause(IDLE_MS, nudged.signal);
+    await pause(ms, nudged.signal);
   }
 }
 
@@ -168,7 +192,33 @@ const REMEDIES: Record<Unpublished['outcome'], string> = {
   failed: 'restore the connection to the broker',
 };
 
-function toOutgoing({ messageId, type, schemaVersion, body, createdAt, trace }: PendingMessage): OutgoingMessage {
+/** Deletes the rows whose messages are all published. A row of changes that are published in part keeps the others. */
+async function deletePublished(
+  tx: Transaction,
+  messages: readonly PendingMessage[],
+  published: ReadonlySet<PendingMessage>,
+): Promise<void> {
+  const left = new Set(messages.flatMap((message) => (published.has(message) ? [] : message.seq)));
+  const done = new Set([...published].map(({ seq }) => seq));
+  const inPart = [...published].filter(({ seq }) => left.has(seq));
+  await deleteFromOutbox(
+    tx,
+    [...done].filter((seq) => !left.has(seq)),
+  );
+  await removeChanges(
+    tx,
+    inPart.map(({ messageId }) => messageId),
+  );
+}
+
+function toOutgoing({ messageId, contactId, type, content, createdAt, trace }: PendingMessage): OutgoingMessage {
+  const { schemaVersion, body } =
+    'body' in content
+      ? content
+      : {
+          schemaVersion: SCHEMA_VERSION,
+          body: JSON.stringify(contactChanged(contactId, content.version, content.parts)),
+        };
   return {
     exchange: CONTACT_EVENTS,
     routingKey: type,

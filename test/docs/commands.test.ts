@@ -5,11 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { buildProgram, type Program } from '../../tools/program/process';
 import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { ctms } from '../support/records';
 import { blocksOf, Shell } from './page';
 
 const CHECKOUT = resolve(__dirname, '../..');
-const API_KEY = 'the-key-of-a-reader';
 
 const broker = withBroker();
 
@@ -67,17 +65,5 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     await shell.run(`${undo.replace(/[\da-f-]{36}/, id)} --yes\n${start}`);
     const { output } = await shell.run(all as string);
     expect(output).toContain('No claim is held.');
-  }, 180_000);
-
-  it('change feed: pages over HTTP, and files', async () => {
-    const [curl, files, ...rest] = blocksOf('docs/change-feed.md') as [string, string];
-    expect(rest).toEqual([]);
-    await writeFile(join(folder, 'contacts.ndjson'), `${JSON.stringify(ctms({ a: 'ada' }))}\n`);
-    await shell.run(`onecontact migrate\nAPI_KEY=${API_KEY} onecontact start`);
-    await shell.run('onecontact import contacts.ndjson');
-    const page = await shell.run(`API_KEY=${API_KEY}\n${here(curl)}`);
-    const { changes, next } = JSON.parse(page.output);
-    expect(changes).toEqual([expect.objectContaining({ contact: expect.objectContaining({ version: 1 }) })]);
-    await shell.run(files.replace('CURSOR', next));
   }, 180_000);
 });

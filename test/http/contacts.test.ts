@@ -4,31 +4,39 @@ import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { makeServer } from '../../src/http/server';
+import { makeServer, type ServerOptions } from '../../src/http/server';
 import { Health } from '../../src/observability/health';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, del, signup, uidOf, unsub } from '../support/events';
+import { gate } from '../support/gate';
 import { apply as applyTo } from '../support/stored';
-import { ask } from './ask';
+import { type Answer, ask } from './ask';
+import { failLookUps } from './fail-look-ups';
 
+const BUSY = '{"status":"error","code":99,"desc":"Too busy or the database is away: try again"}';
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
 /** Of a newsletter whose latest choice said nothing besides. */
 const NO_DETAILS = { pending: false, source: null, lang: null, format: null, reason: null, fields: null };
 
 describe('a look-up over HTTP', () => {
   let data: TestDatabase;
-  let app: FastifyInstance;
+  const apps: FastifyInstance[] = [];
   let base: string;
   const lines: string[] = [];
+  const serve = async (options: Partial<ServerOptions> = {}): Promise<string> => {
+    const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
+    const contacts = { db: data.db, historyDb: data.db };
+    const more = { health: new Health(), metrics: new Registry(), ...options };
+    const app = makeServer({ contacts, log, keys: { value: [] }, ...more });
+    apps.push(app);
+    return app.listen({ host: '127.0.0.1', port: 0 });
+  };
   const get = (path: string) => ask(base, path);
   const contact = async (path: string) => JSON.parse((await get(path)).body);
 
   beforeAll(async () => {
     data = await freshDatabase();
-    const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
-    const contacts = { db: data.db, historyDb: data.db };
-    app = makeServer({ contacts, log, keys: { value: [] }, health: new Health(), metrics: new Registry() });
-    base = await app.listen({ host: '127.0.0.1', port: 0 });
+    base = await serve();
     const names = { firstName: 'Ada', lastName: null };
     for (const event of [
       acct('u1', 'ada', 1),
@@ -41,7 +49,7 @@ describe('a look-up over HTTP', () => {
     }
   });
   afterAll(async () => {
-    await app?.close();
+    for (const app of apps) await app.close();
     await data?.drop();
   });
   const apply = (...events: ContactEvent[]) => applyTo(data.db, ...events);
@@ -173,6 +181,38 @@ describe('a look-up over HTTP', () => {
       account_id: null,
       account_profile: null,
     });
+  });
+
+  it('answers excess concurrent look-ups and histories 503 with Retry-After, each by a limit of its own', async () => {
+    const url = await serve({ maxLookUps: 2, maxHistories: 3 });
+    const open = await gate(data, 'LOCK TABLE contact, basket_token IN ACCESS EXCLUSIVE MODE');
+    const histories = Array.from({ length: 4 }, () => ask(url, `/contacts/${randomUUID()}/history`));
+    const lookUps: Promise<Answer>[] = [];
+    try {
+      // The others of each kind cannot be answered yet.
+      expect(await Promise.race(histories)).toMatchObject({ status: 503, headers: { 'retry-after': '2' }, body: BUSY });
+      lookUps.push(...Array.from({ length: 3 }, () => ask(url, `/contacts/by-token/${randomUUID()}`)));
+      expect(await Promise.race(lookUps)).toMatchObject({ status: 503, headers: { 'retry-after': '2' }, body: BUSY });
+      expect((await ask(url, '/contacts/by-email/nobody')).status).toBe(404); // needs no database
+      expect((await ask(url, '/__lbheartbeat__')).status).toBe(200);
+    } finally {
+      await open();
+    }
+    const statuses = async (answers: Promise<Answer>[]) =>
+      (await Promise.all(answers)).map(({ status }) => status).sort();
+    expect([await statuses(histories), await statuses(lookUps)]).toEqual([
+      [404, 404, 404, 503],
+      [404, 404, 503],
+    ]);
+    expect((await ask(url, `/contacts/by-token/${randomUUID()}`)).status).toBe(404);
+    expect((await ask(url, `/contacts/${randomUUID()}/history`)).status).toBe(404);
+  });
+
+  it('answers a failure without details', async () => {
+    await failLookUps(data);
+    const { status, body } = await get('/contacts/by-email/ada@mail.test');
+    expect([status, JSON.parse(body)]).toEqual([500, { status: 'error', code: 99, desc: 'Something went wrong here' }]);
+    expect(lines.join('')).toContain('/contacts/by-email/:key');
   });
 
   it('leaves no address, token or name in any log line or metric', async () => {

@@ -8,13 +8,13 @@ import { parseApiKeys } from '../../src/foundation/api-keys';
 import { makeServer, type ServerOptions } from '../../src/http/server';
 import { preferencesBody } from '../../src/messages/http/preferences-body';
 import { Health } from '../../src/observability/health';
-import type { Database } from '../../src/postgres/database';
 import { findContact } from '../../src/postgres/find-contact';
-import { until } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, optout, signup, unsub } from '../support/events';
+import { gate } from '../support/gate';
 import { apply } from '../support/stored';
 import { ask } from './ask';
+import { failLookUps } from './fail-look-ups';
 
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
 
@@ -118,31 +118,24 @@ describe('preferences by token', () => {
   });
 
   it('answers excess concurrent requests 503, and look-ups go on', async () => {
-    let release = (): void => undefined;
-    const held = new Promise<never[]>((resolve) => {
-      release = () => resolve([]);
-    });
-    let running = 0;
-    const slow = {
-      $transaction: () => {
-        running += 1;
-        return held;
-      },
-    } as unknown as Database;
-    const url = await serve({ preferences: { db: slow } });
-    const first = Array.from({ length: 50 }, () => get(randomUUID(), url));
-    await until(() => running === 50);
-    expect((await get(randomUUID(), url)).status).toBe(503);
-    const headers = { authorization: 'Bearer the-key' };
-    expect((await ask(url, '/contacts/by-email/waits@mail.test', { headers })).status).toBe(200);
-    release();
-    for (const { status } of await Promise.all(first)) expect(status).toBe(404);
+    const url = await serve({ maxPreferences: 2 });
+    const open = await gate(data, 'LOCK TABLE basket_token IN ACCESS EXCLUSIVE MODE');
+    const answers = Array.from({ length: 3 }, () => get(randomUUID(), url));
+    try {
+      // The others cannot be answered yet.
+      expect((await Promise.race(answers)).status).toBe(503);
+      const headers = { authorization: 'Bearer the-key' };
+      expect((await ask(url, '/contacts/by-email/new@mail.test', { headers })).status).toBe(404);
+    } finally {
+      await open();
+    }
+    expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([404, 404, 503]);
   });
 
   it('names only the route in logs and metrics', async () => {
-    const broken = { $transaction: () => Promise.reject(new Error('ada@mail.test')) } as unknown as Database;
     const { token } = await found('waits');
-    const url = await serve({ preferences: { db: broken } });
+    const url = await serve();
+    await failLookUps(data);
     expect((await get(token, url)).status).toBe(500);
     expect(lines.filter((line) => line.includes('/preferences/:token'))).toHaveLength(1);
     expect(lines.join('')).not.toMatch(/ada|mail\.test|[0-9a-f]{8}-[0-9a-f]{4}/i);

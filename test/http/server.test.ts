@@ -8,7 +8,6 @@ import { parseApiKeys } from '../../src/foundation/api-keys';
 import { makeServer, type ServerOptions } from '../../src/http/server';
 import { Health } from '../../src/observability/health';
 import { type Database, openDatabase } from '../../src/postgres/database';
-import { until } from '../support/broker';
 import { type AskOptions, ask } from './ask';
 
 /** No server listens here, so every statement fails. */
@@ -186,15 +185,7 @@ describe('the HTTP server', () => {
     }
   });
 
-  it('answers a failure without details, and logs neither the address nor the database', async () => {
-    const broken = { $transaction: () => Promise.reject(new Error('ada@mail.test')) } as unknown as Database;
-    const failing = await (await server({ contacts: { db: broken, historyDb: broken } }))(
-      '/contacts/by-email/ada@mail.test',
-    );
-    expect([failing.status, JSON.parse(failing.body)]).toEqual([
-      500,
-      { status: 'error', code: 99, desc: 'Something went wrong here' },
-    ]);
+  it('answers 503 while the database is away, and logs neither the address nor the database', async () => {
     const get = await server();
     for (const key of ['ada@mail.test', 'ada%40mail.test']) {
       const answer = await get(`/contacts/by-email/${key}`);
@@ -204,37 +195,6 @@ describe('the HTTP server', () => {
     expect(lines.some((line) => line.includes('/contacts/by-email/:key'))).toBe(true);
     expect(lines.join('')).not.toMatch(/ada|mail\.test|top-secret|nowhere/);
     expect((await get('/metrics')).body).not.toMatch(/ada|mail\.test/);
-  });
-
-  it('answers excess concurrent look-ups and histories 503 with Retry-After, each by a limit of its own', async () => {
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let running = 0;
-    const slow = (nothing: unknown) =>
-      ({
-        $transaction: async () => {
-          running += 1;
-          await held;
-          return nothing;
-        },
-      }) as unknown as Database;
-    const get = await server({ contacts: { db: slow([]), historyDb: slow(null) }, maxLookUps: 2, maxHistories: 3 });
-    const lookUp = () => get('/contacts/by-email/a@mail.test');
-    const history = () => get(`/contacts/${randomUUID()}/history`);
-    const first = [lookUp(), history(), history(), history()];
-    await until(() => running === 4);
-    const excess = await history();
-    expect([excess.status, JSON.parse(excess.body), excess.headers['retry-after']]).toEqual([503, BUSY, '2']);
-    first.push(lookUp());
-    await until(() => running === 5);
-    expect((await lookUp()).status).toBe(503);
-    expect((await get('/contacts/by-email/nobody')).status).toBe(404); // needs no database
-    expect((await get('/__lbheartbeat__')).status).toBe(200);
-    release();
-    for (const answer of await Promise.all(first)) expect([answer.status, answer.body]).toEqual([404, NOT_FOUND]);
-    expect([(await lookUp()).status, (await history()).status]).toEqual([404, 404]);
   });
 
   it('answers 431 for oversized headers and paths', async () => {

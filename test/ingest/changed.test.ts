@@ -6,9 +6,12 @@ import type { StoredContact } from '../../src/contacts/profile/contact-snapshot'
 import type { Step } from '../../src/ingest/steps';
 import { applyBatch } from '../../src/ingest/transaction';
 import { contactBody } from '../../src/messages/outgoing/contact-body';
+import { contactChanged } from '../../src/messages/outgoing/notification-message';
 import { ContactChanged } from '../../src/messages/outgoing/schemas';
 import { exportContacts } from '../../src/operations/export/store';
+import { inTransaction } from '../../src/postgres/database';
 import { listMerges } from '../../src/postgres/tables/merge';
+import { deleteFromOutbox, takeFromOutbox } from '../../src/postgres/tables/outbox';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, confirm, optout, signup, unsub } from '../support/events';
 import { contactEvent } from '../support/histories';
@@ -23,7 +26,7 @@ beforeAll(async () => {
 });
 const clear = () =>
   database.sql(
-    'TRUNCATE contact, email_address, account, address_claim, choice, basket_token, merge, claim_block, outbox',
+    'TRUNCATE contact, email_address, account, address_claim, choice, basket_token, merge, claim_block, outbox, outbox_changes',
   );
 beforeEach(clear);
 afterAll(() => database?.drop());
@@ -33,9 +36,17 @@ const apply = (...steps: Step[]) =>
 
 /** The messages since the last look. */
 async function told(): Promise<ContactChanged[]> {
-  const rows = await database.sql<{ type: string; body: unknown }>('SELECT * FROM outbox ORDER BY seq');
-  await database.sql('DELETE FROM outbox');
-  return rows.filter(({ type }) => type === 'contact.changed').map(({ body }) => ContactChanged.parse(body));
+  const messages = await inTransaction(database.db, async (tx) => {
+    const taken = await takeFromOutbox(tx, 10_000);
+    await deleteFromOutbox(
+      tx,
+      taken.map(({ seq }) => seq),
+    );
+    return taken;
+  });
+  return messages.flatMap(({ contactId, content }) =>
+    'parts' in content ? ContactChanged.parse(contactChanged(contactId, content.version, content.parts)) : [],
+  );
 }
 const parts = async () => (await told()).map(({ version, changed }) => [version, ...changed]);
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { handleBatch } from '../../src/ingest/batch';
 import type { Outcome } from '../../src/ingest/outcome';
+import { applyBatch } from '../../src/ingest/transaction';
 import { makeMetrics } from '../../src/observability/metrics';
 import type { Database } from '../../src/postgres/database';
 import { openConnection } from '../../src/rabbitmq/connection';
@@ -137,10 +138,16 @@ describe('a crash before and after every statement of the relay', () => {
   }
 
   it('loses no notification; a repeated one has the same content and message id', async () => {
-    await apply(database.db, ...['p', 'q'].flatMap((u) => [acct(u, `${u}1`, 1), signup(`${u}2`, ['x'], 2)]));
-    await apply(database.db, acct('p', 'p2', 3), acct('q', 'q2', 3), signup('p3', ['x'], 3));
-    await apply(database.db, acct('p', 'p3', 4));
-    const written = await database.sql<Message>('SELECT message_id AS id, body FROM outbox ORDER BY seq');
+    const notify = { changes: true, confirmations: false };
+    const announce = (...events: ContactEvent[]) => applyBatch(database.db, events, { ...DEFAULTS, notify });
+    await announce(...['p', 'q'].flatMap((u) => [acct(u, `${u}1`, 1), signup(`${u}2`, ['x'], 2)]));
+    await announce(acct('p', 'p2', 3), acct('q', 'q2', 3), signup('p3', ['x'], 3));
+    await announce(acct('p', 'p3', 4));
+    const written = await database.sql<Message>(`
+      SELECT message_id AS id, body FROM outbox
+      UNION ALL
+      SELECT message_id, json_build_object('contact_id', contact_id, 'version', version, 'changed', parts)
+      FROM outbox_changes, unnest(message_ids, contact_ids, versions) AS x (message_id, contact_id, version)`);
     expect(written.length).toBeGreaterThanOrEqual(3);
     const sorted = (ids: Iterable<string>): string[] => [...ids].sort();
 
@@ -153,10 +160,11 @@ describe('a crash before and after every statement of the relay', () => {
       expect({ where, ids: sorted(ids) }).toEqual({ where, ids: sorted(written.map(({ id }) => id)) });
       for (const message of messages) expect(written).toContainEqual(message);
       expect(messages.length).toBeLessThanOrEqual(2 * written.length);
-      expect({ where, outbox: inTable(crash.rows, 'outbox') }).toEqual({ where, outbox: [] });
+      const left = ['outbox', 'outbox_changes'].flatMap((table) => inTable(crash.rows, table));
+      expect({ where, left }).toEqual({ where, left: [] });
       if (messages.length > written.length) twice.push(where);
     }
     // So a crash between publishing and deleting was among them.
-    expect(twice).toContainEqual(expect.stringMatching(/^before .* DELETE FROM outbox/));
+    expect(twice).toContainEqual(expect.stringMatching(/^before .*DELETE FROM outbox/));
   });
 });

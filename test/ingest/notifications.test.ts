@@ -201,6 +201,7 @@ describe('nobody is told', () => {
     await applyBatch(database.db, [acct('quiet', 'quiet2', 3)], silent);
     await applyBatch(database.db, [del('quiet', 4)], silent);
     expect(await outbox()).toEqual([]);
+    expect(await database.sql('SELECT FROM outbox_changes')).toEqual([]);
   });
 });
 

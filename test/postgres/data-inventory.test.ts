@@ -84,7 +84,9 @@ it('after everyone with a value in any column is erased, only ids and hashes are
   }
   const last = acct('third', 'lone', 8);
   last.trigger.trace = { parent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, state: 'a=b' };
-  await inTurn(signup('lone', ['x'], 7, { profile }), last);
+  const notify = { changes: true, confirmations: false };
+  await applyBatch(database.db, [signup('lone', ['x'], 7, { profile })], { ...DEFAULTS, notify });
+  await inTurn(last);
   await database.sql(`
     INSERT INTO import_progress (source, lines, counts) VALUES ('of no person', 1, '{}');
     INSERT INTO first_import (record_id, at) SELECT id, now() FROM contact WHERE state = 'live' LIMIT 1;

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pino from 'pino';
+import { CHANGED_PARTS } from '../../src/contacts/profile/changed-parts';
 import { makeMetrics } from '../../src/observability/metrics';
-import { addToOutbox } from '../../src/postgres/tables/outbox';
+import { addToOutbox, outboxState } from '../../src/postgres/tables/outbox';
 import { openConnection } from '../../src/rabbitmq/connection';
 import { CONTACT_EVENTS, MAILER_QUEUE } from '../../src/rabbitmq/names';
 import { Publisher } from '../../src/rabbitmq/publisher';
@@ -21,13 +22,14 @@ describe('the relay', () => {
   const metrics = makeMetrics();
 
   beforeEach(async () => {
+    await (await broker().channel()).purgeQueue(MAILER_QUEUE);
     database = await freshDatabase();
     const connection = await openConnection({ url: broker().url, name: 'relay test', log: silent });
     const publisher = new Publisher({ connection, log: silent });
     relays = [];
     lines = [];
     const log = pino({ level: 'warn' }, { write: (line) => void lines.push(JSON.parse(line)) });
-    start = () => relays.push(new Relay({ db: database.db, publisher, metrics, log }));
+    start = (busy = () => false) => relays.push(new Relay({ db: database.db, publisher, metrics, log, busy }));
     close = async () => {
       await publisher.close();
       await connection.close();
@@ -38,7 +40,7 @@ describe('the relay', () => {
     await close();
     await database.drop();
   });
-  let start: () => void;
+  let start: (busy?: () => boolean) => void;
 
   const write = (messages: { nr: number; contact: number }[]) =>
     addToOutbox(
@@ -52,6 +54,23 @@ describe('the relay', () => {
       })),
     );
   const left = async () => (await database.sql<{ n: number }>('SELECT count(*)::int AS n FROM outbox'))[0]?.n;
+  /** Changes of contacts in one batch, each of all parts. */
+  const change = (...contacts: { contact: number; version: number }[]) =>
+    addToOutbox(
+      database.db,
+      [],
+      contacts.map(({ contact, version }) => ({ contactId: id(contact), version, parts: CHANGED_PARTS })),
+    );
+  const changesLeft = async () =>
+    (await database.sql<{ ids: string[] }>('SELECT message_ids AS ids FROM outbox_changes')).flatMap(({ ids }) => ids);
+  const receive = async (count: number) => {
+    const received: { type: unknown; id: unknown; body: Record<string, unknown> }[] = [];
+    while (received.length < count) {
+      const { content, properties } = await broker().next(MAILER_QUEUE);
+      received.push({ type: properties.type, id: properties.messageId, body: JSON.parse(content.toString()) });
+    }
+    return received;
+  };
   const refused = async () => {
     const { values } = await metrics.notifications.get();
     const returned = values.filter(({ labels }) => labels.outcome === 'returned');
@@ -120,6 +139,69 @@ describe('the relay', () => {
     await channel.bindQueue(MAILER_QUEUE, CONTACT_EVENTS, 'contact.#');
     await eventually(problems, (found) => found.length === 0);
     expect(await left()).toBe(0);
+  });
+
+  it('publishes a message for each changed contact of a batch, among the other messages of the contact', async () => {
+    await change({ contact: 1, version: 1 }, { contact: 2, version: 7 });
+    const ids = await changesLeft();
+    await write([{ nr: 3, contact: 1 }]);
+    await change({ contact: 1, version: 2 });
+    start();
+    const received = await receive(4);
+    expect(received.filter(({ body }) => body.contact_id !== id(2)).map(({ body }) => body.nr ?? body.version)).toEqual(
+      [1, 3, 2],
+    );
+    expect(received).toContainEqual({
+      type: 'contact.changed',
+      id: ids[1],
+      body: { contact_id: id(2), version: 7, changed: [...CHANGED_PARTS] },
+    });
+    expect(new Set(received.map((message) => message.id)).size).toBe(4);
+    expect(await eventually(changesLeft, (found) => found.length === 0)).toEqual([]);
+  });
+
+  it('counts each change that waits, and its age', async () => {
+    await write([{ nr: 1, contact: 1 }]);
+    await change({ contact: 1, version: 1 }, { contact: 2, version: 1 });
+    await database.sql("UPDATE outbox_changes SET created_at = now() - interval '7 seconds'");
+    const { pending, oldestSeconds } = await outboxState(database.db);
+    expect(pending).toBe(3);
+    expect(oldestSeconds).toBeGreaterThanOrEqual(7);
+  });
+
+  it('lets changes wait while workers are busy, and nothing else; messages keep their order', async () => {
+    let isBusy = true;
+    await change({ contact: 1, version: 1 });
+    await write([{ nr: 2, contact: 1 }]);
+    await change({ contact: 1, version: 3 });
+    start(() => isBusy);
+    expect((await receive(2)).map(({ body }) => body.nr ?? body.version)).toEqual([1, 2]);
+    await eventually(left, (n) => n === 0);
+    expect(await changesLeft()).toHaveLength(1);
+    isBusy = false;
+    expect((await receive(1)).map(({ body }) => body.version)).toEqual([3]);
+  });
+
+  it('publishes a change that has waited for a minute, however busy the workers are', async () => {
+    await change({ contact: 1, version: 1 });
+    await database.sql("UPDATE outbox_changes SET created_at = now() - interval '60 seconds'");
+    start(() => true);
+    expect(await receive(1)).toMatchObject([{ body: { version: 1 } }]);
+  });
+
+  it('keeps the changes of a batch that a full queue refused, and publishes only these again', async () => {
+    const channel = await broker().channel();
+    const limited = { autoDelete: true, arguments: { 'x-max-length': 2, 'x-overflow': 'reject-publish' } };
+    const { queue } = await channel.assertQueue('', limited);
+    await channel.bindQueue(queue, CONTACT_EVENTS, 'contact.changed');
+    await change(...[1, 2, 3].map((contact) => ({ contact, version: contact })));
+    const ids = await changesLeft();
+    start();
+    const first = await receive(3); // in the mailer's queue, which has room
+    expect(await eventually(changesLeft, (found) => found.length === 1)).toEqual([ids[2]]);
+    await channel.deleteQueue(queue);
+    expect((await receive(1)).map((message) => message.id)).toEqual([first[2]?.id]);
+    expect(await eventually(changesLeft, (found) => found.length === 0)).toEqual([]);
   });
 
   it('measures the time from the outbox to the confirm', async () => {

@@ -133,6 +133,14 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     traceparent: message,
     tracestate: message,
   },
+  outbox_changes: {
+    seq: message,
+    parts: message,
+    contact_ids: message,
+    versions: message,
+    message_ids: message,
+    created_at: message,
+  },
   import_progress: { source: impersonal, lines: impersonal, counts: impersonal, written_at: impersonal },
   first_import: { record_id: moment, at: moment },
   audit: {

@@ -120,6 +120,8 @@ const STATEMENTS = [
   `INSERT INTO erasure (hash, at) VALUES (decode('${erasureHash(FILLED_ERASURE_KEY, { kind: 'check' })}', 'hex'), now())`,
   `INSERT INTO outbox (message_id, contact_id, type, body)
    SELECT gen_random_uuid(), ${ID('4', 'i')}, 'contact.email_changed', '{}' FROM ${numbers(1, SMALL)}`,
+  `INSERT INTO outbox_changes (parts, contact_ids, versions, message_ids)
+   SELECT '{profile}', ARRAY[${ID('4', 'i')}], '{2}', ARRAY[gen_random_uuid()] FROM ${numbers(1, SMALL)}`,
   `INSERT INTO audit (at, operator, command, target, result)
    SELECT ${AT('i')}, 'grace', 'merges undo', json_build_object('account_id', ${UID('i')}), '{}' FROM ${numbers(1, SMALL)}`,
   `INSERT INTO first_import (record_id, at) SELECT ${ID('4', 'i')}, ${AT('0')} FROM ${numbers(1, SMALL)}`,

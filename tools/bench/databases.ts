@@ -68,7 +68,7 @@ export class Databases {
       url: this.#urlOf(name),
       client,
       rows: async () => (await client.query<Rows>(COUNTS)).rows[0] as Rows,
-      outboxIsEmpty: async () => (await client.query('SELECT FROM outbox LIMIT 1')).rowCount === 0,
+      outboxIsEmpty: async () => (await client.query(PENDING)).rowCount === 0,
       drop: async () => {
         await client.end();
         await this.#drop(name);
@@ -197,6 +197,8 @@ const FILL = [
    FROM SERIES AS i, unnest(ARRAY['privacy-weekly', 'about-tests']) AS newsletter
    WHERE newsletter = 'privacy-weekly' OR i % 4 < 2`,
 ];
+
+const PENDING = '(SELECT FROM outbox LIMIT 1) UNION ALL (SELECT FROM outbox_changes LIMIT 1)';
 
 const READ_ALL = `
   SELECT pg_prewarm(oid, 'read') FROM pg_class

@@ -8,6 +8,7 @@ import { WORKLOAD_NAMES } from './load/workloads';
 import { measureIntake } from './measure/intake';
 import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
+import { measureNotify } from './measure/notify';
 import { profileAll } from './measure/profile';
 import { STATEMENT_SETTINGS } from './measure/server-costs';
 import { measureSlots } from './measure/slots';
@@ -77,6 +78,10 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('intake')) {
     say('Intake over HTTP …');
     results.intake = await measureIntake(bench);
+  }
+  if (wants('notify')) {
+    say('The change feed and NOTIFY_CHANGES …');
+    results.notify = await measureNotify(bench);
   }
   if (wants('growth')) {
     say('Growth …');

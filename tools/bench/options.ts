@@ -2,7 +2,17 @@ import { parseArgs } from 'node:util';
 import { wholeNumber } from '../options';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
-const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'intake', 'growth', 'memory', 'profile'] as const;
+const PARTS = [
+  ...WORKLOAD_NAMES,
+  'latency',
+  'processes',
+  'slots',
+  'intake',
+  'notify',
+  'growth',
+  'memory',
+  'profile',
+] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -27,7 +37,7 @@ export interface Options {
   set: Record<string, string>;
 }
 
-const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots'];
+const DEFAULT_PARTS: readonly Part[] = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'notify'];
 const QUICK_PARTS: readonly Part[] = ['new', 'mix-10'];
 
 export const HELP = `npm run bench -- [OPTION ...]
@@ -44,6 +54,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       processes  1, 2 and 4 worker processes on the same queues
                       slots      CONCURRENCY 1 and 2 on few accounts, all connected
                       intake     events over HTTP, taken by one process, beside what one worker consumes (not by default)
+                      notify     what the change feed and NOTIFY_CHANGES cost sign-ups, and a real-life mix
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
                       profile    where the time goes, in all workloads or in those named beside it, which are then only

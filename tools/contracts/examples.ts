@@ -9,9 +9,13 @@ const MERGE = '019be0a1-6d0e-7f0e-8a55-2a2f5f0c7e11';
 
 export interface Example {
   name: string;
+  /** What leads to the message, in order, in an empty database: events, and commands with `MERGE_ID`. A test does it. */
+  after?: readonly Step[];
   headers?: Record<string, unknown>;
   payload: unknown;
 }
+
+export type Step = { event: object; headers?: Record<string, unknown> } | { command: string };
 
 const common = { uid: UID, iss: 'accounts.fxa.test', timestamp: 1769000123456, ts: 1769000123.456, metricsContext: {} };
 const flat = (event: string, fields: object = {}) => ({ event, ...common, ...fields });
@@ -116,7 +120,7 @@ export const CONFIRM: Example[] = [
 const trigger = {
   source: 'fxa' as const,
   event: 'primaryEmailChanged',
-  event_id: '5c2d9b1e-1111-4222-8333-444455556666',
+  event_id: 'e6d0c639d34a0b9095b149070a38a7db44c0228900566cfde7cbce502f5cff1c',
   event_time: '2026-01-21T12:55:23.456Z',
 };
 const contact = {
@@ -124,11 +128,11 @@ const contact = {
   account_id: UID,
   primary_email: EMAIL,
   basket_token: KEPT,
-  version: 3,
+  version: 2,
   first_name: 'Ada',
   country: 'fr',
   lang: 'fr',
-  format: null,
+  format: 'H',
   account_profile: { locale: 'fr-FR,fr;q=0.9' },
   opted_out: false,
   double_opt_in: true,
@@ -142,16 +146,51 @@ const other = {
   double_opt_in: false,
   mailable: false,
 };
-const newsletters = {
-  'privacy-weekly': { state: 'subscribed' as const, since: '2026-01-20T00:00:00.000Z', lang: 'fr', format: 'H' },
-  offers: { state: 'unsubscribed' as const, since: '2026-01-21T00:00:00.000Z', lang: null, format: null },
-};
+/** What the account alone says. */
+const ofAccount = { ...contact, first_name: null, lang: 'fr-fr', format: null };
+const signedUp = { state: 'subscribed' as const, since: '2026-01-21T12:54:20.000Z', lang: 'fr', format: 'H' };
+const refused = { state: 'unsubscribed' as const, since: '2026-01-21T12:54:30.000Z', lang: null, format: null };
+const inAccount = { state: 'subscribed' as const, since: '2026-01-21T12:54:10.000Z', lang: 'fr-fr', format: null };
+const newsletters = { 'privacy-weekly': signedUp, offers: refused };
 
-const out = (name: string, payload: unknown): Example[] => [
-  { name, headers: { 'schema-version': String(body.SCHEMA_VERSION), ...TRACE }, payload },
+const out = (name: string, after: readonly Step[], payload: unknown): Example[] => [
+  { name, after, headers: { 'schema-version': String(body.SCHEMA_VERSION) }, payload },
 ];
+/** As {@link out}, for a message whose last event had a trace, which is passed on. */
+const traced = (...args: Parameters<typeof out>): Example[] =>
+  out(...args).map((example) => ({ ...example, headers: { ...example.headers, ...TRACE } }));
 
-export const MERGED = out('The address of a sign-up turned out to be an account’s', {
+/** A time of an event, so many seconds before those of the other examples. */
+const before = (seconds: number): { ts: number } => ({ ts: 1769000100 - seconds });
+const account = (event: string, fields: object): Step => ({
+  event: { event, uid: UID, ts: 1769000123.456, ...fields },
+});
+const last = (step: Step): Step => ({ ...step, headers: TRACE });
+
+const PROFILE_OF_ADA = { lang: 'fr', country: 'fr', first_name: 'Ada' };
+const MADE = account('verified', {
+  ...before(50),
+  email: 'Ada.L@mail.test',
+  locale: 'fr-FR,fr;q=0.9',
+  countryCode: 'FR',
+  newsletters: ['offers'],
+});
+const MADE_WITH_EMAIL = account('verified', { ...before(50), email: EMAIL, locale: 'fr-FR,fr;q=0.9', newsletters: [] });
+const SIGN_UP: Step = {
+  event: newsletter('subscribe', {
+    ...before(40),
+    email: EMAIL,
+    newsletters: ['privacy-weekly'],
+    format: 'H',
+    ...PROFILE_OF_ADA,
+  }),
+};
+const REFUSED: Step = { event: newsletter('unsubscribe', { ...before(30), email: EMAIL, newsletters: ['offers'] }) };
+const MOVED = last(account('primaryEmailChanged', { email: EMAIL }));
+const MERGING = [MADE, SIGN_UP, REFUSED, MOVED];
+const OTHER_ACCOUNT = last(account('verified', { uid: 'a'.repeat(32), email: EMAIL, newsletters: [] }));
+
+export const MERGED = traced('The address of a sign-up turned out to be an account’s', MERGING, {
   merge_id: MERGE,
   merged_at: '2026-01-21T12:55:24.000Z',
   reason: 'claim',
@@ -165,66 +204,93 @@ export const MERGED = out('The address of a sign-up turned out to be an account�
   token: { kept: KEPT, retired: LOST, policy: 'address', reason: 'held_primary_address' },
 } satisfies body.ContactMerged);
 
-export const UNMERGED = out('The merge was taken back', {
-  merge_id: MERGE,
-  unmerged_at: '2026-01-22T08:00:00.000Z',
-  survivor: { ...contact, primary_email: 'Ada.L@mail.test', basket_token: LOST, version: 4, newsletters: {} },
-  restored: { ...other, version: 3, newsletters },
-  addresses: ['new.name@mail.test'],
-} satisfies body.ContactUnmerged);
+export const UNMERGED = out(
+  'The merge was taken back',
+  [...MERGING, { command: 'onecontact merges undo "$MERGE_ID" --reason 4711' }],
+  {
+    merge_id: MERGE,
+    unmerged_at: '2026-01-22T08:00:00.000Z',
+    survivor: {
+      ...ofAccount,
+      primary_email: 'Ada.L@mail.test',
+      basket_token: LOST,
+      version: 3,
+      newsletters: { offers: inAccount },
+    },
+    restored: { ...other, version: 4, newsletters },
+    addresses: ['new.name@mail.test'],
+  } satisfies body.ContactUnmerged,
+);
 
-export const EMAIL_CHANGED = out('Another primary address', {
+export const EMAIL_CHANGED = traced('Another primary address', [MADE, MOVED], {
   changed_at: '2026-01-21T12:55:24.000Z',
   trigger,
-  contact,
+  contact: ofAccount,
   former_email: 'Ada.L@mail.test',
   former_addresses: ['Ada.L@mail.test'],
-  newsletters,
+  newsletters: { offers: inAccount },
   merge_id: null,
 } satisfies body.ContactEmailChanged);
 
-export const REVIEW_NEEDED = out('Another account has proved the only address', {
-  needed_at: '2026-01-21T12:55:24.000Z',
-  reason: 'no_address',
-  trigger,
-  contact: { ...contact, primary_email: null, double_opt_in: false, mailable: false },
-  former_email: EMAIL,
-} satisfies body.ContactReviewNeeded);
+export const REVIEW_NEEDED = traced(
+  'Another account has proved the only address',
+  [MADE_WITH_EMAIL, SIGN_UP, OTHER_ACCOUNT],
+  {
+    needed_at: '2026-01-21T12:55:24.000Z',
+    reason: 'no_address',
+    trigger: { ...trigger, event: 'verified' },
+    contact: { ...contact, version: 3, primary_email: null, double_opt_in: false, mailable: false },
+    former_email: EMAIL,
+  } satisfies body.ContactReviewNeeded,
+);
 
-export const ACCOUNT_DELETED = out('An account is deleted', {
-  deleted_at: '2026-01-21T12:55:24.000Z',
-  trigger: { ...trigger, event: 'delete' },
-  account_id: UID,
-  contact: { ...contact, account_id: null, account_profile: null },
-  newsletters,
-} satisfies body.ContactAccountDeleted);
+export const ACCOUNT_DELETED = traced(
+  'An account is deleted',
+  [MADE_WITH_EMAIL, SIGN_UP, last(account('delete', {}))],
+  {
+    deleted_at: '2026-01-21T12:55:24.000Z',
+    trigger: { ...trigger, event: 'delete' },
+    account_id: UID,
+    contact: { ...contact, version: 3, account_id: null, account_profile: null },
+    newsletters: { 'privacy-weekly': signedUp },
+  } satisfies body.ContactAccountDeleted,
+);
 
-export const CLOSED = out('The only address of a deleted account belongs to another person', {
-  closed_at: '2026-01-21T12:55:24.000Z',
-  trigger,
-  contact_id: other.contact_id,
-  basket_token: LOST,
-  account_id: UID,
-  version: 5,
-} satisfies body.ContactClosed);
+export const CLOSED = traced(
+  'The only address of a deleted account belongs to another person',
+  [MADE_WITH_EMAIL, OTHER_ACCOUNT, last(account('delete', { ts: 1769000130 }))],
+  {
+    closed_at: '2026-01-21T12:55:24.000Z',
+    trigger: { ...trigger, event: 'delete', event_time: '2026-01-21T12:55:30.000Z' },
+    contact_id: other.contact_id,
+    basket_token: LOST,
+    account_id: UID,
+    version: 3,
+  } satisfies body.ContactClosed,
+);
 
-export const ERASED = out('A person is erased', {
+export const ERASED = out('A person is erased', [...MERGING, { command: `onecontact erase ${EMAIL} --yes` }], {
   erased_at: '2026-01-21T12:55:24.000Z',
   contact_id: contact.contact_id,
   basket_token: KEPT,
   retired_contact_ids: [other.contact_id],
 } satisfies body.ContactErased);
 
-export const CONFIRMATION_NEEDED = out('A sign-up without a proof', {
+export const CONFIRMATION_NEEDED = traced('A sign-up without a proof', [last(SIGN_UP)], {
   needed_at: '2026-01-21T12:55:24.000Z',
-  trigger: { ...trigger, source: 'newsletter', event: 'newsletter.subscribe' },
+  trigger: {
+    source: 'newsletter',
+    event: 'newsletter.subscribe',
+    event_id: '0d3e5b52-6d0e-4f0e-8a55-2a2f5f0c7e11',
+    event_time: '2026-01-21T12:54:20.000Z',
+  },
   contact: { ...other, version: 1 },
-  newsletters: { 'privacy-weekly': newsletters['privacy-weekly'] },
+  newsletters: { 'privacy-weekly': signedUp },
 } satisfies body.ContactConfirmationNeeded);
 
-export const CHANGED = out('An opt-out', {
+export const CHANGED = out('An opt-out', [SIGN_UP, { event: newsletter('unsubscribe', { email: EMAIL, all: true }) }], {
   contact_id: contact.contact_id,
-  version: 4,
+  version: 2,
   changed: ['newsletters', 'opt_out'],
 } satisfies body.ContactChanged);
 

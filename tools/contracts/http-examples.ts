@@ -153,7 +153,7 @@ export const TOO_OFTEN = error(99, 'Too many requests from this address: try aga
 export const MALFORMED = error(5, 'The body is malformed: see problems', {
   problems: [
     { place: 'keys[0].email', problem: 'must be an email address' },
-    { place: 'keys[2]', problem: 'must be an object with one text: email, token, account or id' },
+    { place: 'keys[2].token', problem: 'must be a uuid' },
   ],
 });
 

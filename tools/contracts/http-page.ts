@@ -82,7 +82,7 @@ export function httpPage(): string {
 
 Every endpoint, with a request that you can run and an example of each answer. The same as OpenAPI 3.1:
 \`contracts/openapi.json\`. For TypeScript there is a client, \`onecontact/client\` ([client.md](client.md)). A test runs the requests
-of this page against the service, and validates all examples.
+of this page against the service, provokes the refusals, and compares the answers.
 
 The requests need two variables. Without any key the service listens on this machine only, and takes any value for the second.
 

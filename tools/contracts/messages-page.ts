@@ -1,3 +1,4 @@
+import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 import {
   ACCOUNT_MESSAGES,
   CONTACT_MESSAGES,
@@ -5,14 +6,27 @@ import {
   type MessageSpec,
   NEWSLETTER_MESSAGES,
 } from './catalogue';
+import type { Step } from './examples';
 import { fieldTable, jsonBlock } from './reference';
+
+/** The script that leads to a message; a test runs it. */
+function script(steps: readonly Step[]): string {
+  const lines = steps.map((step) => {
+    if ('command' in step) return step.command;
+    const exchange = (step.event as { event: string }).event.startsWith('newsletter.') ? NEWSLETTER_EVENTS : FXA_EVENTS;
+    const headers = Object.entries(step.headers ?? {}).map(([name, value]) => ` ${name}=${value}`);
+    return `publish ${exchange} '${JSON.stringify(step.event)}'${headers.join('')}`;
+  });
+  return `\`\`\`sh\n${lines.join('\n')}\n\`\`\``;
+}
 
 function section({ name, title, summary, payload, headers, examples }: MessageSpec): string {
   return [
     `### ${name}`,
     ...(title === name ? [] : [`**${title}.**`]),
     summary,
-    ...examples.flatMap(({ name: what, headers: sent, payload: body }) => [
+    ...examples.flatMap(({ name: what, headers: sent, payload: body, after }) => [
+      ...(after ? [script(after)] : []),
       `${what}${sent ? `, with the headers \`${JSON.stringify(sent)}\`` : ''}:`,
       jsonBlock(body),
     ]),
@@ -49,6 +63,10 @@ ${sections(NEWSLETTER_MESSAGES)}
 Published to the topic exchange \`contacts.events\`, persistent; the routing key is the \`type\`. The queue \`mailer.contact-events\` is
 bound to it. [messages-out.md](../messages-out.md) has the rules for consumers, and when each type is sent.
 TypeScript has their types in \`onecontact/client\` ([client.md](client.md)).
+
+Before each example stands a script that leads to it: a test runs it in an empty database, with \`NOTIFY_CHANGES\` and
+\`NOTIFY_CONFIRMATIONS\` on, and compares the message. \`publish EXCHANGE BODY [HEADER=VALUE]\` stands for your way to publish to RabbitMQ,
+and \`$MERGE_ID\` for the \`merge_id\` of the \`contact.merged\` before.
 
 ${sections(CONTACT_MESSAGES)}
 

@@ -4,7 +4,6 @@ import type { Facts } from '../facts/facts';
 import { type ConnectedComponent, connectedComponent } from '../identity/connected-component';
 import type { Contact, ContactIndex, Token } from '../identity/contact-index';
 import type { Cause, EmailChange, Review } from '../identity/primary-address-tracker';
-import type { ChangedPart } from '../profile/changed-parts';
 import { type ContactSnapshot, contactSnapshot } from '../profile/contact-snapshot';
 import { asTyped, type ContactView } from '../profile/contact-view';
 import { type BeforeAndAfter, viewOf } from './before-and-after';
@@ -77,14 +76,6 @@ export interface ConfirmationNotification {
   cause: NonNullable<Cause>;
 }
 
-/** A contact has a new version. */
-export interface ChangeNotification {
-  kind: 'changed';
-  contactId: string;
-  version: number;
-  parts: readonly ChangedPart[];
-}
-
 export type Notification =
   | MergeNotification
   | UnmergeNotification
@@ -92,8 +83,7 @@ export type Notification =
   | (Omit<AccountDeletion, 'contactId'> & { kind: 'account_deleted'; contact: ContactSnapshot })
   | (Closing & { kind: 'closed' })
   | ErasureNotification
-  | ConfirmationNotification
-  | ChangeNotification;
+  | ConfirmationNotification;
 
 /**
  * @param merges those of the batch

@@ -6,6 +6,7 @@ import type {
   Notification,
   UnmergeNotification,
 } from '../../contacts/merge/notification';
+import type { ChangedPart } from '../../contacts/profile/changed-parts';
 import { formerAddresses } from '../../contacts/profile/contact-view';
 import { iso } from '../../foundation/times';
 import { contactPart, newslettersPart } from './contact-body';
@@ -23,7 +24,7 @@ export const NOTIFICATION_TYPES = [
   'contact.erased',
   'contact.confirmation_needed',
   'contact.changed',
-] as const satisfies `contact.${Notification['kind']}`[];
+] as const satisfies `contact.${Notification['kind'] | 'changed'}`[];
 
 /** A notification as the outbox holds it. */
 export interface NotificationMessage {
@@ -109,12 +110,19 @@ function bodyOf(notification: Notification, now: string): object {
         newsletters: newslettersPart(contact, (name) => newsletters.includes(name)),
       } satisfies Body.ContactConfirmationNeeded;
     }
-    case 'changed': {
-      const { contactId, version, parts } = notification;
-      return { contact_id: contactId, version, changed: [...parts] } satisfies Body.ContactChanged;
-    }
   }
 }
+
+/** The body of `contact.changed`, which is made when it is published: `SCHEMA_VERSION` is its version. */
+export const contactChanged = (
+  contactId: string,
+  version: number,
+  parts: readonly ChangedPart[],
+): Body.ContactChanged => ({
+  contact_id: contactId,
+  version,
+  changed: [...parts],
+});
 
 function contactMerged(
   { plan, survivor, tokenRetired, added, ended }: MergeNotification,

@@ -15,6 +15,7 @@ import { insertClaims } from '../../postgres/tables/address-claim';
 import { insertChoices } from '../../postgres/tables/choice';
 import { updateAddresses } from '../../postgres/tables/email-address';
 import { deleteFromOutbox } from '../../postgres/tables/outbox';
+import { removeChanges } from '../../postgres/tables/outbox-changes';
 import { mentionsOf, type Names, wordsOf } from '../mentions';
 import type { ErasurePlan, Pseudonyms } from './plan';
 
@@ -227,5 +228,5 @@ export async function eraseNotifications(
     .filter(({ contact_id, body }) => contacts.includes(contact_id) || isNamedIn(body))
     .map(({ seq }) => seq);
   await deleteFromOutbox(tx, seqs);
-  return seqs.length;
+  return seqs.length + (await removeChanges(tx, contacts));
 }

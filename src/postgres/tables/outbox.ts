@@ -1,6 +1,11 @@
 import type { Trace } from '../../contacts/facts/event';
+import type { ChangedPart } from '../../contacts/profile/changed-parts';
+import { arrayLiteral } from '../array-literal';
 import type { Queries } from '../database';
-import { type Columns, namesOf, rowSource } from '../statement';
+import { Prisma } from '../generated/prisma/client';
+import type { RaisedContact } from '../raised';
+import { type Columns, inOneStatement, namesOf, rowSource, type Write } from '../statement';
+import { insertChanges } from './outbox-changes';
 
 export interface OutboxMessage {
   /** The broker's `messageId`, the same each time the message is published. */
@@ -25,69 +30,126 @@ const COLUMNS: Columns<OutboxMessage> = {
   tracestate: ['text', ({ trace }) => trace?.state ?? null],
 };
 
-/** Adds messages in their order: the relay publishes a contact's messages in the order of their rows. */
-export async function addToOutbox(tx: Queries, messages: readonly OutboxMessage[]): Promise<void> {
-  if (messages.length === 0) return;
-  await tx.$executeRaw`
+/**
+ * Adds messages in their order: the relay publishes a contact's messages in the order of their rows.
+ *
+ * @param changed contacts with a new version: the relay publishes a `contact.changed` for each, after the messages
+ */
+export async function addToOutbox(
+  tx: Queries,
+  messages: readonly OutboxMessage[],
+  changed: readonly RaisedContact[] = [],
+): Promise<void> {
+  await inOneStatement(tx, [insertMessages(messages), insertChanges(changed)]);
+}
+
+function insertMessages(messages: readonly OutboxMessage[]): Write {
+  if (messages.length === 0) return null;
+  return Prisma.sql`
     INSERT INTO outbox (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(messages, COLUMNS)}
     ORDER BY ordinal`;
 }
 
-export interface PendingMessage extends Omit<OutboxMessage, 'body'> {
+/** A message of the outbox, or one of a row of `outbox_changes`: several of these have its `seq`. */
+export interface PendingMessage extends Omit<OutboxMessage, 'body' | 'schemaVersion'> {
   seq: bigint;
+  content: Written | ChangedContact;
+  createdAt: Date;
+}
+
+interface Written {
+  schemaVersion: number;
   /** JSON, as it was written. */
   body: string;
-  createdAt: Date;
+}
+
+/** What the message is made of when it is published. */
+interface ChangedContact {
+  version: number;
+  parts: readonly ChangedPart[];
 }
 
 /**
  * The oldest unpublished messages, for one relay at a time: other relays get none until this transaction ends. A single
  * relay keeps the order of each contact's messages, whichever process it runs in.
+ *
+ * @param max whole rows are taken, until they have so many messages or more
+ * @param changesAfterMs takes changes that no other message follows only once they have waited for so long
  */
-export async function takeFromOutbox(tx: Queries, max: number): Promise<PendingMessage[]> {
+export async function takeFromOutbox(tx: Queries, max: number, changesAfterMs = 0): Promise<PendingMessage[]> {
   const [lock] = await tx.$queryRaw<
     { mine: boolean }[]
   >`SELECT pg_try_advisory_xact_lock(${RELAY_LOCK}::bigint) AS mine`;
   if (!lock?.mine) return [];
   const rows = await tx.$queryRaw<Row[]>`
-    SELECT seq, message_id, contact_id, type, schema_version, body::text AS body, created_at, traceparent, tracestate
-    FROM outbox ORDER BY seq LIMIT ${max}`;
-  return rows.map((row) => ({
-    seq: row.seq,
-    messageId: row.message_id,
-    contactId: row.contact_id,
-    type: row.type,
-    schemaVersion: row.schema_version,
-    body: row.body,
-    createdAt: row.created_at,
-    trace:
-      row.traceparent === null
-        ? undefined
-        : { parent: row.traceparent, ...(row.tracestate && { state: row.tracestate }) },
-  }));
+    SELECT seq, array_to_string(message_ids, ',') AS message_ids, array_to_string(contact_ids, ',') AS contact_ids, type,
+      schema_version, body::text AS body, array_to_string(versions, ',') AS versions, array_to_string(parts, ',') AS parts,
+      created_at, traceparent, tracestate
+    FROM (
+      SELECT *, sum(coalesce(cardinality(versions), 1)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) AS earlier
+      FROM (
+        (SELECT seq, ARRAY[message_id] AS message_ids, ARRAY[contact_id] AS contact_ids, type, schema_version, body,
+           NULL::int[] AS versions, NULL::text[] AS parts, created_at, traceparent, tracestate
+         FROM outbox ORDER BY seq LIMIT ${max})
+        UNION ALL
+        (SELECT seq, message_ids, contact_ids, 'contact.changed', NULL, NULL, versions, parts, created_at, NULL, NULL
+         FROM outbox_changes
+         WHERE created_at <= now() - ${changesAfterMs} * interval '1 ms' OR seq < (SELECT max(seq) FROM outbox)
+         ORDER BY seq LIMIT ${max})
+      ) AS pending
+    ) AS counted
+    WHERE coalesce(earlier, 0) < ${max} ORDER BY seq`;
+  return rows.flatMap(messagesOf);
 }
 
 interface Row {
   seq: bigint;
-  message_id: string;
-  contact_id: string;
+  message_ids: string;
+  contact_ids: string;
   type: string;
-  schema_version: number;
-  body: string;
+  schema_version: number | null;
+  body: string | null;
+  /** Null in a row of the outbox. */
+  versions: string | null;
+  parts: string | null;
   created_at: Date;
   traceparent: string | null;
   tracestate: string | null;
 }
 
+function messagesOf({ seq, type, created_at: createdAt, ...row }: Row): PendingMessage[] {
+  const messageIds = row.message_ids.split(',');
+  const contactIds = row.contact_ids.split(',');
+  if (row.versions === null || row.parts === null) {
+    const { traceparent, tracestate, schema_version, body } = row;
+    const trace = traceparent === null ? undefined : { parent: traceparent, ...(tracestate && { state: tracestate }) };
+    const content = { schemaVersion: schema_version as number, body: body as string };
+    return [
+      { seq, type, createdAt, trace, content, messageId: messageIds[0] as string, contactId: contactIds[0] as string },
+    ];
+  }
+  const parts = row.parts.split(',') as ChangedPart[];
+  return row.versions.split(',').map((version, place) => ({
+    ...{ seq, type, createdAt, content: { version: Number(version), parts } },
+    messageId: messageIds[place] as string,
+    contactId: contactIds[place] as string,
+  }));
+}
+
 /** Counting further would read the whole table. */
 const COUNTED = 100_000;
 
-/** The number of unpublished messages, up to {@link COUNTED}, and the age of the oldest. */
+/** The number of unpublished messages, up to {@link COUNTED} of each kind, and the age of the oldest. */
 export async function outboxState(db: Queries): Promise<{ pending: number; oldestSeconds: number }> {
   const [row] = await db.$queryRaw<{ pending: number; oldest: number | null }[]>`
     SELECT
-      (SELECT count(*)::int FROM (SELECT 1 FROM outbox LIMIT ${COUNTED}) AS x) AS pending,
-      (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox ORDER BY seq LIMIT 1) AS oldest`;
+      (SELECT count(*)::int FROM (SELECT 1 FROM outbox LIMIT ${COUNTED}) AS x)
+        + least(${COUNTED}, (
+            SELECT coalesce(sum(cardinality(versions)), 0)::int FROM (SELECT versions FROM outbox_changes LIMIT ${COUNTED}) AS y)
+          ) AS pending,
+      extract(epoch FROM now() - least(
+        (SELECT created_at FROM outbox ORDER BY seq LIMIT 1),
+        (SELECT created_at FROM outbox_changes ORDER BY seq LIMIT 1)))::float8 AS oldest`;
   return { pending: row?.pending ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
 }
 
@@ -99,6 +161,10 @@ export async function holdRelay(tx: Queries): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${RELAY_LOCK}::bigint)`;
 }
 
+/** Deletes rows of the outbox and of `outbox_changes`. */
 export async function deleteFromOutbox(tx: Queries, seqs: readonly bigint[]): Promise<void> {
-  if (seqs.length > 0) await tx.$executeRaw`DELETE FROM outbox WHERE seq = ANY (${seqs}::bigint[])`;
+  if (seqs.length === 0) return;
+  const rows = Prisma.sql`ANY (${arrayLiteral(seqs.map(String))}::bigint[])`;
+  await tx.$executeRaw`
+    WITH changes AS (DELETE FROM outbox_changes WHERE seq = ${rows}) DELETE FROM outbox WHERE seq = ${rows}`;
 }

@@ -134,15 +134,21 @@ describe('the erasure of a merged contact', () => {
 
   it('takes with it the pending requests for a confirmation and the notes of changes', async () => {
     const notify = { changes: true, confirmations: true };
-    await applyBatch(database.db, [signup('asked', ['x'], 1)], { ...DEFAULTS, erasureKey: KEY, notify });
-    const id = (await found('asked'))?.id;
+    const batch = [signup('other', ['x'], 1), signup('asked', ['x'], 1)];
+    await applyBatch(database.db, batch, { ...DEFAULTS, erasureKey: KEY, notify });
+    const [id, other] = [(await found('asked'))?.id, (await found('other'))?.id];
     const types = async () =>
       (await database.sql<{ type: string }>('SELECT type FROM outbox WHERE contact_id = $1 ORDER BY seq', [id])).map(
         ({ type }) => type,
       );
-    expect(await types()).toEqual(['contact.confirmation_needed', 'contact.changed']);
+    const changed = () => database.sql('SELECT contact_ids, versions, message_ids FROM outbox_changes');
+    expect(await types()).toEqual(['contact.confirmation_needed']);
+    expect(await changed()).toMatchObject([{ contact_ids: [other, id], versions: [1, 1] }]);
     expect((await erasePerson(database.db, addressOf('asked'), { erasureKey: KEY })).deleted.messages).toBe(2);
     expect(await types()).toEqual(['contact.erased']);
+    expect(await changed()).toMatchObject([{ contact_ids: [other], versions: [1], message_ids: [expect.any(String)] }]);
+    expect((await erasePerson(database.db, addressOf('other'), { erasureKey: KEY })).deleted.messages).toBe(2);
+    expect(await changed()).toEqual([]);
     await database.sql("DELETE FROM outbox WHERE type = 'contact.erased'");
   });
 

@@ -5,7 +5,7 @@ import { onecontact } from '../contenders/contender';
 import type { WorkloadName } from '../load/workloads';
 import { bytesByPlace, timeByPlace } from './cpu-profile';
 import { loadOf, measureRun } from './run';
-import { countStatements, type ServerTime, type StatementCost, serverTime, statementCosts } from './server-costs';
+import { countStatements, type ServerTime, type StatementCost, statementCosts } from './server-costs';
 
 /** Where the time goes in one workload. Profiling slows the run down: proportions count, throughput does not. */
 export interface Profile {
@@ -40,8 +40,6 @@ export async function profileAll(
 }
 
 async function profileOne(bench: Bench, workload: WorkloadName, file: string): Promise<Profile> {
-  let before: ServerTime = { postgresql: null, rabbitmq: null };
-  let after = before;
   let statements: StatementCost[] = [];
   let worker: Profile['worker'] = [];
   let allocated: Profile['allocated'] = [];
@@ -51,10 +49,8 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
       prepare: (_, contender) => contender.startProfile(),
       begin: async ({ client }) => {
         counts = await countStatements(client);
-        before = await serverTime(client, bench.amqpUrl);
       },
       end: async ({ client }, contender) => {
-        after = await serverTime(client, bench.amqpUrl);
         if (counts) statements = await statementCosts(client);
         const profile = await contender.stopProfile();
         await writeFile(`${file}.cpuprofile`, JSON.stringify(profile.time));
@@ -64,8 +60,6 @@ async function profileOne(bench: Bench, workload: WorkloadName, file: string): P
       },
     },
   });
-  const spent = (name: keyof ServerTime): number | null =>
-    after[name] === null || before[name] === null ? null : after[name] - before[name];
-  const cpu = { worker: run.cpu, postgresql: spent('postgresql'), rabbitmq: spent('rabbitmq') };
+  const cpu = { worker: run.cpu, ...run.servers };
   return { workload, events: run.events, elapsed: run.elapsed, cpu, worker, allocated, statements };
 }

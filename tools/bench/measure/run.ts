@@ -7,6 +7,7 @@ import type { Collected } from '../contenders/probe';
 import type { RunDatabase } from '../databases';
 import { type Act, messageOf, type Rows, rowsOf } from '../load/acts';
 import { contactsNeeded, earlierDaysOf, supplyOf, type WorkloadName } from '../load/workloads';
+import { type ServerTime, serverTime, spentBetween } from './server-costs';
 
 export interface Run {
   events: number;
@@ -14,8 +15,12 @@ export interface Run {
   elapsed: number;
   /** Events a second. */
   throughput: number;
+  /** Milliseconds from the first delivery to the last ack: messages may still wait in the outbox. */
+  acked: number;
   /** Seconds of processor time of the contender's processes. */
   cpu: number;
+  /** Seconds of processor time of the servers. */
+  servers: ServerTime;
   ackFrames: number;
   /** Milliseconds of the garbage collector. */
   collected: Collected;
@@ -50,6 +55,8 @@ export function loadOf(
 export interface RunOptions {
   /** Processes that consume the same queues. */
   processes?: number;
+  /** Statements that change the schema before the contender starts. */
+  alter?: readonly string[];
   /** Called before the contender is suspended, before it is resumed, and when it is done. With one process. */
   hooks?: Record<'prepare' | 'begin' | 'end', (database: RunDatabase, contender: Contender) => Promise<void>>;
 }
@@ -63,13 +70,14 @@ export async function measureRun(
   bench: Bench,
   program: Program,
   { contacts, earlierDays, warmUp, acts }: Load,
-  { processes = 1, hooks }: RunOptions = {},
+  { processes = 1, alter = [], hooks }: RunOptions = {},
 ): Promise<Run> {
   const { broker, databases } = bench;
   await broker.purge();
   const database = await databases.clone(contacts, earlierDays);
   const contenders: Contender[] = [];
   try {
+    for (const statement of alter) await database.client.query(statement);
     for (let i = 0; i < processes; i++) contenders.push(await Contender.start(program, bench, database.url));
     const [first] = contenders as [Contender];
     await broker.publish(warmUp.map(messageOf));
@@ -84,12 +92,14 @@ export async function measureRun(
     await broker.publish(acts.map(messageOf));
     await database.client.query('CHECKPOINT');
     await hooks?.begin(database, first);
+    const serversBefore = await serverTime(database.client, bench.amqpUrl);
     const begin = now();
     for (const contender of contenders) contender.resume();
     const lastAckAt = await untilAcked(contenders, warmUp.length + acts.length);
     const relayedAt = program.writes === 'all' ? await untilRelayed(database) : 0;
     const elapsed = Math.max(lastAckAt, relayedAt) - begin;
 
+    const serversAfter = await serverTime(database.client, bench.amqpUrl);
     await hooks?.end(database, first);
     const after = await totals(contenders);
     verifyRows(program, acts, rowsBefore, await database.rows());
@@ -104,6 +114,8 @@ export async function measureRun(
       events: acts.length,
       elapsed,
       throughput: (acts.length / elapsed) * 1_000,
+      acked: lastAckAt - begin,
+      servers: spentBetween(serversBefore, serversAfter),
       cpu: after.cpu - before.cpu,
       ackFrames: after.ackFrames - before.ackFrames,
       collected: { young: after.young - before.young, old: after.old - before.old },

@@ -26,6 +26,12 @@ export async function serverTime(client: Client, amqpUrl: string): Promise<Serve
   };
 }
 
+export function spentBetween(before: ServerTime, after: ServerTime): ServerTime {
+  const spent = (name: keyof ServerTime): number | null =>
+    after[name] === null || before[name] === null ? null : after[name] - before[name];
+  return { postgresql: spent('postgresql'), rabbitmq: spent('rabbitmq') };
+}
+
 function readProcesses(): { pid: string; parent: string; name: string; seconds: number }[] {
   if (process.platform !== 'linux') return [];
   return readdirSync('/proc').flatMap((pid) => {

@@ -107,6 +107,8 @@ async function runDatabaseLimit({ databases }: Bench, { contacts, warmUp, acts }
       events: acts.length,
       elapsed,
       throughput,
+      acked: elapsed,
+      servers: { postgresql: null, rabbitmq: null },
       cpu: 0,
       ackFrames: 0,
       collected: { young: 0, old: 0 },

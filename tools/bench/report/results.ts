@@ -1,6 +1,7 @@
 import type { Intake } from '../measure/intake';
 import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
+import type { NotifyCost } from '../measure/notify';
 import type { Profile } from '../measure/profile';
 import type { Slots } from '../measure/slots';
 import type { Growth, Processes, Throughput } from '../measure/throughput';
@@ -15,6 +16,7 @@ export interface Results {
   processes?: Processes[];
   slots?: Slots[];
   intake?: Intake[];
+  notify?: NotifyCost[];
   growth?: Growth[];
   memory?: Memory;
   profile?: Profile[];

@@ -1,4 +1,5 @@
 import { WORKLOADS } from '../load/workloads';
+import { NOTIFY_VARIANTS, type NotifyVariant } from '../measure/notify';
 import type { Profile } from '../measure/profile';
 import type { Run } from '../measure/run';
 import { median, throughputOf } from '../measure/statistics';
@@ -8,7 +9,7 @@ import { targetsOf } from './targets';
 
 /** Everything that was measured but the profiles, for a terminal. */
 export function tables(results: Results): string {
-  return [configuration, throughput, latency, processes, slots, intake, growth, targets]
+  return [configuration, throughput, latency, processes, slots, intake, notify, growth, targets]
     .map((part) => part(results))
     .filter((text) => text !== '')
     .join('\n\n');
@@ -84,6 +85,25 @@ function intake({ intake = [] }: Results): string {
     number(median(runs.map(({ cpu, events }) => (1e6 * cpu) / events))),
   ]);
   return rows.length === 0 ? '' : table(['Events over HTTP, one process', 'events/s', 'µs of CPU'], rows);
+}
+
+/** Beside the first variant: throughput until all messages are published and until the last ack, and processor time. */
+function notify({ notify = [] }: Results): string {
+  const rows = notify.flatMap(({ workload, runs }) => {
+    const base = runs[NOTIFY_VARIANTS[0] as NotifyVariant];
+    return NOTIFY_VARIANTS.map((name) => {
+      const own = runs[name];
+      const percent = (of: (run: Run) => number): string =>
+        `${(100 * median(own.map((run, round) => of(base[round] as Run) / of(run)))).toFixed(0)} %`;
+      const server = (which: keyof Run['servers']): string =>
+        number(1e6 * median(own.map((run) => (run.servers[which] ?? Number.NaN) / run.events)));
+      const [elapsed, acked] = [percent((run) => run.elapsed), percent((run) => run.acked)];
+      const servers = [server('postgresql'), server('rabbitmq')];
+      return [`${workload}: ${name}`, number(throughputOf(own)), elapsed, acked, cost(own, 'cpu'), ...servers];
+    });
+  });
+  const head = ['With', 'events/s', 'until published', 'until acked', 'µs of CPU', 'PostgreSQL', 'RabbitMQ'];
+  return rows.length === 0 ? '' : table(head, rows);
 }
 
 function growth({ growth = [] }: Results): string {

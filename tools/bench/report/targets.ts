@@ -30,6 +30,7 @@ export function targetsOf(results: Results): Target[] {
     ...processes(results),
     ...slots(results),
     ...intake(results),
+    ...notify(results),
     ...memory(results),
   ];
 }
@@ -119,6 +120,17 @@ function intake({ intake = [] }: Results): Target[] {
   return [
     { what, wanted: `<= ${worker.toFixed(0)} µs (worker)`, measured: `${lists.toFixed(0)} µs`, met: lists <= worker },
   ];
+}
+
+/** To the last ack: `contact.changed` is published once the workers have caught up. */
+function notify({ notify = [] }: Results): Target[] {
+  return notify.map(({ workload, runs }) => {
+    const without = runs['neither feed nor NOTIFY_CHANGES'];
+    const ratios = runs['feed and NOTIFY_CHANGES'].map(
+      (run, round) => (without[round]?.acked ?? Number.NaN) / run.acked,
+    );
+    return share(`${workload}, handled with feed and NOTIFY_CHANGES / with neither`, median(ratios), 0.85);
+  });
 }
 
 function memory({ memory }: Results): Target[] {
