@@ -62,7 +62,7 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     const [resolveSome = '', list = '', undo = '', start = ''] = some?.split('\n') ?? [];
     await shell.run(`${resolveSome}\n${list}`);
     const [{ id }] = (await database.sql<{ id: string }>('SELECT id FROM merge LIMIT 1')) as [{ id: string }];
-    await shell.run(`${undo.replace(/[\da-f-]{36}/, id)} --yes\n${start}`);
+    await shell.run(`${undo.replace(/[\da-f-]{36}/, id)}\n${start}`);
     const { output } = await shell.run(all as string);
     expect(output).toContain('No claim is held.');
   }, 180_000);

@@ -206,7 +206,7 @@ export const MERGED = traced('The address of a sign-up turned out to be an accou
 
 export const UNMERGED = out(
   'The merge was taken back',
-  [...MERGING, { command: 'onecontact merges undo "$MERGE_ID" --reason 4711' }],
+  [...MERGING, { command: 'onecontact merges undo "$MERGE_ID" --reason 4711 --yes' }],
   {
     merge_id: MERGE,
     unmerged_at: '2026-01-22T08:00:00.000Z',
