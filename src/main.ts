@@ -12,7 +12,13 @@ import { PoisonScheduler } from './ingest/poison-scheduler';
 import { EventWorker } from './ingest/worker';
 import { Health } from './observability/health';
 import { type Metrics, makeMetrics } from './observability/metrics';
-import { observeConnection, observeConsuming, observeDatabase, observeProcess } from './observability/observe-service';
+import {
+  observeConnection,
+  observeConsuming,
+  observeDatabase,
+  observeHealth,
+  observeProcess,
+} from './observability/observe-service';
 import { awaitDatabase } from './postgres/await-database';
 import { type Database, type DatabaseOptions, openDatabase } from './postgres/database';
 import { DatabaseHealth, requireUsable } from './postgres/database-health';
@@ -118,6 +124,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
     const workers = new Map<string, EventWorker>();
     const metrics = makeMetrics();
     observeProcess(metrics, readVersion());
+    observeHealth(metrics, health);
     observeDatabase(metrics, database.read);
     observeConsuming(metrics, queues, (queue) => workers.get(queue)?.consuming ?? false);
 
