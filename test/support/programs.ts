@@ -1,8 +1,9 @@
-/** Programs that read what `deploy/` has, installed here or fetched from Debian's packages. */
+/** Programs that read what `deploy/` has, installed here, or fetched from Debian's packages. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe } from '@jest/globals';
 import { pathFolders, run } from '../../tools/services/command';
+import { KEYRING } from '../../tools/services/debian';
 import { type FetchedProgram, findLoneProgram, type LoneProgram } from '../../tools/services/fetch-programs';
 
 /** The first test to need a program may have to fetch it. */
@@ -28,9 +29,11 @@ export async function runProgram(program: LoneProgram, args: string[], options: 
   return run(path, args, { ...options, env: { ...process.env, ...env, ...options.env } });
 }
 
-/** Tests that need this program: left out where it is neither installed nor can be fetched, as outside of Debian. */
-export const describeWith = (name: string) => {
-  const isThere = (program: string): boolean =>
-    pathFolders(process.env).some((folder) => existsSync(join(folder, program)));
-  return isThere(name) || isThere('apt-get') ? describe : describe.skip;
-};
+/** Tests that need such a program: left out where it is neither installed nor can be fetched. */
+export const describeWith = (program: LoneProgram) => (canHave(program) ? describe : describe.skip);
+
+function canHave(program: LoneProgram): boolean {
+  const isThere = (name: string): boolean => pathFolders(process.env).some((folder) => existsSync(join(folder, name)));
+  if (program === 'promtool' || program === 'prometheus') return isThere(program) || isThere('apt-get');
+  return isThere('apt-get') && existsSync(KEYRING);
+}

@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { findProgram, pathFolders, run } from './command';
 import { type Context, Unavailable } from './types';
 
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** With it, packages of every release of Debian can be verified. */
+export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export interface Wanted {
   /** For people. */
