@@ -3,7 +3,7 @@
  * ends with the test's process at the latest; `stop()` it earlier. A `TcpProxy` before a server is the switch:
  * `lead()` sends new connections elsewhere, `cut()` ends those that exist.
  */
-import { ChaosBroker } from '../../tools/chaos/servers/broker';
+import { type BrokerOptions, ChaosBroker } from '../../tools/chaos/servers/broker';
 import { ChaosDatabase } from '../../tools/chaos/servers/database';
 import { ChaosPooler, type PoolerOptions } from '../../tools/chaos/servers/pooler';
 import { findPostgres, findRabbit } from '../../tools/chaos/servers/programs';
@@ -17,18 +17,15 @@ const context = (env: NodeJS.ProcessEnv = {}): Context => ({
   durable: true,
 });
 
-/** @param version 3.10, 4.0 or 4.3. Default: the one that `npm run test:infra -- --rabbitmq` names, or any */
-export async function startRabbitMq({
-  version,
-  nodes = 1,
-  metrics = false,
-}: {
+interface RabbitMqOptions extends BrokerOptions {
   version?: string;
   nodes?: number;
-  metrics?: boolean;
-} = {}) {
+}
+
+/** @param version 3.10, 4.0 or 4.3. Default: the one that `npm run test:infra -- --rabbitmq` names, or any */
+export async function startRabbitMq({ version, nodes = 1, ...options }: RabbitMqOptions = {}) {
   const programs = await findRabbit(context(version ? { ONECONTACT_RABBITMQ: version } : {}));
-  return ChaosBroker.start(programs, nodes, { metrics });
+  return ChaosBroker.start(programs, nodes, options);
 }
 
 /** An empty PostgreSQL. Its `startStandby()` gives a streaming standby, whose `promote()` makes it the primary. */

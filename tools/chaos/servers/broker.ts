@@ -16,6 +16,13 @@ interface Node {
   server: Restartable;
 }
 
+export interface BrokerOptions {
+  /** Whether the first node runs the plugin `rabbitmq_prometheus`. */
+  metrics?: boolean;
+  /** More lines of rabbitmq.conf. */
+  settings?: readonly string[];
+}
+
 /**
  * A private RabbitMQ server or cluster whose nodes can be killed and restarted. The nodes share a port mapper, a cookie
  * and a folder, which last for the whole run.
@@ -33,8 +40,8 @@ export class ChaosBroker {
     readonly metricsTarget: Target | undefined,
   ) {}
 
-  /** @param metrics whether the first node runs the plugin `rabbitmq_prometheus` */
-  static async start(programs: RabbitPrograms, size: number, { metrics = false } = {}): Promise<ChaosBroker> {
+  static async start(programs: RabbitPrograms, size: number, options: BrokerOptions = {}): Promise<ChaosBroker> {
+    const { metrics = false, settings = [] } = options;
     const folder = join(tmpdir(), `onecontact-chaos-rabbitmq-${randomBytes(6).toString('hex')}`);
     const password = randomBytes(16).toString('hex');
     const cookie = randomBytes(16).toString('hex');
@@ -50,6 +57,7 @@ export class ChaosBroker {
       `listeners.tcp.1 = 127.0.0.1:${port}`,
       'log.console = true',
       'log.file = false',
+      ...settings,
       ...(metrics ? ['prometheus.tcp.ip = 127.0.0.1', `prometheus.tcp.port = ${metricsPort}`] : []),
       ...(size > 1 ? ['cluster_formation.peer_discovery_backend = classic_config', ...members] : []),
       '',
