@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { wholeNumber } from '../options';
 import { WORKLOAD_NAMES, WORKLOADS } from './load/workloads';
 
-const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'growth', 'memory', 'profile'] as const;
+const PARTS = [...WORKLOAD_NAMES, 'latency', 'processes', 'slots', 'growth', 'memory', 'sizes', 'profile'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -45,6 +45,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       slots      CONCURRENCY 1 and 2 on few accounts, all connected
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
+                      sizes      bytes a row of each table, with --contacts in the database (not by default)
                       profile    where the time goes, in all workloads or in those named beside it, which are then only
                                  profiled: processor, allocations, statements (not by default)
   --contacts N      contacts in the database (10000)

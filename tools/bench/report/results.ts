@@ -1,6 +1,7 @@
 import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
 import type { Profile } from '../measure/profile';
+import type { Size } from '../measure/sizes';
 import type { Slots } from '../measure/slots';
 import type { Growth, Processes, Throughput } from '../measure/throughput';
 
@@ -15,5 +16,6 @@ export interface Results {
   slots?: Slots[];
   growth?: Growth[];
   memory?: Memory;
+  sizes?: Size[];
   profile?: Profile[];
 }
