@@ -6,6 +6,7 @@ import { Variables } from '../../src/config';
 import { PARTS } from '../../src/main';
 import { buildManifests, type Container, type Manifest, refuseUnknownFields, validate } from '../support/kubernetes';
 import { describeWith, FETCH_MS } from '../support/programs';
+import { knownMetrics, unknownIn } from '../support/promql';
 
 const FOLDER = join(__dirname, '../../deploy/kubernetes');
 const README = readFileSync(join(FOLDER, 'README.md'), 'utf8');
@@ -40,9 +41,12 @@ describeWith('kustomize')('deploy/kubernetes', () => {
         readFileSync(join(FOLDER, folder, 'kustomization.yaml'), 'utf8'),
       ) as {
         resources?: string[];
-        patches?: { path: string }[];
+        patches?: { path?: string }[];
       };
-      const named = [...resources.filter((name) => name.endsWith('.yaml')), ...patches.map(({ path }) => path)];
+      const named = [
+        ...resources.filter((name) => name.endsWith('.yaml')),
+        ...patches.flatMap(({ path }) => path ?? []),
+      ];
       expect([...named, 'kustomization.yaml'].sort()).toEqual(readdirSync(join(FOLDER, folder)).sort());
       expect(named.filter((name) => !existsSync(join(FOLDER, folder, name)))).toEqual([]);
     }
@@ -142,6 +146,19 @@ describeWith('kustomize')('deploy/kubernetes', () => {
     const taken = replicas.reduce((sum, { name, most }) => sum + most * CONNECTIONS[name], 0);
     expect(taken).toBeLessThanOrEqual(FOR_PROCESSES);
     expect(scaled.spec.scaleTargetRef).toEqual({ name: 'events' });
+  });
+
+  it('leaves the number of pods to KEDA where KEDA sets it', async () => {
+    const replicasOf = (of: readonly Manifest[]) =>
+      of.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'events')?.spec.replicas;
+    expect(replicasOf(manifests)).toBeUndefined();
+    expect(replicasOf(await buildManifests('base'))).toBe(2);
+  });
+
+  it('lets KEDA ask for metrics that RabbitMQ has', () => {
+    const [scaled] = all('ScaledObject') as [Manifest];
+    const [{ metadata }] = scaled.spec.triggers as [{ metadata: { query: string } }];
+    expect(unknownIn(metadata.query, knownMetrics())).toEqual([]);
   });
 
   it('selects pods that exist in every Service, budget and policy', () => {

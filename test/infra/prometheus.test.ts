@@ -1,6 +1,8 @@
 /** A real Prometheus scrapes a service at work and its RabbitMQ, evaluates the alerts and answers the dashboard. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
 import type { Service } from '../../src/main';
 import { NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 import type { ChaosBroker } from '../../tools/chaos/servers/broker';
@@ -14,7 +16,8 @@ import { PrometheusServer } from '../support/prometheus-server';
 import { RABBITMQ } from '../support/promql';
 import { eventually, get, messageOf, publish, startOn } from '../support/service';
 
-const RULES = join(__dirname, '../../deploy/prometheus/onecontact.rules.yaml');
+const DEPLOY = join(__dirname, '../../deploy');
+const RULES = join(DEPLOY, 'prometheus/onecontact.rules.yaml');
 const LIMIT_MS = 180_000;
 
 let server: ChaosBroker;
@@ -83,6 +86,16 @@ describe('Prometheus', () => {
     const rules = await prometheus.rules();
     expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
     expect(rules.filter(({ state }) => state === 'firing').map(({ name }) => name)).toEqual(['OneContactDeadLetters']);
+  });
+});
+
+describe('KEDA', () => {
+  it('would get a number from its query', async () => {
+    const text = readFileSync(join(DEPLOY, 'kubernetes/keda/scaled-object.yaml'), 'utf8');
+    const { spec } = parse(text) as { spec: { triggers: [{ metadata: { query: string } }] } };
+    const samples = await prometheus.query(spec.triggers[0].metadata.query);
+    expect(samples.map(({ metric }) => metric)).toEqual([{}]);
+    expect(Number(samples[0]?.value[1])).toBeGreaterThanOrEqual(0);
   });
 });
 
