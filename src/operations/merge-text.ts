@@ -108,6 +108,7 @@ function whyText(why: Why, won: Verdict<unknown>['won'], title: string): string 
     reader: "the reader's own, before the account's",
     account: "the account's, because the reader cleared it",
     refusal: 'at equal times the refusal',
+    set: `the ${winner} had chosen exactly others`,
     opt_out: `ended by an opt-out of the ${winner}`,
     unconfirmed: `chosen without proof while the ${winner} was opted out`,
     proven: `the opt-out was lifted by a proof of the ${winner}`,

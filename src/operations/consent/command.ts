@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { Choice } from '../../contacts/facts/facts';
+import { newsletterOf } from '../../contacts/facts/later-reason';
 import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
@@ -20,6 +22,9 @@ const WHY: Record<Why, string> = {
   lifts: 'the proof that lifted the opt-out',
   confirms: 'a proven confirmation',
   superseded: 'there is a later one',
+  explains: 'the reason given for a refusal',
+  explains_nothing: 'no refusal came before it',
+  refuses_nothing: 'nothing that it refuses is known',
   refusal_wins: 'refused at the same time',
   ended_by_opt_out: 'ended by an opt-out',
   unproven_while_opted_out: 'made while opted out, without proof',
@@ -44,7 +49,8 @@ shown without its source, language, format, reason and fields. With --json, "why
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
 --all is for a warehouse: all lines are of one moment, and "contact_id" is the contact that has the address or account now, to
-join with \`onecontact export\`. "newsletter" is empty for all email. What is left of erased people has no origin. Progress goes to
+join with \`onecontact export\`. "newsletter" is empty for all email, and null for a set ("exactly these newsletters"), whose
+"refused" has what it refuses: "only" some, or "all_but" some. What is left of erased people has no origin. Progress goes to
 stderr.
 
 Examples:
@@ -82,12 +88,18 @@ async function printLedger(context: Context): Promise<void> {
   }
 }
 
-const ledgerBody = ({ at, contactId, origin, fields, ...choice }: StoredChoice) => ({
+const ledgerBody = ({ at, contactId, origin, ...choice }: StoredChoice) => ({
   event_time: knownTime(at),
   contact_id: contactId,
   origin: isPseudonym(origin.key) ? null : origin,
+  ...choiceBody(choice),
+});
+
+/** A set is about the newsletters that it refuses, so it names none. */
+const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields'>>(choice: C) => ({
   ...choice,
-  fields: fieldsBody(fields),
+  newsletter: newsletterOf(choice),
+  fields: fieldsBody(choice.fields),
 });
 
 const fieldsBody = (fields: string | null) =>
@@ -107,8 +119,7 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
     choices: consentOf(facts, person).map(({ at, origin, ...entry }) => ({
       event_time: knownTime(at),
       origin: origin && isPseudonym(origin.key) ? null : origin,
-      ...entry,
-      fields: fieldsBody(entry.fields),
+      ...choiceBody(entry),
     })),
   };
 }
@@ -124,7 +135,7 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
   ]);
   const rows = choices.map((choice) => [
     choice.event_time ?? 'unknown',
-    choice.newsletter || 'all email',
+    aboutText(choice),
     choice.proven ? `${choice.act} (proven)` : choice.act,
     choice.counts ? 'counts' : 'no',
     WHY[choice.why],
@@ -133,6 +144,12 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
   ]);
   const ledger = table([['time', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'], ...rows]);
   return `${[...person, '', ...(rows.length > 0 ? ledger : ['No choice is known.'])].join('\n')}\n`;
+}
+
+function aboutText({ newsletter, refused }: ConsentBody['choices'][number]): string {
+  if (!refused) return newsletter || 'all email';
+  if ('only' in refused) return refused.only.join(', ');
+  return refused.all_but.length > 0 ? `all but ${refused.all_but.join(', ')}` : 'all newsletters';
 }
 
 function placeOf({ origin, via }: ConsentBody['choices'][number]): string {
