@@ -5,6 +5,7 @@ import { onecontact } from '../support/command-line';
 
 const COMMANDS = [
   ...['start', 'migrate', 'topology', 'show', 'consent', 'merges', 'collisions', 'import', 'export', 'feed', 'erase'],
+  ...['opt-out', 'send'],
   ...['erasures', 'purge', 'audit', 'dead-letters'],
 ];
 
