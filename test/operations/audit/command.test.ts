@@ -263,7 +263,7 @@ describe('onecontact audit', () => {
     async (command) => {
       const { code, out, err } = await run('audit', '--command', command);
       expect([code, out]).toEqual([2, '']);
-      expect(err).toMatch(/It is one of: migrate, .*, merges undo, /);
+      expect(err).toMatch(/It is one\s+of:\s+migrate,.*\smerges\s+undo,/s);
     },
   );
 
