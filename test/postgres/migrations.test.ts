@@ -38,7 +38,7 @@ describe('this version', () => {
   it('refuses a schema that needs a newer program, and says which', async () => {
     await migrateFurther(COMPATIBLE, RAISING);
     const refusal =
-      'The schema of the database needs a program with schema number 3 or higher, and this version has 2: start the version that migrated it, or a newer one.';
+      'The database needs schema number 3 or higher, and this version has 2: start the version that migrated the database, or a newer one.';
     await expect(requireSchema(database.db)).rejects.toThrow(refusal);
     for (const command of ['migrate', 'export']) {
       const ran = await onecontact([command], { DATABASE_URL: database.url });

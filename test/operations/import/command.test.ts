@@ -185,7 +185,7 @@ describe('onecontact import, bad input', () => {
     const { code, err } = await importing(path, '--rejects', inFolder('precious'));
     expect([code, err]).toEqual([
       1,
-      expect.stringMatching(/^onecontact: The rejects file exists and holds something else/),
+      expect.stringMatching(/^onecontact: The rejects file exists, and an import did not write it/),
     ]);
     expect(readFileSync(inFolder('precious'), 'utf8')).toBe('something else\n');
     expect((await imports.data.sql('SELECT FROM contact')).length).toBe(0);
@@ -193,7 +193,7 @@ describe('onecontact import, bad input', () => {
 
   it.each([
     ['no-such-file', /^onecontact: The file cannot be read \(ENOENT\): there is none of this name\.\n$/],
-    ['.', /^onecontact: The file cannot be read \(EISDIR\): this is a folder; [^\n]*\n$/],
+    ['.', /^onecontact: The file cannot be read \(EISDIR\): it is a folder\. [^\n]*\n$/],
   ])('says in one sentence why the file cannot be read: %s', async (name, sentence) => {
     expect(await importing(inFolder(name))).toMatchObject({ code: 1, out: '', err: expect.stringMatching(sentence) });
   });
