@@ -37,7 +37,8 @@ function detailsText(merge: MergeDetails, columns: number): string {
   const mergedInto = contacts.survivor.mergedInto;
   const lines = [
     `Merge ${merge.id}, ${shortTimeUtc(merge.mergedAt)}`,
-    `by ${harmless(trigger.event)} of ${shortTime(merge.at)} (${trigger.source}, id ${harmless(trigger.id)})`,
+    `by ${harmless(trigger.event)} of ${shortTime(merge.at)}`,
+    `(${trigger.source}, id ${harmless(trigger.id)})`,
     '',
     ...mergeText(merge, columns),
     '',
