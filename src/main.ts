@@ -15,7 +15,13 @@ import { IssuerKeys } from './intake/issuer-keys';
 import { type IntakeOptions, intakeRoutes } from './intake/routes';
 import { Health } from './observability/health';
 import { type Metrics, makeMetrics } from './observability/metrics';
-import { observeConnection, observeConsuming, observeDatabase, observeProcess } from './observability/observe-service';
+import {
+  observeConnection,
+  observeConsuming,
+  observeDatabase,
+  observeHealth,
+  observeProcess,
+} from './observability/observe-service';
 import { awaitDatabase } from './postgres/await-database';
 import { type Database, type DatabaseOptions, openDatabase } from './postgres/database';
 import { DatabaseHealth, requireUsable } from './postgres/database-health';
@@ -130,6 +136,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
       health.watch('schema', { problems: async () => (await database.read()).schemaProblems });
       observeDatabase(metrics, database.read);
     }
+    observeHealth(metrics, health);
     observeConsuming(metrics, queues, (queue) => workers.get(queue)?.consuming ?? false);
 
     const contacts = only.includes('http')

@@ -32,6 +32,7 @@ describe('readConfig', () => {
       httpPort: 8080,
       apiKey: null,
       apiKeysFile: null,
+      logFormat: null,
       logLevel: 'info',
       batchSize: 500,
       prefetch: 1000,
@@ -71,6 +72,7 @@ describe('readConfig', () => {
       tokenPolicy: 'account',
       notifyChanges: true,
       apiKey: null,
+      logFormat: null,
       logLevel: 'info',
     });
   });

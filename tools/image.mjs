@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -72,12 +73,17 @@ async function build() {
   return { commit };
 }
 
-/** The image contains no build or test tools. */
+/** The image contains no build or test tools, and a list of its libraries. */
 async function contents() {
   const list = await docker('run', '--rm', '--entrypoint', 'ls', image, 'node_modules', 'node_modules/.bin');
   const names = list.split(/\s+/);
   for (const name of ['prisma', 'typescript', 'tsc', 'tsx', 'jest', 'testcontainers', '@biomejs'])
     assert.ok(!names.includes(name), `the image has ${name}`);
+  const sbom = JSON.parse(await docker('run', '--rm', '--entrypoint', 'cat', image, 'sbom.json'));
+  const listed = sbom.components.map(({ name }) => name);
+  for (const name of Object.keys(JSON.parse(await readFile(resolve(checkout, 'package.json'), 'utf8')).dependencies))
+    assert.ok(listed.includes(name), `sbom.json does not list ${name}`);
+  say(`sbom.json lists ${listed.length} libraries`);
   const du = await docker('run', '--rm', '--entrypoint', 'du', image, '-sm', '/app');
   say(`of it /app: ${du.split(/\s/)[0]} MB`);
 }

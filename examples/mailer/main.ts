@@ -77,7 +77,7 @@ async function main(): Promise<void> {
 
   const connection = await connect(setting('AMQP_URL'));
   const channel = await connection.createChannel();
-  await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+  // OneContact declares the queue: the mailer needs the right to read it, and no other.
   await channel.prefetch(20);
   connection.on('close', () => {
     if (stopping.signal.aborted) return;

@@ -5,6 +5,8 @@ import type {
   AccountProfile,
   AccountSubscriptions,
   NewsletterConfirm,
+  NewsletterReason,
+  NewsletterSet,
   NewsletterSubscribe,
   NewsletterUnsubscribe,
 } from '../messages/incoming/published';
@@ -37,7 +39,12 @@ export interface ContactEvents {
 export type ContactEvent = { [T in keyof ContactEvents]: { type: T; body: ContactEvents[T] } }[keyof ContactEvents];
 
 /** A newsletter message in. It needs `email` or `token`; an unsubscription `newsletters` or `all`. */
-export type NewsletterEvent = NewsletterSubscribe | NewsletterUnsubscribe | NewsletterConfirm;
+export type NewsletterEvent =
+  | NewsletterSubscribe
+  | NewsletterUnsubscribe
+  | NewsletterSet
+  | NewsletterReason
+  | NewsletterConfirm;
 
 /** An account message in, in the flat envelope. It needs `ts` or `timestamp`. */
 export type AccountEvent = AccountSubscriptions | AccountAddress | AccountProfile | AccountDeletion;

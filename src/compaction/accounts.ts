@@ -1,7 +1,7 @@
 import { arrayLiteral } from '../postgres/array-literal';
 import type { Queries } from '../postgres/database';
 import { Prisma } from '../postgres/generated/prisma/client';
-import { deleteRepeatedChoices, repeatedChoices } from './choices';
+import { ACTS_THAT_FOLLOW, deleteRepeatedChoices, repeatedChoices } from './choices';
 import { isBefore, isFull, type Limits, type Page, type Step, within } from './page';
 
 /**
@@ -58,7 +58,7 @@ const HAS_DATA = Prisma.sql`
 /** A row source of the choices that were made in `account`, except refusals. */
 const uselessChoices = ({ before }: Limits): Prisma.Sql => Prisma.sql`(
     SELECT ctid AS place FROM choice
-    WHERE choice.origin = account.uid AND choice.origin_kind = 'account' AND choice.act NOT IN ('unsubscribe', 'opt_out')
+    WHERE choice.origin = account.uid AND choice.origin_kind = 'account' AND choice.act NOT IN (${ACTS_THAT_FOLLOW})
       AND ${isBefore('choice.at', before)}
   )`;
 

@@ -3,7 +3,11 @@ import { arrayLiteral } from '../postgres/array-literal';
 import type { Queries } from '../postgres/database';
 import { Prisma } from '../postgres/generated/prisma/client';
 import { nextAlongClaims } from '../postgres/tables/address-claim';
+import { isSetRefusing } from '../postgres/tables/choice';
 import { isBefore, type Limits } from './page';
+
+/** The acts that count for the successors of a deleted account: refusals, and reasons for them. */
+export const ACTS_THAT_FOLLOW = Prisma.sql`'unsubscribe', 'opt_out', 'set', 'reason'`;
 
 /** Whether the choice at a time of `made` is a subscription. */
 const isSubscription = (kind: Origin['kind'], origin: Prisma.Sql, at: string): Prisma.Sql => Prisma.sql`(
@@ -110,6 +114,14 @@ export function deleteRepeatedChoices(
             SELECT FROM choice AS refusal
             WHERE refusal.origin = other.key AND refusal.origin_kind = other.kind
               AND refusal.newsletter = repeated.newsletter AND refusal.act = 'unsubscribe'
+              AND refusal.at >= repeated.earlier_at AND refusal.at < repeated.later_at
+            LIMIT 1
+          ) AS refused)
+        AND NOT EXISTS (
+          SELECT FROM unnest(near.kinds, near.origins) AS other (kind, key), LATERAL (
+            SELECT FROM choice AS refusal
+            WHERE refusal.origin = other.key AND refusal.origin_kind = other.kind
+              AND ${isSetRefusing('refusal', 'repeated.newsletter')}
               AND refusal.at >= repeated.earlier_at AND refusal.at < repeated.later_at
             LIMIT 1
           ) AS refused)

@@ -6,6 +6,7 @@ import { loadConsent } from '../postgres/load-facts';
 import { lockAndLoad, namedBy } from '../postgres/lock-and-load';
 import { nextAlongClaims } from '../postgres/tables/address-claim';
 import { addToOutbox } from '../postgres/tables/outbox';
+import { ACTS_THAT_FOLLOW } from './choices';
 import { isBefore, type Limits, type Page, type Purged, type Step, within } from './page';
 import { purgeableComponents } from './plan';
 
@@ -80,7 +81,7 @@ function findCandidates(db: Queries, page: Page, { before }: Limits): Promise<Ca
                 SELECT FROM account WHERE account.uid = member.key AND ${isBefore('account.deleted_at', before)})
               OR EXISTS (
                 SELECT FROM choice
-                WHERE choice.origin = member.key AND choice.origin_kind = 'account' AND act IN ('unsubscribe', 'opt_out'))
+                WHERE choice.origin = member.key AND choice.origin_kind = 'account' AND act IN (${ACTS_THAT_FOLLOW}))
               OR EXISTS (SELECT FROM merge WHERE merge.uid = member.key AND undone_at IS NOT NULL)
             ELSE NOT EXISTS (
                 SELECT FROM email_address AS known

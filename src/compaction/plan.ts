@@ -3,7 +3,7 @@
  * accounts. No contact outside such a component has a predecessor in it, now or ever.
  */
 import type { Time } from '../contacts/facts/event';
-import { type Facts, hasProfile, isRefusal } from '../contacts/facts/facts';
+import { type Facts, followsPerson, hasProfile } from '../contacts/facts/facts';
 import { type ConnectedComponent, connectedComponent } from '../contacts/identity/connected-component';
 
 /**
@@ -18,7 +18,7 @@ export function purgeableComponents(facts: Facts, before: Time): ConnectedCompon
   const isPurgeable = (uid: string): boolean =>
     (facts.deletedAt(uid) ?? Number.POSITIVE_INFINITY) < before &&
     !merged.has(uid) &&
-    ![...facts.choicesAt({ kind: 'account', key: uid })].some(isRefusal);
+    ![...facts.choicesAt({ kind: 'account', key: uid })].some(followsPerson);
   return componentsOf(facts).filter(
     ({ addresses, uids }) => uids.every(isPurgeable) && addresses.every((address) => isBare(facts, address, before)),
   );

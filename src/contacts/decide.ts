@@ -5,7 +5,7 @@
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
 import type { Address, ClaimEvent, ContactEvent, DeletionEvent, NewsletterEvent } from './facts/event';
-import { type Claim, isRefusalAct, type Origin } from './facts/facts';
+import { type Choice, type Claim, isRefusalAct, type Origin } from './facts/facts';
 import { greatest } from './facts/order';
 import {
   accountChoices,
@@ -14,6 +14,7 @@ import {
   claimOf,
   newsletterChoices,
   refusalsByToken,
+  subscriptionsOf,
 } from './facts/record';
 import { affectedAccounts } from './identity/affected-accounts';
 import {
@@ -165,14 +166,22 @@ export function decide(
       const { address } = event.to;
       reconcileNewAddress(context, address.key);
       recorder.addAddress(addressFacts(address, event.at, event.profile));
-      addChoices(event, { kind: 'address', key: address.key });
+      const origin = addressOrigin(address.key);
+      addSignUp(event, origin, newsletterChoices(event, origin));
       return true;
     }
     const { token } = event.to;
+    const holder = contactIndex.ofToken(token);
     // Links in old mails carry a contact's id. Ids are no secret, so they work for refusals only.
-    const contact = contactIndex.ofToken(token) ?? (isRefusalAct(event.act) ? contactIndex.ofId(token) : null);
+    const contact = holder ?? (isRefusalAct(event.act) ? contactIndex.ofId(token) : null);
     if (!contact) return false;
     const uid = contactIndex.accountOf(contact);
+    if (isRefusalAct(event.act)) {
+      recorder.addChoices(
+        refusalsByToken(event, uid, mailboxesOf(facts, uid, contactIndex.addressesOf(contact), event.at)),
+      );
+    }
+    if (!holder) return true;
     const address = uid === null ? contactIndex.addressesOf(contact)[0] : (primaryOf(facts, uid) ?? undefined);
     const wasTheirs = address !== undefined && belongsTo(facts, uid, address, event.at);
     const typed = address === undefined ? undefined : facts.addresses.get(address)?.typed.value;
@@ -180,21 +189,19 @@ export function decide(
     if (wasTheirs && typed !== undefined) {
       recorder.addAddress(addressFacts({ key: address, typed }, Number.NEGATIVE_INFINITY, event.profile, event.at));
     }
-    if (isRefusalAct(event.act)) {
-      recorder.addChoices(
-        refusalsByToken(event, uid, mailboxesOf(facts, uid, contactIndex.addressesOf(contact), event.at)),
-      );
-    } else if (isLive(facts, uid)) {
-      addChoices(event, { kind: 'account', key: uid });
-    } else if (wasTheirs) {
-      addChoices(event, { kind: 'address', key: address });
-    }
+    // A reason stays where the details of the refusal are.
+    const isInAccount = uid !== null && (event.act === 'reason' || isLive(facts, uid));
+    const origin = isInAccount ? accountOrigin(uid) : wasTheirs ? addressOrigin(address) : null;
+    if (!origin) return true;
+    if (event.act === 'set') addSignUp(event, origin, subscriptionsOf(event, origin));
+    else if (!isRefusalAct(event.act)) addSignUp(event, origin, newsletterChoices(event, origin));
     return true;
   }
 
-  function addChoices(event: NewsletterEvent, origin: Origin): void {
-    recorder.addChoices(newsletterChoices(event, origin));
-    if (notesSignUps && event.act === 'subscribe' && !event.proven && event.newsletters.length > 0) {
+  function addSignUp(event: NewsletterEvent, origin: Origin, choices: readonly Choice[]): void {
+    recorder.addChoices(choices);
+    const { act, proven, newsletters } = event;
+    if (notesSignUps && (act === 'subscribe' || act === 'set') && !proven && newsletters.length > 0) {
       recorder.signUps.push({ event, origin });
     }
   }
@@ -220,6 +227,9 @@ export function decide(
     contactIndex.moved.clear();
   }
 }
+
+const addressOrigin = (key: string): Origin => ({ kind: 'address', key });
+const accountOrigin = (key: string): Origin => ({ kind: 'account', key });
 
 interface Ownership {
   primary: string | null;

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { type ApiKey, NO_KEY } from '../foundation/api-keys';
@@ -106,6 +107,7 @@ export function makeServer(options: ServerOptions) {
   app.decorateRequest('keyName', NO_KEY);
   app.decorateRequest('scopes');
   closeAfterLastAnswer(app);
+  closeUnused(app);
   measureRequests(app, options.metrics);
   if (contacts !== null) {
     const histories = { db: contacts.historyDb, max: maxHistories };
@@ -137,6 +139,27 @@ function closeAfterLastAnswer(app: FastifyInstance): void {
   });
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
+  });
+}
+
+/** How long a connection without a request may still send one once the server closes. */
+const UNUSED_MS = 500;
+
+/**
+ * Clients open connections ahead of their requests, and proxies keep some ready. Node does not count one that has never had
+ * a request as idle: without this, the close would wait for it.
+ */
+function closeUnused(app: FastifyInstance): void {
+  const unused = new Set<Socket>();
+  app.server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  app.server.on('request', ({ socket }) => unused.delete(socket));
+  app.addHook('preClose', async () => {
+    setTimeout(() => {
+      for (const socket of unused) socket.destroy();
+    }, UNUSED_MS).unref();
   });
 }
 

@@ -122,6 +122,7 @@ export function makeMetrics() {
       LAG_BUCKETS,
     ),
     reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),
+    healthy: gauge('healthy', 'Whether a check of the health check works (1) or not (0) in this process', 'check'),
     databaseUp: gauge('database_up', 'Whether this process can use the database (1) or not (0)'),
     connected: gauge('broker_connected', 'Whether a connection to the broker is up (1) or not (0)', 'connection'),
     brokerBlocked: gauge(

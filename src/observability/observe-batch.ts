@@ -14,7 +14,14 @@ const all = <T extends string>(values: Record<T, true>): T[] => Object.keys(valu
 const MERGE_REASONS = all<MergeReason>({ claim: true, recreated: true, deletion: true });
 const TOKEN_POLICIES = all<TokenPolicy>({ address: true, account: true });
 const TOKEN_REASONS = all<TokenReason>({ held_primary_address: true, survivor: true, only_token: true });
-const ACTS = all<Act>({ subscribe: true, unsubscribe: true, confirm: true, opt_out: true });
+const ACTS = all<Act>({
+  subscribe: true,
+  unsubscribe: true,
+  confirm: true,
+  opt_out: true,
+  set: true,
+  reason: true,
+});
 const OPT_OUT_REASONS = ['only', 'same', 'proven', 'left_behind'] as const satisfies Why[];
 const COLLISION_OUTCOMES = ['merged', 'held', 'blocked', 'closed', 'review'] as const;
 

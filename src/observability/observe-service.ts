@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, type Gauge } from 'prom-client';
+import type { Health } from './health';
 import type { Metrics } from './metrics';
 
 /** Gauges of prom-client that are named like counters: `promtool check metrics` refuses them. */
@@ -58,6 +59,13 @@ export function observeDatabase(
     set(compactionFinished, compacted ? compacted.at / 1_000 : undefined);
   });
   onScrape(feedFenceAge, async () => set(feedFenceAge, (await read()).fenceAgeSeconds ?? undefined));
+}
+
+/** The state of each part of the process, as the health check has it. */
+export function observeHealth({ healthy }: Metrics, health: Health): void {
+  onScrape(healthy, async () => {
+    for (const [check, { problems }] of await health.read()) healthy.set({ check }, problems.length === 0 ? 1 : 0);
+  });
 }
 
 /** Whether each queue is consumed. */

@@ -10,7 +10,7 @@ import { Prisma } from './generated/prisma/client';
 import { loadReachedFacts } from './load-facts';
 import { loadPeopleAt } from './people';
 import { type Columns, rowSource } from './statement';
-import { insertChoices } from './tables/choice';
+import { insertChoices, isSetRefusing } from './tables/choice';
 
 /** A stored address or account that a batch adds choices to, or whose profile it changes. */
 interface TouchedOrigin extends Origin {
@@ -83,17 +83,20 @@ const judged = (origins: readonly TouchedOrigin[]): Prisma.Sql => Prisma.sql`
 /**
  * Of a choice at an address without claims, where only the choices there count. Without an opt-out, those about other
  * newsletters do not matter: a later choice shows, unless it repeats a subscription, proves nothing new and has the same
- * details.
+ * details. A set may have ended that subscription.
  */
 const VERDICT_AT_LONE_ADDRESS = Prisma.sql`
   CASE
-    WHEN EXISTS (
+    WHEN added.act IN ('set', 'reason') OR EXISTS (
       SELECT FROM choice WHERE origin = added.origin AND origin_kind = added.origin_kind
         AND newsletter = '' AND (act = 'opt_out' OR added.newsletter = '')) THEN 'perhaps'
     WHEN newsletter = '' THEN CASE act WHEN 'opt_out' THEN 'shows' ELSE 'perhaps' END
     ELSE coalesce((
       SELECT CASE
-        WHEN last.at >= added.at THEN 'perhaps'
+        WHEN last.at >= added.at OR EXISTS (
+          SELECT FROM choice AS refusal
+          WHERE refusal.origin = added.origin AND refusal.origin_kind = added.origin_kind
+            AND ${isSetRefusing('refusal', 'added.newsletter')} AND refusal.at >= last.at) THEN 'perhaps'
         WHEN added.act = 'subscribe' AND last.act = 'subscribe' AND (last.proven OR NOT added.proven)
           AND (last.source, last.lang, last.format, last.reason, last.fields)
             IS NOT DISTINCT FROM (added.source, added.lang, added.format, added.reason, added.fields) THEN 'hidden'

@@ -8,7 +8,7 @@ import { applyBatch } from '../../src/ingest/transaction';
 import { ContactClosed } from '../../src/messages/outgoing/schemas';
 import { findContact } from '../../src/postgres/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
+import { acct, addressOf, at, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { gate, waiting } from '../support/gate';
 import { ledgerOf, undoOf } from '../support/ledger';
 import { brokenPromises, canonicalExportOf, DEFAULTS } from '../support/stored';
@@ -130,6 +130,15 @@ describe('a deleted account', () => {
     expect(await lineOf('a')).toMatchObject({ opted_out: true, newsletters: { out: 'unsubscribed' } });
   });
 
+  it('keeps what its sets refuse, and not what they subscribed to', async () => {
+    await happened(acct('u', 'a', 1), signup('a', ['x', 'y'], 2));
+    await happened(exactly({ token: await tokenOf('u') }, ['y'], 3), del('u', 6));
+    expect(await purgeOld()).toMatchObject({ choices: 1 });
+    expect(await choicesAt('u')).toEqual([expect.stringMatching(/^set {2}set \S+ 3$/)]);
+    await happened(acct('heir', 'a', 20));
+    expect(await lineOf('a')).toMatchObject({ newsletters: { x: 'unsubscribed', y: 'subscribed' } });
+  });
+
   it('loses the explanations of old merges that it survived, or that its deletion completed', async () => {
     const merge = (name: string) => [
       acct(name, `${name}-a`, 1),
@@ -171,6 +180,23 @@ describe('an unproven subscription', () => {
     const before = await snapshotOf('a');
     expect(await purgeOld()).toEqual(NOTHING);
     expect(before?.view.newsletters.get('x')).toMatchObject({ state: 'subscribed', since: at(4) });
+  });
+
+  it('is purged between sets that list it, and stays where one that refuses it lies between', async () => {
+    await happened(...[1, 2, 3, 4].map((t) => exactly('kept', ['n1', 'n2'], t)));
+    const among = { among: ['n1', 'n2'] };
+    await happened(
+      signup('a', ['n1'], 1),
+      exactly('a', ['n2'], 2, among),
+      signup('a', ['n1'], 3),
+      signup('a', ['n1'], 4),
+    );
+    await happened(signup('b', ['n1'], 1), signup('b', ['n1'], 2), exactly('b', ['n2'], 2.5), signup('b', ['n1'], 3));
+    const before = await canonicalExportOf(database.db);
+    expect(await purgeOld()).toEqual({ ...NOTHING, choices: 4 });
+    expect(await choicesAt('a')).toHaveLength(5);
+    expect((await snapshotOf('kept'))?.view.newsletters.get('n1')?.since).toBe(at(1));
+    expect(await canonicalExportOf(database.db)).toEqual(before);
   });
 
   it('is purged in an account, too', async () => {
@@ -421,6 +447,14 @@ describe('addresses with nothing but claims of deleted accounts', () => {
     const before = await everything();
     expect(await purgeOld()).toEqual(NOTHING);
     expect(await everything()).toEqual(before);
+  });
+
+  it('stay if the deleted account has a set, which is a refusal', async () => {
+    await happened(acct('d', 'a', 1));
+    const { token } = { token: await tokenOf('d') };
+    await happened(exactly({ token }, [], 2), del('d', 5));
+    await database.sql(`DELETE FROM choice WHERE origin_kind = 'address'`);
+    expect(await purgeOld()).toEqual(NOTHING);
   });
 
   it('stay if the deleted account has a refusal: the next account inherits it', async () => {

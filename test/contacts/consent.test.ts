@@ -2,12 +2,20 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { type Choice, Facts, isRefusal, originKey, type UndoneMerge } from '../../src/contacts/facts/facts';
+import {
+  type Choice,
+  Facts,
+  followsPerson,
+  isRefusal,
+  originKey,
+  type UndoneMerge,
+} from '../../src/contacts/facts/facts';
+import { isRefusedBy } from '../../src/contacts/facts/refused';
 import { addressesOwnedBy, ownerOf, type Person, peopleOf, periodsOf } from '../../src/contacts/identity/ownership';
 import type { MergePlan } from '../../src/contacts/merge/merge';
 import { consentOf, type LedgerEntry } from '../../src/contacts/profile/consent';
 import { contactView } from '../../src/contacts/profile/contact-view';
-import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../support/events';
+import { acct, addressOf, at, confirm, del, EPOCH, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { history } from '../support/histories';
 import { factsOf, MemoryStore } from '../support/memory-store';
 
@@ -37,6 +45,8 @@ const ledgerOfAccount = (name: string, ...events: ContactEvent[]): string[] => {
   const facts = factsOf(events);
   return consentOf(facts, accountOf(facts, name)).map(lineOf);
 };
+
+const withoutKey = (line: string): string => line.replace(/set {2}set \S+/, 'set');
 
 const proven = { optin: true };
 
@@ -82,6 +92,40 @@ describe('a choice about a newsletter', () => {
       '2 subscribe x at b: decides',
       '3 confirm at a: lifts',
       '4 confirm at b: confirms',
+    ]);
+  });
+});
+
+describe('a set', () => {
+  it('decides if it is the latest about a newsletter that it refuses', () => {
+    expect(ledger('a', signup('a', ['x', 'y'], 1), exactly('a', ['y'], 2)).map(withoutKey)).toEqual([
+      '1 subscribe x at a: not, superseded',
+      '1 subscribe y at a: not, superseded',
+      '2 set at a: decides',
+      '2 subscribe y at a: decides',
+    ]);
+  });
+
+  it('is superseded once all that it refuses is chosen again, and refuses nothing where nothing else is known', () => {
+    expect(ledger('a', signup('a', ['x'], 1), exactly('a', [], 2), signup('a', ['x'], 3)).map(withoutKey)).toEqual([
+      '1 subscribe x at a: not, superseded',
+      '2 set at a: not, superseded',
+      '3 subscribe x at a: decides',
+    ]);
+    expect(ledger('a', exactly('a', ['x'], 2)).map(withoutKey)).toEqual([
+      '2 set at a: not, refuses_nothing',
+      '2 subscribe x at a: decides',
+    ]);
+  });
+
+  it('leaves no proof in a sign-up of its time that it does not list', () => {
+    const events = [optout('a', 1), signup('a', ['x'], 2, proven), exactly('a', ['y'], 2), confirm('a', 2)];
+    expect(ledger('a', ...events).map(withoutKey)).toEqual([
+      '1 opt_out at a: ends',
+      '2 confirm at a: lifts',
+      '2 set at a: decides',
+      '2 subscribe x at a: not, refusal_wins',
+      '2 subscribe y at a: not, unproven_while_opted_out',
     ]);
   });
 });
@@ -291,14 +335,26 @@ const keyOf = (choice: Pick<Choice, 'origin' | 'newsletter' | 'at'>): string =>
   [originKey(choice.origin), choice.newsletter, choice.at].join(' ');
 const hasOrigin = (entry: LedgerEntry): entry is LedgerEntry & Choice => entry.origin !== null;
 
+const isName = (newsletter: string): boolean => newsletter !== '' && !newsletter.startsWith(' ');
+const refuses = ({ refused }: Pick<LedgerEntry, 'refused'>, name: string): boolean =>
+  refused !== undefined && isRefusedBy(refused, name);
+
 /** A person's states, derived from the reasons alone. */
-function statesBy(entries: LedgerEntry[], person: Person): string {
+function statesBy(facts: Facts, entries: LedgerEntry[], person: Person): string {
   const attributed = entries.filter(({ why }) => why !== 'not_their_period' && why !== 'account_deleted');
-  const names = [...new Set(attributed.map(({ newsletter }) => newsletter))].filter((name) => name !== '').sort();
-  const deciding = (name: string) =>
-    attributed.filter(({ newsletter, why }) => newsletter === name && why === 'decides');
-  const actOf = (name: string): string => [...new Set(deciding(name).map(({ act }) => act))].join(' and ');
-  const isProof = ({ proven, act }: LedgerEntry): boolean => proven && (act === 'subscribe' || act === 'confirm');
+  const names = [...new Set(attributed.map(({ newsletter }) => newsletter))].filter(isName).sort();
+  const deciding = (name: string): LedgerEntry[] => {
+    const about = attributed.filter((entry) => entry.newsletter === name || refuses(entry, name));
+    const last = Math.max(...about.map((entry) => entry.at));
+    return about.filter(({ at, why }) => at === last && why === 'decides');
+  };
+  const actOf = (name: string): string =>
+    [...new Set(deciding(name).map(({ act }) => (act === 'set' ? 'unsubscribe' : act)))].join(' and ');
+  // A set at the origin and time of a sign-up that it does not list leaves no proof in it.
+  const isUndone = ({ origin, newsletter, at }: LedgerEntry): boolean =>
+    origin !== null && [...facts.choicesAt(origin)].some((other) => other.at === at && refuses(other, newsletter));
+  const isProof = (entry: LedgerEntry): boolean =>
+    entry.proven && (entry.act === 'confirm' || (entry.act === 'subscribe' && !isUndone(entry)));
   return show({
     newsletters: names.map((name) => [name, actOf(name) === 'subscribe' ? 'subscribed' : 'unsubscribed']),
     contradictions: names.filter((name) => actOf(name).includes('and')),
@@ -335,11 +391,18 @@ function familyOf(facts: Facts, { uid }: Person): Set<string> {
   return family;
 }
 
-/** The facts without a person's uncounted choices, except those whose only effect is an `unsubscribed` state. */
+/**
+ * The facts without a person's uncounted choices, except those whose only effect is an `unsubscribed` state. A set gives none to
+ * a newsletter without another choice.
+ */
 function withoutUncounted(facts: Facts, entries: LedgerEntry[]): Facts {
+  const decided = new Set(entries.flatMap(({ newsletter, why }) => (why === 'decides' ? newsletter : [])));
+  const isDecidedBySet = ({ newsletter }: LedgerEntry): boolean =>
+    isName(newsletter) && !decided.has(newsletter) && entries.some((entry) => refuses(entry, newsletter));
   const dropped = new Set(
     entries
       .filter(hasOrigin)
+      .filter((entry) => !isDecidedBySet(entry))
       .filter(({ counts, why }) => !counts && why !== 'ended_by_opt_out' && why !== 'unproven_while_opted_out')
       .map(keyOf),
   );
@@ -384,7 +447,7 @@ describe(`generated histories (SEED=${seed})`, () => {
   forEveryone(
     'give each choice the reason from which the states of the contact view follow',
     (facts, person, entries) => {
-      same(statesBy(entries, person), statesOf(facts, person));
+      same(statesBy(facts, entries, person), statesOf(facts, person));
     },
   );
 
@@ -426,8 +489,8 @@ function belongs(facts: Facts, { uid, addresses }: Person, family: Set<string>, 
   const { kind, key } = choice.origin;
   if (uid === null) return kind === 'address' && addresses.includes(key);
   if (kind === 'account') {
-    return isRefusal(choice) ? family.has(key) : key === uid && facts.deletedAt(uid) === undefined;
+    return followsPerson(choice) ? family.has(key) : key === uid && facts.deletedAt(uid) === undefined;
   }
   const period = periodsOf(facts, key).find(({ from, until }) => from < choice.at && choice.at <= until);
-  return period !== undefined && (period.owner === uid || (isRefusal(choice) && family.has(period.uid)));
+  return period !== undefined && (period.owner === uid || (followsPerson(choice) && family.has(period.uid)));
 }

@@ -35,6 +35,19 @@ describe('the details of a newsletter', () => {
     });
   });
 
+  it('have what a waitlist asked for, from either side of a merge and for the next account', () => {
+    const fields = new Map([['x', '{"geo":"de"}']]);
+    const waiting = { ...signup('a', ['x', 'y'], 2), fields };
+    const asked = (...events: ContactEvent[]) =>
+      [...viewOf('a', ...events).newsletters].map(([name, { details }]) => `${name} ${details.fields}`);
+    const expected = ['x {"geo":"de"}', 'y null'];
+    expect(asked(waiting)).toEqual(expected);
+    expect(asked(acct('u', 'b', 1), waiting, acct('u', 'a', 3))).toEqual(expected);
+    expect(asked(acct('u1', 'a', 1), waiting, del('u1', 3), acct('u2', 'a', 4))).toEqual(expected);
+    const elsewhere = { ...signup('a', ['x'], 3), fields: new Map([['x', '{"geo":"fr"}']]) };
+    expect(asked(elsewhere, waiting)).toEqual(['x {"geo":"fr"}', 'y null']);
+  });
+
   it('are those of the refusal at equal times; of two acts of one kind, the greater ones', () => {
     expect(detailsOf(first, saying(unsub('a', ['x'], 1), { reason: 'no' }))).toMatchObject({
       source: null,

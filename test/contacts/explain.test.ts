@@ -6,7 +6,7 @@ import { type Dated, latest, PROFILE_FIELDS } from '../../src/contacts/facts/fac
 import { type BeforeAndAfter, beforeAndAfter } from '../../src/contacts/merge/before-and-after';
 import { type Explanation, explainMerge, type Verdict, valueAfter, type Why } from '../../src/contacts/merge/explain';
 import type { ContactView, ProfileSources } from '../../src/contacts/profile/contact-view';
-import { acct, at, confirm, del, optout, signup, unsub } from '../support/events';
+import { acct, at, confirm, del, exactly, optout, signup, unsub } from '../support/events';
 import { history } from '../support/histories';
 import { MemoryStore } from '../support/memory-store';
 
@@ -197,6 +197,18 @@ describe('the explanation of a newsletter', () => {
     expect(newsletter(signup('b', ['x'], 2), unsub('a', ['x'], 2))).toMatchObject({ won: 'survivor', why: 'refusal' });
   });
 
+  it('says `set` when the other side, which never had it, had chosen exactly others', () => {
+    const before = { state: 'subscribed', since: at(2) } as const;
+    expect(newsletter(signup('b', ['x'], 2), exactly('a', ['y'], 3))).toEqual({
+      retired: before,
+      after: { state: 'unsubscribed', since: at(3) },
+      won: 'survivor',
+      why: 'set',
+    });
+    expect(newsletter(signup('b', ['x'], 2), exactly('a', ['y'], 2))).toMatchObject({ won: 'survivor', why: 'set' });
+    expect(newsletter(signup('b', ['x'], 4), exactly('a', ['y'], 3))).toMatchObject({ won: 'retired', why: 'only' });
+  });
+
   it('says `same` when both sides had the state', () => {
     expect(newsletter(signup('b', ['x'], 2), signup('a', ['x'], 3))).toMatchObject({
       won: 'both',
@@ -314,10 +326,10 @@ describe('the explanation of a merge in a generated history', () => {
           }
         }
       }),
-      { numRuns: 2_000, seed: 37 },
+      { numRuns: 5_000, seed: 37 },
     );
     const ofFields: Why[] = ['only', 'same', 'later', 'greater', 'value_before_null', 'reader', 'account'];
-    const ofChoices: Why[] = ['refusal', 'opt_out', 'unconfirmed', 'proven', 'left_behind'];
+    const ofChoices: Why[] = ['refusal', 'set', 'opt_out', 'unconfirmed', 'proven', 'left_behind'];
     expect([...seen].sort()).toEqual([...ofFields, ...ofChoices].sort());
   });
 
@@ -409,6 +421,7 @@ function checkReasons({ fields, newsletters }: Explanation, { survivor, retired,
       only: mine?.state === now?.state && theirs === undefined,
       same: mine?.state === theirs?.state,
       refusal: ended && mine?.chosenAt === theirs?.chosenAt && now?.by === 'choice',
+      set: mine === undefined && now?.by === 'choice' && now.chosenAt >= (theirs?.chosenAt ?? 0),
       opt_out: ended && now?.by === 'opt_out',
       unconfirmed: ended && now?.by === 'unconfirmed',
       proven: now?.state === 'subscribed' && theirs?.state === 'unsubscribed',

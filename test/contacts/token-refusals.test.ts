@@ -2,15 +2,16 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent, NewsletterEvent } from '../../src/contacts/facts/event';
-import { type Choice, type Facts, isRefusal, isRefusalAct } from '../../src/contacts/facts/facts';
+import { type Choice, type Facts, followsPerson, isRefusal, isRefusalAct } from '../../src/contacts/facts/facts';
+import { isRefusedBy } from '../../src/contacts/facts/refused';
 import { type Person, peopleOf, periodAt } from '../../src/contacts/identity/ownership';
 import type { MergePlan } from '../../src/contacts/merge/merge';
 import { attributedChoices, withPredecessors } from '../../src/contacts/profile/attribution';
 import { type ContactView, contactView } from '../../src/contacts/profile/contact-view';
 import { planErasure } from '../../src/operations/erase/plan';
 import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
-import { contactEvent } from '../support/histories';
 import { MemoryStore } from '../support/memory-store';
+import { play, story } from '../support/stories';
 
 const key = (name: string): string => addressOf(name).key;
 
@@ -91,41 +92,6 @@ it('a subscription or confirmation by token without a live account is dropped if
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 const numRuns = Number(process.env.HISTORIES ?? 1_500);
 
-/** Newsletter events address any token that was ever issued; undos and unblocks name any merge. */
-type Step =
-  | { kind: 'event'; event: ContactEvent }
-  | { kind: 'token'; which: number; act: NewsletterEvent['act']; newsletters: string[]; t: number; proven: boolean }
-  | { kind: 'undo' | 'unblock'; which: number; t: number };
-
-const time = fc.integer({ min: 1, max: 14 });
-const acts = fc.constantFrom<NewsletterEvent['act']>('unsubscribe', 'unsubscribe', 'opt_out', 'subscribe', 'confirm');
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: contactEvent.map((event): Step => ({ kind: 'event', event })) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constant('token' as const),
-      which: fc.nat(30),
-      act: acts,
-      newsletters: fc.uniqueArray(fc.constantFrom('n1', 'n2'), { minLength: 1, maxLength: 2 }),
-      t: time,
-      proven: fc.boolean(),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('undo' as const, 'undo', 'unblock'), which: fc.nat(9), t: time }),
-  },
-);
-/** Every other history begins with a merge. */
-const merge: Step[] = [acct('u1', 'a', 1), signup('b', ['n1', 'n2'], 2), acct('u1', 'b', 3)].map((event) => ({
-  kind: 'event',
-  event,
-}));
-const story = fc
-  .tuple(fc.boolean(), fc.array(step, { minLength: 3, maxLength: 16 }))
-  .map(([merged, steps]) => (merged ? [...merge, ...steps] : steps));
-
 /** A subscription that was a contact's when the contact refused it by token. */
 interface Refused {
   subscription: Choice;
@@ -138,45 +104,6 @@ const people = (facts: Facts): Map<string, Person> =>
 const isSubscribed = (view: ContactView, name: string): boolean => view.newsletters.get(name)?.state === 'subscribed';
 
 describe(`generated histories with messages by token (SEED=${seed})`, () => {
-  /** Plays a story; `onToken` sees each message by token before and after. */
-  function play(
-    story: readonly Step[],
-    onToken: (event: NewsletterEvent, person: Person, facts: Facts, apply: () => void) => void,
-  ): MemoryStore {
-    const store = new MemoryStore();
-    let texts = 0;
-    for (const step of story) {
-      if (step.kind === 'event') store.apply([step.event]);
-      else if (step.kind === 'token') {
-        const tokens = [...store.tokens.keys()];
-        const token = tokens[step.which % Math.max(1, tokens.length)];
-        const stored = store.contacts.get(store.tokens.get(token ?? '')?.contactId ?? '');
-        const contact = stored?.mergedInto ? store.contacts.get(stored.mergedInto) : stored;
-        if (token === undefined || contact?.state !== 'live') continue;
-        const { act, t, proven } = step;
-        const newsletters = act === 'opt_out' || act === 'confirm' ? [] : step.newsletters;
-        const optin = proven && !isRefusalAct(act);
-        const event = {
-          ...signup({ token }, newsletters, t, { optin }),
-          ...{ act, reason: `text-${texts++}`, profile: isRefusalAct(act) ? { lang: 'fr' } : {} },
-        };
-        const uid = [...store.accountRows].find(([, id]) => id === contact.id)?.[0] ?? null;
-        const addresses = [...store.addressRows].flatMap(([address, id]) => (id === contact.id ? address : [])).sort();
-        onToken(event, { uid, addresses }, store.facts, () => store.apply([event]));
-      } else {
-        const plan = store.merges[step.which % Math.max(1, store.merges.length)];
-        if (!plan) continue;
-        if (step.kind === 'unblock') {
-          for (const address of plan.addresses) store.apply([{ kind: 'unblock', uid: plan.uid, address }]);
-        } else if (!store.undone.has(plan.id) && store.look(store.undoOf(plan, at(20))) === null) {
-          store.apply([store.undoOf(plan, at(20))]);
-        }
-      }
-    }
-    expect(store.problems()).toEqual([]);
-    return store;
-  }
-
   it(
     'no subscription that was refused by token comes back, unless it turns out to be another account’s',
     () => {
@@ -184,10 +111,10 @@ describe(`generated histories with messages by token (SEED=${seed})`, () => {
       fc.assert(
         fc.property(story, (steps) => {
           const refused: Refused[] = [];
-          const { facts } = play(steps, (event, person, facts, apply) => {
+          const { facts } = play(steps, (event, person, { facts }, apply) => {
             if (isRefusalAct(event.act)) {
               for (const subscription of attributedChoices(facts, person).keys()) {
-                const names = event.act === 'opt_out' || event.newsletters.includes(subscription.newsletter);
+                const names = isNamedBy(event, subscription.newsletter);
                 const isMade = subscription.act === 'subscribe' && subscription.at <= event.at;
                 if (names && isMade && opens(facts, person, subscription.origin, event.at)) {
                   refused.push({ subscription, uid: person.uid });
@@ -231,7 +158,7 @@ describe(`generated histories with messages by token (SEED=${seed})`, () => {
     () => {
       fc.assert(
         fc.property(story, (steps) => {
-          play(steps, (event, person, facts, apply) => {
+          play(steps, (event, person, { facts }, apply) => {
             const others = new Map([...people(facts)].filter(([name]) => name !== nameOf(person)));
             const before = new Map([...others].map(([name, other]) => [name, contactView(facts, other)]));
             apply();
@@ -268,7 +195,7 @@ describe(`generated histories with messages by token (SEED=${seed})`, () => {
           const said = new Map<string, Set<string>>();
           const { facts, merges } = play(steps, (event, { uid }, _, apply) => {
             const texts = uid === null ? [] : [...(said.get(uid) ?? []), event.reason as string];
-            if (uid !== null && isRefusalAct(event.act)) said.set(uid, new Set(texts));
+            if (uid !== null && followsPerson(event)) said.set(uid, new Set(texts));
             apply();
           });
           const readers = peopleOf(facts).filter(({ uid }) => uid !== null && said.has(uid));
@@ -286,6 +213,11 @@ describe(`generated histories with messages by token (SEED=${seed})`, () => {
     60_000 + 20 * numRuns,
   );
 });
+
+const isNamedBy = ({ act, newsletters, refused }: NewsletterEvent, newsletter: string): boolean =>
+  act === 'set'
+    ? refused !== undefined && isRefusedBy(refused, newsletter)
+    : act === 'opt_out' || newsletters.includes(newsletter);
 
 /** Whether a contact's token opened an account or mailbox at a time. */
 function opens(facts: Facts, { uid, addresses }: Person, { kind, key }: Choice['origin'], at: number): boolean {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
@@ -124,6 +126,19 @@ describe('the HTTP server', () => {
     const served = Object.values<string>(page.links).filter((link) => link.startsWith('/'));
     for (const link of served) expect((await get(link)).status).toBe(200);
     for (const file of [page.links.reference, page.links.openapi]) expect(existsSync(file)).toBe(true);
+  });
+
+  it('closes although a client keeps a connection that it has never used', async () => {
+    const app = makeServer({
+      ...{ contacts: { db, historyDb: db }, log, keys: { value: [] }, health: new Health(), metrics: new Registry() },
+    });
+    const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }));
+    const accepted = once(app.server, 'connection');
+    const unused = connect(Number(port), '127.0.0.1');
+    await accepted;
+    const closed = once(unused, 'close');
+    await app.close();
+    await closed;
   });
 
   it('answers 404 for every other method and page', async () => {

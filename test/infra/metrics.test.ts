@@ -1,15 +1,11 @@
-/** Prometheus' own checker takes our metrics and the documented alerts. */
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** Prometheus' own checker takes our metrics. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Service } from '../../src/main';
 import { NEWSLETTER_EVENTS } from '../../src/rabbitmq/names';
 import { withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, signup } from '../support/events';
-import { checkMetrics, promtool } from '../support/infra';
+import { checkMetrics } from '../support/infra';
 import { eventually, get, publish, startOn } from '../support/service';
 
 const broker = withBroker();
@@ -36,28 +32,4 @@ describe('promtool', () => {
     await checkMetrics(text);
     await expect(checkMetrics(`${text}\nhandles_total{} 1\n`)).rejects.toThrow('promtool check failed');
   });
-
-  it('accepts the alerts of docs/operations.md', async () => {
-    const page = readFileSync(join(__dirname, '../../docs/operations.md'), 'utf8');
-    const [, table = ''] = /^## Alerts$([\s\S]*?)^### /m.exec(page) ?? [];
-    const rules = table.split('\n').flatMap((row) => {
-      const [, name, cell = ''] = /^\| ([A-Z][\w -]+) \| (.*) \|.*\|$/.exec(row) ?? [];
-      const expressions = [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text?.replaceAll('\\|', '|'));
-      return name === undefined ? [] : expressions.map((expr) => ({ alert: name, expr }));
-    });
-    expect(rules.length).toBeGreaterThanOrEqual(16);
-    await checkRules(rules);
-    await expect(checkRules([{ alert: 'Broken', expr: 'sum(' }])).rejects.toThrow('promtool check failed');
-  });
 });
-
-async function checkRules(rules: readonly { alert: string; expr: string | undefined }[]): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'onecontact-alerts-'));
-  try {
-    const file = join(folder, 'alerts.json'); // JSON is YAML, which promtool reads
-    await writeFile(file, JSON.stringify({ groups: [{ name: 'onecontact', rules }] }));
-    await promtool('check', 'rules', file);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}

@@ -5,7 +5,7 @@ import { applyBatch } from '../../src/ingest/transaction';
 import { ContactConfirmationNeeded } from '../../src/messages/outgoing/schemas';
 import { findContact } from '../../src/postgres/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, confirm, optout, signup, unsub } from '../support/events';
+import { acct, addressOf, at, confirm, exactly, optout, signup, unsub } from '../support/events';
 import { DEFAULTS } from '../support/stored';
 
 let database: TestDatabase;
@@ -75,6 +75,15 @@ describe('a sign-up is to be confirmed', () => {
     const contact = await findContact(database.db, { by: 'email', address: addressOf('by-token').key });
     await apply(signup({ token: contact?.token as string }, ['y'], 2));
     expect(await asked()).toEqual(['by-token@mail.test y']);
+  });
+
+  it('when a reader chooses exactly these newsletters, by address or through a token', async () => {
+    await apply(exactly('chooses', ['x'], 1));
+    const contact = await findContact(database.db, { by: 'email', address: addressOf('chooses').key });
+    await apply(exactly({ token: contact?.token as string }, ['y'], 2), exactly('chooses', [], 3));
+    expect(await asked()).toEqual(['chooses@mail.test x']);
+    await apply(exactly('chooses', ['y'], 4));
+    expect(await asked()).toEqual(['chooses@mail.test y']);
   });
 
   it('without the newsletters that the reader left meanwhile', async () => {

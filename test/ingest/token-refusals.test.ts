@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findContact } from '../../src/postgres/find-contact';
 import { findMerge } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
+import { acct, addressOf, at, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, brokenPromises } from '../support/stored';
 
 let database: TestDatabase;
@@ -67,6 +67,16 @@ describe('a contact’s id in place of a token', () => {
     expect((await found('c')).view.optedOut).toBe(true);
     await apply(database.db, confirm({ token: survivor.token }, 9), optout({ token: ids[0] as string }, 10));
     expect((await found('c')).view.optedOut).toBe(true);
+  });
+
+  it('with exactly these newsletters ends the others, subscribes to none, and changes no profile', async () => {
+    await apply(database.db, signup('set', ['x', 'y'], 1));
+    const { id } = await found('set');
+    const set = { ...exactly({ token: id }, ['y', 'z'], 2), profile: { lang: 'fr' } };
+    expect((await apply(database.db, set)).unknownTokens).toEqual([]);
+    const { newsletters, profile } = (await found('set')).view;
+    expect([...newsletters].map(([name, { state }]) => `${name} ${state}`)).toEqual(['x unsubscribed', 'y subscribed']);
+    expect(profile.lang).toBeNull();
   });
 
   it('is an unknown token for a sign-up or a confirmation', async () => {

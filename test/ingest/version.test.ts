@@ -8,7 +8,7 @@ import { contactBody } from '../../src/messages/outgoing/contact-body';
 import { exportContacts } from '../../src/operations/export/store';
 import { findContact } from '../../src/postgres/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, confirm, del, optout, signup, uidOf, unsub } from '../support/events';
+import { acct, addressOf, at, because, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { contactEvent } from '../support/histories';
 import { ledgerOf, undoOf } from '../support/ledger';
 import { apply, sample } from '../support/stored';
@@ -63,9 +63,42 @@ describe('the version of a contact', () => {
     expect(await rise('says', from('https://three.test/', 2))).toBe(0);
     expect(await rise('says', signup('says', ['x'], 4, { profile: { ...profile, lang: 'de' } }))).toBe(1);
     expect(await rise('says', signup('says', ['x'], 5, { profile: { ...profile, lang: 'de', format: 'T' } }))).toBe(1);
+    const geo = (country: string, t: number) => ({
+      ...signup('says', ['x'], t, { profile: { lang: 'de', format: 'T' } }),
+      fields: new Map([['x', JSON.stringify({ geo: country })]]),
+    });
+    expect(await rise('says', geo('de', 5.1))).toBe(1);
+    expect(await rise('says', geo('fr', 5.2))).toBe(1);
+    expect(await rise('says', geo('fr', 5.3))).toBe(0);
     await apply(database.db, acct('says', 'says', 6));
     expect(await rise('says', from('https://four.test/', 7))).toBe(1);
     expect(await rise('says', from('https://four.test/', 8))).toBe(0);
+  });
+
+  it('rises with a set that ends or begins something, and not with one that changes nothing', async () => {
+    await apply(database.db, signup('sets', ['x', 'y'], 1));
+    expect(await rise('sets', exactly('sets', ['x', 'y'], 2))).toBe(0);
+    expect(await rise('sets', exactly('sets', ['x'], 3))).toBe(1);
+    expect(await rise('sets', exactly('sets', ['x'], 3))).toBe(0);
+    expect(await rise('sets', exactly('sets', ['x'], 4, { among: ['x', 'z'] }))).toBe(0);
+    expect(await rise('sets', signup('sets', ['y'], 2.5))).toBe(0);
+    expect(await rise('sets', signup('sets', ['y'], 5))).toBe(1);
+    expect(await rise('sets', signup('sets', ['x'], 5), signup('sets', ['y'], 5))).toBe(0);
+    expect(await rise('sets', exactly('sets', [], 6))).toBe(1);
+    expect(await rise('sets', signup('sets', ['x'], 5.5))).toBe(0);
+    expect(await rise('sets', signup('sets', ['x'], 7))).toBe(1);
+  });
+
+  it('rises with a reason that is shown with a refusal, and not with one that explains nothing', async () => {
+    await apply(database.db, signup('why', ['x', 'y'], 1));
+    expect(await rise('why', because('why', 'early', ['x'], 3))).toBe(0);
+    expect(await rise('why', unsub('why', ['x'], 2))).toBe(1);
+    expect((await found('why')).view.newsletters.get('x')?.details.reason).toBe('early');
+    expect(await rise('why', because('why', 'late', ['x'], 4))).toBe(1);
+    expect(await rise('why', because('why', 'never seen', ['x'], 3.5))).toBe(0);
+    expect(await rise('why', because('why', 'of another', ['y'], 5))).toBe(0);
+    expect(await rise('why', optout('why', 6), because('why', 'enough', [], 7))).toBe(1);
+    expect((await found('why')).view.optOut).toEqual({ at: at(6), reason: 'enough' });
   });
 
   it('rises with a later opt-out, whose time and reason are shown', async () => {

@@ -8,6 +8,11 @@ const actOf = (event: string, fields: Record<string, unknown>) => eventOf(by(eve
 const byToken = { email: undefined, token: TOKEN };
 
 describe('a sign-up', () => {
+  it('for "*" is a dead letter: there is no such list', () => {
+    const problems = ['newsletters: must be a list of names'];
+    expect(by('subscribe', { newsletters: '*' })).toEqual({ kind: 'dead', reason: 'invalid_shape', problems });
+  });
+
   it('is decoded with all its fields', () => {
     const fields = {
       newsletters: ['privacy-weekly', 'x', 'privacy-weekly'],
@@ -138,6 +143,142 @@ describe('an unsubscribe', () => {
     });
     expect(reason).toBe('x'.repeat(999));
     expect(source).toHaveLength(2_000);
+  });
+});
+
+describe('fields of a waitlist', () => {
+  const waiting = (fields: unknown, newsletters: unknown = ['vpn-waitlist', 'x']) =>
+    by('subscribe', { newsletters, fields }) as Understood;
+  const keptOf = ({ event }: Understood) => Object.fromEntries((event as NewsletterEvent).fields ?? []);
+
+  it('are kept by newsletter, as one text for the same fields', () => {
+    const read = waiting({ 'vpn-waitlist ': { platform: 'ios,mac', geo: 'de', n: 1, is: true, none: null }, x: {} });
+    expect(keptOf(read)).toEqual({ 'vpn-waitlist': '{"geo":"de","is":true,"n":1,"platform":"ios,mac"}' });
+    expect(read.dropped).toEqual([]);
+    const set = by('set', { newsletters: ['x'], fields: { x: { geo: 'de' } } }) as Understood;
+    expect(keptOf(set)).toEqual({ x: '{"geo":"de"}' });
+  });
+
+  it.each([
+    ['of a newsletter that is not signed up', { y: { geo: 'de' } }],
+    ['that are no object', { x: 'de' }],
+    ['that are nested', { x: { geo: { country: 'de' } } }],
+    ['that are too many', { x: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`k${i}`, 1])) }],
+    ['with a key that is too long', { x: { ['k'.repeat(65)]: 1 } }],
+    ['with a text that is too long', { x: { k: 'v'.repeat(201) } }],
+  ])('%s are dropped and counted, and the others are kept', (_, fields) => {
+    const read = waiting({ ...fields, 'vpn-waitlist': { geo: 'fr' } });
+    expect([keptOf(read), read.dropped]).toEqual([{ 'vpn-waitlist': '{"geo":"fr"}' }, ['fields']]);
+  });
+
+  it('that are no object by newsletter are dropped; none at all are not counted', () => {
+    for (const fields of ['de', ['de'], 5, true]) expect(waiting(fields)).toMatchObject({ dropped: ['fields'] });
+    for (const fields of [undefined, null, {}]) expect(waiting(fields)).toMatchObject({ dropped: [] });
+  });
+
+  it('are not looked at in an act that subscribes to nothing', () => {
+    const fields = { x: { geo: 'de' } };
+    for (const event of ['unsubscribe', 'confirm']) {
+      expect(by(event, { newsletters: ['x'], fields })).toMatchObject({ dropped: [] });
+      expect(actOf(event, { newsletters: ['x'], fields }).fields).toBeUndefined();
+    }
+  });
+});
+
+describe('a reason that comes after an unsubscription', () => {
+  const reason = (fields: Record<string, unknown>) => actOf('reason', { reason: ' too many ', ...fields });
+
+  it('is about newsletters, or about all email', () => {
+    expect(reason({ newsletters: ['x', 'x '] })).toMatchObject({
+      act: 'reason',
+      newsletters: ['x'],
+      reason: 'too many',
+    });
+    for (const fields of [{}, { newsletters: null }, { newsletters: [] }, { newsletters: '*' }, { all: true }]) {
+      expect(reason(fields)).toMatchObject({ act: 'reason', newsletters: [], proven: false, profile: {} });
+    }
+  });
+
+  it('is cut like any reason, and may be blank', () => {
+    expect(reason({ reason: 'x'.repeat(1_001) }).reason).toHaveLength(1_000);
+    expect(reason({ reason: ' ' }).reason).toBeUndefined();
+  });
+
+  it.each([
+    [{ reason: undefined }, 'reason: is missing'],
+    [{ reason: null }, 'reason: is missing'],
+    [{ reason: 5 }, 'reason: must be a string'],
+    [{ reason: '\u0000' }, 'reason: cannot be stored'],
+    [{ newsletters: 'x' }, 'newsletters: must be a list of names'],
+    [{ newsletters: [5] }, 'newsletters.0: must be a string'],
+  ])('that cannot be understood is a dead letter: %j', (fields, problem) => {
+    expect(by('reason', { reason: 'why', ...fields })).toMatchObject({ reason: 'invalid_shape', problems: [problem] });
+  });
+
+  it('is no refusal: an address that would be refused makes it a dead letter', () => {
+    expect(by('reason', { reason: 'why', email: '"ada"@mail.test' })).toMatchObject({ reason: 'invalid_address' });
+  });
+});
+
+describe('a set', () => {
+  const set = (fields: Record<string, unknown>) => actOf('set', fields);
+
+  it('has the newsletters of its list, and refuses all others', () => {
+    expect(set({ newsletters: [' b', 'a', 'b', ''], optin: true, lang: 'fr', reason: 'less' })).toMatchObject({
+      ...{ act: 'set', newsletters: ['b', 'a'], refused: { all_but: ['a', 'b'] } },
+      ...{ proven: true, profile: { lang: 'fr' }, reason: 'less' },
+    });
+  });
+
+  it('refuses only what its page showed, if it says so', () => {
+    const among = ['c', 'a', 'b', 'c'];
+    expect(set({ newsletters: ['b'], among })).toMatchObject({ newsletters: ['b'], refused: { only: ['a', 'c'] } });
+    expect(set({ newsletters: ['b'], among: ['b'] }).refused).toBeUndefined();
+    expect(set({ newsletters: [], among: null }).refused).toEqual({ all_but: [] });
+  });
+
+  it.each([
+    ['no list', undefined, undefined, ['newsletters: must be a list of names, which may be empty']],
+    ['null for a list', null, undefined, ['newsletters: must be a list of names, which may be empty']],
+    ['a text for a list', '*', undefined, ['newsletters: must be a list of names, which may be empty']],
+    ['nothing that can be a name', [5], undefined, ['newsletters.0: must be a string']],
+    ['an among that is no list', ['a'], 'a', ['among: must be a list of names']],
+  ])('with %s is a dead letter, because it would end what its reader keeps', (_, newsletters, among, problems) => {
+    expect(by('set', { newsletters, among })).toEqual({ kind: 'dead', reason: 'invalid_shape', problems });
+  });
+
+  it('with a list that is longer than what is read is a dead letter: the rest would end', () => {
+    const names = Array.from({ length: 1_001 }, (_, i) => `n${i}`);
+    expect(by('set', { newsletters: names })).toMatchObject({
+      ...{ kind: 'dead', problems: ['newsletters: has more than 1000 names'] },
+    });
+    expect(by('set', { newsletters: ['a'], among: names })).toMatchObject({
+      ...{ kind: 'event', partial: ['among: has more than 1000 names'] },
+    });
+  });
+
+  it('with a name that cannot be one is taken, and kept as a dead letter too', () => {
+    expect(by('set', { newsletters: ['a', 5] })).toMatchObject({
+      event: { newsletters: ['a'], refused: { all_but: ['a'] } },
+      partial: ['newsletters.1: must be a string'],
+    });
+  });
+
+  it('at an address that is only taken if it is stored subscribes to nothing, and says nothing else', () => {
+    const fields = { email: '"ada"@mail.test', newsletters: ['a'], lang: 'fr' };
+    expect(set(fields)).toMatchObject({ newsletters: [], refused: { all_but: ['a'] }, profile: {} });
+    expect(set(fields).to).toHaveProperty('onlyIfStored', true);
+  });
+});
+
+describe('an unsubscribe from "*"', () => {
+  it('is a set with an empty list, and no opt-out', () => {
+    expect(actOf('unsubscribe', { newsletters: ' * ', reason: 'enough' })).toMatchObject({
+      ...{ act: 'set', newsletters: [], refused: { all_but: [] }, reason: 'enough', profile: {} },
+    });
+    expect(actOf('unsubscribe', { newsletters: '*', all: true }).act).toBe('opt_out');
+    expect(actOf('unsubscribe', { newsletters: ['*'] })).toMatchObject({ act: 'unsubscribe', newsletters: ['*'] });
+    expect(by('unsubscribe', { newsletters: '*', all: 1 })).toMatchObject({ partial: ['all: must be true or false'] });
   });
 });
 
@@ -310,7 +451,6 @@ describe('an event, a time, an addressee or a choice that cannot be understood m
     ['email', 5],
     ['email', { toString: 1, valueOf: 1 }],
     ['newsletters', 'a,b'],
-    ['newsletters', '*'],
     ['newsletters', {}],
     ['newsletters', [7]],
     ['newsletters', ['a\nb']],
@@ -344,7 +484,7 @@ describe('an event, a time, an addressee or a choice that cannot be understood m
 });
 
 describe('the event', () => {
-  it.each(['newsletter.set', 'newsletter.open', 'newsletter.Subscribe', 'delete', '', '__proto__', 'constructor'])(
+  it.each(['newsletter.sets', 'newsletter.open', 'newsletter.Subscribe', 'delete', '', '__proto__', 'constructor'])(
     '%j is not known: the message is kept as a dead letter, because a refusal may be in it',
     (event) => {
       expect(form({ event })).toEqual({

@@ -1,7 +1,8 @@
 /** Of two choices under one key, one order decides, in memory and in the database. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { type Choice, mergeChoices } from '../../src/contacts/facts/facts';
+import { type Choice, mergeChoices, NO_DETAILS } from '../../src/contacts/facts/facts';
+import { setKey } from '../../src/contacts/facts/refused';
 import { insertChoices, loadChoices } from '../../src/postgres/tables/choice';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { at } from '../support/events';
@@ -83,4 +84,38 @@ it(`of two choices under one key the same is kept in memory and in the database,
       else expect(what).toEqual(kept.get(origin.key));
     }
   }
+});
+
+it('a set is stored once, two of one moment beside each other, with what each refuses', async () => {
+  const origin = { kind: 'address' as const, key: 'sets' };
+  const sets = [{ all_but: [] }, { all_but: ['a "quoted" name', 'ä'] }, { only: ['x'] }].map(
+    (refused): Choice => ({
+      ...NO_DETAILS,
+      origin,
+      newsletter: setKey(refused),
+      at: at(1),
+      act: 'set',
+      proven: false,
+      refused,
+    }),
+  );
+  const signUp: Choice = { ...NO_DETAILS, origin, newsletter: 'x', at: at(1), act: 'subscribe', proven: false };
+  for (const choices of [sets, [...sets, signUp]]) {
+    const insert = insertChoices(choices);
+    if (insert) await database.db.$queryRaw(insert);
+  }
+  const stored = await loadChoices(database.db, { addresses: ['sets'], uids: [] });
+  expect(stored).toHaveLength(4);
+  expect(stored).toEqual(expect.arrayContaining([...sets, signUp]));
+});
+
+it('the database refuses a set without what it refuses, a set under another key, and another act under its key', async () => {
+  const insert = (act: string, newsletter: string, refused: string | null) =>
+    database.sql(
+      `INSERT INTO choice (origin_kind, origin, newsletter, at, act, proven, refused) VALUES ('address', 'no', $1, now(), $2::act, false, $3)`,
+      [newsletter, act, refused],
+    );
+  await expect(insert('set', ' set x', null)).rejects.toThrow('choice_set_refuses');
+  await expect(insert('set', 'x', '{"only":[]}')).rejects.toThrow('choice_set_key');
+  await expect(insert('unsubscribe', ' set x', null)).rejects.toThrow('choice_set_key');
 });

@@ -192,8 +192,8 @@ describe('a refusal that is understood in part', () => {
   });
 
   it('and a newsletter event that is not known yet is a dead letter, so that it can be replayed', async () => {
-    const body = unsubscribe({ event: 'newsletter.set', email: 'partly@mail.test', newsletters: [] });
-    await broker().send(NEWSLETTER_EVENTS, 'newsletter.set', [body]);
+    const body = unsubscribe({ event: 'newsletter.recover', email: 'partly@mail.test', newsletters: [] });
+    await broker().send(NEWSLETTER_EVENTS, 'newsletter.recover', [body]);
     expect(await deadLetter()).toEqual(['unknown_event', body]);
   });
 });

@@ -162,6 +162,7 @@ describe('/metrics', () => {
       expect(sampled(before, 'onecontact_broker_blocked', { connection })).toBe(0);
     }
     expect(sampled(before, 'onecontact_database_up')).toBe(1);
+    expect(sampled(before, 'onecontact_healthy', { check: 'database' })).toBe(1);
     await eventually(
       async () => sampled(await read(), 'onecontact_consuming', newsletter),
       (consuming) => consuming === 1,
@@ -175,6 +176,7 @@ describe('/metrics', () => {
     await moves('consumption_paused', newsletter);
     const away = await read();
     expect(sampled(away, 'onecontact_database_up')).toBe(0);
+    for (const check of ['database', NEWSLETTER_QUEUE]) expect(sampled(away, 'onecontact_healthy', { check })).toBe(0);
     expect(sampled(away, 'onecontact_consuming', newsletter)).toBe(0);
     postgres.restore();
     await eventually(
@@ -250,6 +252,7 @@ describe('docs/operations.md and docs/scaling.md', () => {
 const LABELS: Record<string, RegExp> = {
   le: /^(\+Inf|[\d.]+)$/,
   queue: /^contacts\.(fxa|newsletter)$/,
+  check: /^([a-z-]+|contacts\.(fxa|newsletter))$/,
   type: /^[\w:.-]{1,40}$/,
   outcome: /^[a-z]+$/,
   what: /^[a-z]+$/,

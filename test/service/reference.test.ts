@@ -24,7 +24,7 @@ import { apply } from '../support/stored';
 const KEY = 'the-key-of-a-test';
 const WRITER = 'another-key-of-a-test';
 const page = readFileSync(resolve(__dirname, '../../docs/reference/http.md'), 'utf8');
-const scripts = [...page.matchAll(/^## (\w+) (\/\S+)\n(?:(?!^## ).*\n)*?```sh\n((?:.*\n)*?)```/gm)].map(
+const scripts = [...page.matchAll(/^## (\w+) (\/\S*)\n(?:(?!^## ).*\n)*?```sh\n((?:.*\n)*?)```/gm)].map(
   ([, method, path, script]) => ({ endpoint: `${method} ${path}`, script: script as string }),
 );
 

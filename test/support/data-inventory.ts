@@ -81,6 +81,7 @@ export const DATA_INVENTORY: Readonly<Record<string, Readonly<Record<string, Fat
     format: fact,
     reason: fact,
     fields: fact,
+    refused: shared,
   },
   contact: {
     id: { merge: 'stays', undo: 'stays', erasure: 'stays' },

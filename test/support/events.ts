@@ -1,5 +1,6 @@
 /** Short names for the events of tests: `acct(u, a, t)` is a claim, `signup(a, list, t)` a sign-up, and so on. */
 import type { ClaimEvent, DeletionEvent, NewsletterEvent, Profile } from '../../src/contacts/facts/event';
+import { refusedBy } from '../../src/contacts/facts/refused';
 
 /** Test times are small numbers: seconds after this moment. */
 export const EPOCH = Date.UTC(2026, 0, 1);
@@ -51,6 +52,8 @@ function newsletter(
     unsubscribe: 'newsletter.unsubscribe',
     opt_out: 'newsletter.unsubscribe',
     confirm: 'newsletter.confirm',
+    set: 'newsletter.set',
+    reason: 'newsletter.reason',
   }[act];
   const where = typeof to === 'string' ? { address: addressOf(to) } : to;
   const id = trigger('newsletter', event, JSON.stringify(where), act, names, t, proven, JSON.stringify(profile));
@@ -67,3 +70,21 @@ export const unsub = (to: To, names: string[], t: number): NewsletterEvent =>
   newsletter(to, 'unsubscribe', names, t, false);
 export const optout = (to: To, t: number): NewsletterEvent => newsletter(to, 'opt_out', [], t, false);
 export const confirm = (to: To, t: number, proven = true): NewsletterEvent => newsletter(to, 'confirm', [], t, proven);
+
+/** Exactly these newsletters, of all or of those `among` which the reader chose. */
+export function exactly(
+  to: To,
+  names: string[],
+  t: number,
+  { among, optin = false }: { among?: string[] | undefined; optin?: boolean } = {},
+): NewsletterEvent {
+  const event = newsletter(to, 'set', names, t, optin);
+  const id = `${event.trigger.id}|${among}`;
+  return { ...event, trigger: { ...event.trigger, id }, refused: refusedBy(names, among) };
+}
+
+/** Why the reader left, said afterwards. Without newsletters it is about all email. */
+export function because(to: To, reason: string, names: string[], t: number): NewsletterEvent {
+  const event = newsletter(to, 'reason', names, t, false);
+  return { ...event, trigger: { ...event.trigger, id: `${event.trigger.id}|${reason}` }, reason };
+}

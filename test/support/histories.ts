@@ -1,7 +1,7 @@
 /** Generated histories with few people, addresses and times, so that collisions and equal times are common. */
 import fc from 'fast-check';
 import type { ContactEvent, Profile } from '../../src/contacts/facts/event';
-import { acct, confirm, del, login, optout, signup, unsub } from './events';
+import { acct, because, confirm, del, exactly, login, optout, signup, unsub } from './events';
 
 const uid = fc.constantFrom('u1', 'u2', 'u3', 'u4');
 const address = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
@@ -33,7 +33,19 @@ export const contactEvent: fc.Arbitrary<ContactEvent> = fc.oneof(
       ),
   },
   { weight: 1, arbitrary: fc.tuple(address, chosen, time).map(([a, list, t]) => unsub(a, list, t)) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(address, newsletters, time, fc.option(newsletters, { nil: undefined }), fc.boolean())
+      .map(([a, list, t, among, optin]) => exactly(a, list, t, { among, optin })),
+  },
   { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => optout(a, t)) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(address, fc.constantFrom('why', 'because'), newsletters, time)
+      .map(([a, reason, list, t]) => because(a, reason, list, t)),
+  },
   { weight: 1, arbitrary: fc.tuple(address, time).map(([a, t]) => confirm(a, t)) },
 );
 

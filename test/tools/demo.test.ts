@@ -64,7 +64,8 @@ describe('the demo, on a broker and a database named by the user', () => {
   async function expectNothingLeft(): Promise<void> {
     const left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     const types = "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace";
-    expect([await data.sql(left), await data.sql(types)]).toEqual([[], []]);
+    const functions = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
+    expect([await data.sql(left), await data.sql(types), await data.sql(functions)]).toEqual([[], [], []]);
     for (const queue of QUEUES) {
       const probe = await broker().channel();
       await expect(probe.checkQueue(queue)).rejects.toThrow(/NOT_FOUND/);

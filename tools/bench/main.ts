@@ -11,6 +11,7 @@ import { measureMemory } from './measure/memory';
 import { measureNotify } from './measure/notify';
 import { profileAll } from './measure/profile';
 import { STATEMENT_SETTINGS } from './measure/server-costs';
+import { measureSizes } from './measure/sizes';
 import { measureSlots } from './measure/slots';
 import { throughputOf } from './measure/statistics';
 import { measureGrowth, measureProcesses, measureThroughput, runBaseline, tuneBaseline } from './measure/throughput';
@@ -90,6 +91,10 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('memory')) {
     say('Memory …');
     results.memory = await measureMemory(bench);
+  }
+  if (wants('sizes')) {
+    say('Sizes …');
+    results.sizes = await measureSizes(bench);
   }
   if (wants('profile')) {
     const profiled = named.length > 0 ? named : WORKLOAD_NAMES;

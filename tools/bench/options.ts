@@ -11,6 +11,7 @@ const PARTS = [
   'notify',
   'growth',
   'memory',
+  'sizes',
   'profile',
 ] as const;
 export type Part = (typeof PARTS)[number];
@@ -57,6 +58,7 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       notify     what the change feed and NOTIFY_CHANGES cost sign-ups, and a real-life mix
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
+                      sizes      bytes a row of each table, with --contacts in the database (not by default)
                       profile    where the time goes, in all workloads or in those named beside it, which are then only
                                  profiled: processor, allocations, statements (not by default)
   --contacts N      contacts in the database (10000)

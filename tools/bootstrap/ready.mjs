@@ -87,7 +87,12 @@ function packagesOf(checkout) {
   const { packages } = JSON.parse(readFileSync(join(checkout, LOCKFILE), 'utf8'));
   const needed = Object.entries(packages).filter(([path, entry]) => path !== '' && !mayBeMissing(entry));
   const files = needed.map(([path]) => join(checkout, path, 'package.json'));
-  return () => `${files.filter((file) => existsSync(file)).length} of ${files.length} packages`;
+  return () => {
+    const unpacked = files.filter((file) => existsSync(file)).length;
+    return unpacked === 0
+      ? `asking about ${files.length} packages`
+      : `${unpacked} of ${files.length} packages unpacked`;
+  };
 }
 
 /** With the platform: two kinds of machine that share a folder each install it again. */

@@ -111,6 +111,20 @@ export const NEWSLETTER_MESSAGES: readonly MessageSpec[] = [
     'A reader leaves some newsletters, or (`all`) all email.',
   ),
   message(
+    'newsletter.set',
+    'Exactly these newsletters',
+    incoming.NewsletterSet,
+    example.SET,
+    'What a preference page posts: a reader wants these newsletters and no others, of all or of those that the page showed.',
+  ),
+  message(
+    'newsletter.reason',
+    'Reason for leaving',
+    incoming.NewsletterReason,
+    example.REASON,
+    'A reader says why, after an unsubscription. It refuses nothing, and may arrive before what it explains.',
+  ),
+  message(
     'newsletter.confirm',
     'Confirmation',
     incoming.NewsletterConfirm,

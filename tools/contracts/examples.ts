@@ -102,6 +102,14 @@ export const SUBSCRIBE: Example[] = [
       optin: false,
     }),
   },
+  {
+    name: 'On a waitlist that asks for more',
+    payload: newsletter('subscribe', {
+      email: 'Ada.L@mail.test',
+      newsletters: ['guardian-vpn-waitlist'],
+      fields: { 'guardian-vpn-waitlist': { geo: 'de', platform: 'ios' } },
+    }),
+  },
   { name: 'Through the preference centre', payload: newsletter('subscribe', { token: KEPT, newsletters: ['hacks'] }) },
 ];
 
@@ -111,6 +119,28 @@ export const UNSUBSCRIBE: Example[] = [
     payload: newsletter('unsubscribe', { token: KEPT, newsletters: ['privacy-weekly'], reason: 'Too many mails' }),
   },
   { name: 'From all email', payload: newsletter('unsubscribe', { email: 'Ada.L@mail.test', all: true }) },
+  { name: 'From every newsletter', payload: newsletter('unsubscribe', { email: 'Ada.L@mail.test', newsletters: '*' }) },
+];
+
+export const SET: Example[] = [
+  {
+    name: 'A preference page that shows three newsletters',
+    payload: newsletter('set', {
+      token: KEPT,
+      newsletters: ['privacy-weekly'],
+      among: ['privacy-weekly', 'hacks', 'offers'],
+      source_url: 'https://site.test/fr/preferences/',
+    }),
+  },
+  { name: 'No newsletter at all', payload: newsletter('set', { token: KEPT, newsletters: [] }) },
+];
+
+export const REASON: Example[] = [
+  { name: 'After leaving', payload: newsletter('reason', { token: KEPT, reason: 'Too many mails' }) },
+  {
+    name: 'For one newsletter',
+    payload: newsletter('reason', { token: KEPT, newsletters: ['privacy-weekly'], reason: 'Not for me' }),
+  },
 ];
 
 export const CONFIRM: Example[] = [

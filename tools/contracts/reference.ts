@@ -23,8 +23,9 @@ export function fieldTable(schema: z.ZodType): string {
 
 export const jsonBlock = (value: unknown): string => `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``;
 
-/** The alternatives of a schema, without null. */
-const alternatives = (schema: Schema): Schema[] => (schema.anyOf ?? [schema]).filter(({ type }) => type !== 'null');
+/** The alternatives of a schema, without null. Beside properties, they only say which are required together. */
+const alternatives = (schema: Schema): Schema[] =>
+  schema.properties ? [schema] : (schema.anyOf ?? [schema]).filter(({ type }) => type !== 'null');
 
 function rowsOf(schema: Schema, prefix: string): string[] {
   return alternatives(schema).flatMap((each) => {

@@ -50,14 +50,22 @@ async function existingExchanges(connection: ChannelModel): Promise<string[]> {
   return found;
 }
 
-/** Tables first, because their columns use the types. */
-function objectsIn(db: Database): Promise<{ kind: 'TABLE' | 'TYPE'; name: string }[]> {
+interface DatabaseObject {
+  kind: 'TABLE' | 'TYPE' | 'FUNCTION';
+  name: string;
+}
+
+/** In the order in which they can be dropped: columns of tables use the types, and their triggers the functions. */
+function objectsIn(db: Database): Promise<DatabaseObject[]> {
   return db.$queryRaw`
-    SELECT 'TABLE' AS kind, format('%I.%I', schemaname, tablename) AS name
+    SELECT 1 AS place, 'TABLE' AS kind, format('%I.%I', schemaname, tablename) AS name
     FROM pg_tables WHERE schemaname = current_schema()
     UNION ALL
-    SELECT 'TYPE', format('%I.%I', n.nspname, t.typname)
+    SELECT 2, 'TYPE', format('%I.%I', n.nspname, t.typname)
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE n.nspname = current_schema() AND t.typtype = 'e'
-    ORDER BY kind, name`;
+    UNION ALL
+    SELECT 3, 'FUNCTION', p.oid::regprocedure::text
+    FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
+    ORDER BY place, name`;
 }

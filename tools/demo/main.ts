@@ -14,7 +14,7 @@ import { type Services, startServices } from '../services';
 import { cleanUp, inventory } from './clean';
 import { Report } from './report';
 import { SCENES } from './scenes';
-import { ExpectationFailed, setStage } from './stage';
+import { ExpectationFailed, type Stage, setStage } from './stage';
 
 const HELP = `npm run demo [-- --verbose]
 
@@ -121,18 +121,17 @@ async function play(amqpUrl: string, databaseUrl: string, db: Database, run: Run
   const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log });
   report.note(`Service: workers, relay and HTTP at ${service.url}`);
+  let stage: Stage | undefined;
   try {
-    const stage = await setStage({ amqpUrl, httpUrl: service.url ?? '', db, log, signal });
-    try {
-      for (const scene of SCENES) {
-        if (!signal.aborted) await attempt(report, () => scene({ stage, report }), signal);
-      }
-    } finally {
-      await stage.close();
+    stage = await setStage({ amqpUrl, httpUrl: service.url ?? '', db, log, signal });
+    for (const scene of SCENES) {
+      const play = { stage, report };
+      if (!signal.aborted) await attempt(report, () => scene(play), signal);
     }
   } finally {
     report.heading('Afterwards');
     report.check('the service finished its work and stopped in time', await service.stop(), 'it to stop in time');
+    await stage?.close();
   }
 }
 

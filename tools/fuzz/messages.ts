@@ -97,8 +97,19 @@ function placesIn(root: Json): [Json, string][] {
 
 /** Fields that a message may lack. */
 const FIELDS = [
-  ...['email', 'token', 'uid', 'ts', 'id', 'Message', 'newsletters', 'all', 'optin', 'reason', 'source_url'],
-  ...['first_name', 'last_name', 'lang', 'country', 'format', 'locale', 'countryCode', 'service', 'createDate'],
+  ...['email', 'token', 'uid', 'ts', 'id', 'Message', 'newsletters', 'all', 'among', 'optin', 'fields', 'reason'],
+  ...[
+    'source_url',
+    'first_name',
+    'last_name',
+    'lang',
+    'country',
+    'format',
+    'locale',
+    'countryCode',
+    'service',
+    'createDate',
+  ],
 ];
 
 /** As much as a message may say: it has up to 230 KB. */
@@ -139,7 +150,7 @@ const HEADER_SYNTAX = ['"\\"x\\"@mail.test"', '"x(y)@mail.test"', '"<x>@mail.tes
 const PLACEHOLDERS = ['"null@mail.test"', '"[object Object]@mail.test"', '"@"', '"a@b@c"', '"x@-.test"'];
 const DOMAINS = ['"x@\\u00fc.test"', '"x@xn--.test"', '"x@[127.0.0.1]"', '"\\u0130@mail.test"'];
 const IDS = ['"9F3C1A7BE2D84C06B5A1E0774CD2F8AA@old.test"', '"4C7A1D52-90DE-4B6E-8A55-2A2F5F0C7E11"'];
-const EVENTS = ['"verified"', '"delete"', '"profileDataChange"', '"reset"', '"newsletter.subscribe"', '"constructor"'];
+const EVENTS = ['"verified"', '"delete"', '"profileDataChange"', '"reset"', '"newsletter.set"', '"constructor"'];
 const LISTS = [
   '["privacy-weekly",5]',
   '["privacy-weekly ","","a\\u0000"]',

@@ -1,4 +1,5 @@
 import { normaliseAddress, storedKeyOf } from '../../src/contacts/facts/address';
+import { isRefusalAct } from '../../src/contacts/facts/facts';
 import { DEAD_LETTER_REASONS, DETAIL_FIELDS, type Decoded } from '../../src/messages/incoming/decoded';
 
 const REASONS = new Set<string>(DEAD_LETTER_REASONS);
@@ -26,7 +27,8 @@ export function problemOf(decoded: Decoded, now: number): string | undefined {
     event.kind === 'claim' ? event.address : event.kind === 'newsletter' && 'address' in event.to && event.to.address;
   if (!address) return undefined;
   const isStoredOnly = event.kind === 'newsletter' && 'address' in event.to && event.to.onlyIfStored === true;
-  if (isStoredOnly && event.act !== 'unsubscribe' && event.act !== 'opt_out') return 'an act at a refused address';
+  if (isStoredOnly && !isRefusalAct(event.act)) return 'an act at a refused address';
+  if (isStoredOnly && event.act === 'set' && event.newsletters.length > 0) return 'a sign-up at a refused address';
   if (normaliseAddress(address.typed).ok === isStoredOnly) return 'address';
   return storedKeyOf(address.typed) === address.key ? undefined : 'address';
 }

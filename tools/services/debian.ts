@@ -6,7 +6,8 @@ import { bytesOf, sizeOf, stopwatch, withProgress } from '../bootstrap/progress.
 import { findProgram, pathFolders, run } from './command';
 import { type Context, Unavailable, Unreachable } from './types';
 
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** With it, packages of every release of Debian can be verified. */
+export const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 const UNREACHABLE =
   /could not (resolve|connect)|temporary failure resolving|unable to connect|connection (failed|refused|timed out)|network is unreachable/i;

@@ -25,39 +25,51 @@ export const findPgBouncer = (context: Context): Promise<FetchedProgram> =>
     name === 'pgbouncer' || LIBRARIES.test(name) || COMPRESSION.test(name) ? '.' : undefined,
   );
 
-/** Prometheus' checker of metrics and rules. */
-export const findPromtool = (context: Context): Promise<FetchedProgram> =>
-  installedOrFetched({ name: 'prometheus', what: 'promtool', path: 'usr/bin/promtool' }, context, (name) =>
-    name === 'prometheus' ? '.' : undefined,
-  );
+const COMPOSE = 'usr/libexec/docker/cli-plugins/docker-compose';
+
+/** Programs that stand alone in their package. Of the last two, older releases have none, or one that is too old. */
+const ALONE = {
+  prometheus: { name: 'prometheus', what: 'Prometheus', path: 'usr/bin/prometheus' },
+  promtool: { name: 'prometheus', what: 'Prometheus', path: 'usr/bin/promtool' },
+  kustomize: { name: 'kustomize', what: 'kustomize', path: 'usr/bin/kustomize', version: 'version', suite: 'trixie' },
+  compose: { name: 'docker-compose', what: 'Docker Compose', path: COMPOSE, version: 'version', suite: 'trixie' },
+} as const satisfies Record<string, Package>;
+export type LoneProgram = keyof typeof ALONE;
+
+export const findLoneProgram = (program: LoneProgram, context: Context): Promise<FetchedProgram> =>
+  installedOrFetched(ALONE[program], context, (name) => (name === ALONE[program].name ? '.' : undefined));
 
 interface Package {
   name: string;
   what: string;
   /** Of the program, in the package. */
   path: string;
+  /** What makes it say its version. Default: --version. */
+  version?: string;
+  /** The release of Debian to take it from, whatever is installed. Default: the machine's own. */
+  suite?: string;
 }
 
 async function installedOrFetched(
-  { name, what, path }: Package,
+  { name, what, path, version = '--version', suite }: Package,
   context: Context,
   folderOf: (name: string) => string | undefined,
 ): Promise<FetchedProgram> {
   const program = path.split('/').at(-1) as string;
-  const installed = await findProgram(program, [...pathFolders(context.env), '/usr/sbin']);
+  const installed = suite === undefined && (await findProgram(program, [...pathFolders(context.env), '/usr/sbin']));
   if (installed) return { path: installed, env: {} };
   const env = (home: string): NodeJS.ProcessEnv => ({
     LD_LIBRARY_PATH: [join(home, 'usr/lib', TRIPLET), join(home, 'lib', TRIPLET)].join(':'),
   });
   const home = await cached(
     {
-      name: `${program}-${process.arch}`,
+      name: `${name}-${process.arch}`,
       fill: async (part) => {
-        await unpackPackages({ what, packages: [name], folderOf }, part, context);
-        for (const rest of ['usr/share', 'usr/bin/prometheus'])
-          await rm(join(part, rest), { recursive: true, force: true });
+        const from = suite === undefined ? {} : { suite, orOwnRelease: true };
+        await unpackPackages({ what, packages: [name], folderOf, ...from }, part, context);
+        await rm(join(part, 'usr/share'), { recursive: true, force: true });
       },
-      check: async (final) => void (await run(join(final, path), ['--version'], { env: env(final) })),
+      check: async (final) => void (await run(join(final, path), [version], { env: env(final) })),
     },
     context,
   );

@@ -1,4 +1,5 @@
 /** The three events of the domain. `messages/incoming` decodes them: all texts are normalised, all times plausible. */
+import type { Refused } from './refused';
 
 /** Milliseconds since 1970, UTC: the event's own time, never the time of delivery. */
 export type Time = number;
@@ -65,7 +66,11 @@ export interface Profile {
   format?: string | null | undefined;
 }
 
-export type Act = 'subscribe' | 'unsubscribe' | 'confirm' | 'opt_out';
+/**
+ * `set`: exactly these newsletters. It subscribes to those that it lists, and refuses others. `reason`: why the reader left, said
+ * afterwards. It refuses nothing.
+ */
+export type Act = 'subscribe' | 'unsubscribe' | 'confirm' | 'opt_out' | 'set' | 'reason';
 
 /** A reader's act at an address, or through a token. Unverified input: it never moves or merges anything. */
 export interface NewsletterEvent {
@@ -78,11 +83,18 @@ export interface NewsletterEvent {
    */
   to: { address: Address; onlyIfStored?: true } | { token: string };
   act: Act;
-  /** Without repetitions; empty for `opt_out` and `confirm`, and for a sign-up that only leaves an address. */
+  /**
+   * Without repetitions; empty for `opt_out` and `confirm`, and for a sign-up that only leaves an address. Of a `set`, those that
+   * it subscribes to; of a `reason`, empty for all email.
+   */
   newsletters: string[];
+  /** Of a `set`; absent if it refuses none. */
+  refused?: Refused | undefined;
   /** By `optin`, or by a confirmation clicked in a mail to the address. */
   proven: boolean;
   profile: Profile;
+  /** What waitlists asked for besides, by newsletter: canonical JSON. */
+  fields?: ReadonlyMap<string, string> | undefined;
   /** The page it was made on. */
   source?: string | undefined;
   /** Why the reader left. */

@@ -3,6 +3,7 @@
  * below is commutative, associative and idempotent. Contacts are derived from them.
  */
 import type { Act, Profile, Time } from './event';
+import type { Refused } from './refused';
 
 /** A value with its event time. `null` is a value: the reader cleared the field. */
 export interface Dated<T extends string | null = string | null> {
@@ -89,7 +90,7 @@ export interface Origin {
 
 export interface Choice {
   origin: Origin;
-  /** Empty for acts about all email: `confirm` and `opt_out`. */
+  /** Empty for acts about all email: `confirm` and `opt_out`. Of a `set` and a `reason`, a key of its own. */
   newsletter: string;
   at: Time;
   act: Act;
@@ -100,6 +101,8 @@ export interface Choice {
   reason: string | null;
   /** What a waitlist asked for besides, as canonical JSON: ASCII, without spaces, keys sorted. Replaced as a whole. */
   fields: string | null;
+  /** Of a `set` and of no other act. */
+  refused?: Refused | undefined;
 }
 
 /** The details of a choice that says nothing but the act itself. */
@@ -127,7 +130,10 @@ export function earliest<T extends string>(a: Dated<T> | undefined, b: Dated<T> 
 export const hasProfile = ({ profile }: AddressFacts): boolean =>
   PROFILE_FIELDS.some((field) => profile[field] !== undefined);
 
-export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out';
+/** A `set` is a refusal, also where it subscribes. */
+export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out' || act === 'set';
+/** Whether a choice counts for the successors of its account: a refusal, and the reason for one. */
+export const followsPerson = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act) || act === 'reason';
 export const isRefusal = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act);
 
 /** Merges two choices under one key: the refusal wins; the same act twice is proven if either is. */

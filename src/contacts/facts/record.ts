@@ -1,5 +1,5 @@
 /** The facts in an event. */
-import type { Address, ClaimEvent, ContactEvent, NewsletterEvent, Profile, Time } from './event';
+import type { Act, Address, ClaimEvent, ContactEvent, NewsletterEvent, Profile, Time } from './event';
 import {
   type AccountFacts,
   type AddressFacts,
@@ -14,6 +14,8 @@ import {
   type ProfileField,
 } from './facts';
 import { languageOf } from './language';
+import { reasonKey } from './later-reason';
+import { setKey } from './refused';
 
 /** The address in an event; null for a deletion and for an event addressed by token. */
 export function namedAddress(event: ContactEvent): Address | null {
@@ -112,10 +114,30 @@ export function accountChoices({ uid, at, trigger, locale, newsletters }: ClaimE
   }));
 }
 
+/** What a newsletter event at an origin adds to the consent ledger. */
 export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choice[] {
-  const { at, act, proven, profile, source = null, reason = null } = event;
-  const newsletters = act === 'opt_out' || act === 'confirm' ? [''] : event.newsletters;
-  const [lang, format, fields] = [profile.lang ?? null, profile.format ?? null, null];
+  if (event.act === 'set') return [...subscriptionsOf(event, origin), ...refusalsOf(event, origin)];
+  return choicesOf(event, origin, event.act);
+}
+
+/** What a `set` subscribes to, as a sign-up would. */
+export const subscriptionsOf = (event: NewsletterEvent, origin: Origin): Choice[] =>
+  choicesOf({ ...event, reason: undefined }, origin, 'subscribe');
+
+/** What a refusal refuses. */
+function refusalsOf(event: NewsletterEvent, origin: Origin): Choice[] {
+  if (event.act !== 'set') return choicesOf(event, origin, event.act);
+  const { at, refused, source = null, reason = null } = event;
+  if (!refused) return [];
+  return [
+    { ...NO_DETAILS, origin, newsletter: setKey(refused), at, act: 'set', proven: false, source, reason, refused },
+  ];
+}
+
+function choicesOf(event: NewsletterEvent, origin: Origin, act: Act): Choice[] {
+  const { at, proven, profile, fields, source = null, reason = null } = event;
+  const newsletters = keysOf(event, act);
+  const [lang, format] = [profile.lang ?? null, profile.format ?? null];
   return newsletters.map((newsletter) => ({
     origin,
     newsletter,
@@ -126,8 +148,15 @@ export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choic
     lang,
     format,
     reason,
-    fields,
+    fields: fields?.get(newsletter) ?? null,
   }));
+}
+
+function keysOf({ newsletters, reason }: NewsletterEvent, act: Act): readonly string[] {
+  if (act === 'opt_out' || act === 'confirm') return [''];
+  if (act !== 'reason') return newsletters;
+  if (reason === undefined) return [];
+  return newsletters.length > 0 ? newsletters.map(reasonKey) : [reasonKey('')];
 }
 
 /**
@@ -135,7 +164,7 @@ export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choic
  * be another reader's, who must not see them, and whose erasure would miss them.
  */
 export function refusalsByToken(event: NewsletterEvent, uid: string | null, addresses: readonly string[]): Choice[] {
-  const inAccount = uid === null ? [] : newsletterChoices(event, { kind: 'account', key: uid });
-  const atAddresses = addresses.flatMap((key) => newsletterChoices(event, { kind: 'address', key }));
+  const inAccount = uid === null ? [] : refusalsOf(event, { kind: 'account', key: uid });
+  const atAddresses = addresses.flatMap((key) => refusalsOf(event, { kind: 'address', key }));
   return [...inAccount, ...atAddresses.map((choice) => ({ ...choice, ...NO_DETAILS }))];
 }

@@ -33,6 +33,8 @@ export type Why =
   | 'account'
   /** At equal times the refusal wins. */
   | 'refusal'
+  /** The winner, who did not have the newsletter, had chosen exactly some others. */
+  | 'set'
   /** The winner's opt-out ended the other side's subscription. */
   | 'opt_out'
   /** The other side subscribed without proof while the winner was opted out. */
@@ -202,6 +204,11 @@ function newsletterVerdict(merge: BeforeAndAfter, name: string): Verdict<Newslet
 function decisionOnNewsletter(values: Values<Subscription>): Decision {
   const { survivor, retired, after } = values;
   const last = Math.max(...SIDES.map((side) => values[side]?.chosenAt ?? Number.NEGATIVE_INFINITY));
+  const [only, second] = SIDES.filter((side) => values[side]);
+  // A side that never had the newsletter can have refused it, with all that it did not list.
+  const wasRefused = after?.by === 'choice' && after.state === 'unsubscribed';
+  const isNews = after && (after.chosenAt > last || (only && values[only]?.state === 'subscribed'));
+  if (only && !second && wasRefused && isNews) return { won: other(only), why: 'set' };
   if (after?.chosenAt !== last) return { won: null, why: 'left_behind' };
   if (survivor?.state === after.state && retired?.state === after.state) return { won: 'both', why: 'same' };
   const chose = SIDES.filter((side) => values[side]?.chosenAt === last);

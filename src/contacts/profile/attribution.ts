@@ -1,10 +1,10 @@
 /**
  * Attribution: which choices count for which person. A choice made at an address belongs to the address's owner at that
- * time, a choice made in an account to the account. In addition, refusals follow the person: to the successors of a deleted
- * account, and to both sides of an undone merge.
+ * time, a choice made in an account to the account. In addition, refusals and their reasons follow the person: to the successors
+ * of a deleted account; opt-outs also to both sides of an undone merge.
  */
 import type { Time } from '../facts/event';
-import { type Choice, type Facts, isRefusal, type Origin, type UndoneMerge } from '../facts/facts';
+import { type Choice, type Facts, followsPerson, type Origin, type UndoneMerge } from '../facts/facts';
 import {
   addressesClaimedBy,
   isEffective,
@@ -78,9 +78,9 @@ export function withPredecessors(facts: Facts, uid: string): string[] {
 const choicesAtAddress = (facts: Facts, address: string): Iterable<Choice> =>
   facts.choicesAt({ kind: 'address', key: address });
 
-const refusalsAt = (facts: Facts, origin: Origin): Choice[] => [...facts.choicesAt(origin)].filter(isRefusal);
+const refusalsAt = (facts: Facts, origin: Origin): Choice[] => [...facts.choicesAt(origin)].filter(followsPerson);
 
-/** The refusals in an account and in the periods that it claimed at any address, inherited periods included. */
+/** The refusals, with their reasons, in an account and in the periods that it claimed at any address, inherited periods included. */
 function refusalsOf(facts: Facts, uid: string): Choice[] {
   const atAddresses = addressesClaimedBy(facts, uid).flatMap((address) =>
     madeInPeriodsOf(facts, uid, address, refusalsAt(facts, { kind: 'address', key: address })),

@@ -1,13 +1,14 @@
 /** The parts of a contact view that `contact.changed` names. */
 import { type Choice, PROFILE_FIELDS } from '../facts/facts';
+import { newsletterOf } from '../facts/later-reason';
 import type { ContactView } from './contact-view';
 
 export const CHANGED_PARTS = ['newsletters', 'opt_out', 'address', 'profile', 'account'] as const;
 export type ChangedPart = (typeof CHANGED_PARTS)[number];
 
 /** The parts that may differ when a choice is added: an opt-out ends subscriptions, and a proof can lift it. */
-export const partsOfChoice = ({ newsletter, proven }: Pick<Choice, 'newsletter' | 'proven'>): readonly ChangedPart[] =>
-  newsletter === '' || proven ? ['newsletters', 'opt_out'] : ['newsletters'];
+export const partsOfChoice = (choice: Pick<Choice, 'act' | 'newsletter' | 'proven'>): readonly ChangedPart[] =>
+  newsletterOf(choice) === '' || choice.proven ? ['newsletters', 'opt_out'] : ['newsletters'];
 
 /** The parts in which two views of a contact differ. */
 export function partsBetween(before: ContactView, after: ContactView): ChangedPart[] {

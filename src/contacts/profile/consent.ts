@@ -6,6 +6,7 @@
 import type { Time } from '../facts/event';
 import { type Choice, type Facts, isRefusal, NO_DETAILS, type Origin, originKey } from '../facts/facts';
 import { compareText } from '../facts/order';
+import { isRefusedBy } from '../facts/refused';
 import { addressesClaimedBy, type Person, periodsClaimedBy } from '../identity/ownership';
 import { attributedChoices, type Provenance, withPredecessors } from './attribution';
 import {
@@ -15,12 +16,12 @@ import {
   isProvenAct,
   lastOptOut,
   optedOutBefore,
-  type Subscription,
-  subscriptions,
+  reasonGivenLater,
   takesEffectAt,
-} from './contact-view';
+} from './choice-history';
+import { type Subscription, subscriptions } from './contact-view';
 
-/** Why a choice counts: without it, a newsletter's state or the opt-out could be different. */
+/** Why a choice counts: without it, a newsletter's state, the opt-out, or the reason of either could be different. */
 const COUNTED = [
   /** The latest about its newsletter: its state. */
   'decides',
@@ -30,6 +31,8 @@ const COUNTED = [
   'ends',
   /** The first proven act after the latest opt-out: it lifted the opt-out. */
   'lifts',
+  /** A reason that is shown with a refusal. */
+  'explains',
   /** Another proven confirmation: double opt-in, and the start of a subscription that waited for it. */
   'confirms',
 ] as const;
@@ -38,6 +41,10 @@ const COUNTED = [
 type IgnoredBecause =
   /** A later choice exists: about the same newsletter, or a later opt-out. */
   | 'superseded'
+  /** A reason, with no refusal before it. */
+  | 'explains_nothing'
+  /** A set, and all that it refuses is unknown to the person. */
+  | 'refuses_nothing'
   /** A subscription, with a refusal of the same newsletter at the same time. */
   | 'refusal_wins'
   /** The latest about its newsletter, but an opt-out came at its time or later. */
@@ -133,13 +140,16 @@ function entryOf(choice: Choice, why: Why, via: Provenance | null, own: Readonly
 /** Weighs the choices attributed to a person against each other. */
 function judge(history: ChoiceHistory): (choice: Choice) => Why {
   const states = subscriptions(history);
+  const weighed = new Set(history.choices);
   const lastOut = lastOptOut(history, Number.POSITIVE_INFINITY);
   const lifting = earliest(history.proofs.filter((at) => at > lastOut));
   const ending = new Set([...states.values()].flatMap((state) => endingOf(state, lastOut)));
   const lifts = (choice: Choice): boolean =>
-    lastOut !== Number.NEGATIVE_INFINITY && choice.at === lifting && isProvenAct(choice);
+    lastOut !== Number.NEGATIVE_INFINITY && choice.at === lifting && isProvenAct(choice) && weighed.has(choice);
 
   return (choice) => {
+    if (choice.act === 'set') return ofSet(choice, states);
+    if (choice.act === 'reason') return ofReason(choice, history);
     if (choice.act === 'opt_out') return ofOptOut(choice.at, history, ending);
     if (choice.act === 'confirm') return lifts(choice) ? 'lifts' : choice.proven ? 'confirms' : 'unproven';
     const why = ofNewsletter(choice, states.get(choice.newsletter) as Subscription, history);
@@ -159,6 +169,23 @@ function ofOptOut(at: Time, history: ChoiceHistory, ending: ReadonlySet<Time>): 
   if (!lifted && next === Number.POSITIVE_INFINITY) return 'stands';
   if (ending.has(at)) return 'ends';
   return lifted ? 'lifted' : 'superseded';
+}
+
+function ofSet({ at, refused }: Choice, states: ReadonlyMap<string, Subscription>): Why {
+  const ended = [...states].filter(([newsletter]) => refused && isRefusedBy(refused, newsletter));
+  if (ended.length === 0) return 'refuses_nothing';
+  return ended.some(([, { chosenAt }]) => chosenAt === at) ? 'decides' : 'superseded';
+}
+
+function ofReason(choice: Choice, history: ChoiceHistory): Why {
+  const given = history.reasons.find((reason) => reason.choice === choice);
+  if (!given) return 'explains_nothing';
+  const { newsletter, refusedAt } = given;
+  const explained = history.choices.filter(({ at, act }) => at === refusedAt && isRefusal({ act }));
+  const isShown = (refusal: Choice): boolean => reasonGivenLater(history, refusal) === choice;
+  return explained.some((refusal) => (newsletter === '' || refusal.newsletter === newsletter) && isShown(refusal))
+    ? 'explains'
+    : 'superseded';
 }
 
 function ofNewsletter(choice: Choice, { chosenAt, state, by }: Subscription, history: ChoiceHistory): Why {

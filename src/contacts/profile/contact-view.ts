@@ -14,13 +14,22 @@ import {
   latest,
   mergeChoices,
   type NO_DETAILS,
-  originKey,
   PROFILE_FIELDS,
   type ProfileField,
 } from '../facts/facts';
 import { languageOf } from '../facts/language';
 import { addressesClaimedBy, isLive, type Person, periodsClaimedBy, primaryOf } from '../identity/ownership';
 import { attributedChoices, belongsTo, type Provenance } from './attribution';
+import {
+  type ChoiceHistory,
+  earliest,
+  historyOf,
+  isProvenAct,
+  lastOptOut,
+  optedOutBefore,
+  reasonGivenLater,
+  takesEffectAt,
+} from './choice-history';
 
 export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
@@ -139,7 +148,8 @@ function optOutOf(history: ChoiceHistory, attributed: ReadonlyMap<Choice, Proven
   const own = history.choices.filter(
     (choice) => choice.act === 'opt_out' && choice.at === at && attributed.get(choice) !== 'undone_merge',
   );
-  return { at, reason: own.length > 0 ? own.reduce(mergeChoices).reason : null };
+  const given = reasonGivenLater(history, { newsletter: '', at }) ?? (own.length > 0 ? own.reduce(mergeChoices) : null);
+  return { at, reason: given?.reason ?? null };
 }
 
 function emailsOf(
@@ -181,38 +191,6 @@ function profileOf(facts: Facts, { uid, addresses }: Person): ContactView['profi
   return sources;
 }
 
-/** A person's choices: newsletter states and the opt-out follow from them. */
-export interface ChoiceHistory {
-  choices: readonly Choice[];
-  /** The times of opt-outs. */
-  optOuts: readonly Time[];
-  /** The times of proven acts: each lifts an earlier opt-out. */
-  proofs: readonly Time[];
-}
-
-export function historyOf(attributed: Iterable<Choice>): ChoiceHistory {
-  const choices = [...attributed];
-  const timesOf = (which: (choice: Choice) => boolean): Time[] => choices.filter(which).map(({ at }) => at);
-  return { choices, optOuts: timesOf(({ act }) => act === 'opt_out'), proofs: timesOf(isProvenAct) };
-}
-
-/** A proven `subscribe` or `confirm`. */
-export const isProvenAct = (choice: Choice): boolean => choice.proven && !isRefusal(choice);
-
-/** Plus infinity for no times. */
-export const earliest = (times: readonly Time[]): Time =>
-  times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-
-/** The latest opt-out before a time; minus infinity if there is none. */
-export const lastOptOut = ({ optOuts }: ChoiceHistory, before: Time): Time =>
-  optOuts.reduce((last, at) => (at < before && at > last ? at : last), Number.NEGATIVE_INFINITY);
-
-/** Whether an opt-out stands just before a time: a strictly later proven act lifts it. */
-export function optedOutBefore(history: ChoiceHistory, before: Time): boolean {
-  const last = lastOptOut(history, before);
-  return last !== Number.NEGATIVE_INFINITY && !history.proofs.some((at) => at > last && at < before);
-}
-
 export function subscriptions(history: ChoiceHistory): Map<string, Subscription> {
   const byNewsletter = new Map<string, Choice[]>();
   for (const choice of history.choices) {
@@ -234,7 +212,11 @@ function subscription(choices: Choice[], history: ChoiceHistory): Subscription {
   const last = byTime[0] as Choice[];
   const { at: chosenAt, ...decisive } = last.reduce(mergeChoices);
   const chosen = { chosenAt, details: detailsOf(decisive) };
-  if (isRefusal(decisive)) return { state: 'unsubscribed', since: chosenAt, by: 'choice', ...chosen };
+  if (isRefusal(decisive)) {
+    const reason = reasonGivenLater(history, { newsletter: decisive.newsletter, at: chosenAt })?.reason;
+    if (reason) chosen.details.reason = reason;
+    return { state: 'unsubscribed', since: chosenAt, by: 'choice', ...chosen };
+  }
   const ended = history.optOuts.filter((time) => time >= chosenAt);
   if (ended.length > 0) return { state: 'unsubscribed', since: earliest(ended), by: 'opt_out', ...chosen };
   const effectiveAt = startOf(last, history);
@@ -285,17 +267,4 @@ function startOfRun(before: readonly Choice[][], chosenAt: Time, effectiveAt: Ti
     [start, at] = [from, made];
   }
   return start;
-}
-
-/**
- * When a subscription takes effect: an unproven one made while opted out, only with a later proven `confirm` at its
- * origin. Plus infinity for never.
- */
-export function takesEffectAt(choice: Choice, history: ChoiceHistory): Time {
-  if (choice.proven || !optedOutBefore(history, choice.at)) return choice.at;
-  const confirmed = history.choices.filter(
-    ({ act, proven, at, origin }) =>
-      act === 'confirm' && proven && at > choice.at && originKey(origin) === originKey(choice.origin),
-  );
-  return earliest(confirmed.map(({ at }) => at));
 }

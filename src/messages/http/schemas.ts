@@ -1,6 +1,12 @@
 /** The bodies of HTTP requests and answers, except the contact itself. */
 import { z } from 'zod';
-import { NewsletterConfirm, NewsletterSubscribe, NewsletterUnsubscribe } from '../incoming/published';
+import {
+  NewsletterConfirm,
+  NewsletterReason,
+  NewsletterSet,
+  NewsletterSubscribe,
+  NewsletterUnsubscribe,
+} from '../incoming/published';
 import { ContactBody, NewsletterBody } from '../outgoing/contact-schema';
 import { ContactMerged, TokenDecisionBody, TriggerBody } from '../outgoing/schemas';
 
@@ -78,9 +84,13 @@ const alone = { ts: NewsletterSubscribe.shape.ts.optional() };
 
 export const IntakeRequest = z.union([
   NewsletterSubscribe.extend(alone).meta({ ...NewsletterSubscribe.meta() }),
+  NewsletterSet.extend(alone).meta({ ...NewsletterSet.meta() }),
   NewsletterUnsubscribe.extend(alone).meta({ ...NewsletterUnsubscribe.meta() }),
+  NewsletterReason.extend(alone).meta({ ...NewsletterReason.meta() }),
   NewsletterConfirm.extend(alone).meta({ ...NewsletterConfirm.meta() }),
-  z.array(z.union([NewsletterSubscribe, NewsletterUnsubscribe, NewsletterConfirm])).max(MAX_MESSAGES),
+  z
+    .array(z.union([NewsletterSubscribe, NewsletterSet, NewsletterUnsubscribe, NewsletterReason, NewsletterConfirm]))
+    .max(MAX_MESSAGES),
 ]);
 
 const TakenEvent = z.object({

@@ -28,6 +28,7 @@ export const DETAIL_FIELDS = [
   'last_name',
   'source_url',
   'reason',
+  'fields',
   'ts',
   'timestamp',
   'locale',

@@ -96,12 +96,14 @@ export interface ReadNewsletters {
   names: string[];
   /** What could not be understood: such a name is never cut, because another newsletter may have the shorter name. */
   problems: string[];
+  /** There were more names than are read. */
+  isCut?: true;
 }
 
-/** Reads the field `newsletters`. Absent and null are empty, and blank names are skipped. */
-export function readNewsletters(sent: unknown): ReadNewsletters {
+/** Reads a list of newsletters. Absent and null are empty, and blank names are skipped. */
+export function readNewsletters(sent: unknown, field = 'newsletters'): ReadNewsletters {
   if (sent === undefined || sent === null) return { names: [], problems: [] };
-  if (!Array.isArray(sent)) return { names: [], problems: ['newsletters: must be a list of names'] };
+  if (!Array.isArray(sent)) return { names: [], problems: [`${field}: must be a list of names`] };
   const names = new Set<string>();
   const problems: string[] = [];
   for (const [index, value] of sent.entries()) {
@@ -110,11 +112,11 @@ export function readNewsletters(sent: unknown): ReadNewsletters {
     const problem = newsletterProblem(name);
     // Only the first are shown: a hundred thousand faults are not worth a text each.
     if (problem !== undefined)
-      problems.push(problems.length < MAX_PROBLEMS ? `newsletters.${index}: ${problem}` : problem);
+      problems.push(problems.length < MAX_PROBLEMS ? `${field}.${index}: ${problem}` : problem);
     else if (names.size < MAX_NEWSLETTERS || names.has(name)) names.add(name);
     else {
-      problems.push(`newsletters: has more than ${MAX_NEWSLETTERS} names`);
-      break;
+      problems.push(`${field}: has more than ${MAX_NEWSLETTERS} names`);
+      return { names: [...names], problems, isCut: true };
     }
   }
   return { names: [...names], problems };

@@ -2,7 +2,18 @@ import { normaliseAddress } from '../../contacts/facts/address';
 import type { NewsletterEvent, Profile, Trigger } from '../../contacts/facts/event';
 import { asLanguage } from '../../contacts/facts/language';
 import { asUuid } from '../../contacts/facts/lookup-key';
-import { allDead, type Dead, type DecodeContext, type Decoded, dead, isDead, type JsonObject, listed } from './decoded';
+import { type Refused, refusedBy } from '../../contacts/facts/refused';
+import {
+  allDead,
+  type Dead,
+  type DecodeContext,
+  type Decoded,
+  dead,
+  isDead,
+  isJsonObject,
+  type JsonObject,
+  listed,
+} from './decoded';
 import { Details } from './details';
 import {
   countryOf,
@@ -19,8 +30,15 @@ import {
   timeProblem,
   traceId,
 } from './fields';
+import { canonicalFields, isWaitlistFields } from './waitlist-fields';
 
-export const NEWSLETTER_TYPES = ['newsletter.subscribe', 'newsletter.unsubscribe', 'newsletter.confirm'] as const;
+export const NEWSLETTER_TYPES = [
+  'newsletter.subscribe',
+  'newsletter.unsubscribe',
+  'newsletter.confirm',
+  'newsletter.set',
+  'newsletter.reason',
+] as const;
 type NewsletterType = (typeof NEWSLETTER_TYPES)[number];
 
 /**
@@ -34,27 +52,45 @@ export function decodeNewsletter(message: JsonObject, context: DecodeContext): D
   const details = new Details(message);
   const at = timeOf(message.ts, context.now);
   const choice = choiceOf(type, message, details);
-  const to = addresseeOf(message, details, type === 'newsletter.unsubscribe');
+  const refuses = type === 'newsletter.unsubscribe' || type === 'newsletter.set';
+  const to = addresseeOf(message, details, refuses);
   if (isDead(at) || isDead(choice) || isDead(to)) {
     const [first, ...others] = [choice, to, at].filter(isDead);
     return allDead([first as Dead, ...others]);
   }
-  const { act, newsletters, optin, partial } = choice;
+  const { act, optin, refused, partial } = choice;
+  // At an address that is only taken if it is stored, nothing but a refusal counts.
+  const signsUp = (type === 'newsletter.subscribe' || type === 'newsletter.set') && !('onlyIfStored' in to);
+  const newsletters = type === 'newsletter.set' && !signsUp ? [] : choice.newsletters;
 
   const source = details.text('source_url', asSource);
-  const reason = type === 'newsletter.unsubscribe' ? details.text('reason', asReason) : undefined;
+  const reason = refuses || act === 'reason' ? details.text('reason', asReason) : undefined;
   // A confirmation clicked in a mail proves the address that the mail went to. A token alone proves nothing: anyone who
   // has an old mail has its token, and must not be able to lift an opt-out with it.
   const proven = optin || (type === 'newsletter.confirm' && 'address' in to);
-  const profile = type === 'newsletter.subscribe' ? profileOf(message, details) : {};
+  const profile = signsUp ? profileOf(message, details) : {};
+  const fields = newsletters.length > 0 && signsUp ? fieldsOf(message.fields, newsletters, details) : undefined;
   details.text('id', asId);
   const id = traceId([message.id, context.messageId], () => [
     type,
-    { at, to, act, newsletters, proven, profile, source, reason },
+    { at, to, act, newsletters, proven, profile, source, reason, refused, fields: fields && [...fields] },
   ]);
   const trigger: Trigger = { source: 'newsletter', event: type, id };
   const kind = 'newsletter';
-  const event: NewsletterEvent = { kind, trigger, at, to, act, newsletters, proven, profile, source, reason };
+  const event: NewsletterEvent = {
+    kind,
+    trigger,
+    at,
+    to,
+    act,
+    newsletters,
+    proven,
+    profile,
+    source,
+    reason,
+    refused,
+    fields,
+  };
   return { kind: 'event', event, dropped: details.dropped, partial };
 }
 
@@ -83,6 +119,7 @@ interface Choice {
   newsletters: string[];
   /** The caller vouches for the address. */
   optin: boolean;
+  refused?: Refused | undefined;
   partial: string[];
 }
 
@@ -92,6 +129,10 @@ function choiceOf(type: NewsletterType, message: JsonObject, details: Details): 
       return refusalOf(message);
     case 'newsletter.confirm':
       return { act: 'confirm', newsletters: [], optin: details.flag('optin'), partial: [] };
+    case 'newsletter.set':
+      return setOf(message, details);
+    case 'newsletter.reason':
+      return reasonOf(message);
     case 'newsletter.subscribe': {
       const { names, problems } = readNewsletters(message.newsletters);
       const partial = listed(problems);
@@ -106,12 +147,73 @@ function choiceOf(type: NewsletterType, message: JsonObject, details: Details): 
 /** `all` wins over `newsletters`. */
 function refusalOf({ all, newsletters }: JsonObject): Choice | Dead {
   if (all === true) return { act: 'opt_out', newsletters: [], optin: false, partial: [] };
-  const { names, problems } = readNewsletters(newsletters);
   const isUnderstood = all === undefined || all === null || typeof all === 'boolean';
-  const partial = listed(isUnderstood ? problems : ['all: must be true or false', ...problems]);
+  const unclear = isUnderstood ? [] : ['all: must be true or false'];
+  if (isEvery(newsletters)) {
+    return { act: 'set', newsletters: [], optin: false, refused: refusedBy([], undefined), partial: unclear };
+  }
+  const { names, problems } = readNewsletters(newsletters);
+  const partial = listed([...unclear, ...problems]);
   if (names.length > 0) return { act: 'unsubscribe', newsletters: names, optin: false, partial };
   const problem = 'newsletters: an unsubscribe must name some, or say all';
   return dead('invalid_shape', ...(partial.length > 0 ? partial : [problem]));
+}
+
+/**
+ * A reason without newsletters is about all email. A blank one is an empty field of a form; without any, nobody knows what the
+ * message was to say.
+ */
+function reasonOf(message: JsonObject): Choice | Dead {
+  const { reason, all, newsletters } = message;
+  if (reason === undefined || reason === null) return dead('invalid_shape', 'reason: is missing');
+  if (typeof reason !== 'string') return dead('invalid_shape', 'reason: must be a string');
+  if (reason.trim() !== '' && asReason(reason) === undefined) return dead('invalid_shape', 'reason: cannot be stored');
+  if (all === true || isEvery(newsletters)) return { act: 'reason', newsletters: [], optin: false, partial: [] };
+  const { names, problems } = readNewsletters(newsletters);
+  const partial = listed(problems);
+  if (names.length === 0 && partial.length > 0) return dead('invalid_shape', ...partial);
+  return { act: 'reason', newsletters: names, optin: false, partial };
+}
+
+/** In place of a list: every newsletter that the reader has, which is no opt-out. */
+const EVERY_NEWSLETTER = '*';
+const isEvery = (newsletters: unknown): boolean =>
+  typeof newsletters === 'string' && newsletters.trim() === EVERY_NEWSLETTER;
+
+/**
+ * A set refuses what it does not list, so a list that is not understood as a whole would end newsletters that the reader
+ * keeps. A single name that cannot be one ends nothing.
+ */
+function setOf({ newsletters, among }: JsonObject, details: Details): Choice | Dead {
+  if (!Array.isArray(newsletters)) {
+    return dead('invalid_shape', 'newsletters: must be a list of names, which may be empty');
+  }
+  const [list, shown] = [readNewsletters(newsletters), readNewsletters(among, 'among')];
+  const partial = listed([...list.problems, ...shown.problems]);
+  const isUnclear = list.isCut || (list.names.length === 0 && list.problems.length > 0);
+  if (isUnclear || (!isBlank(among) && !Array.isArray(among))) return dead('invalid_shape', ...partial);
+  const refused = refusedBy(list.names, isBlank(among) ? undefined : shown.names);
+  return { act: 'set', newsletters: list.names, optin: details.flag('optin'), refused, partial };
+}
+
+/** What waitlists among the newsletters asked for besides. What is of no newsletter or out of bounds is left out. */
+function fieldsOf(sent: unknown, newsletters: readonly string[], details: Details): NewsletterEvent['fields'] {
+  if (isBlank(sent)) return undefined;
+  if (!isJsonObject(sent)) return details.drop('fields');
+  const names = new Set(newsletters);
+  const kept = new Map<string, string>();
+  let isComplete = true;
+  for (const [key, value] of Object.entries(sent)) {
+    const name = key.trim();
+    if (!names.has(name) || !isWaitlistFields(value)) {
+      isComplete = false;
+      continue;
+    }
+    const fields = canonicalFields(value);
+    if (fields !== null) kept.set(name, fields);
+  }
+  if (!isComplete) details.drop('fields');
+  return kept.size > 0 ? kept : undefined;
 }
 
 /** The address if it can be used, else the token. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { MAX_NAME, MAX_NEWSLETTERS, MAX_REASON, MAX_SERVICE, MAX_SOURCE, NewsletterName } from './fields';
+import { MAX_KEY, MAX_KEYS, MAX_VALUE } from './waitlist-fields';
 
 /** The names by which the sites know newsletters. */
 const NewsletterNames = z.array(NewsletterName).max(MAX_NEWSLETTERS);
@@ -82,25 +83,40 @@ const optin = z.boolean().nullish().describe('True when the caller vouches for t
 const source_url = z.string().nullish().describe(`The page it was made on; cut at ${MAX_SOURCE}`);
 const name = z.string().nullish().describe(`Cut at ${MAX_NAME}`);
 
+const profile = {
+  lang: z.string().nullish().describe('Two or three letters, perhaps a region of two; dropped when malformed'),
+  country: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
+  format: z.string().nullish().describe('H or T; anything else is dropped'),
+  ...{ first_name: name, last_name: name },
+};
+const fields = z
+  .record(
+    z.string(),
+    z
+      .record(z.string().max(MAX_KEY), z.union([z.string().max(MAX_VALUE), z.number(), z.boolean(), z.null()]))
+      .meta({ maxProperties: MAX_KEYS }),
+  )
+  .nullish()
+  .describe('What a waitlist among the newsletters asks for besides, by its name; dropped when out of bounds');
+const reason = z.string().nullish().describe(`Why the reader left; cut at ${MAX_REASON}`);
+
 export const NewsletterSubscribe = z
   .object({
     ...{ event: z.literal('newsletter.subscribe'), ...reader, optin },
     newsletters: NewsletterNames.nullish().describe('Absent and null are empty: the reader only leaves an address'),
-    source_url,
-    lang: z.string().nullish().describe('Two or three letters, perhaps a region of two; dropped when malformed'),
-    country: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
-    format: z.string().nullish().describe('H or T; anything else is dropped'),
-    ...{ first_name: name, last_name: name },
+    ...{ source_url, ...profile, fields },
   })
   .meta({ anyOf: ONE_READER });
 
 export const NewsletterUnsubscribe = z
   .object({
     ...{ event: z.literal('newsletter.unsubscribe'), ...reader },
-    newsletters: NewsletterNames.optional().describe('Required unless `all` is true'),
+    newsletters: z
+      .union([NewsletterNames, z.literal('*')])
+      .optional()
+      .describe('Required unless `all` is true; `*`: every newsletter that the reader has, which is no opt-out'),
     all: z.boolean().optional().describe('Opt out of all email; wins over `newsletters`'),
-    reason: z.string().nullish().describe(`Why the reader left; cut at ${MAX_REASON}`),
-    source_url,
+    ...{ reason, source_url },
   })
   .meta({
     allOf: [
@@ -114,6 +130,30 @@ export const NewsletterUnsubscribe = z
     ],
   });
 
+export const NewsletterSet = z
+  .object({
+    ...{ event: z.literal('newsletter.set'), ...reader, optin },
+    newsletters: NewsletterNames.describe('Exactly these: the reader is subscribed to them, and every other one ends'),
+    among: NewsletterNames.nullish().describe(
+      'The newsletters that the page showed: only these end. Absent and null: all',
+    ),
+    ...{ source_url, ...profile, fields, reason },
+  })
+  .meta({ anyOf: ONE_READER });
+
+export const NewsletterReason = z
+  .object({
+    ...{ event: z.literal('newsletter.reason'), ...reader },
+    reason: z.string().describe(`Why the reader left, shown with the latest refusal until then; cut at ${MAX_REASON}`),
+    newsletters: z
+      .union([NewsletterNames, z.literal('*')])
+      .nullish()
+      .describe('The newsletters that the reader left. Absent, null, empty and `*`: whatever was refused last'),
+    all: z.boolean().nullish().describe('The same as no newsletters'),
+    source_url,
+  })
+  .meta({ anyOf: ONE_READER });
+
 export const NewsletterConfirm = z
   .object({ event: z.literal('newsletter.confirm'), ...reader, optin, source_url })
   .meta({ anyOf: ONE_READER });
@@ -124,4 +164,6 @@ export type AccountProfile = z.infer<typeof AccountProfile>;
 export type AccountDeletion = z.infer<typeof AccountDeletion>;
 export type NewsletterSubscribe = z.infer<typeof NewsletterSubscribe>;
 export type NewsletterUnsubscribe = z.infer<typeof NewsletterUnsubscribe>;
+export type NewsletterSet = z.infer<typeof NewsletterSet>;
+export type NewsletterReason = z.infer<typeof NewsletterReason>;
 export type NewsletterConfirm = z.infer<typeof NewsletterConfirm>;

@@ -14,7 +14,7 @@ export const NewsletterBody = NewsletterStateBody.extend({
   source: text('The page or the account event of the latest choice'),
   lang: text('Of the latest choice; null: the language of the contact'),
   format: text('Of the latest choice, H or T; null: the format of the contact'),
-  reason: text('Why the reader left, if the latest choice is an unsubscription'),
+  reason: text('Why the reader left, if the latest choice is an unsubscription; perhaps said later'),
   fields: z
     .record(z.string(), z.unknown())
     .nullable()
@@ -41,7 +41,7 @@ export const ContactBody = z.object({
   format: text('H or T'),
   opted_out: z.boolean().describe('Of all email'),
   opted_out_at: instant('Event time of the opt-out in force; null without one, and if an import did not know it'),
-  opt_out_reason: text('The reason that its reader gave'),
+  opt_out_reason: text('The reason that its reader gave, then or later'),
   double_opt_in: z.boolean().describe('The address is proven: by an account, or by a confirmation'),
   mailable: z.boolean().describe('There is a primary_email, no opt-out, and double_opt_in'),
   account_profile: z

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { Choice } from '../../contacts/facts/facts';
+import { newsletterOf } from '../../contacts/facts/later-reason';
 import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { consentOf, type Why } from '../../contacts/profile/consent';
 import { contactView } from '../../contacts/profile/contact-view';
@@ -20,7 +22,10 @@ const WHY: Record<Why, string> = {
   lifts: 'proof that lifted the opt-out',
   confirms: 'proven confirmation',
   superseded: 'superseded by a later choice',
-  refusal_wins: 'an opt-out at the same time wins',
+  explains: 'reason given for a refusal',
+  explains_nothing: 'no refusal came before this reason',
+  refuses_nothing: 'nothing that it refuses is known',
+  refusal_wins: 'an opt-out or unsubscribe at the same time wins',
   ended_by_opt_out: 'ended by an opt-out',
   unproven_while_opted_out: 'made while opted out, without proof',
   unproven: 'confirmation without proof',
@@ -42,7 +47,7 @@ export function addConsent(program: Command, context: Context): void {
 Needs DATABASE_URL. Exits with 1 when the address is unknown. Choices that an earlier owner made at one of the person's addresses are shown without source, language, format, reason and fields. Times are UTC. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
---all is for a data warehouse: it reads one snapshot, and does not say whether a choice counts. "contact_id" is the contact that has the address or account now; join on it with \`onecontact export\`. "newsletter" is empty for all email. Choices of erased people have no origin. Progress goes to stderr.
+--all is for a data warehouse: it reads one snapshot, and does not say whether a choice counts. "contact_id" is the contact that has the address or account now; join on it with \`onecontact export\`. "newsletter" is empty for all email, and null for a set ("exactly these newsletters"), whose "refused" says what it refuses: "only" some, or "all_but" some. Choices of erased people have no origin. Progress goes to stderr.
 
 Examples:
   $ onecontact consent ada@mail.test
@@ -79,12 +84,18 @@ async function printLedger(context: Context): Promise<void> {
   }
 }
 
-const ledgerBody = ({ at, contactId, origin, fields, ...choice }: StoredChoice) => ({
+const ledgerBody = ({ at, contactId, origin, ...choice }: StoredChoice) => ({
   event_time: knownTime(at),
   contact_id: contactId,
   origin: isPseudonym(origin.key) ? null : origin,
+  ...choiceBody(choice),
+});
+
+/** A set is about the newsletters that it refuses, so it names none. */
+const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields'>>(choice: C) => ({
   ...choice,
-  fields: fieldsBody(fields),
+  newsletter: newsletterOf(choice),
+  fields: fieldsBody(choice.fields),
 });
 
 const fieldsBody = (fields: string | null) =>
@@ -104,8 +115,7 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
     choices: consentOf(facts, person).map(({ at, origin, ...entry }) => ({
       event_time: knownTime(at),
       origin: origin && isPseudonym(origin.key) ? null : origin,
-      ...entry,
-      fields: fieldsBody(entry.fields),
+      ...choiceBody(entry),
     })),
   };
 }
@@ -121,7 +131,7 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
   ]);
   const rows = choices.map((choice) => [
     choice.event_time === null ? 'unknown' : shortTime(choice.event_time),
-    choice.newsletter || 'all email',
+    aboutText(choice),
     choice.proven ? `${choice.act} (proven)` : choice.act,
     choice.counts ? 'counts' : 'no',
     WHY[choice.why],
@@ -130,6 +140,12 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
   ]);
   const head = ['time (UTC)', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'];
   return `${[...person, '', ...(rows.length > 0 ? listing(head, rows, columns) : ['No choices found.'])].join('\n')}\n`;
+}
+
+function aboutText({ newsletter, refused }: ConsentBody['choices'][number]): string {
+  if (!refused) return newsletter || 'all email';
+  if ('only' in refused) return refused.only.join(', ');
+  return refused.all_but.length > 0 ? `all but ${refused.all_but.join(', ')}` : 'all newsletters';
 }
 
 function placeOf({ origin, via }: ConsentBody['choices'][number]): string {

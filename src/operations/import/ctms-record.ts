@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { asUid, asUuid } from '../../contacts/facts/lookup-key';
 import { isJsonObject, type JsonObject } from '../../messages/incoming/decoded';
 import { NewsletterName, Text } from '../../messages/incoming/fields';
-import { isWaitlistFields, WAITLIST_FIELDS_BOUNDS } from './waitlist-fields';
+import { isWaitlistFields, WAITLIST_FIELDS_BOUNDS } from '../../messages/incoming/waitlist-fields';
 
 /** An account's uid in CTMS, which may have the domain that the account service once added. */
 export const uidIn = (text: string): string | undefined => asUid(text.trim().replace(/@\S*$/, ''));

@@ -19,6 +19,7 @@ import {
   tidy,
   timeProblem,
 } from '../../messages/incoming/fields';
+import { canonicalFields } from '../../messages/incoming/waitlist-fields';
 import { type Ctms, CtmsRecord, type Entry, groupsNotTaken, uidIn, withoutUnfit } from './ctms-record';
 import {
   ACCOUNT_ADDRESS_CLAIM,
@@ -27,7 +28,6 @@ import {
   type ImportRecord,
   OWN_ADDRESS_CLAIM,
 } from './record';
-import { canonicalFields } from './waitlist-fields';
 
 export interface Unreadable {
   reason: 'not_json' | 'invalid_shape' | 'invalid_address';

@@ -96,8 +96,9 @@ function optOutOf({ opted_out, opted_out_at, opt_out_reason }: ContactBody): str
 }
 
 /** The state and what the latest choice said besides. */
-function cellsOf({ state, since, pending, source, lang, format, reason }: NewsletterBody): string[] {
-  const details = [pending ? 'awaiting confirmation' : null, source, lang, format, reason];
+function cellsOf({ state, since, pending, source, lang, format, reason, fields }: NewsletterBody): string[] {
+  const asked = Object.entries(fields ?? {}).map(([field, value]) => `${field}: ${value}`);
+  const details = [pending ? 'awaiting confirmation' : null, source, lang, format, reason, ...asked];
   return [
     state.padEnd(12),
     `since ${since === null ? '-' : shortTime(since)}`,

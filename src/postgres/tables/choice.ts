@@ -1,5 +1,6 @@
 import type { Time } from '../../contacts/facts/event';
 import type { Choice, Origin } from '../../contacts/facts/facts';
+import type { Refused } from '../../contacts/facts/refused';
 import type { ConnectedComponent } from '../../contacts/identity/connected-component';
 import { arrayLiteral } from '../array-literal';
 import type { Queries, Transaction } from '../database';
@@ -20,10 +21,16 @@ const COLUMNS: Columns<Choice> = {
   fields: ['text', ({ fields }) => fields],
 };
 
+/** With what only a `set` has: most batches have none, and need no such column. */
+const ALL_COLUMNS: Columns<Choice> = {
+  ...COLUMNS,
+  refused: ['repeated text', ({ refused }) => (refused ? JSON.stringify(refused) : null)],
+};
+
 /** The consent ledger of some addresses and accounts. */
 export async function loadChoices(db: Queries, { addresses, uids }: ConnectedComponent): Promise<Choice[]> {
   const rows = await db.$queryRaw<ChoiceRow<Choice>[]>`
-    SELECT ${selected(COLUMNS)} FROM choice
+    SELECT ${selected(ALL_COLUMNS)} FROM choice
     WHERE (origin_kind = 'address' AND origin = ANY (${arrayLiteral(addresses)}::text[]))
        OR (origin_kind = 'account' AND origin = ANY (${arrayLiteral(uids)}::text[]))`;
   return rows.map(choiceOfRow);
@@ -58,7 +65,7 @@ const CHOICES_IN_PAGE = 2_000;
 export async function readLedger(tx: Transaction, each: (page: StoredChoice[]) => Promise<void>): Promise<void> {
   await tx.$executeRaw`
     DECLARE every_choice NO SCROLL CURSOR FOR
-    SELECT ${selected(COLUMNS)},
+    SELECT ${selected(ALL_COLUMNS)},
       CASE origin_kind WHEN 'address' THEN (SELECT contact_id FROM email_address WHERE address = choice.origin)
         ELSE (SELECT contact_id FROM account WHERE uid = choice.origin) END AS "contactId"
     FROM choice ORDER BY choice.origin, choice.origin_kind, choice.newsletter, choice.at`;
@@ -76,11 +83,16 @@ export async function countChoices(db: Queries): Promise<number | null> {
   return row && row.count > 0 ? row.count : null;
 }
 
-type ChoiceRow<C extends Choice> = Omit<C, 'origin'> & { origin: string; origin_kind: Origin['kind'] };
+type ChoiceRow<C extends Choice> = Omit<C, 'origin' | 'refused'> & {
+  origin: string;
+  origin_kind: Origin['kind'];
+  refused: string | null;
+};
 
-const choiceOfRow = <C extends Choice>({ origin, origin_kind, ...choice }: ChoiceRow<C>) => ({
+const choiceOfRow = <C extends Choice>({ origin, origin_kind, refused, ...choice }: ChoiceRow<C>) => ({
   ...choice,
   origin: { kind: origin_kind, key: origin },
+  ...(refused !== null && { refused: JSON.parse(refused) as Refused }),
 });
 
 type ChoiceKey = Pick<Choice, 'origin' | 'newsletter' | 'at'>;
@@ -102,6 +114,13 @@ export async function areStored(db: Queries, keys: readonly ChoiceKey[]): Promis
   return stored;
 }
 
+/** Whether a row is a set that refuses a newsletter: `isRefusedBy`. Its key sorts before every newsletter's name. */
+export const isSetRefusing = (row: string, newsletter: string): Prisma.Sql =>
+  Prisma.raw(`(
+    ${row}.newsletter > ' ' AND ${row}.newsletter < '!' AND ${row}.act = 'set'
+    AND (${row}.refused::jsonb -> 'only' @> to_jsonb(${newsletter})
+      OR NOT ${row}.refused::jsonb -> 'all_but' @> to_jsonb(${newsletter})))`);
+
 /** A row's details in the order of `mergeChoices`: by bytes, null before every text. */
 const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prisma.Sql =>
   Prisma.raw(
@@ -118,8 +137,9 @@ const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prism
  */
 export function insertChoices(choices: readonly Choice[], returning = Prisma.empty): Write {
   if (choices.length === 0) return null;
+  const columns = choices.some(({ act }) => act === 'set') ? ALL_COLUMNS : COLUMNS;
   return Prisma.sql`
-    INSERT INTO choice AS known (${namesOf(COLUMNS)}) SELECT ${namesOf(COLUMNS)} FROM ${rowSource(choices, COLUMNS)}
+    INSERT INTO choice AS known (${namesOf(columns)}) SELECT ${namesOf(columns)} FROM ${rowSource(choices, columns)}
     ON CONFLICT (origin, origin_kind, newsletter, at) DO UPDATE SET
       act = excluded.act,
       proven = excluded.proven OR (known.act = excluded.act AND known.proven),

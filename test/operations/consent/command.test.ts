@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { erasePerson } from '../../../src/operations/erase/run';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, addressOf, at, del, optout, signup, uidOf, unsub } from '../../support/events';
+import { acct, addressOf, at, because, del, exactly, optout, signup, uidOf, unsub } from '../../support/events';
 import { apply } from '../../support/stored';
 
 describe('the consent command', () => {
@@ -138,6 +138,23 @@ describe('the consent command', () => {
     expect((await onecontact(['consent', 'lone@mail.test'], env)).out).toMatch(
       /newsletter +all email\n +act +opt_out\n +counts +counts\n +why +opt-out in force\n +made at +another contact, while merged\n/,
     );
+  });
+
+  it('shows what a set refuses and what a later reason is about, and the keys of neither', async () => {
+    await apply(data.db, signup('chooser', ['x', 'y', 'z'], 1), exactly('chooser', ['z'], 2, { among: ['x', 'z'] }));
+    await apply(data.db, exactly('chooser', ['z'], 3), because('chooser', 'less', ['y'], 4));
+    const set = { newsletter: null, act: 'set', why: 'decides' };
+    expect((await json('chooser@mail.test')).choices).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ ...set, event_time: iso(2), why: 'superseded', refused: { only: ['x'] } }),
+        expect.objectContaining({ ...set, event_time: iso(3), refused: { all_but: ['z'] } }),
+        expect.objectContaining({ newsletter: 'y', act: 'reason', reason: 'less', counts: true, why: 'explains' }),
+      ]),
+    );
+    const { out } = await onecontact(['consent', 'chooser@mail.test'], env);
+    expect(out).toMatch(/ x +set +no +there is a later one/);
+    expect(out).toMatch(/ all but z +set +counts +the latest about its newsletter/);
+    expect(out).toMatch(/ y +reason +counts +the reason given for a refusal/);
   });
 
   it('with --all writes every choice of the ledger with its contact, also those of lost addresses and deleted accounts', async () => {

@@ -15,7 +15,7 @@ import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/o
 import { keepRows } from '../../../tools/table-rows';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
-import { acct, addressOf, at, confirm, del, EPOCH, optout, signup, uidOf, unsub } from '../../support/events';
+import { acct, addressOf, at, confirm, del, EPOCH, exactly, optout, signup, uidOf, unsub } from '../../support/events';
 import { gate, waiting } from '../../support/gate';
 import { history, shuffledBatches } from '../../support/histories';
 import { factsOf } from '../../support/memory-store';
@@ -261,6 +261,17 @@ describe('other people', () => {
     await erase('left');
     expect(await lineAt('passed')).toEqual(before);
     expect(await tracesOf(database, [key('left'), uidOf('old')])).toEqual([]);
+  });
+
+  it('keep what sets of the person refused, with the list and without its source', async () => {
+    await apply(acct('set-before', 'set-gone', 1), acct('set-before', 'set-given', 1), del('set-before', 4));
+    await apply({ ...exactly('set-gone', ['y'], 2), source: 'https://gone.test/' }, exactly('set-gone', ['y', 'z'], 2));
+    await apply(acct('set-after', 'set-given', 5), signup('set-given', ['x', 'z'], 1));
+    const before = await lineAt('set-given');
+    expect(before).toMatchObject({ newsletters: { x: 'unsubscribed', z: 'unsubscribed' } });
+    await erase('set-gone');
+    expect(await lineAt('set-given')).toEqual(before);
+    expect(await tracesOf(database, [key('set-gone'), uidOf('set-before'), 'gone.test'])).toEqual([]);
   });
 
   it('keep their token, and opt-outs of either side while they were merged with the person, after an undo', async () => {

@@ -1,6 +1,6 @@
 /** What an import takes of a record: refusals above all, and what it cannot date or read. */
 import { describe, expect, it, jest } from '@jest/globals';
-import { acct, addressOf, at, optout, signup, uidOf, unsub } from '../../support/events';
+import { acct, addressOf, at, exactly, optout, signup, uidOf, unsub } from '../../support/events';
 import { RECORDS, useImports } from '../../support/imports';
 import { ctms, idOf, newsletter, type Said } from '../../support/records';
 import { apply, brokenPromises, canonicalExportOf } from '../../support/stored';
@@ -36,6 +36,23 @@ describe('onecontact import, refusals', () => {
     expect(out).toMatch(
       /\ntime \(UTC\) unknown\n +newsletter +y\n +act +subscribe\n +counts +counts\n +why +latest choice for this newsletter\n/,
     );
+  });
+
+  it('does not bring back what exactly these newsletters had ended, whichever came first', async () => {
+    const records: Said[] = [
+      { a: 'a', written: 11, newsletters: [newsletter('x', true, 5), newsletter('y', true, 9)] },
+    ];
+    await apply(imports.data.db, exactly('a', ['z'], 7));
+    await importing(file(records));
+    await importing(file([{ a: 'b', written: 11, newsletters: [newsletter('x', true, 5), newsletter('y', true, 9)] }]));
+    await apply(imports.data.db, exactly('b', ['z'], 7));
+    for (const name of ['a', 'b']) {
+      expect((await viewOf(name)).newsletters).toMatchObject({
+        x: { state: 'unsubscribed', since: new Date(at(7)).toISOString() },
+        y: { state: 'subscribed' },
+        z: { state: 'subscribed' },
+      });
+    }
   });
 
   it('lets a refusal without a time count once: a subscription after the first import stays when it is imported again', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { definitionsFor, policiesFor, policyCommands } from '../../../src/operations/topology/definitions';
 import { EXCHANGES, FXA_EVENTS, NEWSLETTER_EVENTS, QUEUES } from '../../../src/rabbitmq/names';
 
+const PERMISSIONS = readFileSync(join(__dirname, '../../../deploy/rabbitmq/permissions.json'), 'utf8');
 const README = readFileSync(join(__dirname, '../../../deploy/rabbitmq/README.md'), 'utf8');
 
 describe('the definitions for an administrator', () => {
@@ -33,6 +34,16 @@ describe('the definitions for an administrator', () => {
 
   it.each([3, 4] as const)('are in the README as commands to type (RabbitMQ %s)', (major) => {
     for (const command of policyCommands('/', major)) expect(README).toContain(`${command}\n`);
+  });
+
+  it('are beside the rights of each user, as the README lists them', () => {
+    const { permissions } = JSON.parse(PERMISSIONS) as { permissions: Record<string, string>[] };
+    expect(permissions.length).toBe(5);
+    for (const { user, configure, write, read } of permissions) {
+      const row = README.split('\n').find((line) => line.endsWith(`| ${user} |`)) ?? '';
+      const [, ...cells] = row.split(/(?<!\\)\|/).map((cell) => /^ `(.*)` $/.exec(cell)?.[1]?.replaceAll('\\|', '|'));
+      expect([user, ...cells.slice(1, 4)]).toEqual([user, configure, write, read]);
+    }
   });
 
   it('quote the name of a vhost for the shell', () => {

@@ -3,6 +3,7 @@ import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
 import type { NotifyCost } from '../measure/notify';
 import type { Profile } from '../measure/profile';
+import type { Size } from '../measure/sizes';
 import type { Slots } from '../measure/slots';
 import type { Growth, Processes, Throughput } from '../measure/throughput';
 
@@ -19,5 +20,6 @@ export interface Results {
   notify?: NotifyCost[];
   growth?: Growth[];
   memory?: Memory;
+  sizes?: Size[];
   profile?: Profile[];
 }

@@ -9,7 +9,7 @@ import { targetsOf } from './targets';
 
 /** Everything that was measured but the profiles, for a terminal. */
 export function tables(results: Results): string {
-  return [configuration, throughput, latency, processes, slots, intake, notify, growth, targets]
+  return [configuration, throughput, latency, processes, slots, intake, notify, growth, sizes, targets]
     .map((part) => part(results))
     .filter((text) => text !== '')
     .join('\n\n');
@@ -113,6 +113,14 @@ function growth({ growth = [] }: Results): string {
     number(throughputOf(limit)),
   ]);
   return rows.length === 0 ? '' : table(['Growth, events a second', 'OneContact', 'Database limit'], rows);
+}
+
+function sizes({ sizes = [] }: Results): string {
+  const rows = sizes.map(({ table, rows, heap, indexes }) => [
+    table,
+    ...[rows, heap, indexes, heap + indexes].map(number),
+  ]);
+  return rows.length === 0 ? '' : table(['Table', 'rows', 'bytes a row', 'of indexes', 'together'], rows);
 }
 
 function targets(results: Results): string {

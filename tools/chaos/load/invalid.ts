@@ -51,7 +51,7 @@ const KINDS: readonly (readonly [weight: number, make: (random: Random) => Inval
   [2, (random) => account('invalid_time', { event: 'login', uid: uid(random), email: email(random), ts: ts * 1000 })],
   [2, (random) => newsletter('invalid_time', { email: email(random), ts: 1_000_000 })],
   [3, (random) => newsletter('unknown_token', { token: random.uuid(), newsletters: ['x'] })],
-  [1, (random) => newsletter('unknown_event', { event: 'newsletter.set', email: email(random), newsletters: [] })],
+  [1, (random) => newsletter('unknown_event', { event: 'newsletter.recover', email: email(random), newsletters: [] })],
   [1, (random) => newsletter('invalid_address', { email: `"${random.hex(8)}"@rubbish.test` })],
   [
     1,

@@ -77,12 +77,16 @@ class Group {
       ...(random.chance(0.3) && { country: random.pick(['fr', 'de', 'zz']) }),
       ...(random.chance(0.3) && { format: random.pick(['H', 'T']) }),
     };
+    const newsletters = this.#names(0);
+    const [waitlist] = newsletters;
+    const fields = waitlist !== undefined && random.chance(0.2) && { fields: { [waitlist]: { geo: 'de' } } };
     const source_url = 'https://site.test/newsletter/';
     return this.#newsletter('newsletter.subscribe', a, t, {
-      newsletters: this.#names(0),
+      newsletters,
       optin,
       source_url,
       ...profile,
+      ...fields,
     });
   }
 
@@ -92,6 +96,15 @@ class Group {
 
   optOut(a: number, t: number): this {
     return this.#newsletter('newsletter.unsubscribe', a, t, { all: true });
+  }
+
+  exactly(a: number, t: number): this {
+    const among = this.random.chance(0.5) ? { among: this.#names(1) } : {};
+    return this.#newsletter('newsletter.set', a, t, { newsletters: this.#names(0), ...among });
+  }
+
+  because(a: number, t: number): this {
+    return this.#newsletter('newsletter.reason', a, t, { reason: 'not for me', newsletters: this.#names(0) });
   }
 
   confirm(a: number, t: number): this {
@@ -107,6 +120,8 @@ class Group {
       [1, () => this.deleted(u, t)],
       [4, () => this.signUp(a, t, random.chance(0.3))],
       [1, () => this.unsubscribe(a, t)],
+      [1, () => this.exactly(a, t)],
+      [1, () => this.because(a, t)],
       [1, () => this.optOut(a, t)],
       [1, () => this.confirm(a, t)],
     ])();

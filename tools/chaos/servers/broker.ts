@@ -16,6 +16,13 @@ interface Node {
   server: Restartable;
 }
 
+export interface BrokerOptions {
+  /** Whether the first node runs the plugin `rabbitmq_prometheus`. */
+  metrics?: boolean;
+  /** More lines of rabbitmq.conf. */
+  settings?: readonly string[];
+}
+
 /**
  * A private RabbitMQ server or cluster whose nodes can be killed and restarted. The nodes share a port mapper, a cookie
  * and a folder, which last for the whole run.
@@ -29,13 +36,16 @@ export class ChaosBroker {
     private readonly home: Kept,
     /** With credentials, for the first node; proxies replace host and port. */
     readonly url: string,
+    /** Where the first node serves its metrics, if it does. */
+    readonly metricsTarget: Target | undefined,
   ) {}
 
-  static async start(programs: RabbitPrograms, size: number): Promise<ChaosBroker> {
+  static async start(programs: RabbitPrograms, size: number, options: BrokerOptions = {}): Promise<ChaosBroker> {
+    const { metrics = false, settings = [] } = options;
     const folder = join(tmpdir(), `onecontact-chaos-rabbitmq-${randomBytes(6).toString('hex')}`);
     const password = randomBytes(16).toString('hex');
     const cookie = randomBytes(16).toString('hex');
-    const [epmdPort, ...ports] = (await lastingPorts(1 + 2 * size)) as [number, ...number[]];
+    const [epmdPort, metricsPort, ...ports] = (await lastingPorts(2 + 2 * size)) as [number, number, ...number[]];
     const places = Array.from({ length: size }, (_, index) => ({
       at: (name: string): string => join(folder, `node-${index + 1}`, name),
       name: `onecontact-${index + 1}-${epmdPort}@localhost`,
@@ -47,6 +57,8 @@ export class ChaosBroker {
       `listeners.tcp.1 = 127.0.0.1:${port}`,
       'log.console = true',
       'log.file = false',
+      ...settings,
+      ...(metrics ? ['prometheus.tcp.ip = 127.0.0.1', `prometheus.tcp.port = ${metricsPort}`] : []),
       ...(size > 1 ? ['cluster_formation.peer_discovery_backend = classic_config', ...members] : []),
       '',
     ];
@@ -69,14 +81,15 @@ export class ChaosBroker {
       directories: places.flatMap(({ at }) => [at('.'), at('home'), at('log')]),
       files: places.flatMap(({ at, port }) => [
         { path: at('home/.erlang.cookie'), content: cookie, mode: 0o400 },
-        { path: at('enabled_plugins'), content: '[].\n' },
+        { path: at('enabled_plugins'), content: metrics ? '[rabbitmq_prometheus].\n' : '[].\n' },
         { path: at('rabbitmq.conf'), content: conf(port).join('\n') },
       ]),
       copies: [],
       steps: steps(programs, first.env).slice(0, 1), // the port mapper
     });
     const url = `amqp://${USER}:${password}@127.0.0.1:${first.target.port}`;
-    const broker = new ChaosBroker(programs, nodes, home, url);
+    const metricsTarget = metrics ? { host: '127.0.0.1', port: metricsPort } : undefined;
+    const broker = new ChaosBroker(programs, nodes, home, url, metricsTarget);
     try {
       const outputs = await Promise.all(nodes.map(({ server }) => server.start()));
       broker.version = /Starting RabbitMQ (\S+)/.exec(outputs[0] ?? '')?.[1] ?? '';

@@ -1,9 +1,9 @@
 /** What a waitlist asked for besides the address: a flat object. */
-import { isJsonObject, type JsonObject } from '../../messages/incoming/decoded';
+import { isJsonObject, type JsonObject } from './decoded';
 
-const MAX_KEYS = 20;
-const MAX_KEY = 64;
-const MAX_VALUE = 200;
+export const MAX_KEYS = 20;
+export const MAX_KEY = 64;
+export const MAX_VALUE = 200;
 
 export const WAITLIST_FIELDS_BOUNDS =
   `must be an object of at most ${MAX_KEYS} texts, numbers and booleans, ` +
