@@ -90,7 +90,7 @@ export const ContactMerged = z.object({
   reason: z
     .enum(['claim', 'recreated', 'deletion'])
     .describe(
-      'claim: an account proved an address that had a record; recreated: an account was deleted and made anew; ' +
+      'claim: an account proved an address that had a record; recreated: an account was deleted and re-created; ' +
         'deletion: an account that owned no address any more was deleted',
     ),
   trigger: TriggerBody,

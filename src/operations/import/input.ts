@@ -72,7 +72,7 @@ export function openStream(stream: AsyncIterable<Uint8Array>): Input {
 }
 
 const UNREADABLE: Record<string, string> = {
-  ENOENT: 'there is none of this name',
+  ENOENT: 'no file has this name',
   EACCES: 'this user may not read it',
 };
 

@@ -15,7 +15,7 @@ export function addList(merges: Command, context: Context): void {
     .option('--limit <n>', 'show at most this many merges', positive, 20)
     .option('--account <uid>', 'show only merges that this account took part in')
     .option('--undone', 'show only undone merges')
-    .option('--json', 'for machines: one JSON object a line')
+    .option('--json', 'print one JSON object per line')
     .addHelpText(
       'after',
       `

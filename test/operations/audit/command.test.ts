@@ -99,7 +99,7 @@ describe('a command that changes something', () => {
     expect((await run('import', file, '--rejects', '/nowhere/rejects.ndjson')).code).toBe(1);
     expect(await audit()).toMatchObject([{ command: 'import', result: null }]);
     expect((await run('audit')).out).toMatch(
-      / grace\n +command +import\n +state +not finished\n +what \(why\) +file=contacts\.ndjson\n$/,
+      / grace +import +not finished +file=contacts\.ndjson\n$/,
     );
   });
 
@@ -265,7 +265,7 @@ describe('onecontact audit', () => {
     async (command) => {
       const { code, out, err } = await run('audit', '--command', command);
       expect([code, out]).toEqual([2, '']);
-      expect(err).toMatch(/It must be one of: migrate, .*, merges undo, /);
+      expect(err.replace(/\s+/g, ' ')).toMatch(/It must be one of: migrate, .*, merges undo, /);
     },
   );
 

@@ -151,10 +151,10 @@ describe('the consent command', () => {
         expect.objectContaining({ newsletter: 'y', act: 'reason', reason: 'less', counts: true, why: 'explains' }),
       ]),
     );
-    const { out } = await onecontact(['consent', 'chooser@mail.test'], env);
-    expect(out).toMatch(/ x +set +no +there is a later one/);
-    expect(out).toMatch(/ all but z +set +counts +the latest about its newsletter/);
-    expect(out).toMatch(/ y +reason +counts +the reason given for a refusal/);
+    const { out } = await onecontact(['consent', 'chooser@mail.test'], env, undefined, true, 200);
+    expect(out).toMatch(/ x +set +no +superseded by a later choice/);
+    expect(out).toMatch(/ all but z +set +counts +latest choice for this newsletter/);
+    expect(out).toMatch(/ y +reason +counts +reason given for a refusal/);
   });
 
   it('with --all writes every choice of the ledger with its contact, also those of lost addresses and deleted accounts', async () => {

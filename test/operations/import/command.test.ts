@@ -192,7 +192,7 @@ describe('onecontact import, bad input', () => {
   });
 
   it.each([
-    ['no-such-file', /^onecontact: The file cannot be read \(ENOENT\): there is none of this name\.\n$/],
+    ['no-such-file', /^onecontact: The file cannot be read \(ENOENT\): no file has this name\.\n$/],
     ['.', /^onecontact: The file cannot be read \(EISDIR\): it is a folder\. [^\n]*\n$/],
   ])('says in one sentence why the file cannot be read: %s', async (name, sentence) => {
     expect(await importing(inFolder(name))).toMatchObject({ code: 1, out: '', err: expect.stringMatching(sentence) });
