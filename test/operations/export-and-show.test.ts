@@ -116,7 +116,7 @@ describe('onecontact show, export and migrate', () => {
         expect([code, out, err]).toEqual([
           1,
           '',
-          expect.stringMatching(/needs a program with schema number 99 or higher.*: start the version/),
+          expect.stringMatching(/needs schema number 99 or higher.*: start the version/),
         ]);
       }
     } finally {
@@ -132,7 +132,7 @@ describe('onecontact show, export and migrate', () => {
       );
       const { code, out, err } = await onecontact(['migrate'], { DATABASE_URL: empty.url });
       expect([code, out]).toEqual([1, '']);
-      expect(err).toMatch(/^onecontact: The database cannot be used \(read_only\): its server is read-only; [^\n]*\n$/);
+      expect(err).toMatch(/^onecontact: The database cannot be used \(read_only\): the server is read-only; [^\n]*\n$/);
     } finally {
       await empty.drop();
     }
