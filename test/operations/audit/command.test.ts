@@ -98,9 +98,7 @@ describe('a command that changes something', () => {
     writeFileSync(file, 'x');
     expect((await run('import', file, '--rejects', '/nowhere/rejects.ndjson')).code).toBe(1);
     expect(await audit()).toMatchObject([{ command: 'import', result: null }]);
-    expect((await run('audit')).out).toMatch(
-      / grace +import +not finished +file=contacts\.ndjson\n$/,
-    );
+    expect((await run('audit')).out).toMatch(/ grace +import +not finished +file=contacts\.ndjson\n$/);
   });
 
   it('is in the audit when it changes the broker: dead letters that were replayed or dropped', async () => {
