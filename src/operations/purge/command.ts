@@ -26,7 +26,7 @@ export function addPurge(program: Command, context: Context): void {
       parseDuration,
     )
     .option('--dry-run', 'show what would be removed, without changing anything')
-    .option('--json', 'print JSON: {"before":"…","dry_run":false,"claims":0,…}')
+    .option('--json', 'print the numbers as JSON')
     .addHelpText(
       'after',
       `

@@ -112,6 +112,6 @@ describe('onecontact purge', () => {
     const { code, out } = await onecontact(['purge', '--help']);
     expect(code).toBe(0);
     expect(out).toMatch(/\nExamples:\n {2}\$ /);
-    expect(out).toContain('`onecontact start` does the same once a day');
+    expect(out).toContain('does the same slowly once a day');
   });
 });
