@@ -6,7 +6,7 @@ import { erasePerson } from '../../src/operations/erase/run';
 import { listMerges } from '../../src/postgres/tables/merge';
 import { DATA_INVENTORY } from '../support/data-inventory';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, at, del, optout, signup, uidOf } from '../support/events';
+import { acct, at, del, exactly, optout, signup, uidOf } from '../support/events';
 import { apply, DEFAULTS } from '../support/stored';
 
 let database: TestDatabase;
@@ -78,6 +78,7 @@ it('after everyone with a value in any column is erased, only ids and hashes are
     ...[acct('third', 'b', 3, { locale: 'de', country: 'de', service: 'sync', createdAt: at(2) })],
     acct('third', 'a', 4),
     ...[signup('a', ['x'], 4, { profile }), { ...optout('a', 5), reason: 'enough', source: 'https://site.test/' }],
+    exactly('b', ['y'], 5),
   );
   for (const merge of await listMerges(database.db, { limit: 1 })) {
     await applyBatch(database.db, [{ kind: 'undo', at: at(6), merge }], DEFAULTS);

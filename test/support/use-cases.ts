@@ -318,7 +318,7 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
       const looksForGrownTables = () =>
         data.sql(`SELECT FROM pg_stat_activity
           WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_stat_user_tables%'`);
-      await eventually(looksForGrownTables, (sessions) => sessions.length > 0);
+      await eventually(looksForGrownTables, (sessions) => sessions.length > 0, 60_000);
       await maintenance.stop();
     },
   ],
