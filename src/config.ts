@@ -23,27 +23,27 @@ export const Variables = z.object({
     .string(`is not set (a PostgreSQL database, such as ${DATABASE_EXAMPLE})`)
     .regex(/^postgres(ql)?:\/\/./, `is not the URL of a PostgreSQL database, such as ${DATABASE_EXAMPLE}`)
     .describe(`The database, such as \`${DATABASE_EXAMPLE}\`; several servers as \`host:port,host:port\``),
-  AMQP_URL_FILE: file().describe('A file with `AMQP_URL`, which is read again when the broker refuses the credentials'),
+  AMQP_URL_FILE: file().describe('A file with `AMQP_URL`, which is read again when the broker rejects the credentials'),
   DATABASE_URL_FILE: file().describe(
-    'A file with `DATABASE_URL`, which is read again when the database refuses the credentials',
+    'A file with `DATABASE_URL`, which is read again when the database rejects the credentials',
   ),
   HTTP_HOST: z
     .string()
     .regex(/^[\w.:-]+$/, 'must be an address to listen at, such as 127.0.0.1, ::1 or 0.0.0.0')
     .default('127.0.0.1')
     .describe('The address that HTTP listens at'),
-  HTTP_PORT: integer(0, 65_535).default(8080).describe('The port that HTTP listens at; 0 is any free one'),
+  HTTP_PORT: integer(0, 65_535).default(8080).describe('The port that HTTP listens at; 0 chooses a free port'),
   API_KEY: z
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces: it is sent as a bearer token')
     .nullable()
     .default(null)
     .describe(
-      'What readers send as `Authorization: Bearer …`: the key `default` with the scope `read`; it or API_KEYS_FILE is ' +
+      'The key `default` with the scope `read`, which clients send as `Authorization: Bearer …`; it or API_KEYS_FILE is ' +
         'required unless HTTP_HOST is a loopback address',
     ),
   API_KEYS_FILE: file().describe(
-    'A file of keys, one a line: `NAME SCOPE[,SCOPE] KEY`, with the scopes `read`, `write`, `vouch` and `operate`, and ' +
+    'A file of keys, one per line: `NAME SCOPE[,SCOPE] KEY`, with the scopes `read`, `write`, `vouch` and `operate`, and ' +
       'comments after `#`; it is read again when it changes',
   ),
   PUBLIC_PREFERENCES: flag().describe(
@@ -58,34 +58,34 @@ export const Variables = z.object({
     .default(null)
     .describe(
       'The proxies in front, with commas between them: addresses, networks, `loopback`, `linklocal` or `uniquelocal`. Their ' +
-        '`X-Forwarded-For` is believed, and each client may ask for preferences 60 times a minute. Without them the proxy ' +
+        '`X-Forwarded-For` is trusted, and each client may ask for preferences 60 times a minute. Without them the proxy ' +
         'must limit the rate',
     ),
   ACCOUNTS_ISSUER: text('https://accounts.example').describe(
-    'The account provider whose Security Event Tokens `POST /events/account` takes: exactly their `iss`. Set all three of ' +
+    'The account provider whose Security Event Tokens `POST /events/account` accepts: exactly their `iss`. Set all three of ' +
       'ACCOUNTS_ISSUER, ACCOUNTS_AUDIENCE and ACCOUNTS_JWKS_URL, or none',
   ),
   ACCOUNTS_AUDIENCE: text('5882386c6d801776').describe(
-    'For whom the tokens must be: exactly their `aud`, which is the client id that the account provider gave you',
+    'The audience of the tokens: exactly their `aud`, which is the client id that the account provider gave you',
   ),
   ACCOUNTS_JWKS_URL: z
     .string()
     .refine(isSafeUrl, 'must be an https URL without a password, or an http URL of a loopback address')
     .nullable()
     .default(null)
-    .describe('Where the public keys of the account provider are (`jwks_uri` of its OpenID configuration)'),
+    .describe('The URL of the public keys of the account provider (`jwks_uri` of its OpenID configuration)'),
   LOG_LEVEL: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
     .default('info')
-    .describe('The least important log lines that are written'),
+    .describe('The minimum level of log lines'),
   LOG_FORMAT: choice('json', 'pretty')
     .nullable()
     .default(null)
     .describe(
-      '`json`: one JSON object a line; `pretty`: lines for people. By default `pretty` on a terminal, else `json`',
+      '`json`: one JSON object per line; `pretty`: lines for people. By default `pretty` on a terminal, else `json`',
     ),
-  BATCH_SIZE: integer(1, 10_000).default(500).describe('Messages in one transaction at most'),
-  PREFETCH: integer(1, 65_535).default(1000).describe('Messages of a queue that the broker sends ahead of their acks'),
-  CONCURRENCY: integer(1, 64).default(2).describe('Batches in flight'),
+  BATCH_SIZE: integer(1, 10_000).default(500).describe('The maximum number of messages in a transaction'),
+  PREFETCH: integer(1, 65_535).default(1000).describe('The maximum number of unacknowledged messages of a queue'),
+  CONCURRENCY: integer(1, 64).default(2).describe('The maximum number of batches in flight'),
   MERGE_MODE: choice('on', 'observe')
     .default('on')
     .describe(
@@ -94,12 +94,12 @@ export const Variables = z.object({
     ),
   MERGE_PERCENT: integer(0, 100)
     .default(100)
-    .describe('Share of the accounts that merge, by a hash of their uid; the others are observed'),
+    .describe('The share of accounts that merge, chosen by a hash of their uid; the others are observed'),
   TOKEN_POLICY: choice('address', 'account')
     .default('address')
     .describe(
-      'Which basket token a merge keeps. `address`: the one of the record that held the account’s primary address; ' +
-        '`account`: always the one of the account’s record',
+      'Which basket token a merge keeps. `address`: the token of the record that held the account’s primary address; ' +
+        '`account`: always the token of the account’s record',
     ),
   NOTIFY_CHANGES: flag().describe(
     'Whether `contact.changed` is sent for each new version of a contact. Turn it on only if every bound queue has a ' +
@@ -111,13 +111,13 @@ export const Variables = z.object({
   ),
   SHUTDOWN_TIMEOUT_MS: integer(100, 3_600_000)
     .default(25_000)
-    .describe('How long a stop may take to finish what is in flight'),
+    .describe('How long a shutdown may take to finish messages in flight'),
   ERASURE_KEY: z
     .string()
     .min(16, 'must have 16 characters or more')
     .nullable()
     .default(null)
-    .describe('Key of the hashes that are kept of erased addresses; without it nothing can be erased'),
+    .describe('The secret key for hashing erased addresses; `erase` requires it'),
   ERASURE_KEY_FILE: file().describe('A file with `ERASURE_KEY`, which is read once'),
   ERASURE_LIST: z
     .string()
@@ -132,15 +132,15 @@ export const Variables = z.object({
     .regex(/^\P{Cc}{1,100}$/u, 'must be a name of at most 100 characters')
     .nullable()
     .default(null)
-    .describe('Who runs the commands, for `onecontact audit`; by default the system’s user'),
+    .describe('The name in `onecontact audit` of the person who runs a command; by default the system’s user'),
   AUDIT_RETENTION: duration(DAY, 'a day', '730d').describe(
-    'How long the audit is kept; compaction removes what is older',
+    'How long audit entries are kept; compaction removes older ones',
   ),
   COMPACTION_OLDER_THAN: duration(DAY, 'a day', '30d').describe(
-    'Compaction removes only what is older, by event time: longer than events can be late',
+    'Compaction removes only data older than this, by event time; choose longer than events can be late',
   ),
   COMPACTION_EVERY: duration(1_000, 'a second', '1d').describe(
-    'How long after the end of a run of compaction the next one begins',
+    'The pause between the end of a run of compaction and the next one',
   ),
   COMPACTION_PERCENT: integer(1, 100)
     .default(10)

@@ -266,7 +266,7 @@ async function serveHttp(
   const keys = apiKeys(config, log);
   if ((contacts !== null || routes) && keys.value.length === 0 && !isLoopback(host)) {
     throw new OperatorError(
-      `HTTP would let everybody at ${host} read contacts or sign readers up: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
+      `HTTP at ${host} would be open to everyone: set API_KEY, API_KEYS_FILE, or a loopback HTTP_HOST.`,
     );
   }
   const unwatch = keys.watch();
@@ -288,7 +288,7 @@ async function serveHttp(
     throw new OperatorError(
       code === 'EADDRINUSE'
         ? `Port ${port} of ${host} is already in use: set HTTP_PORT to another port; each process needs its own.`
-        : `HTTP cannot listen at ${host}, port ${port} (${code}): set HTTP_HOST and HTTP_PORT.`,
+        : `HTTP cannot listen at ${host}, port ${port} (${code}): check HTTP_HOST and HTTP_PORT.`,
     );
   });
   log.info({ url }, 'HTTP is listening');

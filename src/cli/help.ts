@@ -15,7 +15,7 @@ export function wrapHelp(text: string, program: Command): string {
   };
   for (const line of text.split('\n')) {
     const isText = /^\S/.test(line);
-    const isHeading = paragraph.length === 0 && line.endsWith(':');
+    const isHeading = paragraph.length === 0 && line.endsWith(':') && line.length <= width;
     if (isText && !isHeading) {
       paragraph.push(line);
       continue;

@@ -70,7 +70,8 @@ function makeProgram(context: Context): Command {
     .exitOverride() // before the commands are added, because they inherit it
     .configureOutput({
       writeOut: (text) => void context.stdout.write(wrapHelp(text, program)),
-      writeErr: (text) => void context.stderr.write(wrapHelp(text, program)),
+      // A script must find an error whole.
+      writeErr: (text) => void context.stderr.write(context.stderr.isTTY ? wrapHelp(text, program) : text),
       outputError: (text, write) => write(withoutAddress(text)),
     })
     .showHelpAfterError('(see --help)')

@@ -24,19 +24,17 @@ interface Options {
 export function addStart(program: Command, context: Context): void {
   program
     .command('start')
-    .description(
-      'Run the service until it is told to stop: workers, relay of notifications, maintenance, look-ups, intake',
-    )
-    .option('--only <parts>', `run only some of ${PARTS.join(',')}`, parseParts)
-    .option('--migrate', 'bring the schema of the database up to this version first')
+    .description('Run the service: workers, notification relay, maintenance, HTTP look-ups and HTTP intake')
+    .option('--only <parts>', `run only these parts of ${PARTS.join(',')}`, parseParts)
+    .option('--migrate', 'apply pending database migrations first')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL for all parts but intake, and AMQP_URL for all but http and maintenance (or files with them: DATABASE_URL_FILE, AMQP_URL_FILE). Needs API_KEY or API_KEYS_FILE when look-ups (the part http) or events (the part intake) are served beyond a loopback address. Health and metrics are served whatever --only says.
+All parts but intake need DATABASE_URL; all parts but http and maintenance need AMQP_URL. DATABASE_URL_FILE and AMQP_URL_FILE name files with these URLs instead. The parts http (look-ups) and intake (events over HTTP) need API_KEY or API_KEYS_FILE, unless HTTP_HOST is a loopback address. Health and metrics are always served.
 
-Logs go to stdout: readable lines on a terminal, one JSON object a line elsewhere (LOG_FORMAT).
+Logs go to stdout: readable lines on a terminal, otherwise one JSON object per line (LOG_FORMAT).
 
-SIGTERM and SIGINT finish what is in flight. Exits with 0, or with 1 when that took longer than SHUTDOWN_TIMEOUT_MS, or when a second signal comes 2 s or more after the first.
+SIGTERM and SIGINT stop the service once messages in flight are finished. It then exits with 0, or with 1 when finishing takes longer than SHUTDOWN_TIMEOUT_MS or a second signal comes 2 s or more after the first.
 
 Examples:
   $ onecontact start --migrate
@@ -48,7 +46,7 @@ Examples:
       setFlagsFromString(HEAP_GROWTH);
       const only = options.only ?? PARTS;
       if (options.migrate && !needsDatabase(only)) {
-        command.error("error: option '--migrate' needs the database, which the parts of '--only' do not use");
+        command.error("error: option '--migrate' needs a part that uses the database");
       }
       const needs = SERVICE_NEEDS.filter(
         (need) => (need !== 'broker' || handlesMessages(only)) && (need !== 'database' || needsDatabase(only)),
@@ -67,7 +65,7 @@ Examples:
 function parseParts(text: string): Part[] {
   const names = text.split(',').map((name) => name.trim());
   if (names.some((name) => !PARTS.some((part) => part === name))) {
-    throw new InvalidArgumentError(`It is a list of ${PARTS.join(', ')}, with commas between.`);
+    throw new InvalidArgumentError(`It must be a comma-separated list of ${PARTS.join(', ')}.`);
   }
   return PARTS.filter((part) => names.includes(part));
 }

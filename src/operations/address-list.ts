@@ -23,7 +23,7 @@ export interface BadLine {
  */
 export async function readAddressList(path: string): Promise<ListLine[]> {
   const text = await readFile(path, 'utf8').catch(({ code = 'unknown' }: NodeJS.ErrnoException) => {
-    throw new OperatorError(`The file cannot be read (${code}): name a text file with an address a line.`);
+    throw new OperatorError(`The file cannot be read (${code}): name a text file with one address per line.`);
   });
   return text
     .split('\n')
@@ -39,7 +39,7 @@ export async function readAddressList(path: string): Promise<ListLine[]> {
 export function problemOf(error: unknown): string {
   const { kind, code } = failureOf(error);
   if (error instanceof OperatorError || kind === 'down' || needsOperator(error)) throw error;
-  return `the database could not do it (${code})`;
+  return `the database failed (${code})`;
 }
 
 /** How many lines people are shown; `--json` has all. */

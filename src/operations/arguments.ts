@@ -8,7 +8,7 @@ import { readDuration, readTime } from '../foundation/times';
 /** Reads an account's uid; any other text ends the command with exit code 2. */
 export function uidFrom(command: Command, text: string): string {
   const key = accountKey(text.trim());
-  return key?.by === 'account' ? key.uid : command.error('error: the account must be a uid of 32 hexadecimal digits');
+  return key?.by === 'account' ? key.uid : command.error('error: the account uid must be 32 hexadecimal digits');
 }
 
 /** Reads an email address; any other text ends the command with exit code 2. */
@@ -33,12 +33,12 @@ export function addressOrIdFrom(command: Command, text: string): Address | { con
 
 /** Reads a merge's id; any other text ends the command with exit code 2. */
 export const mergeIdFrom = (command: Command, text: string): string =>
-  asUuid(text.trim()) ?? command.error('error: the id must be a uuid; `onecontact merges list` shows ids');
+  asUuid(text.trim()) ?? command.error('error: the id must be a uuid: `onecontact merges list` shows the ids');
 
 const numberOption =
   (shape: RegExp, min: number) =>
   (text: string): number => {
-    if (!shape.test(text)) throw new InvalidArgumentError(`It is a whole number from ${min} on.`);
+    if (!shape.test(text)) throw new InvalidArgumentError(`It must be a whole number, ${min} or more.`);
     return Number(text);
   };
 
@@ -52,7 +52,7 @@ export function parseWhen(text: string): Date {
   const at = age === undefined ? readTime(text) : Date.now() - age;
   if (at === undefined) {
     throw new InvalidArgumentError(
-      'It is a time like 2026-01-21 or 2026-01-21T10:00Z, or an age like 90s, 15m, 2h, 30d.',
+      'It must be a time such as 2026-01-21 or 2026-01-21T10:00Z, or an age such as 90s, 15m, 2h or 30d.',
     );
   }
   return new Date(at);

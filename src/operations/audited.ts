@@ -29,10 +29,10 @@ const MAX_REASON = 500;
 /** Adds `--reason` to a command. */
 export const withReason = (command: Command, { required }: { required?: true } = {}): Command =>
   command.addOption(
-    new Option('--reason <text>', 'why, for `onecontact audit`')
+    new Option('--reason <text>', 'the reason, recorded for `onecontact audit`')
       .argParser((text) => {
         if (text.trim() === '' || text.length > MAX_REASON) {
-          throw new InvalidArgumentError(`It is a text of at most ${MAX_REASON} characters.`);
+          throw new InvalidArgumentError(`It must be a text of at most ${MAX_REASON} characters.`);
         }
         return text.trim();
       })

@@ -3,6 +3,7 @@ import type { ExplainedMerge } from '../contacts/merge/explain';
 import type { Applied } from '../ingest/transaction';
 import { explainedMergeBody } from '../messages/outgoing/merge-body';
 import { mergeText } from './merge-text';
+import { wrap } from './render';
 
 export type ClaimOutcome =
   /** The contact that had the address is merged into the account's. */
@@ -69,27 +70,30 @@ export function outcomeBody(result: ClaimOutcome) {
 }
 
 /** In the present tense: it describes what happens and what would happen. */
-export function outcomeText(result: ClaimOutcome): string[] {
+export function outcomeText(result: ClaimOutcome, columns: number): string[] {
+  if (result.outcome === 'merged') {
+    return ['Merge: the two contacts are one person.', ...mergeText(result.merge, columns)];
+  }
+  return sentences(result).flatMap((sentence) => wrap(sentence, columns));
+}
+
+function sentences(result: Exclude<ClaimOutcome, { outcome: 'merged' }>): string[] {
   const named = (id: string | null): string => (id === null ? 'a new contact' : `contact ${id}`);
   switch (result.outcome) {
-    case 'merged':
-      return ['Merge: two contacts turn out to be one person.', ...mergeText(result.merge)];
     case 'moved':
       return [
-        `Move: the address goes from contact ${result.from} to ${named(result.to)}. Nothing is merged: it was another person's.`,
-        ...(result.closed
-          ? ['The contact that it leaves has nothing left: it is closed for good, with its token.']
-          : []),
+        `Move: the address goes from contact ${result.from} to ${named(result.to)}. Nothing is merged, because the two are different people.`,
+        ...(result.closed ? ['The contact it leaves has nothing left. It is closed for good, with its token.'] : []),
         ...(result.leaves ? [`Account ${result.leaves} is left without an address, and is listed for review.`] : []),
       ];
     case 'joined':
       return [`Join: the account, which has no contact yet, joins contact ${result.contact}. Its id and token stay.`];
     case 'added':
-      return [`Add: nobody has the address; it goes to ${named(result.to)}.`];
+      return [`Add: no contact has the address. It goes to ${named(result.to)}.`];
     case 'kept':
-      return [`Nothing: the address is on the account's contact ${result.contact} already.`];
+      return [`Nothing changes: the account's contact ${result.contact} has the address already.`];
     case 'not_taken':
-      return ['Nothing: the claim does not win. Another account has a later one, or this account is deleted.'];
+      return ['Nothing changes: another account has a later claim, or this account is deleted.'];
     case 'held':
       return ['Held: claims of this account wait for a decision (MERGE_MODE, MERGE_PERCENT).'];
     case 'blocked':

@@ -5,7 +5,7 @@ import type { Context } from './context';
 
 /** Adds `--yes` to a command. */
 export const withYes = (command: Command): Command =>
-  command.option('--yes', 'do not ask for confirmation; required where there is no terminal to ask on');
+  command.option('--yes', 'do not ask for confirmation (required without a terminal)');
 
 /**
  * Asks a question, unless the answer was given with `--yes`. Null when there is nothing to ask, so that what the question

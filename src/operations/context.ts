@@ -6,7 +6,11 @@ import { harmless } from './render';
 interface Sink extends NodeJS.EventEmitter {
   write(text: string): boolean;
   isTTY?: boolean | undefined;
+  columns?: number | undefined;
 }
+
+/** Where the width of the terminal is not known. */
+const COLUMNS = 80;
 
 /** The parts of the process that a command may use. */
 export interface Terminal {
@@ -34,6 +38,11 @@ export class Context {
     this.env = terminal.env;
     this.stdout = terminal.stdout;
     this.stderr = terminal.stderr;
+  }
+
+  /** How wide tables may be. */
+  get columns(): number {
+    return this.stdout.columns ?? COLUMNS;
   }
 
   /** Not copied like the others: merely looking at `process.stdin` changes the pipe for other readers. */

@@ -4,48 +4,52 @@ import type { FieldName } from '../contacts/facts/facts';
 import { shownKey } from '../contacts/facts/pseudonym';
 import { type ExplainedMerge, type Explanation, type Verdict, valueAfter, type Why } from '../contacts/merge/explain';
 import type { MergePlan } from '../contacts/merge/merge';
-import { table } from './render';
+import { listing, shortTime, wrap } from './render';
 
 /** Why the two are one person, what becomes of their contacts and tokens, and which values won. */
-export const mergeText = (merge: ExplainedMerge): string[] => [
-  ...samePersonText(merge),
-  `Contact ${merge.retiredId} (retired) goes into contact ${merge.survivorId} (survivor); the retired id answers 404.`,
-  ...tokenText(merge),
+export const mergeText = (merge: ExplainedMerge, columns: number): string[] => [
+  ...samePersonText(merge).flatMap((line) => wrap(line, columns)),
   '',
-  ...(merge.explanation ? valueTable(merge.explanation) : ['It is not known any more which values won.']),
+  `survivor  contact ${merge.survivorId}`,
+  `retired   contact ${merge.retiredId}, answers 404`,
+  ...tokenText(merge).flatMap((line) => wrap(line, columns, NAME_WIDTH)),
+  '',
+  ...(merge.explanation
+    ? valueTable(merge.explanation, columns)
+    : ['The explanation of the values was removed by a purge.']),
 ];
+
+const NAME_WIDTH = 'survivor  '.length;
 
 function samePersonText({ reason, addresses, ...plan }: MergePlan): string[] {
   const which = addresses.join(', ') || 'an address that is erased';
   const [uid, claimant] = [plan.uid, plan.claimant].map((key) => shownKey(key) ?? '(erased)');
   switch (reason) {
     case 'claim':
-      return [`Account ${uid} proves that it owns ${which}, which stood alone: its reader is the account's owner.`];
+      return [`Account ${uid} proves that it owns ${which}, which belonged to no account.`];
     case 'recreated':
       return [
-        `Account ${uid} proves that it owns ${which}, which was with account ${claimant} until that was deleted:`,
-        'the same person, with an account made anew.',
+        `Account ${uid} proves that it owns ${which}, which belonged to account ${claimant} until that account was deleted. It is one person, whose account was re-created.`,
       ];
     case 'deletion':
       return [
-        `Account ${claimant} was deleted before account ${uid} proved that it owns ${which}:`,
-        'the same person, with an account made anew.',
+        `Account ${claimant} was deleted before account ${uid} proved that it owns ${which}. It is one person, whose account was re-created.`,
       ];
   }
 }
 
 function tokenText({ token, tokenKept, tokenRetired }: MergePlan): string[] {
   const because = {
-    held_primary_address: `the ${token.keep} contact held the account's primary address, and mail there carries it`,
+    held_primary_address: `the ${token.keep} contact had the account's primary address, and mail there carries this token`,
     survivor:
       token.policy === 'account'
-        ? 'it is the survivor’s'
-        : 'it is the survivor’s, and neither held the account’s primary address',
-    only_token: 'the other contact had none that anybody knew',
+        ? "it is the survivor's"
+        : "it is the survivor's, and neither contact had the account's primary address",
+    only_token: 'no token of the other contact was known',
   }[token.reason];
   return [
-    `Token ${tokenKept ?? '-'} stays: ${because} (policy ${token.policy}).`,
-    ...(tokenRetired ? [`Token ${tokenRetired} answers 404.`] : []),
+    `token     ${tokenKept ?? '-'} stays: ${because} (policy ${token.policy})`,
+    ...(tokenRetired ? [`          ${tokenRetired} answers 404`] : []),
   ];
 }
 
@@ -62,7 +66,7 @@ interface Cell {
   at: Time | null;
 }
 
-function valueTable({ primary, fields, newsletters, opted_out }: Explanation): string[] {
+function valueTable({ primary, fields, newsletters, opted_out }: Explanation, columns: number): string[] {
   const rows = [
     ...row('primary address', primary, ({ value, at }) => ({ text: value, at })),
     ...Object.entries(FIELD_TITLES).flatMap(([name, title]) =>
@@ -77,7 +81,7 @@ function valueTable({ primary, fields, newsletters, opted_out }: Explanation): s
     ...row('opted out', opted_out, () => ({ text: 'yes', at: null })),
   ];
   if (rows.length === 0) return ['Neither contact had any value.'];
-  return table([['', 'survivor had', 'retired had', 'now', 'why'], ...rows]);
+  return listing(['', 'survivor had', 'retired had', 'now', 'why'], rows, columns);
 }
 
 /** One row of the table; none without a verdict. */
@@ -94,25 +98,22 @@ function row<T>(title: string, verdict: Verdict<T> | undefined, cellOf: (value: 
   return [[title, before(survivor), before(retired), now, whyText(why, won, title)]];
 }
 
-/** UTC, to the second; JSON has ISO 8601 instead. */
-export const shortTime = (time: Time | Date): string => new Date(time).toISOString().slice(0, 19).replace('T', ' ');
-
 function whyText(why: Why, won: Verdict<unknown>['won'], title: string): string {
   const winner = won === null ? 'other' : won;
   const texts: Record<Why, string> = {
     only: `only the ${winner} had it`,
     same: 'the same on both',
     later: title === 'primary address' ? 'claimed later' : `the ${winner}'s is later`,
-    greater: 'at equal times the greater value',
-    value_before_null: 'at equal times a value before a clear',
-    reader: "the reader's own, before the account's",
+    greater: 'same time: the greater value wins',
+    value_before_null: 'same time: a value wins over a cleared field',
+    reader: "the reader's own value wins over the account's",
     account: "the account's, because the reader cleared it",
-    refusal: 'at equal times the refusal',
+    refusal: 'same time: the opt-out or unsubscribe wins',
     set: `the ${winner} had chosen exactly others`,
     opt_out: `ended by an opt-out of the ${winner}`,
     unconfirmed: `chosen without proof while the ${winner} was opted out`,
     proven: `the opt-out was lifted by a proof of the ${winner}`,
-    left_behind: 'was of a deleted account, or is another account’s',
+    left_behind: 'belonged to a deleted account, or belongs to another account',
   };
   return texts[why];
 }

@@ -115,10 +115,10 @@ export const isTooSlow = (code: unknown): boolean => typeof code === 'string' &&
 
 /** For the reader of a dead letter, after the code. Other codes are faults of the database, or bugs. */
 const MEANINGS: readonly [RegExp, string][] = [
-  [SLOW, 'alone, it took longer than a statement or a transaction may, while other events were handled in time'],
+  [SLOW, 'the event alone exceeded the statement or transaction timeout, while other events did not'],
   [/^(40...|23505|P2034|stale_read)$/, 'other transactions changed the same people at the same time'],
   [/^(08...|connection_ended)$/, 'the connection to the database ended'],
-  [/^22...$/, 'the database cannot store a value of it'],
+  [/^22...$/, 'the database cannot store one of its values'],
 ];
 
 /** A code with what it means, if that is known. */
@@ -163,21 +163,18 @@ export const needsOperator = (error: unknown): boolean =>
 
 /** By SQLSTATE, or by the driver adapter's name where it hides the SQLSTATE. */
 const CAUSES: readonly [RegExp, string][] = [
-  [/^28|^AuthenticationFailed$/, 'its server refuses the user, or the password, of DATABASE_URL'],
-  [
-    /^3D|^DatabaseDoesNotExist$/,
-    'its server has no database of the name in DATABASE_URL; create it, or correct the name',
-  ],
-  [/^in_recovery$/, 'its server is in recovery, as a standby is; promote it, or name the primary in DATABASE_URL'],
+  [/^28|^AuthenticationFailed$/, 'the server rejects the user or password in DATABASE_URL; correct them'],
+  [/^3D|^DatabaseDoesNotExist$/, 'the database named in DATABASE_URL does not exist; create it, or correct the name'],
+  [/^in_recovery$/, 'the server is in recovery, as a standby is; promote it, or name the primary in DATABASE_URL'],
   [
     /^read_only$|^25006$/,
-    'its server is read-only; set default_transaction_read_only to off, or name another primary in DATABASE_URL',
+    'the server is read-only; set default_transaction_read_only to off, or name another primary in DATABASE_URL',
   ],
   [
     /^transaction_pooling$|^26000$|^42P05$|^25P02$/,
-    'a pooler hands out another connection for each transaction; let it pool sessions, or connect past it',
+    'a pooler switches connections between transactions; let it pool sessions, or connect to the server directly',
   ],
-  [/^42501$|^DatabaseAccessDenied$/, 'the user of DATABASE_URL has no right to it, or to its tables; grant it'],
+  [/^42501$|^DatabaseAccessDenied$/, 'the user in DATABASE_URL lacks rights on the database or its tables; grant them'],
 ];
 
 /** The only files that a connection reads are those of its certificates. */

@@ -85,7 +85,7 @@ function serversOf(authority: string, parameters: ReadonlyMap<string, string>): 
 }
 
 const SERVERS =
-  'has a host or a port that cannot be read: several servers are host:port,host:port, an IPv6 address is in brackets';
+  'has an invalid host or port: write several servers as host:port,host:port, and an IPv6 address in brackets';
 
 function secondsIn(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -104,7 +104,7 @@ function requirePrimary(attribute: string | undefined): void {
 function refuseParameter(name: string): never {
   // Part of a password with a ? in it looks like a parameter.
   if (!/^[a-z][a-zA-Z_]{1,40}$/.test(name)) {
-    return refuse('has a parameter that is not known: percent-encode reserved characters in the password (%3F for ?)');
+    return refuse('has an unknown parameter: percent-encode reserved characters in the password (%3F for ?)');
   }
   const instead = INSTEAD.find(([names]) => names.test(name))?.[1] ?? BY_DEFAULT;
   return refuse(`has the parameter ${name}, which is not supported: ${instead}`);

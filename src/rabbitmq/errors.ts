@@ -33,14 +33,14 @@ const TLS_CODES =
 export function refusalOf(error: unknown): BrokerRefusal | undefined {
   const { reason, code } = describe(error);
   if (/ACCESS[_-]REFUSED/.test(reason)) {
-    return new BrokerRefusal('The broker refuses the user name or password of AMQP_URL: correct the credentials.', {
+    return new BrokerRefusal('The broker rejects the user name or password in AMQP_URL: correct them.', {
       cause: error,
     });
   }
   // amqplib hides the broker's reason: a missing vhost, no access to it, or too many connections to it.
   if (/Expected ConnectionOpenOk; got <ConnectionClose/.test(reason)) {
     return new BrokerRefusal(
-      'The broker does not open the vhost of AMQP_URL: create it, or give the user access to it (the log of the broker says which).',
+      'The broker does not open the vhost in AMQP_URL: create it, or grant the user access to it. The log of the broker says which.',
       { cause: error },
     );
   }
@@ -79,7 +79,7 @@ export const queueProblem =
   (queue: string) =>
   (error: unknown): string | undefined =>
     ({
-      403: `The broker user may not do this with the queue ${queue}: grant it configure, write and read on it.`,
+      403: `The broker user lacks rights on the queue ${queue}: grant configure, write and read.`,
       404: `The broker has no queue ${queue}: check the vhost in AMQP_URL; \`onecontact start\` declares it.`,
       405: `Another command is working on the queue ${queue}: try again when it has ended.`,
     })[String(codeOf(error))];

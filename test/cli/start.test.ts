@@ -124,7 +124,7 @@ describe('onecontact start', () => {
     wrong.password = 'top-secret';
     const service = start([], { ...env(), AMQP_URL: wrong.href });
     expect(await service.exit()).toBe(1);
-    expect(service.err).toMatch(/^onecontact: The broker refuses the user name or password of AMQP_URL[^\n]*\n$/);
+    expect(service.err).toMatch(/^onecontact: The broker rejects the user name or password in AMQP_URL[^\n]*\n$/);
     expect(service.out).not.toContain('top-secret');
   });
 
@@ -141,7 +141,7 @@ describe('onecontact start', () => {
     expect([await open.exit(), open.err]).toEqual([1, expect.stringContaining('\n  API_KEY: is not set')]);
     // Starting from code, without the command line, is refused too.
     const config = readConfig({ ...env(), HTTP_HOST: '0.0.0.0' }, SERVICE_NEEDS);
-    await expect(startService(config, { log: silent })).rejects.toThrow(/^HTTP would let everybody/);
+    await expect(startService(config, { log: silent })).rejects.toThrow(/^HTTP at .* would be open to everyone/);
   });
 
   it('can be stopped while it waits for an unreachable broker', async () => {

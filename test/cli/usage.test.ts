@@ -135,12 +135,12 @@ describe('onecontact', () => {
     [
       'password',
       () => wrongly((url) => Object.assign(url, { password: 'top-secret' })),
-      /cannot be used \((28P01|Auth\w+)\): its server refuses the user, or the password/,
+      /cannot be used \((28P01|Auth\w+)\): the server rejects the user or password in/,
     ],
     [
       'database',
       () => wrongly((url) => Object.assign(url, { pathname: '/none' })),
-      /cannot be used \((3D000|Database\w+)\): its server has no database of the name/,
+      /cannot be used \((3D000|Database\w+)\): the database named in DATABASE_URL does not exist/,
     ],
     [
       'server (a broker)',
@@ -163,7 +163,7 @@ describe('onecontact', () => {
 
   it.each<[what: string, url: () => string, says: RegExp]>([
     ['URL', () => 'https://somebody:top-secret@mq.test/', /\n {2}AMQP_URL: is not the URL of a RabbitMQ broker/],
-    ['vhost', () => `${process.env.TEST_AMQP_URL}/none`, /^onecontact: The broker does not open the vhost of AMQP_URL/],
+    ['vhost', () => `${process.env.TEST_AMQP_URL}/none`, /^onecontact: The broker does not open the vhost in AMQP_URL/],
     [
       'port',
       () => 'amqp://somebody:top-secret@127.0.0.1:1',

@@ -64,6 +64,6 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     const [{ id }] = (await database.sql<{ id: string }>('SELECT id FROM merge LIMIT 1')) as [{ id: string }];
     await shell.run(`${undo.replace(/[\da-f-]{36}/, id)}\n${start}`);
     const { output } = await shell.run(all as string);
-    expect(output).toContain('No claim is held.');
+    expect(output).toContain('No claims are held.');
   }, 180_000);
 });

@@ -96,7 +96,7 @@ describe('a part of the topology disappears', () => {
   it('with the policy of an alternate exchange, what is published between loss and healing is handled as well', async () => {
     const pattern = '^(fxa|newsletter)\\.events$';
     await trial({
-      fault: 'Binding removed, with our alternate-exchange policy',
+      fault: 'Binding removed, with the policy onecontact-unrouted',
       async cause(world) {
         const policy = JSON.stringify({ 'alternate-exchange': 'contacts.unrouted' });
         await world.broker.ctl('set_policy', 'unrouted', pattern, policy, '--apply-to', 'exchanges');
@@ -120,14 +120,14 @@ describe('a part of the topology disappears', () => {
       },
       red: /contacts\.newsletter/,
       metric: notConsuming(NEWSLETTER_QUEUE),
-      endedBy: 'the right given back',
+      endedBy: 'the right granted again',
       end: (world) => world.permitAll(),
     });
   });
 
   it('a queue that was made again with other arguments is named, and consumed once it is deleted', async () => {
     await trial({
-      fault: 'Queue made again with other arguments',
+      fault: 'Queue declared with other arguments',
       async cause(world) {
         world.brokerSwitch.down();
         await world.onBroker(async (channel) => {
@@ -151,7 +151,7 @@ describe('a part of the topology disappears', () => {
       red: /broker|vhost|virtual host/,
       metric: disconnected,
       events: 0,
-      endedBy: 'made again, with its permissions',
+      endedBy: 'created again, with its permissions',
       async end(world) {
         await world.broker.ctl('add_vhost', '/');
         await world.broker.ctl('set_permissions', 'onecontact', '.*', '.*', '.*');
@@ -187,14 +187,14 @@ describe('a part of the topology disappears', () => {
 describe('the broker refuses or is away', () => {
   it('without the right to read a queue the heartbeat is red, and consumption goes on once the right is back', async () => {
     await trial({
-      fault: 'Right to read taken away',
+      fault: 'Right to read revoked',
       async cause(world) {
         await world.broker.ctl('set_permissions', USER, '.*', '.*', '^$');
         world.brokerSwitch.cut();
       },
       red: /contacts\.newsletter/,
       metric: notConsuming(NEWSLETTER_QUEUE),
-      endedBy: 'the right given back',
+      endedBy: 'the right granted again',
       end: (world) => world.permitAll(),
     });
   });

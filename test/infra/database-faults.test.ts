@@ -118,7 +118,7 @@ describe('the database is away', () => {
           CREATE TRIGGER full_disk BEFORE INSERT ON email_address EXECUTE FUNCTION full_disk()`),
       metric: paused,
       red: /contacts\.newsletter|database/,
-      endedBy: 'space made',
+      endedBy: 'space freed',
       end: (world) => world.sql('DROP FUNCTION full_disk CASCADE'),
     });
   });
@@ -134,7 +134,7 @@ describe('the server takes no writes', () => {
       // A primary that is only read-only has all that was ever written.
       meanwhile: async (world) =>
         expect((await world.get('/contacts/by-email/reader1@mail.test')).status).not.toBe(503),
-      endedBy: 'writes permitted again',
+      endedBy: 'writes allowed again',
       end: (world) => admin(world, `ALTER DATABASE ${DATABASE} RESET default_transaction_read_only`),
     });
   });

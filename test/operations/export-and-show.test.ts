@@ -29,7 +29,7 @@ describe('onecontact show, export and migrate', () => {
     );
     expect(out).toContain(`account        ${uidOf('u1')}\nname           A\ufffd[31mda\nlanguage       fr\n`);
     expect(out).toMatch(
-      /\nnewsletters +10 +subscribed +since .*\n +9 +subscribed .*\n +b +unsubscribed +since 2026-01-01T00:00:03\.000Z\n$/,
+      /\nnewsletters +10 +subscribed +since .*\n +9 +subscribed .*\n +b +unsubscribed +since 2026-01-01 00:00:03\n$/,
     );
   });
 
@@ -44,7 +44,7 @@ describe('onecontact show, export and migrate', () => {
 
   it('show fails for an unknown key without repeating it', async () => {
     const answer = await onecontact(['show', '--json', 'nobody@mail.test'], env);
-    expect(answer).toEqual({ code: 1, out: '', err: 'onecontact: No live contact has this key.\n' });
+    expect(answer).toEqual({ code: 1, out: '', err: 'onecontact: No contact found.\n' });
   });
 
   it('export --canonical prints sorted lines without generated ids and times', async () => {
@@ -116,7 +116,7 @@ describe('onecontact show, export and migrate', () => {
         expect([code, out, err]).toEqual([
           1,
           '',
-          expect.stringMatching(/needs a program with schema number 99 or higher.*: start the version/),
+          expect.stringMatching(/needs schema number 99 or higher.*: start the version/),
         ]);
       }
     } finally {
@@ -132,7 +132,7 @@ describe('onecontact show, export and migrate', () => {
       );
       const { code, out, err } = await onecontact(['migrate'], { DATABASE_URL: empty.url });
       expect([code, out]).toEqual([1, '']);
-      expect(err).toMatch(/^onecontact: The database cannot be used \(read_only\): its server is read-only; [^\n]*\n$/);
+      expect(err).toMatch(/^onecontact: The database cannot be used \(read_only\): the server is read-only; [^\n]*\n$/);
     } finally {
       await empty.drop();
     }

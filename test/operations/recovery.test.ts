@@ -103,7 +103,7 @@ it('after a restore of an older backup, the erased stay erased, and replay and d
   expect(await tracesOf(restored, names)).not.toEqual([]);
   const list = join(folder, 'erasures.ndjson');
   expect(await command(restored, 'erasures', 'apply', list)).toBe(
-    '2 erasures in the list, of which the database knew 0: 1 contact erased.\n',
+    '2 erasures in the list, 0 known to the database: 1 contact erased.\n',
   );
   expect(await tracesOf(restored, names)).toEqual([]);
 

@@ -38,8 +38,8 @@ describe('this version', () => {
   it('refuses a schema that needs a newer program, and says which', async () => {
     await migrateFurther(COMPATIBLE, RAISING);
     const refusal =
-      `The schema of the database needs a program with schema number 99 or higher, and this version has ${SCHEMA_NUMBER}: ` +
-      'start the version that migrated it, or a newer one.';
+      `The database needs schema number 99 or higher, and this version has ${SCHEMA_NUMBER}: ` +
+      'start the version that migrated the database, or a newer one.';
     await expect(requireSchema(database.db)).rejects.toThrow(refusal);
     for (const command of ['migrate', 'export']) {
       const ran = await onecontact([command], { DATABASE_URL: database.url });

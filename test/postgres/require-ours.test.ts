@@ -59,7 +59,7 @@ describe('a database that cannot be OneContact’s is refused by `migrate` and `
     const database = await freshDatabase({ migrated: false });
     try {
       await database.sql(sql);
-      await refuses(database, /has tables that are not OneContact’s: set DATABASE_URL to an empty database/);
+      await refuses(database, /has tables of another application: set DATABASE_URL to an empty database/);
     } finally {
       await database.drop();
     }
@@ -69,7 +69,7 @@ describe('a database that cannot be OneContact’s is refused by `migrate` and `
     const database = await freshDatabase({ migrated: false });
     try {
       await database.sql('DROP SCHEMA public');
-      await refuses(database, /has no schema public, .* run CREATE SCHEMA public/);
+      await refuses(database, /has no schema public: run CREATE SCHEMA public/);
     } finally {
       await database.drop();
     }
@@ -134,7 +134,7 @@ describe('the roles of deploy/postgres/roles.sql', () => {
     const db = open(as(database, 'lookups'));
     await requireSchema(db);
     await expect(requireSchema(db, 'write')).rejects.toThrow(
-      /lacks rights \(DELETE on account, .*; INSERT on account, .*; UPDATE on .*\): grant them/,
+      /lacks rights: grant DELETE on account, .*; INSERT on account, .*; UPDATE on .* \(docs/,
     );
     expect(await findContact(db, { by: 'email', address: addressOf('reader').key })).not.toBeNull();
     await denied(applyBatch(db, [signup('new', ['x'], 2)], { ...DEFAULTS, erasureKey: null }));
@@ -147,7 +147,7 @@ describe('the roles of deploy/postgres/roles.sql', () => {
       await eventually(health.read, ({ schemaProblems }) => schemaProblems.length === 0);
       await database.sql(`REVOKE INSERT ON choice FROM ${role}`);
       const lost = await eventually(health.read, ({ schemaProblems }) => schemaProblems.length > 0);
-      expect(lost.schemaProblems).toEqual([expect.stringMatching(/lacks rights \(INSERT on choice\): grant them/)]);
+      expect(lost.schemaProblems).toEqual([expect.stringMatching(/lacks rights: grant INSERT on choice \(docs/)]);
     } finally {
       await health.close();
       await database.sql(`GRANT INSERT ON choice TO ${role}`);

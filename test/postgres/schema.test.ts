@@ -31,7 +31,7 @@ describe('the schema', () => {
     const foreign = await freshDatabase({ migrated: false });
     try {
       await foreign.sql('CREATE TABLE theirs (id int)');
-      await expect(migrate(foreign.url)).rejects.toThrow(/tables that are not OneContact’s: set DATABASE_URL/);
+      await expect(migrate(foreign.url)).rejects.toThrow(/tables of another application: set DATABASE_URL/);
     } finally {
       await foreign.drop();
     }

@@ -124,7 +124,7 @@ function withLogin(url: string, password: string): string {
   );
 
   it.each([
-    ['broker', /broker refuses the user name or password of AMQP_URL/, { broker: 'wrong', database: 'first' }],
+    ['broker', /broker rejects the user name or password in AMQP_URL/, { broker: 'wrong', database: 'first' }],
     ['database', /refuses the user, or the password, of DATABASE_URL/, { broker: 'first', database: 'wrong' }],
   ])(
     'a start with a password that the %s refuses ends with a sentence',

@@ -130,8 +130,8 @@ describe('a service that starts', () => {
   });
 
   it.each<[string, (url: URL) => void, RegExp]>([
-    ['password', (it) => (it.password = 'wrong'), /its server refuses the user, or the password, of DATABASE_URL/],
-    ['database name', (it) => (it.pathname = '/no_such_database'), /its server has no database of the name/],
+    ['password', (it) => (it.password = 'wrong'), /the server rejects the user or password in DATABASE_URL/],
+    ['database name', (it) => (it.pathname = '/no_such_database'), /the database named in DATABASE_URL does not exist/],
   ])('is refused with a sentence for a wrong %s', async (_, change, sentence) => {
     const role = `refused_${Date.now()}`;
     await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'right'`);

@@ -82,8 +82,7 @@ describe('the worker', () => {
     const { properties } = await broker().next(DEAD_LETTERS, 60_000);
     expect(properties.headers).toMatchObject({
       reason: 'failed',
-      error:
-        '57014: alone, it took longer than a statement or a transaction may, while other events were handled in time',
+      error: '57014: the event alone exceeded the statement or transaction timeout, while other events did not',
       attempts: RETRY_DELAYS.length + 1,
     });
     const { values } = await metrics.databaseErrors.get();

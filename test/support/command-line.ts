@@ -5,7 +5,10 @@ import type { Terminal } from '../../src/operations/context';
 /** A stream that collects its text. */
 class Page extends EventEmitter {
   text = '';
-  constructor(readonly isTTY = false) {
+  constructor(
+    readonly isTTY = false,
+    readonly columns?: number,
+  ) {
     super();
   }
   write(text: string): boolean {
@@ -42,14 +45,16 @@ export const terminal = (line?: string): NonNullable<Terminal['stdin']> => ({
  *
  * @param stdin stderr is a terminal if this is one
  * @param toTerminal whether stdout is a terminal
+ * @param columns how wide that is
  */
 export async function onecontact(
   args: string[],
   env: NodeJS.ProcessEnv = {},
   stdin: Terminal['stdin'] = undefined,
   toTerminal = false,
+  columns: number | undefined = undefined,
 ): Promise<Ran> {
-  const [stdout, stderr] = [new Page(toTerminal), new Page(stdin?.isTTY)];
+  const [stdout, stderr] = [new Page(toTerminal, columns), new Page(stdin?.isTTY)];
   const code = await run(args, { env, stdout, stderr, stdin });
   return { code, out: stdout.text, err: stderr.text };
 }

@@ -94,15 +94,32 @@ export function listed(problems: readonly string[]): string[] {
   return more > 0 ? [...problems.slice(0, MAX_PROBLEMS), `and ${more} more`] : [...problems];
 }
 
+const KINDS: Record<string, string> = {
+  object: 'an object',
+  array: 'a list',
+  string: 'a string',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/** Most schemas say what they want; for the others Zod would name types of JavaScript. */
+const problemIn = (issue: z.core.$ZodIssue): string =>
+  issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')
+    ? `must be ${KINDS[issue.expected] ?? issue.expected}`
+    : issue.message;
+
 /**
- * The problems of a value that does not fit its schema. Zod's messages name types and bounds, never the value; unknown
- * keys are never part of a path, because no schema here is strict.
+ * The problems of a value that does not fit its schema. They name types and bounds, never the value; unknown keys are
+ * never part of a path, because no schema here is strict.
  *
  * A problem of the value as a whole is one of `record`: an envelope is known to be an object, a record of an import is not.
  */
 export function shapeProblems(error: z.ZodError): string[] {
   return listed(
-    error.issues.map(({ path: [field = 'record', ...rest], message }) => `${[field, ...rest].join('.')}: ${message}`),
+    error.issues.map((issue) => {
+      const [field = 'record', ...rest] = issue.path;
+      return `${[field, ...rest].join('.')}: ${problemIn(issue)}`;
+    }),
   );
 }
 

@@ -90,7 +90,7 @@ export const ContactMerged = z.object({
   reason: z
     .enum(['claim', 'recreated', 'deletion'])
     .describe(
-      'claim: an account proved an address that had a record; recreated: an account was deleted and made anew; ' +
+      'claim: an account proved an address that had a record; recreated: an account was deleted and re-created; ' +
         'deletion: an account that owned no address any more was deleted',
     ),
   trigger: TriggerBody,
@@ -112,7 +112,7 @@ export const ContactUnmerged = z.object({
   merge_id: Uuid.describe('The merge that was undone; its contact.merged had this as its message id'),
   unmerged_at: Instant,
   survivor: ContactPart.extend({ newsletters: Newsletters }),
-  restored: ContactPart.extend({ newsletters: Newsletters }).describe('The contact that lives again, with its token'),
+  restored: ContactPart.extend({ newsletters: Newsletters }).describe('The contact that is live again, with its token'),
   addresses: z.array(NormalisedAddress).describe('Those that went back to the restored contact'),
 });
 

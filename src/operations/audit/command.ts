@@ -11,8 +11,7 @@ import {
 } from '../../postgres/tables/audit';
 import { addressFrom, parseWhen, positive, uidFrom } from '../arguments';
 import type { Context } from '../context';
-import { shortTime } from '../merge-text';
-import { table } from '../render';
+import { listing, shortTime } from '../render';
 import { withDatabase } from '../servers';
 import { commandsAgain, readExport } from './again';
 import { exportedEntries } from './export';
@@ -35,25 +34,22 @@ export function addAudit(program: Command, context: Context): void {
   const command = program
     .command('audit')
     .description('Show what operators changed: who, when, what and why')
-    .option('--command <name>', 'only this command, or group of commands, such as merges', parseCommand)
-    .option('--operator <name>', 'only what this operator did')
-    .option('--account <uid>', 'only what names this account')
-    .option('--address <email>', 'only what names this address')
-    .option('--since <time>', 'only from then on: a time, or an age such as 2h', parseWhen)
-    .option('--until <time>', 'only before then', parseWhen)
-    .option('--limit <n>', 'entries at most, the newest', positive, 20)
-    .option('--export', 'what must be done again after a restore, oldest first, with hashes instead of addresses')
-    .option('--again <file>', 'print the commands that make the decisions of an export again, in this database')
-    .option('--json', 'for machines: one JSON object a line')
+    .option('--command <name>', 'show only this command or group of commands, such as merges', parseCommand)
+    .option('--operator <name>', 'show only the entries of this operator')
+    .option('--account <uid>', 'show only entries that name this account')
+    .option('--address <email>', 'show only entries that name this address')
+    .option('--since <time>', 'show only entries from this time on; an age such as 2h works, too', parseWhen)
+    .option('--until <time>', 'show only entries before this time', parseWhen)
+    .option('--limit <n>', 'show at most this many entries, the newest', positive, 20)
+    .option('--export', 'print the decisions to repeat after a restore, oldest first, with hashes instead of addresses')
+    .option('--again <file>', 'print the commands that repeat the decisions of an export in this database')
+    .option('--json', 'print one JSON object per line')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Every command that changes something is here, dry runs are not. Who did it is OPERATOR, or the
-system's user. Where a person was erased, keyed hashes stand for the names; with ERASURE_KEY, --account and --address find
-them. Entries older than AUDIT_RETENTION are removed by \`onecontact purge\`.
+Needs DATABASE_URL. The audit records every command that changes something, but no dry runs. The operator is OPERATOR if set, otherwise the system's user. Names of erased people are replaced by keyed hashes; with ERASURE_KEY, --account and --address still find them. \`onecontact purge\` removes entries older than AUDIT_RETENTION.
 
---export and --again need ERASURE_KEY, and no filter but --since: keep the export outside the database. After a restore,
---again prints commands for a shell; what cannot be done now is a comment (docs/recovery.md).
+--export and --again need ERASURE_KEY, and accept no filter but --since. Keep the export outside the database. After a restore, --again prints shell commands, and a comment for each decision that cannot be repeated now (docs/recovery.md).
 
 Examples:
   $ onecontact audit
@@ -66,11 +62,11 @@ Examples:
       const { erasureKey } = readConfig(context.env, ['database', 'erasure']);
       if (options.export || options.again !== undefined) {
         if ([options.command, options.operator, options.account, options.address, options.until].some(Boolean)) {
-          command.error('error: --export and --again take no filter but --since: an export has every decision');
+          command.error('error: --export and --again accept no filter but --since');
         }
         if (erasureKey === null) {
           throw new OperatorError(
-            'ERASURE_KEY is not set: an export needs it, because it has keyed hashes of addresses.',
+            'ERASURE_KEY is not set. An export needs it, because addresses are written as keyed hashes.',
           );
         }
         return options.again === undefined
@@ -91,7 +87,7 @@ Examples:
 function parseCommand(text: string): string {
   const name = text.trim();
   if (!AUDITED_COMMANDS.some((it) => it === name || it.startsWith(`${name} `))) {
-    throw new InvalidArgumentError(`It is one of: ${AUDITED_COMMANDS.join(', ')}; or the first word of one.`);
+    throw new InvalidArgumentError(`It must be one of: ${AUDITED_COMMANDS.join(', ')}; or the first word of one.`);
   }
   return name;
 }
@@ -109,13 +105,13 @@ async function show(context: Context, options: Options & { words: string[] | und
       if (page.length === 0) break;
       const entries = page.slice(0, left);
       if (json) await context.printJson(...entries.map(jsonLine));
-      else if (entries.length > 0) await context.print(textOf(entries, before === undefined));
+      else if (entries.length > 0) await context.print(textOf(entries, before === undefined, context.columns));
       left -= page.length;
       before = page.at(-1);
     }
     if (json) return;
-    if (before === undefined) await context.print('Nothing was changed, as far as the audit goes back.\n');
-    if (left < 0) await context.print('There are older ones: --limit shows more.\n');
+    if (before === undefined) await context.print('The audit has no such entries.\n');
+    if (left < 0) await context.print('There are older entries: --limit shows more.\n');
   });
 }
 
@@ -138,7 +134,7 @@ async function exportAudit(context: Context, { since }: Options, erasureKey: str
 const jsonLine = ({ at, operator, command, target, reason, result }: StoredAuditEntry): string =>
   JSON.stringify({ at: iso(at), operator, command, target, reason, result });
 
-function textOf(entries: readonly StoredAuditEntry[], withHead: boolean): string {
+function textOf(entries: readonly StoredAuditEntry[], isFirst: boolean, columns: number): string {
   const rows = entries.map(({ at, operator, command, target, reason, result }) => [
     shortTime(new Date(at)),
     operator,
@@ -146,8 +142,8 @@ function textOf(entries: readonly StoredAuditEntry[], withHead: boolean): string
     result === null ? 'not finished' : 'done',
     [detailsText(target), ...(reason === null ? [] : [`(${reason})`])].join(' '),
   ]);
-  const lines = table([['when (UTC)', 'operator', 'command', 'state', 'what (why)'], ...rows]);
-  return `${lines.slice(withHead ? 0 : 1).join('\n')}\n`;
+  const lines = listing(['when (UTC)', 'operator', 'command', 'state', 'what (why)'], rows, columns, !isFirst);
+  return `${lines.join('\n')}\n`;
 }
 
 /** A batch of `collisions resolve` has hundreds of pairs; `--json` shows all. */

@@ -4,9 +4,8 @@ import { iso } from '../../foundation/times';
 import { positive } from '../arguments';
 import { type ClaimOutcome, outcomeBody, outcomeText } from '../claim-outcome';
 import type { Context } from '../context';
-import { shortTime } from '../merge-text';
 import { withMerging } from '../merging';
-import { count, harmless, number } from '../render';
+import { count, harmless, number, shortTime, wrap } from '../render';
 import { previewRelease } from './run';
 import {
   type AccountWithoutAddress,
@@ -27,15 +26,14 @@ interface Options {
 export function addList(collisions: Command, context: Context): void {
   collisions
     .command('list')
-    .description('List held claims by address and account, and live accounts that are left without an address')
-    .option('--limit <n>', 'at most this many of each kind; the totals count all', positive, DEFAULT_LIMIT)
-    .option('--plan', 'also show what resolving each of the held claims would do')
-    .option('--json', 'for machines: one JSON object a line, with kind "held" or "no_address"')
+    .description('List held claims by address and account, and live accounts without an address')
+    .option('--limit <n>', 'list at most this many of each kind; the totals count all', positive, DEFAULT_LIMIT)
+    .option('--plan', 'also show what resolving each held claim would do')
+    .option('--json', 'print one JSON object per line, with kind "held" or "no_address"')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, and TOKEN_POLICY as the service has it. --plan tries out each pair of address and account alone, in a
-transaction that is rolled back.
+Needs DATABASE_URL, and the service's value of TOKEN_POLICY. --plan resolves each pair of address and account in a transaction of its own, which is rolled back. Times are UTC.
 
 Examples:
   $ onecontact collisions list
@@ -50,14 +48,14 @@ Examples:
           for (const held of page) {
             const plan = options.plan ? await previewRelease(db, held, apply) : null;
             pairs += 1;
-            await context.answer(options, heldBody(held, plan), () => heldText(held, plan));
+            await context.answer(options, heldBody(held, plan), () => heldText(held, plan, context.columns));
           }
         }
         let accounts = 0;
         for await (const account of accountsWithoutAddress(db)) {
           accounts += 1;
           if (accounts > limit) continue;
-          await context.answer(options, accountBody(account), () => accountText(account));
+          await context.answer(options, accountBody(account), () => accountText(account, context.columns));
         }
         if (pairs === limit) pairs = await countHeldClaims(db, {});
         if (!options.json) await context.print(totalsText(pairs, accounts, limit));
@@ -79,18 +77,24 @@ const heldBody = (held: HeldClaims, plan: ClaimOutcome | null) => ({
   plan: plan && outcomeBody(plan),
 });
 
-function heldText(held: HeldClaims, plan: ClaimOutcome | null): string {
+function heldText(held: HeldClaims, plan: ClaimOutcome | null, columns: number): string {
   const times = held.claims === 1 ? 'once' : `${held.claims} times, last ${shortTime(held.until)}`;
+  const holder = held.contactUid === null ? 'no account' : `account ${shownKey(held.contactUid) ?? '(erased)'}`;
   const lines = [
-    `${held.address}  claimed by account ${held.uid} since ${shortTime(held.since)} (${harmless(held.event)}, ${times})`,
-    `  now with contact ${held.contactId ?? '-'}${held.contactUid === null ? ', which stands alone' : ` of account ${shownKey(held.contactUid) ?? '(erased)'}`}`,
-    ...(plan ? indent(['Resolving it would do this:', ...outcomeText(plan)]) : []),
+    held.address,
+    `  claimed by  account ${held.uid}`,
+    `  since       ${shortTime(held.since)} (${harmless(held.event)}, ${times})`,
+    `  now with    contact ${held.contactId ?? '-'}`,
+    `  of          ${holder}`,
+    ...(plan ? indent(['Resolving it would do this:', ...outcomeText(plan, columns - INDENT.length)]) : []),
     '',
   ];
   return `${lines.join('\n')}\n`;
 }
 
-const indent = (lines: readonly string[]): string[] => lines.map((line) => (line === '' ? '' : `  ${line}`));
+const INDENT = '  ';
+
+const indent = (lines: readonly string[]): string[] => lines.map((line) => (line === '' ? '' : INDENT + line));
 
 const accountBody = (account: AccountWithoutAddress) => ({
   kind: 'no_address',
@@ -101,23 +105,29 @@ const accountBody = (account: AccountWithoutAddress) => ({
   now_with_contact: account.holderId,
 });
 
-function accountText({ uid, contactId, address, claimedAt, holderId }: AccountWithoutAddress): string {
+function accountText(account: AccountWithoutAddress, columns: number): string {
+  const { uid, contactId, address, claimedAt, holderId } = account;
   const last =
     address === null || claimedAt === null
-      ? 'No claim of it is known.'
-      : `It last claimed ${address} (${shortTime(claimedAt)}), now with contact ${holderId ?? '-'}.`;
-  return `Account ${uid} has no address, only contact ${contactId}.\n  ${last}\n\n`;
+      ? '-'
+      : `${address} (${shortTime(claimedAt)}), now with contact ${holderId ?? '-'}`;
+  const lines = [
+    `account ${uid}`,
+    `  contact     ${contactId}, without an address`,
+    ...wrap(`  last claim  ${last}`, columns, '  last claim  '.length),
+  ];
+  return `${lines.join('\n')}\n\n`;
 }
 
 function totalsText(pairs: number, accounts: number, limit: number): string {
   const held =
     pairs === 0
-      ? 'No claim is held.'
-      : `${count(pairs, 'pair')} of address and account ${pairs === 1 ? 'waits' : 'wait'}: \`onecontact collisions resolve\` releases them.`;
+      ? 'No claims are held.'
+      : `${count(pairs, 'pair')} of address and account held: \`onecontact collisions resolve\` releases them.`;
   const left =
     accounts === 0
-      ? 'No live account is without an address.'
-      : `${count(accounts, 'live account')} without an address, for review: the next claim gives it one.`;
+      ? 'Every live account has an address.'
+      : `${count(accounts, 'live account')} without an address, for review. The next claim adds one.`;
   const more = Math.max(pairs, accounts) > limit ? [moreText(pairs, accounts, limit)] : [];
   return `${[held, left, ...more].join('\n')}\n`;
 }

@@ -25,26 +25,27 @@ interface Options {
 
 export function addResolve(collisions: Command, context: Context): void {
   const command = withYes(withReason(collisions.command('resolve')))
-    .description('Release held claims: from now on they count, and contacts are merged')
-    .argument('[uid]', 'only those of this account')
-    .argument('[email]', 'only those on this address')
-    .option('--dry-run', 'show what would be done, and change nothing')
-    .option('--limit <n>', 'pairs of address and account at most', positive)
-    .option('--rate <n>', 'pairs a second at most', positive)
-    .option('--batch-size <n>', 'pairs in one transaction at most', positive, 500)
-    .option('--max-errors <n>', 'give up when more pairs than this have failed', wholeNumber, 10)
-    .option('--no-announce', 'write no notification: no contact.merged, contact.email_changed or contact.review_needed')
-    .option('--json', 'for machines: the summary')
+    .description('Release held claims, so that they count and contacts are merged')
+    .argument('[uid]', 'release only the claims of this account')
+    .argument('[email]', 'release only the claims on this address')
+    .option('--dry-run', 'show what would be done, without changing anything')
+    .option('--limit <n>', 'release at most this many pairs of address and account', positive)
+    .option('--rate <n>', 'release at most this many pairs per second', positive)
+    .option('--batch-size <n>', 'release at most this many pairs in a transaction', positive, 500)
+    .option('--max-errors <n>', 'stop after more failed pairs than this', wholeNumber, 10)
+    .option(
+      '--no-announce',
+      'publish no notifications: no contact.merged, contact.email_changed or contact.review_needed',
+    )
+    .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, and TOKEN_POLICY as the service has it. The running service announces the merges. With --no-announce
-nothing is announced, and the ledger says so. More than one pair needs --yes, or an answer on a terminal.
+Needs DATABASE_URL, and the service's value of TOKEN_POLICY. The running service announces the merges. With --no-announce, nothing is announced, and the merges are recorded as not announced. More than one pair needs --yes, or an answer on a terminal.
 
-It is safe beside running workers, and may be stopped at any moment: the next run continues. A pair that fails stays as it
-was, and held; after too many failures the command exits with 1.
+Workers may run at the same time. The command may be interrupted at any moment: the next run continues. A pair that fails is left unchanged and stays held; after too many failures the command exits with 1.
 
-A dry run tries each transaction alone: what an earlier one would have changed is not seen by a later one.
+A dry run tries each transaction separately: a later one does not see what an earlier one would have changed.
 
 Examples:
   $ onecontact collisions resolve --dry-run
@@ -70,7 +71,7 @@ Examples:
         return withProgress(context, db, { filter, apply, author, batchSize, limit, rate, maxErrors });
       });
       if (resolved.released + failures(resolved) === 0 && filter.uid !== null) {
-        throw new OperatorError('No such claim is held: `onecontact collisions list` shows those that are.');
+        throw new OperatorError('No such claim is held: `onecontact collisions list` shows the held claims.');
       }
       if (failures(resolved) > 0) context.exitCode = 1;
       await context.answer(options, { ...resolved, dry_run: dryRun }, () => resolvedText(resolved, dryRun));
@@ -78,7 +79,7 @@ Examples:
 }
 
 const questionText = (pairs: number, announce: boolean): string =>
-  `${count(pairs, 'pair')} of address and account. Contacts will be merged${announce ? ', and this is announced' : ''}.\nRelease them?`;
+  `${count(pairs, 'pair')} of address and account. Contacts will be merged${announce ? ', and the merges announced' : ''}.\nRelease the claims?`;
 
 async function withProgress({ stderr }: Context, db: Database, run: Omit<ResolveRun, 'onBatch'>): Promise<Resolved> {
   const progress = makeProgress(stderr);
@@ -95,7 +96,7 @@ async function withProgress({ stderr }: Context, db: Database, run: Omit<Resolve
   } catch (error) {
     if (!(error instanceof TooManyErrors)) throw error;
     throw new OperatorError(
-      `Too many errors (more than ${run.maxErrors}), given up. ${resolvedText(error.resolved, false).trimEnd()}`,
+      `Stopped after more than ${run.maxErrors} errors (--max-errors). ${resolvedText(error.resolved, false).trimEnd()}`,
     );
   } finally {
     progress.clear();
@@ -107,9 +108,9 @@ function resolvedText(resolved: Resolved, dryRun: boolean): string {
   const codes = Object.entries(failed).map(([code, n]) => `${n} with ${code}`);
   const failedText =
     failures(resolved) > 0
-      ? `${count(failures(resolved), 'pair')} failed (${codes.join(', ')}): as before, and still held.\n`
+      ? `${count(failures(resolved), 'pair')} failed (${codes.join(', ')}): unchanged, and still held.\n`
       : '';
-  if (released === 0) return failedText || 'No claim is held: nothing to do.\n';
-  const what = dryRun ? 'would be released; nothing was changed yet' : 'released';
-  return `${count(released, 'pair')} of address and account ${what}: ${merged} merged, ${moved} moved, ${nothing} took nothing.\n${failedText}`;
+  if (released === 0) return failedText || 'No claims are held: nothing to do.\n';
+  const what = dryRun ? 'would be released, nothing was changed' : 'released';
+  return `${count(released, 'pair')} of address and account ${what}: ${merged} merged, ${moved} moved, ${nothing} without effect.\n${failedText}`;
 }

@@ -10,48 +10,44 @@ import type { StoredChoice } from '../../postgres/tables/choice';
 import { addressFrom } from '../arguments';
 import type { Context } from '../context';
 import { makePace, makeProgress } from '../progress';
-import { number, table } from '../render';
+import { listing, number, shortTime, table } from '../render';
 import { withDatabase } from '../servers';
 import { type FoundPerson, findPerson, readWholeLedger } from './store';
 
 /** Why a choice counts or not, for people. */
 const WHY: Record<Why, string> = {
-  decides: 'the latest about its newsletter',
-  stands: 'the opt-out in force',
-  ends: 'what it ended, or kept from beginning, stays so',
-  lifts: 'the proof that lifted the opt-out',
-  confirms: 'a proven confirmation',
-  superseded: 'there is a later one',
-  explains: 'the reason given for a refusal',
-  explains_nothing: 'no refusal came before it',
+  decides: 'latest choice for this newsletter',
+  stands: 'opt-out in force',
+  ends: 'opt-out whose effect on newsletters lasts',
+  lifts: 'proof that lifted the opt-out',
+  confirms: 'proven confirmation',
+  superseded: 'superseded by a later choice',
+  explains: 'reason given for a refusal',
+  explains_nothing: 'no refusal came before this reason',
   refuses_nothing: 'nothing that it refuses is known',
-  refusal_wins: 'refused at the same time',
+  refusal_wins: 'an opt-out or unsubscribe at the same time wins',
   ended_by_opt_out: 'ended by an opt-out',
   unproven_while_opted_out: 'made while opted out, without proof',
-  unproven: 'a confirmation without proof',
+  unproven: 'confirmation without proof',
   lifted: 'lifted by a later proof',
-  not_their_period: 'in a period of another account',
+  not_their_period: "made in another account's ownership period",
   account_deleted: 'the account was deleted',
 };
 
 export function addConsent(program: Command, context: Context): void {
   const command = program
     .command('consent')
-    .description('Show every choice that is known of a person, whether it counts, and why; or the whole consent ledger')
+    .description("Show a person's choices, and why each counts or not; or the whole consent ledger")
     .argument('[email]', 'any address of the person')
-    .option('--all', 'instead of a person: every choice of everyone, one JSON object a line, without whether it counts')
-    .option('--json', 'for machines, and for an answer to the person: also language, format, reason and fields')
+    .option('--all', 'print every choice of everyone instead, as one JSON object per line')
+    .option('--json', 'print JSON, with language, format, reason and fields: the answer to a person who asks')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Exits with 1 when the address is unknown. What others chose before at an address of this person is
-shown without its source, language, format, reason and fields. With --json, "why" is one of:
+Needs DATABASE_URL. Exits with 1 when the address is unknown. Choices that an earlier owner made at one of the person's addresses are shown without source, language, format, reason and fields. Times are UTC. With --json, "why" is one of:
 ${table(Object.entries(WHY).map(([why, meaning]) => [`  ${why}`, meaning])).join('\n')}
 
---all is for a warehouse: all lines are of one moment, and "contact_id" is the contact that has the address or account now, to
-join with \`onecontact export\`. "newsletter" is empty for all email, and null for a set ("exactly these newsletters"), whose
-"refused" has what it refuses: "only" some, or "all_but" some. What is left of erased people has no origin. Progress goes to
-stderr.
+--all is for a data warehouse: it reads one snapshot, and does not say whether a choice counts. "contact_id" is the contact that has the address or account now; join on it with \`onecontact export\`. "newsletter" is empty for all email, and null for a set ("exactly these newsletters"), whose "refused" says what it refuses: "only" some, or "all_but" some. Choices of erased people have no origin. Progress goes to stderr.
 
 Examples:
   $ onecontact consent ada@mail.test
@@ -59,14 +55,14 @@ Examples:
   $ onecontact consent --json ada@mail.test > consent.json`,
     )
     .action(async (text: string | undefined, { json, all }: { json?: true; all?: true }) => {
-      if ((text === undefined) !== (all ?? false)) command.error('error: name an address, or --all, and not both');
+      if ((text === undefined) !== (all ?? false)) command.error('error: name either an address or --all');
       if (text === undefined) return printLedger(context);
       const { key } = addressFrom(command, text);
       return withDatabase(context.env, async (db) => {
         const found = await findPerson(db, key);
-        if (!found) throw new OperatorError('Nothing is known of this address.');
+        if (!found) throw new OperatorError('No contact or choice has this address.');
         const body = consentBody(found);
-        await context.answer({ json }, body, () => textOf(body));
+        await context.answer({ json }, body, () => textOf(body, context.columns));
       });
     });
 }
@@ -126,7 +122,7 @@ function consentBody({ contactId, person, facts }: FoundPerson) {
 
 type ConsentBody = ReturnType<typeof consentBody>;
 
-function textOf({ contact_id, addresses, account_id, opted_out, choices }: ConsentBody): string {
+function textOf({ contact_id, addresses, account_id, opted_out, choices }: ConsentBody, columns: number): string {
   const person = table([
     ['contact', contact_id],
     ...addresses.map((address, i) => [i === 0 ? 'addresses' : '', address]),
@@ -134,7 +130,7 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
     ['opted out', opted_out ? 'yes, of all email' : 'no'],
   ]);
   const rows = choices.map((choice) => [
-    choice.event_time ?? 'unknown',
+    choice.event_time === null ? 'unknown' : shortTime(choice.event_time),
     aboutText(choice),
     choice.proven ? `${choice.act} (proven)` : choice.act,
     choice.counts ? 'counts' : 'no',
@@ -142,8 +138,8 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
     placeOf(choice),
     choice.source ?? '-',
   ]);
-  const ledger = table([['time', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'], ...rows]);
-  return `${[...person, '', ...(rows.length > 0 ? ledger : ['No choice is known.'])].join('\n')}\n`;
+  const head = ['time (UTC)', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'];
+  return `${[...person, '', ...(rows.length > 0 ? listing(head, rows, columns) : ['No choices found.'])].join('\n')}\n`;
 }
 
 function aboutText({ newsletter, refused }: ConsentBody['choices'][number]): string {

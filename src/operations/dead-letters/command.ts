@@ -40,11 +40,9 @@ export function addDeadLetters(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. A dead letter is a message that could not be understood (its reason says why), that failed after all retries
-(reason "failed"), or that was handled except for a part of its choice (reason "partial"). The broker adds those that kept
-crashing their worker ("delivery_limit"), and those that a policy on a work queue removed ("expired", "maxlen").
+Needs AMQP_URL. A message becomes a dead letter when it cannot be understood (its reason says why), when it failed after all retries (reason "failed"), or when a part of its choice could not be handled (reason "partial"). The broker adds messages that kept crashing their worker ("delivery_limit"), and messages that a policy on a work queue removed ("expired", "maxlen").
 
-Each command reads the queue ${DEAD_LETTERS}, and returns what stays in its order. One runs at a time.
+Each command reads the queue ${DEAD_LETTERS} and puts the messages that stay back in their order. Only one command runs at a time.
 
 Examples:
   $ onecontact dead-letters list --since 2h
@@ -59,12 +57,11 @@ Examples:
 
 function addList(group: Command, context: Context): void {
   addFilters(group.command('list').description('List dead letters, oldest first'))
-    .option('--json', 'for machines: one JSON object a line')
+    .option('--json', 'print one JSON object per line')
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. Shows no content of the messages. ATTEMPTS counts over all replays ("10, 1x": replayed once).
---address finds an address anywhere in a body, in every spelling; compressed bodies are not opened.
+Needs AMQP_URL. Shows no content of the messages. "attempts" is the sum over all replays ("10, 1x": replayed once). --address finds an address anywhere in a body, in every spelling, but not in compressed bodies.
 
 Examples:
   $ onecontact dead-letters list --reason failed --origin-queue contacts.fxa
@@ -77,7 +74,11 @@ Examples:
       const { matched, total } = await withDeadLetters(context, (broker, run) =>
         browseDeadLetters(broker, { ...run, filter }, async (delivery, letter, position) => {
           const heading = position === 1 ? `${HEADING}\n` : '';
-          await context.answer({ json }, summaryBody(delivery, letter), () => `${heading}${letterRow(letter)}\n`);
+          await context.answer(
+            { json },
+            summaryBody(delivery, letter),
+            () => `${heading}${letterRow(letter, context.columns)}\n`,
+          );
           return { do: 'keep' };
         }),
       );
@@ -89,20 +90,20 @@ function addShow(group: Command, context: Context): void {
   group
     .command('show')
     .description('Show a dead letter: its headers and its body')
-    .argument('[id]', 'its id, as `list` shows it', parseId)
-    .option('--address <email>', 'instead of an id: all that name this address')
-    .option('--json', 'for machines')
+    .argument('[id]', 'the id of the dead letter, as `list` shows it', parseId)
+    .option('--address <email>', 'show every dead letter that names this address, instead of one id')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. The body of a message has personal data (addresses, names, tokens): take care where you paste it.
+Needs AMQP_URL. The body of a message contains personal data (addresses, names, tokens): take care where you paste it.
 
 Examples:
   $ onecontact dead-letters show 5f0c7e11a2b3c4d5
   $ onecontact dead-letters show --json 5f0c7e11a2b3c4d5 | jq -r .body`,
     )
     .action(async (id: string | undefined, { json, address }: { json?: true; address?: string }, command: Command) => {
-      if ((id === undefined) === (address === undefined)) command.error('error: name an id, or an --address');
+      if ((id === undefined) === (address === undefined)) command.error('error: name either an id or --address');
       const filter = id === undefined ? filterOf([], { address }, command) : { ids: new Set([id]), limit: 1 };
       const { matched } = await withDeadLetters(context, (broker, run) =>
         browseDeadLetters(broker, { ...run, filter }, async (delivery, letter, position) => {
@@ -116,13 +117,11 @@ Examples:
 }
 
 function addReplay(group: Command, context: Context): void {
-  addSelection(group.command('replay').description('Send dead letters back to the queues that they came from'))
+  addSelection(group.command('replay').description('Send dead letters back to the queues they came from'))
     .addHelpText(
       'after',
       `
-Needs AMQP_URL, and DATABASE_URL for the audit. Use it once the cause is fixed. Each message is handled at once, and retried
-like a new one; if it fails again, it returns with its history. A message that is handled twice changes nothing. No message
-leaves the dead letters before the broker has confirmed it in its work queue, so an interrupted replay can be run again.
+Needs AMQP_URL, and DATABASE_URL for the audit. Fix the cause first. Each message is handled at once, and retried like a new one; if it fails again, it returns with its history. Handling a message twice changes nothing. A message leaves the dead letters only after the broker has confirmed it in its work queue, so an interrupted replay can be run again.
 
 Examples:
   $ onecontact dead-letters replay --reason failed --limit 1     one, to see whether the cause is fixed
@@ -150,7 +149,7 @@ function replayText({ total, replayed, unroutable, unsendable, routes }: Replaye
   const to = replayed > 0 ? [...routes].map(([queue, n]) => `${queue} ${number(n)}`).join(', ') : '';
   const lines = [
     `${dryRun ? 'Would replay' : 'Replayed'} ${number(replayed)} of ${letters(total)}${to && `: ${to}`}.`,
-    ...(unroutable > 0 ? [`${letters(unroutable)} came from no queue of ours: not replayed.`] : []),
+    ...(unroutable > 0 ? [`${letters(unroutable)} came from an unknown queue: not replayed.`] : []),
     ...(unsendable > 0 ? [`${letters(unsendable)} cannot be published: not replayed.`] : []),
   ];
   return `${lines.join('\n')}\n`;
@@ -161,8 +160,7 @@ function addDrop(group: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-Needs AMQP_URL, and DATABASE_URL for the audit. This cannot be undone: look first, with --dry-run or with \`list\` and the
-same filters. On a terminal it asks before it deletes.
+Needs AMQP_URL, and DATABASE_URL for the audit. This cannot be undone: check first with --dry-run, or with \`list\` and the same filters. On a terminal, the command asks before it deletes.
 
 Examples:
   $ onecontact dead-letters drop --reason not_json --dry-run
@@ -208,37 +206,37 @@ const ORIGIN_QUEUES = [...WORK_QUEUES.values()];
 
 function addFilters(command: Command): Command {
   return command
-    .addOption(new Option('--reason <reason>', 'only those with this reason').choices(REASONS))
-    .addOption(new Option('--origin-queue <queue>', 'only those that came from this queue').choices(ORIGIN_QUEUES))
+    .addOption(new Option('--reason <reason>', 'only dead letters with this reason').choices(REASONS))
+    .addOption(new Option('--origin-queue <queue>', 'only dead letters from this queue').choices(ORIGIN_QUEUES))
     .option(
       '--since <time>',
-      'only those that came to the dead letters then or later: a time, or an age such as 2h',
+      'only messages dead-lettered at this time or later; an age such as 2h works, too',
       parseWhen,
     )
-    .option('--until <time>', 'only those that came before then', parseWhen)
-    .option('--address <email>', 'only those that name this address in their bodies')
-    .option('--limit <n>', 'no more than this many, oldest first', positive);
+    .option('--until <time>', 'only messages dead-lettered before this time', parseWhen)
+    .option('--address <email>', 'only dead letters that name this address in their bodies')
+    .option('--limit <n>', 'at most this many, oldest first', positive);
 }
 
 function addSelection(command: Command): Command {
   const collect = (text: string, before: string[] = []): string[] => [...before, parseId(text)];
   return addFilters(command.argument('[id...]', 'ids, as `list` shows them', collect))
-    .option('--all', 'all of them')
-    .option('--dry-run', 'only say how many it would be')
-    .option('--json', 'for machines: the numbers');
+    .option('--all', 'all dead letters')
+    .option('--dry-run', 'count the dead letters, without changing anything')
+    .option('--json', 'print the numbers as JSON');
 }
 
 function parseId(text: string): string {
   const id = text.trim().toLowerCase();
-  if (!/^[0-9a-f]{16}$/.test(id)) throw new InvalidArgumentError('It is the id that `dead-letters list` shows.');
+  if (!/^[0-9a-f]{16}$/.test(id)) throw new InvalidArgumentError('It must be an id that `dead-letters list` shows.');
   return id;
 }
 
 /** Replaying and dropping need an explicit choice: ids, filters, or `--all`. */
 function selectionOf(ids: readonly string[], { all, ...options }: Selection, command: Command): Filter {
   const filter = filterOf(ids, options, command);
-  if (all && isNarrow(filter)) command.error('error: --all means all of them: leave ids and filters out, or --all');
-  if (!all && !isNarrow(filter)) command.error('error: say which dead letters: ids, filters, or --all');
+  if (all && isNarrow(filter)) command.error('error: --all cannot be combined with ids or filters');
+  if (!all && !isNarrow(filter)) command.error('error: name the dead letters: ids, filters, or --all');
   return filter;
 }
 

@@ -1,14 +1,24 @@
 import { isUtf8 } from 'node:buffer';
+import { readTime } from '../../foundation/times';
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
 import type { Delivery } from '../../rabbitmq/delivery';
-import { type Field, fields, harmless, tableRow } from '../render';
+import { type Field, fields, harmless, shortTime, tableRow } from '../render';
 
 /** Fixed widths: rows are printed while the queue is read. */
-const WIDTHS = [16, 20, 16, 19, 8];
+const WIDTHS = [16, 19, 16, 8];
+const BEFORE_ERROR = 16 + 2 + 19 + 2;
 
-export const HEADING = tableRow(['ID', 'LAST SEEN', 'REASON', 'ORIGIN QUEUE', 'ATTEMPTS', 'ERROR'], WIDTHS);
+/** A letter takes two lines. */
+const twoLines = (first: readonly string[], origin: string, error: string): string =>
+  `${tableRow(first, WIDTHS)}\n${tableRow(['', origin, error], WIDTHS)}`;
 
-const MAX_ERROR = 80;
+export const HEADING = twoLines(['id', 'last seen (UTC)', 'reason', 'attempts'], 'origin queue', 'error');
+
+/** A header may hold anything. */
+function timeOf(text: string | null): string {
+  const at = text === null ? undefined : readTime(text);
+  return at === undefined ? (text ?? '-') : shortTime(at);
+}
 
 /** Headers may be nested deeper than JSON can be written of. */
 const MAX_DEPTH = 32;
@@ -20,17 +30,16 @@ function shallow(value: unknown, levels = MAX_DEPTH): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shallow(inner, levels - 1)]));
 }
 
-export function letterRow(letter: DeadLetter): string {
-  const error = letter.error ?? '-';
+export function letterRow(letter: DeadLetter, columns: number): string {
   const cells = [
     letter.id,
-    (letter.lastSeen ?? '-').replace(/\.\d+Z$/, 'Z'),
+    timeOf(letter.lastSeen),
     letter.reason ?? '-',
-    letter.origin ?? '-',
     letter.replays > 0 ? `${letter.totalAttempts}, ${letter.replays}x` : String(letter.totalAttempts),
-    error.length > MAX_ERROR ? `${error.slice(0, MAX_ERROR - 1)}…` : error,
   ];
-  return tableRow(cells, WIDTHS);
+  const error = letter.error ?? '-';
+  const room = columns - BEFORE_ERROR;
+  return twoLines(cells, letter.origin ?? '-', error.length > room ? `${error.slice(0, room - 1)}…` : error);
 }
 
 /** The JSON of `list`. */
@@ -67,7 +76,7 @@ export function letterText(delivery: Delivery, letter: DeadLetter): string {
   const { content, headers } = delivery;
   const rounds = letter.replays > 0 ? `, over ${letter.replays + 1} rounds (replayed ${letter.replays}x)` : '';
   const earlier = letter.earlier.map(({ lastSeen, reason, attempts, error }) =>
-    `${lastSeen ?? '-'}  ${reason ?? '-'}  attempts ${attempts}  ${error ?? ''}`.trimEnd(),
+    `${timeOf(lastSeen)}  ${reason ?? '-'}  attempts ${attempts}  ${error ?? ''}`.trimEnd(),
   );
   const lines = fields([
     ['id', letter.id],
@@ -75,8 +84,8 @@ export function letterText(delivery: Delivery, letter: DeadLetter): string {
     ['error', letter.error],
     ['origin queue', letter.origin],
     ['attempts', `${letter.totalAttempts}${rounds}`],
-    ['first seen', letter.firstSeen],
-    ['last seen', letter.lastSeen],
+    ['first seen', timeOf(letter.firstSeen)],
+    ['last seen', timeOf(letter.lastSeen)],
     ...(earlier.length > 0 ? [['before that', earlier] satisfies Field] : []),
     ...Object.entries(propertiesOf(delivery)).map(([name, value]): Field => [name, String(value)]),
   ]);

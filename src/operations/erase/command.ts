@@ -6,7 +6,7 @@ import { addressOrIdFrom } from '../arguments';
 import { authorOf, withReason } from '../audited';
 import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
-import { count } from '../render';
+import { count, shortTimeUtc } from '../render';
 import { withBroker, withDatabase } from '../servers';
 import { eraseWithDeadLetters } from './dead-letters';
 import { erasePeopleOfList } from './people-command';
@@ -24,30 +24,23 @@ interface Options {
 
 export function addErase(program: Command, context: Context): void {
   const command = withYes(withReason(program.command('erase')))
-    .description('Erase all that is known of a person, or of the people in a list, for good')
-    .argument('[email|id]', 'any address of the person, or the id of their contact')
-    .option('--file <file>', 'instead: a text file with an address or an id a line')
-    .option('--report <file>', 'what became of each line of the list (default: FILE.report.ndjson)')
+    .description('Erase everything about a person, or about the people in a list, for good')
+    .argument('[email|id]', 'an address of the person, or the id of their contact')
+    .option('--file <file>', 'erase the people in this text file instead, one address or id per line')
+    .option('--report <file>', 'write the result of each line to this file (default: FILE.report.ndjson)')
     .option('--dead-letters', 'also drop the dead letters that name the person')
-    .option('--dry-run', 'say what would be deleted, and change nothing')
-    .option('--json', 'for machines: what was deleted, in numbers')
+    .option('--dry-run', 'show what would be deleted, without changing anything')
+    .option('--json', 'print the numbers as JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the service. Keyed hashes of the addresses and
-the account are kept, so that late events, older than the erasure, do not bring the person back. An unknown address is
-remembered in the same way. A service that runs without the key pauses until it is restarted with it.
+Needs DATABASE_URL and ERASURE_KEY, the same key for every erasure and for the service. Keyed hashes of the addresses and the account are kept, so that a late event from before the erasure does not bring the person back. An unknown address is remembered in the same way. A service without the key pauses until it is restarted with it.
 
-With ERASURE_LIST the hashes are also appended to that file, outside the database: after a restore of an older backup,
-\`onecontact erasures apply\` erases these people again.
+With ERASURE_LIST, the hashes are also appended to that file, outside the database. After an older backup is restored, \`onecontact erasures apply\` erases these people again.
 
-Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not opened).
-Messages in the retry queues come back within minutes, and are dropped when they are handled. Backups and the copies of
-others are not reached; contact.erased tells them the ids to delete.
+Dead letters may name the person, too: --dead-letters drops them (needs AMQP_URL; compressed bodies are not searched). Messages in the retry queues return within minutes and are dropped then. The command does not reach backups and the data of other systems; contact.erased tells other systems which ids to delete.
 
-A list can be stopped at any moment: the same command continues where it stopped. The report has keyed hashes instead of
-addresses. A line that cannot be used is reported with its number and may be corrected; the command then exits with 1. To
-erase the same people again, name another report.
+Erasing a list may be interrupted at any moment: the same command continues where it stopped. The report contains keyed hashes instead of addresses. A line that cannot be used is reported with its number and may be corrected; the command then exits with 1. To erase the same people again, name another report.
 
 Examples:
   $ onecontact erase ada@mail.test --dry-run
@@ -57,8 +50,8 @@ Examples:
     )
     .action(async (key: string | undefined, options: Options) => {
       const { file, dryRun = false, reason, yes } = options;
-      if ((key === undefined) === (file === undefined)) command.error('error: name an address, an id, or a --file');
-      if (file === undefined && options.report !== undefined) command.error('error: --report belongs to --file');
+      if ((key === undefined) === (file === undefined)) command.error('error: name an address, an id or a --file');
+      if (file === undefined && options.report !== undefined) command.error('error: --report needs --file');
       const wanted = key === undefined ? null : addressOrIdFrom(command, key);
       const ask = confirmation(context, command, yes, dryRun);
       const { erasureKey, erasureList } = readConfig(context.env, ['database', 'erasure', 'erasureList']);
@@ -95,11 +88,11 @@ const body = ({ known, at, deleted, deadLetters }: Shown, dryRun: boolean) => ({
 const text = (erased: Shown, dryRun: boolean): string => databaseText(erased, dryRun) + brokerText(erased, dryRun);
 
 function databaseText({ known, at, deleted }: Shown, dryRun: boolean): string {
-  const until = `Events up to ${new Date(at).toISOString()} that name`;
+  const until = `Events up to ${shortTimeUtc(at)} that name`;
   if (!known) {
     return dryRun
-      ? 'The address is unknown: nothing to delete. It would be remembered, in a keyed hash. Nothing was changed.\n'
-      : `The address is unknown: nothing to delete. It is remembered, in a keyed hash. ${until} it are dropped.\n`;
+      ? 'The address is unknown: nothing to delete. Its keyed hash would be stored. Nothing was changed.\n'
+      : `The address is unknown: nothing to delete. Its keyed hash is stored. ${until} it are dropped.\n`;
   }
   const numbers = Object.entries(NAMES).map(([name, noun]) => count(deleted[name as keyof Erased['deleted']], noun));
   if (dryRun) return `Would be deleted: ${numbers.join(', ')}. Nothing was changed.\n`;

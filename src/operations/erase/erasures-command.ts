@@ -12,7 +12,7 @@ import { readList } from './list';
 export function addErasures(program: Command, context: Context): void {
   program
     .command('erasures')
-    .description('Erase people again after a restore, from the list outside the database')
+    .description('Erase people again after a restore')
     .addHelpText(
       'after',
       `
@@ -21,19 +21,16 @@ Examples:
   $ onecontact erasures apply /safe/place/erasures.ndjson`,
     )
     .command('apply')
-    .description('Erase everyone whom the list names, and remember them as erased')
-    .argument('<file>', 'the file that ERASURE_LIST named when they were erased')
-    .option('--dry-run', 'say what would be erased, and change nothing')
-    .option('--json', 'for machines: the numbers')
+    .description('Erase everyone in the list, and remember them as erased')
+    .argument('<file>', 'the file that ERASURE_LIST named at the time of the erasures')
+    .option('--dry-run', 'show what would be erased, without changing anything')
+    .option('--json', 'print the numbers as JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL and ERASURE_KEY, the key that the list was written with. It is a step of docs/recovery.md: run it on the
-restored database before any worker starts. People are found by hashing all stored addresses and accounts. Erasures that the
-database knows are skipped, so it may be run again.
+Needs DATABASE_URL and ERASURE_KEY, the key that the list was written with. Run it on the restored database before any worker starts (docs/recovery.md). It finds people by hashing all stored addresses and accounts. Erasures that the database knows are skipped, so the command may be run again.
 
-It exits with 1 when a contact is left to decide about: it has an address of an erased person, and an account that the list
-does not name. The same when a line of the list cannot be read.
+Exits with 1 when a line of the list cannot be read, or when a contact needs a decision: it has an address of an erased person, and an account that the list does not name.
 
 Examples:
   $ onecontact erasures apply /safe/place/erasures.ndjson --dry-run
@@ -62,14 +59,14 @@ function text(
   unreadable: number[],
   dryRun: boolean,
 ): string {
-  const done = dryRun ? 'would be erased; nothing was changed' : 'erased';
+  const done = dryRun ? 'would be erased, nothing was changed' : 'erased';
   const lines = [
-    `${count(erasures, 'erasure')} in the list, of which the database knew ${number(known)}: ${count(contacts, 'contact')} ${done}.`,
+    `${count(erasures, 'erasure')} in the list, ${number(known)} known to the database: ${count(contacts, 'contact')} ${done}.`,
     ...undecided.map(
       (id) =>
         `Contact ${id} has an address of an erased person, and an account that the list does not name: \`onecontact show ${id}\`, and \`onecontact erase ${id}\` if it is the same person.`,
     ),
-    ...(unreadable.length > 0 ? [`Not understood: line ${unreadable.join(', ')}.`] : []),
+    ...(unreadable.length > 0 ? [`Unreadable: line ${unreadable.join(', ')}.`] : []),
   ];
   return `${lines.join('\n')}\n`;
 }

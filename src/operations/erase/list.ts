@@ -86,7 +86,7 @@ export async function readList(
   erasureKey: string,
 ): Promise<{ erasures: ListedErasure[]; unreadable: number[] }> {
   const text = await readFile(path, 'utf8').catch(({ code }: NodeJS.ErrnoException) => {
-    throw new OperatorError(`The list of erasures cannot be read (${code}): name the file that ERASURE_LIST named.`);
+    throw new OperatorError(`The list of erasures cannot be read (${code}): name the file that ERASURE_LIST names.`);
   });
   const erasures: ListedErasure[] = [];
   const unreadable: number[] = [];
@@ -100,7 +100,7 @@ export async function readList(
     const { key, ...erasure } = read.data;
     if (key !== fingerprint(erasureKey)) {
       throw new OperatorError(
-        `Line ${i + 1} of the list of erasures was written with another ERASURE_KEY: set it to that one.`,
+        `Line ${i + 1} of the list of erasures was written with another ERASURE_KEY: set ERASURE_KEY to that key.`,
       );
     }
     erasures.push(erasure);

@@ -27,7 +27,7 @@ export async function erasePeopleOfList(
   ask: Ask,
 ): Promise<void> {
   if (resolve(file) === resolve(reportPath)) {
-    throw new OperatorError('The report is the list: name another one with --report.');
+    throw new OperatorError('--report names the list itself: name another file.');
   }
   const dryRun = options.dryRun ?? false;
   const lines = await readAddressList(file);
@@ -106,8 +106,8 @@ type Body = ReturnType<typeof numbersOf> & {
 function textOf({ lines, erased, unknown, not_done, dead_letters, resumed, dry_run, report }: Body): string {
   const would = (verb: string): string => (dry_run ? `would be ${verb}` : verb);
   const text = [
-    ...(resumed > 0 ? [`Continued after an earlier run, which had done ${count(resumed, 'line')}.`] : []),
-    `${count(lines, 'line')}: ${number(erased)} ${would('erased')}, ${number(unknown)} unknown and ${would('remembered in keyed hashes')}, ${number(not_done.length)} not done.`,
+    ...(resumed > 0 ? [`Continued an earlier run, which had done ${count(resumed, 'line')}.`] : []),
+    `${count(lines, 'line')}: ${number(erased)} ${would('erased')}, ${number(unknown)} unknown, whose keyed hashes ${dry_run ? 'would be' : 'are'} stored, ${number(not_done.length)} not done.`,
     ...badLinesText(not_done),
     dead_letters === undefined
       ? 'Dead letters may still name these people: see `onecontact dead-letters list --address EMAIL`.'

@@ -31,7 +31,7 @@ export function openLines(lines: readonly ListLine[], report: EraseReport, erasu
     const entry = report.entries.get(line);
     if (entry && isDone(entry) && entry.hash !== hash) {
       throw new OperatorError(
-        `Line ${line} is another one than ${report.path} says was done: name another report with --report.`,
+        `Line ${line} differs from the line that ${report.path} records: name another report with --report.`,
       );
     }
     if (entry && entry.result !== 'failed' && entry.hash === hash) return [];

@@ -23,22 +23,21 @@ interface Options {
 export function addExport(program: Command, context: Context): void {
   program
     .command('export')
-    .description('Write all live contacts to stdout, one JSON object a line; or what changed')
-    .option('--canonical', 'without generated ids, tokens and times, so that two databases can be compared')
-    .option('--newsletter <name>', 'only contacts that are subscribed to it')
-    .option('--mailable', 'only contacts that a mailer may write to: with a proven address, and not opted out')
+    .description('Write all live contacts, or the changes since a cursor, to stdout: one JSON object per line')
+    .option('--canonical', 'leave out generated ids, tokens and times, to compare two databases')
+    .option('--newsletter <name>', 'only contacts subscribed to this newsletter')
+    .option('--mailable', 'only contacts that may be mailed: with a proven address, and not opted out')
     .addOption(
-      new Option('--since [cursor]', 'the changed contacts and the tombstones since a cursor, or from the beginning')
+      new Option('--since [cursor]', 'changed contacts and tombstones since this cursor, or from the beginning')
         .argParser(parseCursor)
         .conflicts(['canonical', 'newsletter', 'mailable']),
     )
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Sorted by (first address, account); all lines are of one moment. Progress goes to stderr.
+Needs DATABASE_URL. Sorted by (first address, account); all lines come from one snapshot. Progress goes to stderr.
 
-With --since, the lines are those of GET /changes (docs/change-feed.md), {"contact":…} or {"tombstone":…}, and the last one is
-{"next":CURSOR}: where to continue. It cannot be filtered: a contact that no longer matches would be left out.
+With --since, the lines are the entries of GET /changes (docs/change-feed.md), {"contact":…} or {"tombstone":…}, and the last line is {"next":CURSOR}, where to continue. It cannot be combined with a filter, because a contact that no longer matches would be missing.
 
 Examples:
   $ onecontact export > contacts.ndjson
@@ -62,7 +61,8 @@ Examples:
 
 function parseCursor(text: string): Position {
   const position = decodeCursor(text);
-  if (position === undefined) throw new InvalidArgumentError('It is the value of next in the last line before.');
+  if (position === undefined)
+    throw new InvalidArgumentError('It must be the value of next in the last line of an earlier export.');
   return position;
 }
 

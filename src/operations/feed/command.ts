@@ -13,20 +13,18 @@ export function addFeed(program: Command, context: Context): void {
     .addHelpText(
       'after',
       `
-To read it: GET /changes, or \`onecontact export --since\` (docs/change-feed.md).
+To read the feed: GET /changes, or \`onecontact export --since\` (docs/change-feed.md).
 
 Examples:
   $ onecontact feed renew --reason 'restored the backup of Tuesday'`,
     );
   withReason(feed.command('renew'))
-    .description('Refuse all cursors of the change feed from before, after a restore: readers begin again')
-    .option('--json', 'for machines')
+    .description('Invalidate all cursors of the change feed after a restore, so that its readers start over')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Run it after the database was restored, before the service starts (docs/recovery.md): transaction ids are
-given out again, and a reader that went on from an old cursor would miss changes. Old cursors are answered 410. Interrupted, it
-may simply be run again.
+Needs DATABASE_URL. Run it on a restored database, before the service starts (docs/recovery.md): transaction ids are reused after a restore, so a reader with an old cursor would miss changes. Old cursors answer 410. An interrupted command may be run again.
 
 Examples:
   $ onecontact feed renew --reason 'restored the backup of Tuesday'`,
@@ -44,7 +42,7 @@ Examples:
           ),
         );
         const moved = contacts === 0 ? '' : ` ${count(contacts, 'contact')} had transaction ids of another server.`;
-        const text = `Cursors from before are refused from now on: readers begin again.${moved}\n`;
+        const text = `All earlier cursors are invalid: readers start over.${moved}\n`;
         await context.answer(options, { result: 'renewed', contacts }, () => text);
       } finally {
         progress.clear();

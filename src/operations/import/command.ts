@@ -26,27 +26,24 @@ const STDIN = '-';
 
 export function addImport(program: Command, context: Context): void {
   const command = withReason(program.command('import'))
-    .description('Move contacts in: CTMS records, one JSON object a line')
-    .argument('<file>', 'NDJSON, packed with gzip or not; - for standard input')
+    .description('Import contacts from CTMS records, one JSON object per line')
+    .argument('<file>', 'an NDJSON file, plain or gzip; - for standard input')
     .option(
       '--rejects <file>',
-      'where to write what cannot be taken (default: FILE.rejects.ndjson; of a dry run FILE.dry-run.rejects.ndjson)',
+      'file for the records and fields that cannot be imported (default: FILE.rejects.ndjson; FILE.dry-run.rejects.ndjson for a dry run)',
     )
-    .option('--dry-run', 'try each batch, and change nothing')
-    .option('--json', 'for machines: the summary')
+    .option('--dry-run', 'try each batch, without changing anything')
+    .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, and ERASURE_KEY when people were erased. Contact ids, tokens and times are kept. Nothing is merged and
-nothing is announced: a claim on another record's address is held, for \`onecontact collisions\`. A line has at most
-${MAX_LINE.toLocaleString('en')} bytes.
+Needs DATABASE_URL, and ERASURE_KEY if people were erased. Contact ids, tokens and times are kept. Nothing is merged and nothing is announced: a claim on another record's address is held for \`onecontact collisions\`. A line may have ${MAX_LINE.toLocaleString('en')} bytes.
 
-It may be stopped at any moment: the same command goes on where it was (from standard input: from the beginning), and run
-again changes nothing; the summary covers the whole file. What cannot be taken, records and single fields, is in the
-rejects file, with line number and reason, and with the record: it holds personal data, and only you may read it. Then,
-and when something failed, it exits with 1.
+An import may be interrupted at any moment: the same command continues where it stopped (from standard input: starts from the beginning). Importing a file again changes nothing. The summary covers the whole file.
 
-A dry run tries each batch alone: what an earlier one would have changed is not seen by a later one.
+Records and fields that cannot be imported go to the rejects file, each with its line number, the reason and the record. The file contains personal data, and only you may read it. The command exits with 1 if there are any, or if something failed.
+
+A dry run tries each batch separately: a later one does not see what an earlier one would have changed.
 
 Examples:
   $ onecontact import contacts.ndjson.gz --dry-run
@@ -57,7 +54,7 @@ Examples:
       const { dryRun = false } = options;
       const rejectsPath = options.rejects ?? defaultRejects(file, dryRun);
       if (file !== STDIN && resolve(file) === resolve(rejectsPath)) {
-        command.error('error: the rejects file is the file to import');
+        command.error('error: --rejects names the file to import: name another file');
       }
       const { erasureKey, tokenPolicy } = readConfig(context.env, ['database', 'erasure', 'merging']);
       const input = file === STDIN ? openStdin(context) : await openFile(file);
@@ -124,7 +121,7 @@ async function importWithProgress(
 
 const howToGoOn = ({ dryRun, input }: Pick<ImportRun, 'dryRun' | 'input'>): string =>
   dryRun || input.fingerprint === null
-    ? 'Run the same command again: it starts from the beginning, and takes nothing twice.'
+    ? 'Run the same command again: it starts from the beginning, and imports nothing twice.'
     : 'Run the same command again: it continues where this run stopped.';
 
 /** A dry run writes to its own file, so that an interrupted run keeps its rejects. */
@@ -132,7 +129,7 @@ const defaultRejects = (file: string, dryRun: boolean): string =>
   `${file === STDIN ? 'stdin' : file}${dryRun ? '.dry-run' : ''}.rejects.ndjson`;
 
 function openStdin({ stdin }: Context): Input {
-  if (!stdin?.[Symbol.asyncIterator]) throw new OperatorError('There is no standard input to read: name a file.');
+  if (!stdin?.[Symbol.asyncIterator]) throw new OperatorError('There is no standard input: name a file.');
   return openStream(stdin as AsyncIterable<Uint8Array>);
 }
 
@@ -152,17 +149,17 @@ function textOf(
   const now = records - before;
   const lines = [
     ...(resumed > 0
-      ? [`Went on after line ${number(resumed)}, where an earlier run had come to: ${count(now, 'record')} now.`]
+      ? [`Continued after line ${number(resumed)}, where an earlier run stopped: ${count(now, 'record')} in this run.`]
       : []),
     `${count(records, 'record')} in ${seconds.toFixed(1)} s (${perSecond(now, seconds)})${dryRun ? '; dry run: nothing was changed' : ''}:`,
     ...table([
-      row(imported, `imported, of which ${number(known)} were here before`),
-      row(sumOf(partly), 'imported without their id or token, or only their refusals'),
-      row(incomplete, 'imported without fields that could not be used'),
-      row(erased, 'dropped: their people were erased since'),
+      row(imported, `imported, of which ${number(known)} were known before`),
+      row(sumOf(partly), 'imported without their id or token, or only their opt-outs and unsubscribes'),
+      row(incomplete, 'imported without their unusable fields'),
+      row(erased, 'skipped: the person was erased'),
       row(sumOf(rejected), 'rejected'),
-      row(readdressed, 'mailed at their account’s address from now on, not at their own'),
-      ...byName(summary.not_taken).map(([group, n]) => row(n, `with ${group}, which is not taken`)),
+      row(readdressed, "mailed at their account's address from now on"),
+      ...byName(summary.not_taken).map(([group, n]) => row(n, `with ${group}, which is not imported`)),
       row(held, `claims held${held > 0 ? ': `onecontact collisions list`' : ''}`),
     ]),
     ...(reasons.length > 0 ? [`See ${rejectsPath}:`] : []),

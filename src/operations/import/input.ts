@@ -23,14 +23,14 @@ const HEAD = 64 * 1024;
 /** @throws OperatorError when the file cannot be read */
 export async function openFile(path: string): Promise<Input> {
   const file = await open(path, 'r').catch(({ code = '' }: NodeJS.ErrnoException) => {
-    const problem = UNREADABLE[code] ?? 'look at its path, and at the disk';
+    const problem = UNREADABLE[code] ?? 'check its path and the disk';
     throw new OperatorError(`The file cannot be read (${code}): ${problem}.`);
   });
   const stat = await file.stat();
   if (stat.isDirectory()) {
     await file.close();
     throw new OperatorError(
-      'The file cannot be read (EISDIR): this is a folder; name a file of NDJSON, or - for stdin.',
+      'The file cannot be read (EISDIR): it is a folder. Name an NDJSON file, or - for standard input.',
     );
   }
   const head = Buffer.alloc(HEAD);
@@ -72,7 +72,7 @@ export function openStream(stream: AsyncIterable<Uint8Array>): Input {
 }
 
 const UNREADABLE: Record<string, string> = {
-  ENOENT: 'there is none of this name',
+  ENOENT: 'no file has this name',
   EACCES: 'this user may not read it',
 };
 
@@ -99,10 +99,10 @@ async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
     for await (const chunk of gunzip) yield chunk;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'Z_BUF_ERROR') throw new OperatorError(`The gzip file is cut off (${code}): ${AGAIN}.`);
+    if (code === 'Z_BUF_ERROR') throw new OperatorError(`The gzip file is truncated (${code}): ${AGAIN}.`);
     if (code?.startsWith('Z_')) throw new OperatorError(`The gzip file is damaged (${code}): ${AGAIN}.`);
     throw error;
   }
 }
 
-const AGAIN = 'get the whole file, and run the same command again; what is imported already is not taken twice';
+const AGAIN = 'get the whole file, and run the same command again; nothing is imported twice';

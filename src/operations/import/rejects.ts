@@ -38,7 +38,9 @@ export class RejectsFile {
       for await (const lines of linesOf(path)) {
         const read = lines.map((bytes) => ({ bytes, line: lineIn(bytes) }));
         if (isFirst && read[0] && !isOurs(read[0].bytes)) {
-          throw new OperatorError('The rejects file exists and holds something else: name another one with --rejects.');
+          throw new OperatorError(
+            'The rejects file exists, and an import did not write it: name another file with --rejects.',
+          );
         }
         isFirst &&= read.length === 0;
         const kept = read.filter(({ line }) => line !== null && line <= after);
@@ -71,7 +73,9 @@ export class RejectsFile {
     if (chunks.length === 0) return;
     if (!this.#file) {
       this.#file = await open(this.path, 'a', 0o600).catch((error: NodeJS.ErrnoException) => {
-        throw new OperatorError(`The rejects file cannot be written (${error.code}): name another one with --rejects.`);
+        throw new OperatorError(
+          `The rejects file cannot be written (${error.code}): name another file with --rejects.`,
+        );
       });
       await chmod(this.path, 0o600);
     }

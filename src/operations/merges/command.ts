@@ -9,7 +9,7 @@ import { addUndo } from './undo-command';
 export function addMerges(program: Command, context: Context): void {
   const merges = program
     .command('merges')
-    .description('Look at merges, try one out, take one back')
+    .description('List, explain, preview and undo merges')
     .addHelpText(
       'after',
       `

@@ -4,8 +4,7 @@ import type { StoredMerge } from '../../contacts/merge/merge';
 import { storedMergeBody } from '../../messages/outgoing/merge-body';
 import { positive, uidFrom } from '../arguments';
 import type { Context } from '../context';
-import { shortTime } from '../merge-text';
-import { table } from '../render';
+import { listing, shortTime } from '../render';
 import { withDatabase } from '../servers';
 import { mergePages } from './run';
 
@@ -13,10 +12,10 @@ export function addList(merges: Command, context: Context): void {
   const command = merges
     .command('list')
     .description('List the latest merges, newest first')
-    .option('--limit <n>', 'merges at most', positive, 20)
-    .option('--account <uid>', 'only those that this account was in, on either side')
-    .option('--undone', 'only those that were undone')
-    .option('--json', 'for machines: one JSON object a line')
+    .option('--limit <n>', 'show at most this many merges', positive, 20)
+    .option('--account <uid>', 'show only merges that this account took part in')
+    .option('--undone', 'show only undone merges')
+    .option('--json', 'print one JSON object per line')
     .addHelpText(
       'after',
       `
@@ -36,27 +35,27 @@ Examples:
         for await (const page of mergePages(db, { limit: limit + 1, uid, undone })) {
           const merges = page.slice(0, left);
           if (json) await context.printJson(...merges.map(jsonLine));
-          else if (merges.length > 0) await context.print(listText(merges, isFirst));
+          else if (merges.length > 0) await context.print(listText(merges, isFirst, context.columns));
           isFirst = false;
           left -= page.length;
         }
         if (json) return;
-        if (isFirst) await context.print('No merge is known.\n');
-        if (left < 0) await context.print('There are older ones: --limit shows more.\n');
+        if (isFirst) await context.print('No merges found.\n');
+        if (left < 0) await context.print('There are older merges: --limit shows more.\n');
       });
     });
 }
 
 const jsonLine = (merge: StoredMerge): string => JSON.stringify(storedMergeBody(merge));
 
-function listText(merges: readonly StoredMerge[], withHead: boolean): string {
+function listText(merges: readonly StoredMerge[], isFirst: boolean, columns: number): string {
   const rows = merges.map(({ id, mergedAt, undoneAt, reason, uid, addresses }) => [
     id,
     shortTime(mergedAt),
-    (undoneAt ? `${reason}, undone` : reason).padEnd('recreated, undone'.length),
+    undoneAt ? `${reason}, undone` : reason,
     shownKey(uid) ?? '(erased)',
     addresses.join(', '),
   ]);
-  const lines = table([['merge', 'merged (UTC)', 'reason', 'account', 'addresses that came'], ...rows]);
-  return `${lines.slice(withHead ? 0 : 1).join('\n')}\n`;
+  const lines = listing(['merge', 'merged (UTC)', 'reason', 'account', 'addresses'], rows, columns, !isFirst);
+  return `${lines.join('\n')}\n`;
 }

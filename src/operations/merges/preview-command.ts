@@ -8,16 +8,14 @@ import { previewClaim } from './run';
 export function addPreview(merges: Command, context: Context): void {
   const command = merges
     .command('preview')
-    .description('Show what would happen if an account claimed an address now; changes nothing')
-    .argument('<uid>', 'the account; one that is not known is fine')
-    .argument('<email>', 'the address; one that is not known is fine')
-    .option('--json', 'for machines')
+    .description('Show what would happen if an account claimed an address now, without changing anything')
+    .argument('<uid>', 'an account, which may be unknown')
+    .argument('<email>', 'an address, which may be unknown')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL, and TOKEN_POLICY, MERGE_MODE and MERGE_PERCENT as the service has them. Runs the same code as the
-service in a transaction that is rolled back. With --json, "outcome" is one of: merged, moved, joined, added, kept,
-not_taken, held, blocked.
+Needs DATABASE_URL, and the service's values of TOKEN_POLICY, MERGE_MODE and MERGE_PERCENT. Runs the code of the service in a transaction that is rolled back. With --json, "outcome" is one of: merged, moved, joined, added, kept, not_taken, held, blocked.
 
 Examples:
   $ onecontact merges preview 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test
@@ -37,8 +35,15 @@ Examples:
         const lines = [
           `If account ${uid} claimed ${address.key} now:`,
           '',
-          ...outcomeText(outcome),
-          ...(released ? ['', 'Once released by `onecontact collisions resolve`:', '', ...outcomeText(released)] : []),
+          ...outcomeText(outcome, context.columns),
+          ...(released
+            ? [
+                '',
+                'Once `onecontact collisions resolve` releases the claim:',
+                '',
+                ...outcomeText(released, context.columns),
+              ]
+            : []),
           '',
           'Nothing was changed.',
         ];

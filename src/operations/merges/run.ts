@@ -28,9 +28,13 @@ export async function* mergePages(db: Database, { limit, ...filter }: Omit<Merge
 
 export async function requireMerge(db: Database, id: string): Promise<MergeDetails> {
   const merge = await findMerge(db, id);
-  if (!merge) throw new OperatorError('No merge has this id: `onecontact merges list` shows ids.');
+  if (!merge) throw new OperatorError('No merge has this id: `onecontact merges list` shows the ids.');
   return merge;
 }
+
+/** What an undo leaves behind. */
+export const blockedText = (addresses: readonly string[]): string =>
+  `The account's claims on ${addresses.join(', ')} do not count until \`onecontact merges unblock\`.`;
 
 export interface Preview {
   outcome: ClaimOutcome;

@@ -8,16 +8,15 @@ import { unblockClaims } from './run';
 
 export function addUnblock(merges: Command, context: Context): void {
   const command = withReason(merges.command('unblock'))
-    .description("Let an account's claims on an address count again, after an undo; this may merge again")
+    .description("Let an account's claims on an address count again after an undo, which may merge again")
     .argument('<uid>', 'the account')
     .argument('<email>', 'the address')
-    .option('--dry-run', 'show what would be done, and change nothing')
-    .option('--json', 'for machines')
+    .option('--dry-run', 'show what would be done, without changing anything')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL and TOKEN_POLICY. Claims that came in the meantime count as well: if the account proved the address,
-the contacts are merged again at once, under a new id, and this is announced.
+Needs DATABASE_URL and TOKEN_POLICY. Claims received in the meantime count, too: if the account proved the address, the contacts are merged again at once, under a new merge id, and the merge is announced.
 
 Examples:
   $ onecontact merges unblock 9f3c1a7be2d84c06b5a1e0774cd2f8aa ada@mail.test --dry-run
@@ -31,8 +30,8 @@ Examples:
         const outcome = await unblockClaims(db, { uid, address }, authorOf(context.env, options.reason), apply);
         const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun, ...outcomeBody(outcome) };
         const lines = [
-          dryRun ? 'The claims would count again; nothing was changed yet.' : 'unblocked: the claims count again.',
-          ...outcomeText(outcome),
+          dryRun ? 'Dry run: the claims can be unblocked. Nothing was changed.' : 'The claims count again.',
+          ...outcomeText(outcome, context.columns),
         ];
         await context.answer(options, body, () => `${lines.join('\n')}\n`);
       });

@@ -6,7 +6,8 @@ import { authorOf, withReason } from '../audited';
 import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
-import { type UndoResult, undoMerge } from './run';
+import { wrap } from '../render';
+import { blockedText, type UndoResult, undoMerge } from './run';
 
 interface Options {
   dryRun?: true;
@@ -17,18 +18,16 @@ interface Options {
 
 export function addUndo(merges: Command, context: Context): void {
   const command = withYes(withReason(merges.command('undo')))
-    .description('Take a merge back: the retired contact and its token live again')
-    .argument('<id>', "the ledger's id: the message id of contact.merged")
-    .option('--dry-run', 'show what would be done, and change nothing')
-    .option('--json', 'for machines')
+    .description('Undo a merge: the retired contact and its token become live again')
+    .argument('<id>', 'the id of the merge, as `merges list` shows it: the message id of contact.merged')
+    .option('--dry-run', 'show what would be done, without changing anything')
+    .option('--json', 'print JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL and TOKEN_POLICY. Each side gets back the token that it had. An announced merge is followed by
-contact.unmerged. Later claims of the account on the merge's addresses are blocked until \`onecontact merges unblock\`.
+Needs DATABASE_URL and TOKEN_POLICY. Each contact gets back the token it had. If the merge was announced, contact.unmerged is published. From then on, the account's claims on the merge's addresses are blocked until \`onecontact merges unblock\`.
 
-Answers undone or already_undone with exit code 0. It exits with 1 when the merge cannot be undone: superseded (a later merge
-depends on it, or another account has the address now) or empty (one side would be left with nothing).
+Exits with 0 when the merge is undone, also when it already was. Exits with 1 when it cannot be undone: a later merge depends on it, another account has the address now, or one contact would be left with nothing. With --json, "result" is one of: undone, already_undone, superseded, empty.
 
 Examples:
   $ onecontact merges undo 0198f3a2-6c1e-7cc2-9a51-3f0c2f8e7d11 --dry-run
@@ -42,13 +41,13 @@ Examples:
         const author = authorOf(context.env, options.reason);
         if (ask) {
           const preview = await undoMerge(db, id, author, { ...apply, dryRun: true });
-          if (preview.result === 'undone') await ask(`${undoText(preview, true)}Undo it?`);
+          if (preview.result === 'undone') await ask(`${undoText(preview, true, context.columns)}Undo it?`);
         }
         const undo = await undoMerge(db, id, author, apply);
         const { result } = undo;
         const isRefused = result === 'superseded' || result === 'empty';
         const body = { merge_id: id, result, dry_run: dryRun, ...(result === 'undone' && sidesBody(undo)) };
-        if (json || !isRefused) await context.answer(options, body, () => undoText(undo, dryRun));
+        if (json || !isRefused) await context.answer(options, body, () => undoText(undo, dryRun, context.columns));
         if (isRefused) throw new OperatorError(refusalText(result));
       });
     });
@@ -57,13 +56,13 @@ Examples:
 function refusalText(refusal: UndoRefusal): string {
   if (refusal === 'superseded') {
     return (
-      'superseded: a later merge of this contact depends on it, or another account has one of its addresses now. ' +
+      'The merge cannot be undone: a later merge depends on it, or another account has one of its addresses now. ' +
       'Undo the later merges first: `onecontact merges list --account UID` shows them.'
     );
   }
   return (
-    'empty: one of the two contacts would be left with neither an address nor a live account, or an address would go ' +
-    'to a third contact. It stays merged; the owner of the address can claim it with an account of their own.'
+    'The merge cannot be undone: one contact would be left with neither an address nor a live account, or an address ' +
+    'would go to a third contact. The owner of the address can claim it with an account of their own.'
   );
 }
 
@@ -72,17 +71,18 @@ const sidesBody = ({ merge: { survivorId, retiredId, addresses }, tokenOf }: Und
   survivor: { contact_id: survivorId, basket_token: tokenOf(survivorId) },
 });
 
-function undoText({ result, merge: { survivorId, retiredId, uid, addresses }, tokenOf }: UndoResult, dryRun: boolean) {
-  if (result === 'already_undone') return 'already_undone: nothing to do.\n';
+function undoText(undo: UndoResult, dryRun: boolean, columns: number): string {
+  const { survivorId, retiredId, uid, addresses } = undo.merge;
+  if (undo.result === 'already_undone') return 'The merge was undone before: nothing to do.\n';
   const token = (contactId: string): string => {
-    const id = tokenOf(contactId);
+    const id = undo.tokenOf(contactId);
     return id === null ? 'a new token' : `token ${id}`;
   };
   const lines = [
-    dryRun ? 'It can be undone; nothing was changed yet.' : 'undone',
-    `Contact ${retiredId} lives again, with ${addresses.join(', ')} and ${token(retiredId)}.`,
-    `Contact ${survivorId} stays with account ${uid} and ${token(survivorId)}.`,
-    `Claims of the account on ${addresses.join(', ')} do not count until \`onecontact merges unblock\`.`,
+    dryRun ? 'Dry run: the merge can be undone. Nothing was changed.' : 'The merge is undone.',
+    `Contact ${retiredId} is live again, with ${addresses.join(', ')} and ${token(retiredId)}.`,
+    `Contact ${survivorId} keeps account ${uid}, and has ${token(survivorId)}.`,
+    blockedText(addresses),
   ];
-  return `${lines.join('\n')}\n`;
+  return `${lines.flatMap((line) => wrap(line, columns)).join('\n')}\n`;
 }

@@ -5,12 +5,12 @@ import { migrateSchema } from './run';
 export function addMigrate(program: Command, context: Context): void {
   program
     .command('migrate')
-    .description('Bring the schema of the database up to this version')
-    .option('--json', 'for machines: {"applied":["…"]}')
+    .description('Apply pending database migrations')
+    .option('--json', 'print JSON: {"applied":["…"]}')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Safe to run again, and by several processes at once.
+Needs DATABASE_URL. May be run again, and by several processes at once.
 
 Examples:
   $ onecontact migrate

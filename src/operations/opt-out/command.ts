@@ -16,20 +16,17 @@ interface Options {
 
 export function addOptOut(program: Command, context: Context): void {
   const command = withReason(program.command('opt-out'), { required: true })
-    .description('Opt people out of all email, for staff whom a reader has asked')
-    .argument('[email...]', 'any address of each person')
-    .option('--file <file>', 'instead: a text file with an address a line')
-    .option('--dry-run', 'say what would be done, and change nothing')
-    .option('--json', 'for machines: the numbers, and every line that cannot be used')
+    .description('Opt people out of all email at their request')
+    .argument('[email...]', 'an address of each person')
+    .option('--file <file>', 'read the addresses from this text file instead, one per line')
+    .option('--dry-run', 'show what would be done, without changing anything')
+    .option('--json', 'print the numbers and every unusable line as JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Does what an unsubscribe from all email does, now: it follows the person through merges, an unknown
-address gets a contact, and only a later proof of consent lifts it. The reason is kept with the choice, where the reader may
-see it, and in the audit.
+Needs DATABASE_URL. Has the same effect as an unsubscribe from all email: the opt-out follows the person through merges, and only a later proof of consent lifts it. An unknown address gets a contact. The reason is stored with the choice, which the person may see, and in the audit.
 
-Running it again changes nothing. Lines that are not an address are reported with their numbers; the others are done, and it
-exits with 1.
+Running the command again changes nothing. A line that is not an address is reported with its number; the other lines are done, and the command exits with 1.
 
 Examples:
   $ onecontact opt-out ada@mail.test --reason 'asked by letter'
@@ -38,7 +35,7 @@ Examples:
     .action(async (emails: string[], options: Options) => {
       const { file, reason, dryRun = false, json } = options;
       const hasAddresses = emails.length > 0;
-      if (hasAddresses === (file !== undefined)) command.error('error: name addresses, or a --file with them');
+      if (hasAddresses === (file !== undefined)) command.error('error: name either addresses or a --file');
       const bad: BadLine[] = [];
       const people: { line: number; to: Addressee }[] = [];
       const lines = file === undefined ? emails.map((text, i) => ({ line: i + 1, text })) : await readAddressList(file);
@@ -89,7 +86,7 @@ function textOf({ opted_out, unknown, already, invalid, dry_run }: Body, fromFil
   const made = `${number(unknown)} ${unknown === 1 ? 'was' : 'were'} unknown and ${dry_run ? 'would get' : 'got'} a contact`;
   const lines = [
     `${dry_run ? 'Would opt out' : 'Opted out'} ${count(opted_out, 'address')}${unknown > 0 ? `, of which ${made}` : ''}.`,
-    ...(already > 0 ? [`${count(already, 'address')} had been opted out by this command before.`] : []),
+    ...(already > 0 ? [`${count(already, 'address')} had been opted out with this command before.`] : []),
     ...(fromFile ? badLinesText(invalid) : invalid.map(({ problem }) => `Not done: ${problem}.`)),
     ...(dry_run ? ['Nothing was changed.'] : []),
   ];

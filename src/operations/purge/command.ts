@@ -6,6 +6,7 @@ import { readDuration } from '../../foundation/times';
 import { audited, authorOf, withReason } from '../audited';
 import type { Context } from '../context';
 import { makeProgress } from '../progress';
+import { shortTimeUtc } from '../render';
 import { withDatabase } from '../servers';
 
 interface Options {
@@ -18,25 +19,20 @@ interface Options {
 
 export function addPurge(program: Command, context: Context): void {
   withReason(program.command('purge'))
-    .description(
-      'Remove at once what maintenance removes slowly: personal data of deleted accounts, and what later events made useless',
-    )
+    .description('Remove personal data of deleted accounts, and rows that later events made redundant, at once')
     .requiredOption(
       '--older-than <duration>',
-      'touch only what is older, by event time: 30d, 36h, 2880m',
+      'remove only data older than this, by event time: 30d, 36h, 2880m',
       parseDuration,
     )
-    .option('--dry-run', 'change nothing, and say what would go')
-    .option('--json', 'for machines: {"before":"…","dry_run":false,"claims":0,…}')
+    .option('--dry-run', 'show what would be removed, without changing anything')
+    .option('--json', 'print the numbers as JSON')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. What goes changes nothing that readers see of anybody else, now or after any later event; an event
-that is itself older, and comes after the purge, may find less than it would have. So take longer than events can be late; a
-day (1d) is the least. An address that goes is unknown afterwards: its contact's id and token answer like unknown ones.
+Needs DATABASE_URL. A purge changes no other contact, now or after a later event. Only an event older than --older-than that arrives after the purge may find less data than before, so choose a duration longer than events can be late: a day (1d) or more. A removed address is unknown afterwards: its contact's id and token answer 404.
 
-Safe beside running workers, and to stop at any moment: the next run goes on. Progress goes to stderr. Not needed
-every night: \`onecontact start\` does the same once a day, slowly, unless --only leaves out maintenance.
+Workers may run at the same time. The command may be interrupted at any moment: the next run continues. Progress goes to stderr. A nightly purge is not needed: \`onecontact start\` does the same slowly once a day, unless --only excludes maintenance.
 
 Examples:
   $ onecontact purge --older-than 30d --dry-run
@@ -83,12 +79,10 @@ const DAY = 86_400_000;
 export function parseDuration(text: string): number {
   const duration = text.endsWith('s') ? undefined : readDuration(text);
   if (duration === undefined) {
-    throw new InvalidArgumentError('It is a number of days, hours or minutes, such as 30d, 36h or 2880m.');
+    throw new InvalidArgumentError('It must be a number of days, hours or minutes, such as 30d, 36h or 2880m.');
   }
   if (duration < DAY) {
-    throw new InvalidArgumentError(
-      'It is a day (1d) or more: what is purged must be older than any event that may still come.',
-    );
+    throw new InvalidArgumentError('It must be a day (1d) or more, longer than events can be late.');
   }
   return duration;
 }
@@ -100,13 +94,13 @@ const body = (purged: Purged, before: number, dryRun: boolean) => ({
 });
 
 const DESCRIPTIONS: Record<keyof Purged, string> = {
-  accounts: 'deleted accounts blanked',
-  addresses: 'addresses dropped, of which only claims of deleted accounts were known',
-  contacts: 'contacts closed, that were left with nothing',
-  choices: 'choices removed: repeated subscriptions, or made in deleted accounts',
-  claims: 'claims removed, between two of the same account',
+  accounts: 'deleted accounts stripped of personal data',
+  addresses: 'addresses removed that only deleted accounts had claimed',
+  contacts: 'contacts closed that had nothing left',
+  choices: 'choices removed: repeated subscriptions, and choices of deleted accounts',
+  claims: 'claims removed between two claims of the same account',
   explanations: 'explanations of merges removed',
-  audit: 'entries of the audit removed, older than AUDIT_RETENTION',
+  audit: 'audit entries removed, older than AUDIT_RETENTION',
 };
 
 function text(purged: Purged, before: number, dryRun: boolean): string {
@@ -114,6 +108,6 @@ function text(purged: Purged, before: number, dryRun: boolean): string {
   const counts = names.map((name) => purged[name].toLocaleString('en'));
   const widest = Math.max(...counts.map(({ length }) => length));
   const lines = names.map((name, i) => `  ${counts[i]?.padStart(widest)} ${DESCRIPTIONS[name]}\n`);
-  const head = `Older than ${new Date(before).toISOString()}${dryRun ? ' (dry run: nothing was changed)' : ''}:`;
+  const head = `Older than ${shortTimeUtc(before)}${dryRun ? ' (dry run: nothing was changed)' : ''}:`;
   return `${head}\n${lines.join('')}`;
 }

@@ -10,14 +10,12 @@ import { sendLines } from './run';
 export function addSend(program: Command, context: Context): void {
   program
     .command('send')
-    .description('Send events by hand, one JSON message a line, as their producers would')
-    .argument('[file]', 'a file of messages; without it, or for -, stdin is read')
+    .description('Send events from a file, one JSON message per line, as a producer would')
+    .argument('[file]', 'a file of messages; standard input if absent or -')
     .addHelpText(
       'after',
       `
-Needs AMQP_URL. Newsletter events go to the exchange newsletter.events, all others to fxa.events. A line
-that the service would refuse is not sent: it is reported with its number, and the exit code is 1.
-Sending a message again is harmless.
+Needs AMQP_URL. Newsletter events go to the exchange newsletter.events, all others to fxa.events. A line that the service would reject is not sent but reported with its number, and the command exits with 1. Sending a message again changes nothing.
 
 Examples:
   $ onecontact send events.ndjson
@@ -31,7 +29,7 @@ Examples:
         // Made here, because it drops the lines that come before it is iterated.
         sendLines(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), publisher, report),
       );
-      await context.print(`Sent ${count(sent)}${refused > 0 ? `, refused ${refused}` : ''}.\n`);
+      await context.print(`Sent ${count(sent)}${refused > 0 ? `, rejected ${refused}` : ''}.\n`);
       if (refused > 0) context.exitCode = 1;
     });
 }
@@ -43,7 +41,7 @@ async function openInput(file: string | undefined, { stdin }: Context): Promise<
     });
     return opened.createReadStream();
   }
-  if (stdin?.[Symbol.asyncIterator] === undefined) throw new OperatorError('nothing on stdin: name a file');
+  if (stdin?.[Symbol.asyncIterator] === undefined) throw new OperatorError('there is no standard input: name a file');
   return Readable.from(stdin as AsyncIterable<Uint8Array>, { objectMode: false });
 }
 

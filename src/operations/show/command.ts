@@ -7,19 +7,19 @@ import type { ContactBody, NewsletterBody } from '../../messages/outgoing/contac
 import type { Database } from '../../postgres/database';
 import { findContact } from '../../postgres/find-contact';
 import type { Context } from '../context';
-import { fields, table } from '../render';
+import { fields, shortTime, shortTimeUtc, table } from '../render';
 import { withDatabase } from '../servers';
 
 export function addShow(program: Command, context: Context): void {
   const command = program
     .command('show')
-    .description('Show the live contact that an address, a basket token, an account or a contact id opens')
+    .description('Look up a contact by email address, token, account uid or contact id')
     .argument('<key>', 'an email address, a basket token, an account uid or a contact id')
-    .option('--json', 'for machines: the body that HTTP answers')
+    .option('--json', 'print JSON, as the HTTP API answers')
     .addHelpText(
       'after',
       `
-Needs DATABASE_URL. Exits with 1 when no live contact has the key, be it unknown or retired.
+Needs DATABASE_URL. Exits with 1 when the key is unknown or retired.
 
 Examples:
   $ onecontact show ada@mail.test
@@ -28,10 +28,11 @@ Examples:
     )
     .action(async (text: string, { json }: { json?: true }) => {
       const keys = keysOf(text);
-      if (keys.length === 0) command.error('error: the key must be an email address, a token, a contact id or a uid');
+      if (keys.length === 0)
+        command.error('error: the key must be an email address, a token, an account uid or a contact id');
       await withDatabase(context.env, async (db) => {
         const found = await findFirst(db, keys);
-        if (!found) throw new OperatorError('No live contact has this key.');
+        if (!found) throw new OperatorError('No contact found.');
         const body = contactBody(found);
         await context.answer({ json }, body, () => textOf(body));
       });
@@ -70,8 +71,8 @@ function textOf(body: ContactBody): string {
     ['opted out', optOutOf(body)],
     ['double opt-in', body.double_opt_in ? 'yes' : 'no'],
     ['mailable', body.mailable ? 'yes' : 'no'],
-    ['created', body.created_at],
-    ['updated', body.updated_at],
+    ['created', shortTimeUtc(body.created_at)],
+    ['updated', body.updated_at && shortTimeUtc(body.updated_at)],
     ['newsletters', table(newsletters.map(([name, newsletter]) => [name, ...cellsOf(newsletter)]))],
   ]);
   return `${lines.join('\n')}\n`;
@@ -79,13 +80,17 @@ function textOf(body: ContactBody): string {
 
 function accountOf({ account_id, account_profile }: ContactBody): string | null {
   const { created_at = null, first_service = null, locale = null } = account_profile ?? {};
-  const details = [created_at && `created ${created_at}`, first_service && `first used for ${first_service}`, locale];
+  const details = [
+    created_at && `created ${shortTime(created_at)}`,
+    first_service && `first used for ${first_service}`,
+    locale,
+  ];
   return account_id && [account_id, ...details].filter((part) => part !== null).join('  ');
 }
 
 function optOutOf({ opted_out, opted_out_at, opt_out_reason }: ContactBody): string {
   if (!opted_out) return 'no';
-  return ['yes, of all email', opted_out_at && `since ${opted_out_at}`, opt_out_reason]
+  return ['yes, of all email', opted_out_at && `since ${shortTime(opted_out_at)}`, opt_out_reason]
     .filter((part) => part !== null)
     .join('  ');
 }
@@ -93,6 +98,10 @@ function optOutOf({ opted_out, opted_out_at, opt_out_reason }: ContactBody): str
 /** The state and what the latest choice said besides. */
 function cellsOf({ state, since, pending, source, lang, format, reason, fields }: NewsletterBody): string[] {
   const asked = Object.entries(fields ?? {}).map(([field, value]) => `${field}: ${value}`);
-  const details = [pending ? 'awaits a confirmation' : null, source, lang, format, reason, ...asked];
-  return [state.padEnd(12), `since ${since}`, details.filter((detail) => detail !== null).join('  ')];
+  const details = [pending ? 'awaiting confirmation' : null, source, lang, format, reason, ...asked];
+  return [
+    state.padEnd(12),
+    `since ${since === null ? '-' : shortTime(since)}`,
+    details.filter((detail) => detail !== null).join('  '),
+  ];
 }

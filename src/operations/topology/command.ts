@@ -19,19 +19,17 @@ interface Options {
 export function addTopology(program: Command, context: Context): void {
   program
     .command('topology')
-    .description('Print the exchanges, queues, bindings and policies for an administrator of RabbitMQ, or declare them')
+    .description('Print the RabbitMQ definitions (exchanges, queues, bindings, policies), or declare them')
     .option('--apply', 'declare exchanges, queues and bindings on the broker of AMQP_URL')
-    .option('--vhost <name>', 'the vhost of the definitions that are printed', '/')
-    .option('--rabbitmq <3|4>', 'the major version of the broker that imports them', parseMajor, 4)
+    .option('--vhost <name>', 'the vhost of the printed definitions', '/')
+    .option('--rabbitmq <3|4>', 'the major version of the broker that imports the definitions', parseMajor, 4)
     .addHelpText(
       'after',
       `
 Prints definitions in RabbitMQ's own format. Import them with \`rabbitmqctl import_definitions\` or the management plugin,
-or keep them in version control. Imports and declarations change nothing that exists.
+or keep them in version control. Existing objects are not changed.
 
---apply needs AMQP_URL, with a user who may configure, write and read; the service itself can then run without the right to
-configure. A client cannot set policies: --apply prints the commands that set them. With DATABASE_URL it is noted in the
-audit, too.
+--apply needs AMQP_URL with a user who may configure, write and read. The service itself can then run without the right to configure. A client cannot set policies, so --apply prints the commands that set them. With DATABASE_URL, --apply is recorded in the audit.
 
 Examples:
   $ onecontact topology > definitions.json && rabbitmqctl import_definitions definitions.json
@@ -66,6 +64,6 @@ const unfinished = (error: unknown): string | undefined =>
     : `The broker could not declare everything (${describe(error).code ?? 'connection lost'}): see its log, then try again.`;
 
 function parseMajor(text: string): number {
-  if (text !== '3' && text !== '4') throw new InvalidArgumentError('It is 3 or 4.');
+  if (text !== '3' && text !== '4') throw new InvalidArgumentError('It must be 3 or 4.');
   return Number(text);
 }

@@ -32,20 +32,18 @@ export async function requireOurs(db: Queries, rights: Rights, known: readonly s
     LEFT JOIN pg_class AS migrations ON migrations.oid = to_regclass('public._prisma_migrations')`) as [Found];
   if (found.encoding !== 'UTF8') {
     throw new OperatorError(
-      `The encoding of the database is ${found.encoding}, which has no place for most names: make a database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and let DATABASE_URL name it.`,
+      `The encoding of the database is ${found.encoding}, which cannot store most names: create a database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and set DATABASE_URL to it.`,
     );
   }
   if (!found.public_exists) {
-    throw new OperatorError('The database has no schema public, where the tables belong: run CREATE SCHEMA public.');
+    throw new OperatorError('The database has no schema public: run CREATE SCHEMA public.');
   }
   if (found.has_migrations ? !(await hasMigrationsOf(db, known)) : found.has_tables) {
-    throw new OperatorError(
-      'The database has tables that are not OneContact’s: set DATABASE_URL to an empty database of its own.',
-    );
+    throw new OperatorError('The database has tables of another application: set DATABASE_URL to an empty database.');
   }
   if (rights === 'migrate' && !(found.may_create && found.may_own)) {
     throw new OperatorError(
-      `The user of DATABASE_URL ${found.may_own ? 'may not create tables in the schema public' : 'does not own the tables'}: migrate as the role that may (docs/operations.md, Roles).`,
+      `The user of DATABASE_URL ${found.may_own ? 'may not create tables in the schema public' : 'does not own the tables'}: migrate as a role that may (docs/operations.md, Roles).`,
     );
   }
 }
@@ -73,6 +71,6 @@ export async function requireRights(db: Database, rights: 'read' | 'write'): Pro
   if (missing.length === 0) return;
   const lacking = missing.map(({ privilege, tables }) => `${privilege} on ${tables.join(', ')}`);
   throw new OperatorError(
-    `The user of DATABASE_URL lacks rights (${lacking.join('; ')}): grant them (docs/operations.md, Roles).`,
+    `The user of DATABASE_URL lacks rights: grant ${lacking.join('; ')} (docs/operations.md, Roles).`,
   );
 }

@@ -53,7 +53,7 @@ async function requireCompatible(db: Database): Promise<void> {
   }
   if (state.is === 'ahead' && state.oldestProgram > SCHEMA_NUMBER) {
     throw new OperatorError(
-      `The schema of the database needs a program with schema number ${state.oldestProgram} or higher, and this version has ${SCHEMA_NUMBER}: start the version that migrated it, or a newer one.`,
+      `The database needs schema number ${state.oldestProgram} or higher, and this version has ${SCHEMA_NUMBER}: start the version that migrated the database, or a newer one.`,
     );
   }
 }

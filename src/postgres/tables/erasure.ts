@@ -154,7 +154,7 @@ export async function awaitOtherKeys(tx: Queries, erasureKey: string): Promise<v
   } catch (error) {
     if (failureOf(error).code !== LOCK_NOT_AVAILABLE) throw error;
     throw new OperatorError(
-      'The first erasure must have the table erasure for itself for a moment, and another session reads it, such as a backup: run the command again when that has ended.',
+      'Another session, such as a backup, is reading the table erasure, which the first erasure must lock: run the command again when that session has ended.',
       { cause: error },
     );
   }

@@ -62,7 +62,7 @@ describe('collisions list', () => {
   it('says that no claim is held', async () => {
     expect(await collisions('list')).toEqual({
       code: 0,
-      out: 'No claim is held.\nNo live account is without an address.\n',
+      out: 'No claims are held.\nEvery live account has an address.\n',
       err: '',
     });
     expect((await collisions('list', '--json')).out).toBe('');
@@ -76,21 +76,21 @@ describe('collisions list', () => {
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(
       new RegExp(
-        `^b@mail\\.test  claimed by account ${uidOf('u')} since 2026-01-01 00:00:03 ` +
-          `\\(primaryEmailChanged, 2 times, last 2026-01-01 00:00:04\\)\n` +
-          `  now with contact ${b}, which stands alone\n  Resolving it would do this:\n` +
-          `  Merge: two contacts turn out to be one person\\.\n`,
+        `^b@mail\\.test\n  claimed by  account ${uidOf('u')}\n` +
+          `  since       2026-01-01 00:00:03 \\(primaryEmailChanged, 2 times, last 2026-01-01 00:00:04\\)\n` +
+          `  now with    contact ${b}\n  of          no account\n  Resolving it would do this:\n` +
+          `  Merge: the two contacts are one person\\.\n`,
       ),
     );
     expect(out).toContain(
-      `\n  now with contact ${c} of account ${uidOf('v')}\n  Resolving it would do this:\n  Move: the address goes from contact ${c}`,
+      `\n  now with    contact ${c}\n  of          account ${uidOf('v')}\n  Resolving it would do this:\n  Move: the address goes from contact ${c}`,
     );
     expect(out).toMatch(
       new RegExp(
-        `\n\nAccount ${uidOf('left')} has no address, only contact [0-9a-f-]{36}\\.\n` +
-          `  It last claimed f@mail\\.test \\(2026-01-01 00:00:01\\), now with contact ${await contactOf('f')}\\.\n\n` +
-          '3 pairs of address and account wait: `onecontact collisions resolve` releases them\\.\n' +
-          '1 live account without an address, for review: the next claim gives it one\\.\n$',
+        `\n\naccount ${uidOf('left')}\n  contact     [0-9a-f-]{36}, without an address\n` +
+          `  last claim  f@mail\\.test \\(2026-01-01 00:00:01\\), now with contact\n              ${await contactOf('f')}\n\n` +
+          '3 pairs of address and account held: `onecontact collisions resolve` releases them\\.\n' +
+          '1 live account without an address, for review\\. The next claim adds one\\.\n$',
       ),
     );
     const lines = await withoutChange(() => json('list', '--plan'));
@@ -132,7 +132,7 @@ describe('collisions list', () => {
     const text = (await collisions('list')).out;
     expect([text.match(/claimed by/g)?.length, text]).toEqual([20, expect.not.stringContaining('Resolving it')]);
     expect(text).toMatch(
-      /\n230 pairs of address and account wait: .*\n.*\nNot shown: 210 pairs\. --limit shows more\.\n$/,
+      /\n230 pairs of address and account held: .*\n.*\nNot shown: 210 pairs\. --limit shows more\.\n$/,
     );
     const all = await collisions('list', '--json', '--limit', '1000');
     expect(all.err).toBe('');
@@ -153,8 +153,8 @@ describe('collisions resolve', () => {
     await observe(...COLLISIONS);
     await apply(data.db, acct('z', 'e', 9));
     const dry = await withoutChange(() => collisions('resolve', '--dry-run'));
-    const counts = '1 merged, 1 moved, 1 took nothing.\n';
-    expect(dry.out).toBe(`3 pairs of address and account would be released; nothing was changed yet: ${counts}`);
+    const counts = '1 merged, 1 moved, 1 without effect.\n';
+    expect(dry.out).toBe(`3 pairs of address and account would be released, nothing was changed: ${counts}`);
     expect(await collisions('resolve')).toEqual({
       code: 0,
       out: `3 pairs of address and account released: ${counts}`,
@@ -164,7 +164,7 @@ describe('collisions resolve', () => {
     expect(await data.sql("SELECT FROM outbox WHERE type = 'contact.merged'")).toHaveLength(1); // z joined
     expect(await brokenPromises(data)).toEqual([]);
     const again = await withoutChange(() => collisions('resolve'));
-    expect(again).toEqual({ code: 0, out: 'No claim is held: nothing to do.\n', err: '' });
+    expect(again).toEqual({ code: 0, out: 'No claims are held: nothing to do.\n', err: '' });
 
     const released = await canonicalExportOf(data.db);
     await empty();
@@ -223,7 +223,7 @@ describe('collisions resolve', () => {
       expect(await withoutChange(() => collisions('resolve', ...args))).toEqual({
         code: 1,
         out: '',
-        err: 'onecontact: No such claim is held: `onecontact collisions list` shows those that are.\n',
+        err: 'onecontact: No such claim is held: `onecontact collisions list` shows the held claims.\n',
       });
     }
   });
@@ -282,13 +282,13 @@ describe('collisions resolve', () => {
       const { code, out, err } = await collisions('resolve', '--batch-size', '40');
       expect([code, err]).toEqual([1, '']);
       expect(out).toBe(
-        '245 pairs of address and account released: 245 merged, 0 moved, 0 took nothing.\n' +
-          '5 pairs failed (5 with P0001): as before, and still held.\n',
+        '245 pairs of address and account released: 245 merged, 0 moved, 0 without effect.\n' +
+          '5 pairs failed (5 with P0001): unchanged, and still held.\n',
       );
       const again = await collisions('resolve', '--max-errors', '3');
       expect(again).toMatchObject({ code: 1, out: '' });
       expect(again.err).toBe(
-        'onecontact: Too many errors (more than 3), given up. 4 pairs failed (4 with P0001): as before, and still held.\n',
+        'onecontact: Stopped after more than 3 errors (--max-errors). 4 pairs failed (4 with P0001): unchanged, and still held.\n',
       );
     });
     expect(await heldLeft()).toBe(5);
@@ -305,7 +305,7 @@ describe('collisions resolve', () => {
     expect(merges.map(({ announced }) => announced)).toEqual([false, false]);
     const { out } = await onecontact(['merges', 'show', merges[0]?.id as string], { DATABASE_URL: data.url });
     expect(out).toContain(
-      '\nNot announced: nobody had seen the retired contact yet, or it was resolved with --no-announce.\n',
+      '\nNot announced: the retired contact had not been published yet, or the merge was\nresolved with --no-announce.\n',
     );
     expect(await brokenPromises(data)).toEqual([]);
   });

@@ -84,7 +84,7 @@ describe('the consent command', () => {
   });
 
   it('prints a table in which control characters are made visible', async () => {
-    const { code, out } = await onecontact(['consent', 'ada@mail.test'], env);
+    const { code, out } = await onecontact(['consent', 'ada@mail.test'], env, undefined, true, 200);
     expect(code).toBe(0);
     const lines = out.split('\n').map((line) => line.split(/ {2,}/));
     expect(lines.slice(1)).toEqual([
@@ -92,24 +92,32 @@ describe('the consent command', () => {
       ['account', uidOf('u1')],
       ['opted out', 'no'],
       [''],
-      ['time', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'],
+      ['time (UTC)', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'],
       [
-        iso(2),
+        '2026-01-01 00:00:02',
         'news',
         'subscribe (proven)',
         'no',
-        'there is a later one',
+        'superseded by a later choice',
         'old@mail.test',
         'https://site.test/\ufffd[31m',
       ],
-      [iso(6), 'news', 'unsubscribe', 'counts', 'the latest about its newsletter', 'ada@mail.test', '-'],
+      [
+        '2026-01-01 00:00:06',
+        'news',
+        'unsubscribe',
+        'counts',
+        'latest choice for this newsletter',
+        'ada@mail.test',
+        '-',
+      ],
       [''],
     ]);
   });
 
   it('shows the choices of a deleted account, and says when an account has none', async () => {
     expect((await json('gone@mail.test')).choices).toMatchObject([{ why: 'account_deleted', via: 'own' }]);
-    expect((await onecontact(['consent', 'empty@mail.test'], env)).out).toMatch(/\n\nNo choice is known\.\n$/);
+    expect((await onecontact(['consent', 'empty@mail.test'], env)).out).toMatch(/\n\nNo choices found\.\n$/);
   });
 
   it('shows an opt-out made while two contacts were merged on both of them after the undo', async () => {
@@ -128,7 +136,7 @@ describe('the consent command', () => {
       ],
     });
     expect((await onecontact(['consent', 'lone@mail.test'], env)).out).toMatch(
-      /all email +opt_out +counts +the opt-out in force +another contact, while merged/,
+      /newsletter +all email\n +act +opt_out\n +counts +counts\n +why +opt-out in force\n +made at +another contact, while merged\n/,
     );
   });
 
@@ -143,10 +151,10 @@ describe('the consent command', () => {
         expect.objectContaining({ newsletter: 'y', act: 'reason', reason: 'less', counts: true, why: 'explains' }),
       ]),
     );
-    const { out } = await onecontact(['consent', 'chooser@mail.test'], env);
-    expect(out).toMatch(/ x +set +no +there is a later one/);
-    expect(out).toMatch(/ all but z +set +counts +the latest about its newsletter/);
-    expect(out).toMatch(/ y +reason +counts +the reason given for a refusal/);
+    const { out } = await onecontact(['consent', 'chooser@mail.test'], env, undefined, true, 200);
+    expect(out).toMatch(/ x +set +no +superseded by a later choice/);
+    expect(out).toMatch(/ all but z +set +counts +latest choice for this newsletter/);
+    expect(out).toMatch(/ y +reason +counts +reason given for a refusal/);
   });
 
   it('with --all writes every choice of the ledger with its contact, also those of lost addresses and deleted accounts', async () => {
@@ -191,7 +199,7 @@ describe('the consent command', () => {
     expect(await onecontact(['consent', '--json', 'nobody@mail.test'], env)).toEqual({
       code: 1,
       out: '',
-      err: 'onecontact: Nothing is known of this address.\n',
+      err: 'onecontact: No contact or choice has this address.\n',
     });
   });
 

@@ -40,7 +40,7 @@ describe('onecontact erase', () => {
     const { code, out, err } = await onecontact(['erase', 'ada2@mail.test'], env);
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(
-      /^Deleted: 2 contacts, .*\.\nEvents up to \d{4}-\d\d-\d\dT[\d:.]+Z that name the person are dropped\.\nDead letters may still name the person: see `onecontact dead-letters list --address EMAIL`\.\n$/,
+      /^Deleted: 2 contacts, .*\.\nEvents up to \d{4}-\d\d-\d\d [\d:]+ UTC that name the person are dropped\.\nDead letters may still name the person: see `onecontact dead-letters list --address EMAIL`\.\n$/,
     );
     expect(out).not.toContain('ada');
     expect(await tracesOf(data, ['ada@', 'ada2@'])).toEqual([]);
@@ -64,7 +64,7 @@ describe('onecontact erase', () => {
     const { code, out } = await onecontact(['erase', 'nobody@mail.test'], env);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /^The address is unknown: nothing to delete\. It is remembered, in a keyed hash\. Events up to .*\nDead letters may .*\n$/,
+      /^The address is unknown: nothing to delete\. Its keyed hash is stored\. Events up to .*\nDead letters may .*\n$/,
     );
     expect(JSON.parse((await onecontact(['erase', 'nobody@mail.test', '--json'], env)).out)).toMatchObject({
       known: false,

@@ -146,7 +146,7 @@ describe('onecontact erasures apply', () => {
     const { code, out } = await run('erasures', 'apply', list);
     expect([code, out]).toEqual([
       1,
-      '2 erasures in the list, of which the database knew 0: 2 contacts erased.\nNot understood: line 2.\n',
+      '2 erasures in the list, 0 known to the database: 2 contacts erased.\nUnreadable: line 2.\n',
     ]);
   });
 
@@ -155,7 +155,7 @@ describe('onecontact erasures apply', () => {
     await restoreBefore(async () => void (await run('erase', key('a'))));
     const other = { DATABASE_URL: data.url, ERASURE_KEY: 'another key for erasure' };
     expect((await onecontact(['erasures', 'apply', list], other)).err).toMatch(
-      /^onecontact: Line 1 of the list of erasures was written with another ERASURE_KEY: set it to that one\.\n$/,
+      /^onecontact: Line 1 of the list of erasures was written with another ERASURE_KEY: set ERASURE_KEY to that key\.\n$/,
     );
     expect((await onecontact(['erasures', 'apply', list], { DATABASE_URL: data.url })).err).toMatch(
       /ERASURE_KEY is not set/,

@@ -65,7 +65,7 @@ describe('onecontact erase --file', () => {
     const { code, out, err } = await erase(path);
     expect([code, err]).toEqual([1, '']);
     expect(out).toBe(
-      '5 lines: 2 erased, 1 unknown and remembered in keyed hashes, 2 not done.\n' +
+      '5 lines: 2 erased, 1 unknown, whose keyed hashes are stored, 2 not done.\n' +
         'Line 3: the address has no @.\nLine 6: no live contact has the id.\n' +
         'Dead letters may still name these people: see `onecontact dead-letters list --address EMAIL`.\n' +
         `Report: ${path}.report.ndjson\n`,
@@ -94,7 +94,7 @@ describe('onecontact erase --file', () => {
     const mend = await refuse('bea');
     expect(await json(path)).toMatchObject({
       ...{ erased: 2, resumed: 0 },
-      not_done: [{ line: 2 }, { line: 3, problem: 'the database could not do it (P0001)' }],
+      not_done: [{ line: 2 }, { line: 3, problem: 'the database failed (P0001)' }],
     });
     const before = await erasureTimes();
     await mend();
@@ -106,9 +106,7 @@ describe('onecontact erase --file', () => {
     expect(after.filter(({ hash }) => before.some((it) => it.hash === hash)).length).toBe(before.length);
     expect(await json(path)).toMatchObject({ erased: 3, resumed: 4 });
     expect(await erasureTimes()).toEqual(after);
-    expect((await erase(path)).out).toMatch(
-      /^Continued after an earlier run, which had done 4 lines\.\n4 lines: 3 erased, /,
-    );
+    expect((await erase(path)).out).toMatch(/^Continued an earlier run, which had done 4 lines\.\n4 lines: 3 erased, /);
   });
 
   it('continues after the last whole line of a report that a crash cut off, and erases the person of the next again', async () => {
@@ -160,7 +158,7 @@ describe('onecontact erase --file', () => {
     file([key('eve'), key('bea'), key('cyd')]);
     expect(await erase(path)).toEqual({
       ...{ code: 1, out: '' },
-      err: `onecontact: Line 1 is another one than ${path}.report.ndjson says was done: name another report with --report.\n`,
+      err: `onecontact: Line 1 differs from the line that ${path}.report.ndjson records: name another report with --report.\n`,
     });
     expect(await allRows(data)).toEqual(before);
     expect(await json(path, '--report', join(folder, 'other'))).toMatchObject({ resumed: 0, unknown: 3 });
@@ -193,7 +191,7 @@ describe('onecontact erase --file', () => {
     expect([code, out]).toEqual([
       1,
       expect.stringContaining(
-        '3 lines: 1 would be erased, 1 unknown and would be remembered in keyed hashes, 1 not done.\n',
+        '3 lines: 1 would be erased, 1 unknown, whose keyed hashes would be stored, 1 not done.\n',
       ),
     ]);
     expect(out).toMatch(/\nNothing was changed\.\n$/);

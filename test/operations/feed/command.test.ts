@@ -76,7 +76,7 @@ describe('feed renew', () => {
     expect(renewed).toEqual({
       code: 0,
       err: '',
-      out: 'Cursors from before are refused from now on: readers begin again.\n',
+      out: 'All earlier cursors are invalid: readers start over.\n',
     });
     expect(await onecontact(['export', '--since', next], env)).toMatchObject({
       code: 1,

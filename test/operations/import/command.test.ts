@@ -20,7 +20,7 @@ describe('onecontact import', () => {
     const path = file(RECORDS);
     const { code, out, err } = await importing(path);
     expect([code, err]).toEqual([0, '']);
-    expect(out).toMatch(/^6 records in \d+\.\d s \(\d+\/s\):\n {2}6 {2}imported, of which 0 were here before\n/);
+    expect(out).toMatch(/^6 records in \d+\.\d s \(\d+\/s\):\n {2}6 {2}imported, of which 0 were known before\n/);
     expect(out).toMatch(/\n {2}2 {2}claims held: `onecontact collisions list`\n$/);
     const contacts = await imports.data.sql(`
       SELECT a.address, c.id, t.token, c.created_at FROM email_address a JOIN contact c ON c.id = a.contact_id
@@ -179,21 +179,21 @@ describe('onecontact import, bad input', () => {
     const path = file(RECORDS);
     expect(await importing(path, '--rejects', path)).toMatchObject({
       code: 2,
-      err: expect.stringMatching(/^error: the rejects file is/),
+      err: expect.stringMatching(/^error: --rejects names the file to import/),
     });
     writeFileSync(inFolder('precious'), 'something else\n');
     const { code, err } = await importing(path, '--rejects', inFolder('precious'));
     expect([code, err]).toEqual([
       1,
-      expect.stringMatching(/^onecontact: The rejects file exists and holds something else/),
+      expect.stringMatching(/^onecontact: The rejects file exists, and an import did not write it/),
     ]);
     expect(readFileSync(inFolder('precious'), 'utf8')).toBe('something else\n');
     expect((await imports.data.sql('SELECT FROM contact')).length).toBe(0);
   });
 
   it.each([
-    ['no-such-file', /^onecontact: The file cannot be read \(ENOENT\): there is none of this name\.\n$/],
-    ['.', /^onecontact: The file cannot be read \(EISDIR\): this is a folder; [^\n]*\n$/],
+    ['no-such-file', /^onecontact: The file cannot be read \(ENOENT\): no file has this name\.\n$/],
+    ['.', /^onecontact: The file cannot be read \(EISDIR\): it is a folder\. [^\n]*\n$/],
   ])('says in one sentence why the file cannot be read: %s', async (name, sentence) => {
     expect(await importing(inFolder(name))).toMatchObject({ code: 1, out: '', err: expect.stringMatching(sentence) });
   });

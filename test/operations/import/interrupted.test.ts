@@ -52,7 +52,7 @@ describe('onecontact import, interrupted', () => {
     const { code, out } = await importing(path);
     expect(code).toBe(1);
     expect(out).toMatch(
-      /^Went on after line 2,000, where an earlier run had come to: 302 records now\.\n2,302 records in /,
+      /^Continued after line 2,000, where an earlier run stopped: 302 records in this run\.\n2,302 records in /,
     );
     expect(out).toMatch(/\n {6}1 {2}rejected\n/);
     expect(out).toMatch(/:\n {6}1 {2}invalid_fields\n {6}1 {2}not_json\n$/);
@@ -135,7 +135,7 @@ describe('onecontact import, interrupted', () => {
     const { code, out, err } = await importing(inFolder('cut.gz'));
     expect([code, out]).toEqual([1, '']);
     expect(err).toMatch(
-      /^onecontact: The gzip file is cut off \(Z_BUF_ERROR\): get the whole file, and run the same command again; [^\n]*\n$/,
+      /^onecontact: The gzip file is truncated \(Z_BUF_ERROR\): get the whole file, and run the same command again; [^\n]*\n$/,
     );
     const [{ n } = { n: 0 }] = await imports.data.sql<{ n: number }>('SELECT count(*)::int AS n FROM contact');
     expect(n).toBeGreaterThan(1_000);

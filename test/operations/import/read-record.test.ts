@@ -277,9 +277,7 @@ describe('readRecord', () => {
 
 it.each([[[1, 2]], ['secret'], [null]])('readRecord refuses a line that is not an object: %j', (json) => {
   const { problems } = readRecord(json, NOW) as { problems: string[] };
-  expect(problems).toEqual([
-    expect.stringMatching(/^record: Invalid input: expected object, received (array|string|null)$/),
-  ]);
+  expect(problems).toEqual(['record: must be an object']);
 });
 
 describe('readTime', () => {

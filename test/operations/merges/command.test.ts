@@ -19,10 +19,13 @@ beforeEach(() => empty());
 afterAll(() => data?.drop());
 
 const merges = (...args: string[]) => onecontact(confirmed(['merges', ...args]), { DATABASE_URL: data.url });
+const onWideTerminal = (...args: string[]) =>
+  onecontact(['merges', ...args], { DATABASE_URL: data.url }, undefined, true, 200);
 const json = async (...args: string[]) => JSON.parse((await merges(...args, '--json')).out);
 const receive = async (...events: ContactEvent[]): Promise<void> => {
   for (const event of events) await apply(data.db, event);
 };
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ');
 const key = (name: string): string => addressOf(name).key;
 const iso = (t: number): string => new Date(at(t)).toISOString();
 const idOf = async (n = 0): Promise<string> =>
@@ -44,7 +47,7 @@ async function withoutChange<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-const OLDER = 'There are older ones: --limit shows more.';
+const OLDER = 'There are older merges: --limit shows more.';
 const ADA = { firstName: 'Ada', lang: 'fr' };
 const MERGED = [
   acct('u', 'a', 1, { locale: 'de' }),
@@ -62,12 +65,12 @@ describe('merges list', () => {
   });
 
   it('lists the newest merges first, as a table and as JSON', async () => {
-    const { out, code } = await merges('list');
+    const { out, code } = await onWideTerminal('list');
     expect(code).toBe(0);
     expect(out.split('\n').map((line) => line.replace(/^[0-9a-f-]{36} {2}[-0-9]{10} [0-9:]{8}/, '#'))).toEqual([
-      expect.stringMatching(/^merge +merged \(UTC\) +reason +account +addresses that came$/),
-      `#  claim              ${uidOf('v')}  d@mail.test`,
-      `#  claim, undone      ${uidOf('u')}  b@mail.test`,
+      expect.stringMatching(/^merge +merged \(UTC\) +reason +account +addresses$/),
+      `#  claim          ${uidOf('v')}  d@mail.test`,
+      `#  claim, undone  ${uidOf('u')}  b@mail.test`,
       '',
     ]);
     const lines = (await merges('list', '--json')).out.trimEnd().split('\n');
@@ -82,10 +85,25 @@ describe('merges list', () => {
     ]);
   });
 
+  it('shows a block for each merge where the table would be wider than the terminal', async () => {
+    const { out } = await merges('list');
+    const blocks = out.split('\n\n').map((block) =>
+      block
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.replace(/^merge .*/, 'merge')),
+    );
+    const time = expect.stringMatching(/^ {2}merged \(UTC\) {2}20[-0-9]{8} [0-9:]{8}$/);
+    expect(blocks).toEqual([
+      ['merge', time, '  reason        claim', `  account       ${uidOf('v')}`, '  addresses     d@mail.test'],
+      ['merge', time, '  reason        claim, undone', `  account       ${uidOf('u')}`, '  addresses     b@mail.test'],
+    ]);
+  });
+
   it('filters by number, by an account on either side, and by undone merges', async () => {
     await receive(del('v', 3), acct('w', 'e', 4), acct('w', 'c', 5), acct('w', 'd', 5));
     expect((await merges('list', '--json', '--limit', '1')).out.split('\n')).toHaveLength(2);
-    expect((await merges('list', '--limit', '1')).out.split('\n').slice(2)).toEqual([OLDER, '']);
+    expect((await onWideTerminal('list', '--limit', '1')).out.split('\n').slice(2)).toEqual([OLDER, '']);
     expect((await merges('list')).out).not.toContain(OLDER);
     const of = async (...args: string[]) =>
       (await merges('list', '--json', ...args)).out
@@ -95,7 +113,7 @@ describe('merges list', () => {
     expect(await of('--account', uidOf('v').toUpperCase())).toEqual([uidOf('w'), uidOf('v')]);
     expect(await of('--undone')).toEqual([uidOf('u')]);
     expect(await of('--undone', '--account', uidOf('v'))).toEqual([]);
-    expect((await merges('list', '--account', uidOf('nobody'))).out).toBe('No merge is known.\n');
+    expect((await merges('list', '--account', uidOf('nobody'))).out).toBe('No merges found.\n');
   });
 });
 
@@ -104,31 +122,50 @@ describe('merges show', () => {
     await receive(...MERGED.slice(0, -1));
     const [own, lone] = [await contactAt('a'), await contactAt('b')];
     await receive(...MERGED.slice(-1));
-    const { out, code } = await withoutChange(async () => merges('show', await idOf()));
+    const { out, code } = await withoutChange(async () => onWideTerminal('show', await idOf()));
     expect(code).toBe(0);
     const cells = (line: string): string[] => line.split(/ {2,}/);
     expect(out.split('\n').map(cells)).toEqual(
       [
-        `Merge ${await idOf()}, ${(await json('show', await idOf())).merged_at}`,
-        `by primaryEmailChanged of ${iso(5)} (fxa, id primaryEmailChanged|u|b|5)`,
+        `Merge ${await idOf()}, ${(await json('show', await idOf())).merged_at.slice(0, 19).replace('T', ' ')} UTC`,
+        'by primaryEmailChanged of 2026-01-01 00:00:05',
+        '(fxa, id primaryEmailChanged|u|b|5)',
         '',
-        `Account ${uidOf('u')} proves that it owns b@mail.test, which stood alone: its reader is the account's owner.`,
-        `Contact ${lone.id} (retired) goes into contact ${own.id} (survivor); the retired id answers 404.`,
-        `Token ${lone.token} stays: the retired contact held the account's primary address, and mail there carries it (policy address).`,
-        `Token ${own.token} answers 404.`,
+        `Account ${uidOf('u')} proves that it owns b@mail.test, which belonged to no account.`,
+        '',
+        `survivor  contact ${own.id}`,
+        `retired  contact ${lone.id}, answers 404`,
+        `token  ${lone.token} stays: the retired contact had the account's primary address, and mail there carries this token (policy address)`,
+        `  ${own.token} answers 404`,
         '',
         '  survivor had  retired had  now  why',
         'primary address  a@mail.test (2026-01-01 00:00:01)  b@mail.test (2026-01-01 00:00:05)  b@mail.test  claimed later',
         'first name  -  Ada (2026-01-01 00:00:02)  Ada  only the retired had it',
-        "language  de (2026-01-01 00:00:01)  fr (2026-01-01 00:00:02)  fr  the reader's own, before the account's",
+        "language  de (2026-01-01 00:00:01)  fr (2026-01-01 00:00:02)  fr  the reader's own value wins over the account's",
         "newsletter x  unsubscribed (2026-01-01 00:00:03)  subscribed (2026-01-01 00:00:02)  unsubscribed  the survivor's is later",
         'newsletter z  -  subscribed (2026-01-01 00:00:02)  unsubscribed  ended by an opt-out of the survivor',
         'opted out  yes  -  -  the opt-out was lifted by a proof of the retired',
         '',
-        'Announced by contact.merged, whose message id is that of the merge.',
-        `Not undone. To see what undoing it would do: \`onecontact merges undo ${await idOf()} --dry-run\`.`,
+        'Announced by contact.merged. Its message id is the id of the merge.',
+        'Not undone. To see what an undo would do:',
+        `  onecontact merges undo ${await idOf()} --dry-run`,
         '',
       ].map(cells),
+    );
+  });
+
+  it('explains a merge within 80 columns, with a block for each value', async () => {
+    await receive(...MERGED);
+    const { out } = await merges('show', await idOf());
+    expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    expect(out).toContain(
+      `
+language
+  survivor had  de (2026-01-01 00:00:01)
+  retired had   fr (2026-01-01 00:00:02)
+  now           fr
+  why           the reader's own value wins over the account's
+`,
     );
   });
 
@@ -168,13 +205,13 @@ describe('merges show', () => {
   it('shows an undone merge, one whose survivor was merged later, and one without an explanation', async () => {
     await receive(...MERGED, del('u', 6), acct('v', 'c', 7), acct('v', 'a', 8), acct('v', 'b', 8));
     const [second, first] = [await idOf(0), await idOf(1)];
-    expect((await merges('show', first)).out).toContain('\nThe survivor is merged on into contact ');
+    expect((await merges('show', first)).out).toContain('\nThe survivor has since been merged into contact\n');
     await merges('undo', second);
     expect((await merges('show', second)).out).toMatch(
-      /\nUndone 20.*Z: the retired contact lives again, and each side has the token it had\.\nClaims of the account on b@mail\.test do not count until `onecontact merges unblock`\.\n$/,
+      /\nUndone 20[-0-9]{8} [0-9:]{8}: the retired contact is live again, and each contact\nhas the token it had\.\nThe account's claims on b@mail\.test do not count until `onecontact merges\nunblock`\.\n$/,
     );
     await data.sql('UPDATE merge SET explanation = NULL');
-    expect((await merges('show', first)).out).toContain('\nIt is not known any more which values won.\n');
+    expect((await merges('show', first)).out).toContain('\nThe explanation of the values was removed by a purge.\n');
     expect((await json('show', first)).explanation).toBeNull();
   });
 
@@ -202,7 +239,9 @@ describe('merges preview', () => {
     await receive(...MERGED.slice(0, -1));
     const { text, body } = await preview('u', ' B@Mail.Test ');
     expect(text).toMatch(new RegExp(`^If account ${uidOf('u')} claimed b@mail\\.test now:\n\nMerge: `));
-    expect(text).toMatch(/\nlanguage .* the reader's own, before the account's\n[\s\S]*\nNothing was changed\.\n$/);
+    expect(text).toMatch(
+      /\nlanguage\n[\s\S]* the reader's own value wins over the account's\n[\s\S]*\nNothing was changed\.\n$/,
+    );
     await apply(data.db, { ...acct('u', 'b', 0), at: Date.now() });
     const { reason, survivor, retired, token, explanation } = await json('show', await idOf());
     expect(body).toMatchObject({ account_id: uidOf('u'), address: key('b'), outcome: 'merged' });
@@ -228,7 +267,7 @@ describe('merges preview', () => {
     const { text, body } = await preview('u', 'b@mail.test');
     const [from, to] = [await contactAt('b'), await contactAt('a')];
     expect(body).toMatchObject({ outcome: 'moved', from_contact: from.id, to_contact: to.id, closes: false });
-    expect(text).toContain(`Account ${uidOf('v')} is left without an address, and is listed for review.`);
+    expect(oneLine(text)).toContain(`Account ${uidOf('v')} is left without an address, and is listed for review.`);
   });
 
   it('shows the merge with a contact whose account was deleted', async () => {
@@ -237,18 +276,18 @@ describe('merges preview', () => {
     expect((await preview('u', 'b@mail.test')).body).toMatchObject({ outcome: 'merged' });
     await receive(del('w', 9));
     const { body, text } = await preview('u', 'c@mail.test');
-    expect([body.outcome, text]).toEqual(['merged', expect.stringContaining('made anew')]);
+    expect([body.outcome, text]).toEqual(['merged', expect.stringContaining('re-created')]);
   });
 
   it.each([
     ['has no contact and claims a lone address', 'nobody', 'lone', { outcome: 'joined' }, 'Its id and token stay.'],
-    ['claims an unknown address', 'u', 'new', { outcome: 'added' }, 'it goes to contact '],
+    ['claims an unknown address', 'u', 'new', { outcome: 'added' }, 'It goes to contact '],
     [
       'is unknown and claims an unknown address',
       'nobody',
       'new',
       { outcome: 'added', to_contact: null },
-      'it goes to a new contact.',
+      'It goes to a new contact.',
     ],
     [
       'is unknown and claims an address of another account',
@@ -257,20 +296,20 @@ describe('merges preview', () => {
       { outcome: 'moved', to_contact: null },
       'to a new contact.',
     ],
-    ['has the address already', 'u', 'a', { outcome: 'kept' }, 'already.'],
+    ['has the address already', 'u', 'a', { outcome: 'kept' }, ' already.'],
     ['is deleted and claims a lone address', 'gone', 'lone', { outcome: 'not_taken' }, 'this account is deleted'],
   ])('shows the outcome for an account that %s', async (_, uid, address, wanted, sentence) => {
     await receive(acct('u', 'a', 1), signup('lone', ['x'], 1), acct('gone', 'g', 1), del('gone', 2));
     const { text, body } = await preview(uid, `${address}@mail.test`);
     expect(body).toMatchObject(wanted);
-    expect(text).toContain(sentence);
+    expect(oneLine(text)).toContain(sentence);
   });
 
   it('shows that a claim would be held, and what releasing it would do', async () => {
     await receive(...MERGED.slice(0, -1));
     const { text, body } = await preview('u', 'b@mail.test', { MERGE_MODE: 'observe' });
     expect(body).toMatchObject({ outcome: 'held', released: { outcome: 'merged', merge: { reason: 'claim' } } });
-    expect(text).toMatch(/\nHeld: .*\n\nOnce released by `onecontact collisions resolve`:\n\nMerge: /);
+    expect(text).toMatch(/\nHeld: .*\n\nOnce `onecontact collisions resolve` releases the claim:\n\nMerge: /);
   });
 
   it('shows that a claim is blocked after an undo', async () => {
@@ -282,20 +321,20 @@ describe('merges preview', () => {
 });
 
 describe('merges undo', () => {
-  it('restores both sides, and answers already_undone the second time', async () => {
+  it('restores both sides, and says the second time that it was undone before', async () => {
     await receive(...MERGED.slice(0, -1));
     const before = [await canonicalExportOf(data.db), await contactAt('a'), await contactAt('b')];
     await receive(...MERGED.slice(-1));
     const id = await idOf();
     const { out, code } = await merges('undo', id);
-    expect([code, out.split('\n')[0]]).toEqual([0, 'undone']);
+    expect([code, out.split('\n')[0]]).toEqual([0, 'The merge is undone.']);
     expect([await canonicalExportOf(data.db), await contactAt('a'), await contactAt('b')]).toEqual(before);
     expect(await brokenPromises(data)).toEqual([]);
     expect(await data.sql('SELECT type FROM outbox ORDER BY seq DESC LIMIT 2')).toEqual(
       expect.arrayContaining([{ type: 'contact.unmerged' }]),
     );
     const again = await withoutChange(() => merges('undo', id));
-    expect(again).toEqual({ code: 0, out: 'already_undone: nothing to do.\n', err: '' });
+    expect(again).toEqual({ code: 0, out: 'The merge was undone before: nothing to do.\n', err: '' });
     expect(await json('undo', id)).toEqual({ merge_id: id, result: 'already_undone', dry_run: false });
   });
 
@@ -304,7 +343,7 @@ describe('merges undo', () => {
     const id = await idOf();
     const { out } = await withoutChange(() => merges('undo', id, '--dry-run'));
     expect(out).toMatch(
-      /^It can be undone; nothing was changed yet\.\nContact [0-9a-f-]{36} lives again, with b@mail\.test and token /,
+      /^Dry run: the merge can be undone\. Nothing was changed\.\nContact [0-9a-f-]{36} is live again, with b@mail\.test and\ntoken /,
     );
     const dry = await withoutChange(() => json('undo', id, '--dry-run'));
     expect({ ...dry, dry_run: false }).toEqual(await json('undo', id));
@@ -328,11 +367,15 @@ describe('merges undo', () => {
     expect(await withoutChange(() => undo(terminal('no')))).toEqual({
       ...{ code: 1, out: '' },
       err: expect.stringMatching(
-        /^It can be undone; nothing was changed yet\.\n(.+\n){3}Undo it\? \[y\/N\] onecontact: Not confirmed: nothing was changed\.\n$/,
+        /^Dry run: the merge can be undone\. Nothing was changed\.\n(.+\n){7}Undo it\? \[y\/N\] onecontact: Not confirmed: nothing was changed\.\n$/,
       ),
     });
-    expect((await undo(terminal('y'))).out).toMatch(/^undone\n/);
-    expect(await undo(terminal())).toMatchObject({ code: 0, out: 'already_undone: nothing to do.\n', err: '' });
+    expect((await undo(terminal('y'))).out).toMatch(/^The merge is undone\.\n/);
+    expect(await undo(terminal())).toMatchObject({
+      code: 0,
+      out: 'The merge was undone before: nothing to do.\n',
+      err: '',
+    });
   });
 
   it('refuses a merge that a later one depends on, and says to undo that first', async () => {
@@ -341,7 +384,7 @@ describe('merges undo', () => {
     const { code, out, err } = await withoutChange(() => merges('undo', first));
     expect([code, out]).toEqual([1, '']);
     expect(err).toBe(
-      'onecontact: superseded: a later merge of this contact depends on it, or another account has one of its ' +
+      'onecontact: The merge cannot be undone: a later merge depends on it, or another account has one of its ' +
         'addresses now. Undo the later merges first: `onecontact merges list --account UID` shows them.\n',
     );
     expect(await merges('undo', first, '--json')).toMatchObject({
@@ -359,7 +402,7 @@ describe('merges undo', () => {
     const { code, err } = await withoutChange(async () => merges('undo', await idOf()));
     expect([code, err]).toEqual([
       1,
-      expect.stringMatching(/^onecontact: empty: one of the two contacts would be left/),
+      expect.stringMatching(/^onecontact: The merge cannot be undone: one contact would be left/),
     ]);
   });
 
@@ -404,12 +447,9 @@ describe('merges unblock', () => {
   it('merges again under a new id, which can be undone again', async () => {
     const undone = await idOf();
     const dry = await withoutChange(() => unblock('--dry-run'));
-    expect(dry.out).toMatch(/^The claims would count again; nothing was changed yet\.\nMerge: two contacts /);
+    expect(dry.out).toMatch(/^Dry run: the claims can be unblocked\. Nothing was changed\.\nMerge: the two contacts /);
     const { code, out } = await unblock();
-    expect([code, out]).toEqual([
-      0,
-      expect.stringMatching(/^unblocked: the claims count again\.\nMerge: two contacts /),
-    ]);
+    expect([code, out]).toEqual([0, expect.stringMatching(/^The claims count again\.\nMerge: the two contacts /)]);
     expect(await idOf()).not.toBe(undone);
     expect(await data.sql('SELECT FROM outbox WHERE message_id = $1', [await idOf()])).toHaveLength(1);
     expect(await brokenPromises(data)).toEqual([]);
@@ -457,7 +497,7 @@ describe('onecontact merges', () => {
     // The id of a contact is not the id of a merge.
     for (const id of [randomUUID(), (await contactAt('a')).id]) {
       const answer = await withoutChange(() => merges(command, id));
-      const sentence = 'onecontact: No merge has this id: `onecontact merges list` shows ids.\n';
+      const sentence = 'onecontact: No merge has this id: `onecontact merges list` shows the ids.\n';
       expect(answer).toEqual({ code: 1, out: '', err: sentence });
     }
   });

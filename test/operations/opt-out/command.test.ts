@@ -64,7 +64,7 @@ describe('onecontact opt-out', () => {
     const before = await allRows(data);
     expect(await json(key('ada'), key('ada'))).toMatchObject({ opted_out: 0, already: 2 });
     expect((await optOut(key('ada'))).out).toBe(
-      'Opted out 0 addresses.\n1 address had been opted out by this command before.\n',
+      'Opted out 0 addresses.\n1 address had been opted out with this command before.\n',
     );
     expect(await allRows(data)).toEqual(before);
     await apply(data.db, { ...optout('ada', 0), at: Date.now() + 1_000 });
@@ -123,7 +123,7 @@ describe('onecontact opt-out', () => {
     expect([code, err]).toEqual([1, '']);
     expect(out).toBe(
       'Opted out 3 addresses, of which 2 were unknown and got a contact.\n' +
-        '1 address had been opted out by this command before.\n' +
+        '1 address had been opted out with this command before.\n' +
         'Line 4: the address has no @.\nLine 6: the address has more than one @.\n',
     );
     expect(await json('--file', file)).toEqual({
@@ -136,7 +136,7 @@ describe('onecontact opt-out', () => {
     for (const name of ['ada', 'new', '-dash']) expect(await show(name)).toMatchObject({ opted_out: true });
     expect(await optOut('--file', `${file}.none`)).toEqual({
       ...{ code: 1, out: '' },
-      err: 'onecontact: The file cannot be read (ENOENT): name a text file with an address a line.\n',
+      err: 'onecontact: The file cannot be read (ENOENT): name a text file with one address per line.\n',
     });
   });
 

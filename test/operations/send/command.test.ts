@@ -44,7 +44,7 @@ describe('onecontact send', () => {
   it('does not send what the service would refuse: it names line and field, never the value, and fails', async () => {
     const withoutUid = JSON.stringify({ event: 'login', email: 'ada@mail.test', ts: 1764000120 });
     const { code, out, err } = await send(`${signUp}\nada@mail.test\n${withoutUid}\n`);
-    expect({ code, out }).toEqual({ code: 1, out: 'Sent 1 message, refused 2.\n' });
+    expect({ code, out }).toEqual({ code: 1, out: 'Sent 1 message, rejected 2.\n' });
     expect(err).toMatch(/^line 2: message: .*JSON.*\nline 3: uid: .*\n$/);
     expect(err).not.toContain('ada@');
     await broker().next(NEWSLETTER_QUEUE);
