@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Program, ServiceProcess } from '../../tools/program/process';
 import { until } from '../support/broker';
+import { curlForScripts } from '../support/programs';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
@@ -73,8 +74,8 @@ export class Shell {
     if (!service.isUp) throw new Error(`start ended: ${service.out}${service.err}`);
   }
 
-  #bash(script: string): Promise<string> {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
+  async #bash(script: string): Promise<string> {
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', `${await curlForScripts()}${script}`], {
       cwd: this.folder,
       env: { ...this.env, PATH: `${this.folder}:${process.env.PATH}`, HOME: process.env.HOME },
       stdio: ['ignore', 'pipe', 'pipe'],

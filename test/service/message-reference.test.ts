@@ -12,6 +12,7 @@ import { silent, withBroker } from '../support/broker';
 import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { type Command, type DocScripts, docScripts } from '../support/doc-scripts';
+import { FETCH_MS } from '../support/programs';
 import { eventually, get } from '../support/service';
 
 const page = readFileSync(resolve(__dirname, '../../docs/reference/messages.md'), 'utf8');
@@ -66,7 +67,7 @@ describe('the message reference', () => {
     const env = { ...urls, ...settings, HTTP_PORT: '0', LOG_LEVEL: 'silent' };
     service = await startService(readConfig(env, SERVICE_NEEDS), { log: silent });
     scripts = await docScripts({ publish, onecontact: operate });
-  });
+  }, FETCH_MS);
   afterAll(async () => {
     scripts?.close();
     await service?.stop();

@@ -240,8 +240,10 @@ describe('docs/operations.md and docs/scaling.md', () => {
 
   it('name every metric, and no other', async () => {
     const there = await names();
-    const sql = readFileSync(join(__dirname, '../../deploy/postgres/roles.sql'), 'utf8');
-    const roles = new Set(sql.match(/\bonecontact_[a-z]+/g));
+    const deployed = ['postgres/roles.sql', 'rabbitmq/permissions.json'].map((path) =>
+      readFileSync(join(__dirname, '../../deploy', path), 'utf8'),
+    );
+    const roles = new Set(deployed.join('').match(/\bonecontact_[a-z]+/g));
     const named = (docs.join('').match(/\bonecontact_[a-z_]+/g) ?? []).filter((name) => !roles.has(name));
     const bare = named.map((name) => (there.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, '')));
     expect([...new Set(bare)].sort()).toEqual([...there].sort());

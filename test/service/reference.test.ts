@@ -18,6 +18,7 @@ import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { type DocScripts, docScripts } from '../support/doc-scripts';
 import { acct, signup } from '../support/events';
+import { FETCH_MS } from '../support/programs';
 import { ctms, newsletter } from '../support/records';
 import { apply } from '../support/stored';
 
@@ -83,7 +84,7 @@ describe('the HTTP reference', () => {
       ),
       { log: silent, only: ['http', 'intake'] },
     );
-  });
+  }, FETCH_MS);
   afterAll(async () => {
     commands?.close();
     await service?.stop();

@@ -1,7 +1,7 @@
 /** What is lost on a broker under a running service is restored. On a private broker, whose vhosts and rights change. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { type Service, startService } from '../../src/main';
 import { connect } from '../../src/rabbitmq/amqplib';
 import { openConnection } from '../../src/rabbitmq/connection';
@@ -28,6 +28,9 @@ import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';
 import { config, eventually, get, publish } from '../support/service';
+
+/** rabbitmqctl alone takes ten seconds on a loaded machine. */
+jest.setTimeout(240_000);
 
 const DEPLOY = resolve(__dirname, '../../deploy/rabbitmq');
 const README = readFileSync(resolve(DEPLOY, 'README.md'), 'utf8');

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
+import { curlForScripts } from './programs';
 
 /** A command of a script, by its words. @returns what it prints @throws Error, which ends the script */
 export type Command = (...words: string[]) => Promise<string>;
@@ -34,11 +35,12 @@ export async function docScripts(commands: Readonly<Record<string, Command>>): P
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const functions = Object.keys(commands).map((name) => `${name}() { "$NODE" -e '${HAND_ON}' -- ${name} "$@"; }\n`);
+  const curl = await curlForScripts();
   const { port } = server.address() as AddressInfo;
   return {
     async run(script, env = {}, cwd = process.cwd()) {
       const known = { PATH: process.env.PATH, NODE: process.execPath, COMMANDS: `http://127.0.0.1:${port}` };
-      const args = ['-euo', 'pipefail', '-c', `${functions.join('')}${script}`];
+      const args = ['-euo', 'pipefail', '-c', `${curl}${functions.join('')}${script}`];
       return (await promisify(execFile)('bash', args, { env: { ...known, ...env }, cwd })).stdout;
     },
     close: () => void server.close(),

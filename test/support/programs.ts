@@ -4,17 +4,18 @@ import { join } from 'node:path';
 import { describe } from '@jest/globals';
 import { pathFolders, run } from '../../tools/services/command';
 import { KEYRING } from '../../tools/services/debian';
-import { type FetchedProgram, findLoneProgram, type LoneProgram } from '../../tools/services/fetch-programs';
+import { type FetchedProgram, findCurl, findLoneProgram, type LoneProgram } from '../../tools/services/fetch-programs';
 
 /** The first test to need a program may have to fetch it. */
 export const FETCH_MS = 600_000;
 
-export const findProgram = (program: LoneProgram): Promise<FetchedProgram> =>
-  findLoneProgram(program, {
-    log: (line) => void process.stderr.write(`${line}\n`),
-    env: process.env,
-    durable: false,
-  });
+const context = {
+  log: (line: string) => void process.stderr.write(`${line}\n`),
+  env: process.env,
+  durable: false,
+};
+
+export const findProgram = (program: LoneProgram): Promise<FetchedProgram> => findLoneProgram(program, context);
 
 interface Run {
   /** For the program's stdin. */
@@ -36,4 +37,10 @@ function canHave(program: LoneProgram): boolean {
   const isThere = (name: string): boolean => pathFolders(process.env).some((folder) => existsSync(join(folder, name)));
   if (program === 'promtool' || program === 'prometheus') return isThere(program) || isThere('apt-get');
   return isThere('apt-get') && existsSync(KEYRING);
+}
+
+/** For the top of a shell script that uses curl: nothing where it is installed, else a function that runs a fetched one. */
+export async function curlForScripts(): Promise<string> {
+  const { path, home, env } = await findCurl(context);
+  return home === undefined ? '' : `curl() { LD_LIBRARY_PATH='${env.LD_LIBRARY_PATH}' '${path}' "$@"; }\n`;
 }

@@ -25,6 +25,12 @@ export const findPgBouncer = (context: Context): Promise<FetchedProgram> =>
     name === 'pgbouncer' || LIBRARIES.test(name) || COMPRESSION.test(name) ? '.' : undefined,
   );
 
+/** With all its libraries but the C library, which is the machine's. */
+export const findCurl = (context: Context): Promise<FetchedProgram> =>
+  installedOrFetched({ name: 'curl', what: 'curl', path: 'usr/bin/curl' }, context, (name) =>
+    name === 'curl' || /^lib(?!c6$|c-bin$|gcc)/.test(name) ? '.' : undefined,
+  );
+
 const COMPOSE = 'usr/libexec/docker/cli-plugins/docker-compose';
 
 /** Programs that stand alone in their package. Of the last two, older releases have none, or one that is too old. */
