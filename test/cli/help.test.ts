@@ -5,12 +5,7 @@ import { onecontact } from '../support/command-line';
 
 const COMMANDS = [
   ...['start', 'migrate', 'topology', 'show', 'consent', 'merges', 'collisions', 'import', 'export', 'feed', 'erase'],
-<<<<<<< HEAD
-  ...['opt-out', 'send'],
-  ...['erasures', 'purge', 'audit', 'dead-letters'],
-=======
   ...['erasures', 'opt-out', 'purge', 'audit', 'send', 'dead-letters'],
->>>>>>> words
 ];
 
 describe('the help of onecontact', () => {

@@ -263,11 +263,7 @@ describe('onecontact audit', () => {
     async (command) => {
       const { code, out, err } = await run('audit', '--command', command);
       expect([code, out]).toEqual([2, '']);
-<<<<<<< HEAD
-      expect(err).toMatch(/It is one\s+of:\s+migrate,.*\smerges\s+undo,/s);
-=======
       expect(err.replace(/\s+/g, ' ')).toMatch(/It must be one of: migrate, .*, merges undo, /);
->>>>>>> words
     },
   );
 
