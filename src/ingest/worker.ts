@@ -58,12 +58,11 @@ const ACKS_WRITTEN_MS = 5;
 /** What the health check says of a pause. */
 const PAUSED: Record<PauseReason, (waiting: number) => string> = {
   database_down: () => 'the database cannot be used; consumption resumes once it can',
-  database_slow: () =>
-    'the database takes too long, even for events of made-up names; find what keeps it busy, or has no room for',
+  database_slow: () => 'the database is too slow, even for made-up events; find the load on it',
   rows_held: () => 'another transaction holds rows that the messages need; end it if it was forgotten',
   erasure_key: () => 'people were erased with another ERASURE_KEY; start this process with that key',
   publishing_blocked: (waiting) =>
-    `the broker does not take ${waiting} messages for the retry queues and the dead letters; check its memory, its disk and these queues`,
+    `the broker does not take ${waiting} messages for the retry queues and the dead letters; check its memory and disk, and these queues`,
 };
 
 /** After this, messages on their way to other queues count as stuck there. The broker usually confirms in milliseconds. */

@@ -42,7 +42,7 @@ export function makeMetrics() {
     registry,
     messages: counter(
       'messages_total',
-      'Messages handled, by queue, outcome and type (of dead ones the reason, of retries and waits the error code)',
+      'Messages handled, by queue, outcome and type (the reason of dead letters, the error code of retries)',
       'queue',
       'type',
       'outcome',
@@ -57,13 +57,13 @@ export function makeMetrics() {
     ),
     eventLag: histogram(
       'event_lag_seconds',
-      'Of each batch, the time from its oldest event until it was settled',
+      'Time from the oldest event of a batch until the batch was acknowledged',
       LAG_BUCKETS,
       'queue',
     ),
     publishLag: histogram(
       'publish_lag_seconds',
-      'Of each batch, the time from the oldest publish until it was settled, where messages have a timestamp',
+      'Time from the oldest publish of a batch until the batch was acknowledged, where messages have a timestamp',
       LAG_BUCKETS,
       'queue',
     ),
@@ -74,7 +74,7 @@ export function makeMetrics() {
     ),
     staleReads: counter(
       'stale_reads_total',
-      'Times that a batch was locked and loaded in vain, because another transaction changed what it may touch',
+      'Batches that were locked and loaded again, because another transaction changed the rows that they reach',
       'queue',
     ),
     retries: counter('retries_total', 'Messages put on the retry delays, by step', 'queue', 'delay'),
@@ -89,7 +89,7 @@ export function makeMetrics() {
     merges: counter('merges_total', 'Contacts merged, by reason', 'reason'),
     collisions: counter(
       'collisions_total',
-      'What became of an address that another contact had: merged, held or blocked (repetitions included), closed, or its owner is left for review',
+      'Claims on an address of another contact, by outcome: merged, held or blocked (repetitions included), closed, or review of its owner',
       'outcome',
     ),
     tokenDecisions: counter(
@@ -100,25 +100,16 @@ export function makeMetrics() {
     ),
     optOutDecisions: counter(
       'opt_out_decisions_total',
-      'Merges of which a side was opted out: the contact is (only, same), is not (proven), or it was not its to bring (left_behind)',
+      'Merges with an opt-out, by what happens to it: it stays (only, same), is lifted (proven), or is of another person (left_behind)',
       'why',
     ),
-    droppedDetails: counter(
-      'dropped_details_total',
-      'Details of handled messages that could not be used and were left out, by field',
-      'field',
-    ),
-    intakeRequests: counter(
-      'intake_requests_total',
-      'Requests with events that were read, by route and what became of them',
-      'route',
-      'outcome',
-    ),
+    droppedDetails: counter('dropped_details_total', 'Unusable details of handled messages, by field', 'field'),
+    intakeRequests: counter('intake_requests_total', 'Requests with events, by route and outcome', 'route', 'outcome'),
     choices: counter('choices_total', 'Choices received, by act, repetitions included', 'act'),
     notifications: counter('notifications_total', 'Notifications published, by type and outcome', 'type', 'outcome'),
     notificationLag: histogram(
       'notification_lag_seconds',
-      'Of each published notification, the time from its commit to the outbox until the broker confirmed it',
+      'Time from the commit of a notification to the outbox until the broker confirmed it',
       LAG_BUCKETS,
     ),
     reconnects: counter('broker_reconnects_total', 'Times that a connection to the broker came back', 'connection'),
@@ -136,12 +127,12 @@ export function makeMetrics() {
     ),
     unroutedRecovered: counter(
       'unrouted_recovered_total',
-      'Messages that the alternate exchange had caught and that were moved, by the queue they went to',
+      'Messages that the alternate exchange had caught, by the queue to which they were moved',
       'queue',
     ),
     databaseErrors: counter(
       'database_errors_total',
-      'Transactions that failed, by SQLSTATE (or the name of the error) and what is done about it',
+      'Transactions that failed, by SQLSTATE (or the name of the error) and kind',
       'code',
       'kind',
     ),

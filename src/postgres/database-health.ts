@@ -29,7 +29,7 @@ class NotUsable extends Error {
 }
 
 const STANDBY =
-  'The database is in recovery (a standby, or a server that is being restored): promote it, or let DATABASE_URL name the primary.';
+  'The database is in recovery (a standby, or a server that is being restored): promote it, or name the primary in DATABASE_URL.';
 const READ_ONLY = 'The database is read-only: set default_transaction_read_only to off, or end the fail-over.';
 
 /**

@@ -273,6 +273,6 @@ function notTaken({ routingKey }: OutgoingMessage, result: { outcome: string; re
     failed: describe(result.error).reason,
   }[result.outcome];
   return new BrokerRefusal(
-    `The queue ${routingKey} takes no messages (${why}): what was not finished is where it was. Mend that, then try again.`,
+    `The queue ${routingKey} does not accept messages (${why}): all other messages are where they were. Fix the queue, then try again.`,
   );
 }

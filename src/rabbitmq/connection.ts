@@ -182,7 +182,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     });
     model.on('disconnect', (error: Error) => {
       this.#connected = false;
-      this.#problem = 'The connection to the broker is lost: it is opened again.';
+      this.#problem = 'The connection to the broker is lost: reconnecting.';
       this.#log.warn(describe(error), 'broker connection lost');
       this.#unblock();
       this.#announce('down', error);

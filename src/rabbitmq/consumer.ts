@@ -177,7 +177,7 @@ export class Consumer {
   #troubleOf(error: unknown): string {
     const { queue } = this.#options;
     const code = codeOf(error);
-    if (code === 404) return 'the broker has no such queue, and it is declared again';
+    if (code === 404) return 'the queue does not exist, and is being declared again';
     if (code === 403) return `the broker user may not read it (grant it read on ${queue})`;
     return `the broker answers ${code ?? 'nothing'} (the log has the reason)`;
   }
@@ -226,7 +226,7 @@ export class Consumer {
     channel.on('return', () => undefined);
     channel.on('close', () => {
       over = true;
-      this.#trouble = 'the broker has ended it, and it begins again';
+      this.#trouble = 'the broker ended the consumer, which starts again';
       ledger.die();
       this.#wake();
     });

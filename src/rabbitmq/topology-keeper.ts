@@ -79,7 +79,7 @@ export class TopologyKeeper {
   hints(): string[] {
     return [...this.#losses].map(
       ([exchange, at]) =>
-        `A queue of ${exchange} was missing at ${at}, and is declared again. Without the policy that \`onecontact topology\` prints, RabbitMQ dropped what was published meanwhile.`,
+        `A queue of ${exchange} was missing at ${at}, and has been declared again. Without the policy that \`onecontact topology\` prints, RabbitMQ dropped the messages published meanwhile.`,
     );
   }
 
@@ -143,7 +143,7 @@ export class TopologyKeeper {
   /** The name in the URL may lead to another broker than it did. */
   #followUrl(): void {
     this.#vain = 0;
-    this.#options.log.info('broker topology is in place but still missed, reconnecting');
+    this.#options.log.info('broker topology is declared but a consumer still misses a part, reconnecting');
     this.#options.connection.reconnect();
   }
 

@@ -255,23 +255,23 @@ const sentenceFor =
     const argument = /inequivalent arg '([^']+)'/.exec(reason)?.[1];
     if (argument !== undefined) {
       const first = what.startsWith('queue') ? 'save its messages if it has any' : 'note its bindings';
-      return `The ${what} exists on the broker with other arguments (${argument}): ${first}, and delete it: OneContact then declares it.`;
+      return `The ${what} exists on the broker with other arguments (${argument}): ${first}, then delete it: OneContact declares it again.`;
     }
     if (code === 406) {
       const words = /PRECONDITION_FAILED - ([^"]+)/.exec(reason)?.[1] ?? reason;
-      return `The broker does not take the ${what} (${words}): mend that on the broker.`;
+      return `The broker does not accept the ${what} (${words}): correct that on the broker.`;
     }
     return code === 403 ? mayNotDeclare([what]) : undefined;
   };
 
 const mayNotDeclare = (parts: readonly string[]): string =>
-  `The broker user may not declare the ${parts.join(', the ')}: grant it configure, write and read on our names (and write on amq.default), or have an administrator run \`onecontact topology --apply\`.`;
+  `The broker user may not declare the ${parts.join(', the ')}: grant it configure, write and read on OneContact's names (and write on amq.default), or have an administrator run \`onecontact topology --apply\`.`;
 
 /** Earlier versions silently ignore our arguments: messages would be lost, or never delayed. */
 export function requireVersion(server: { product?: string | undefined; version?: string | undefined }): void {
   const [major = 0, minor = 0] = (server.version ?? '').split('.').map((part) => Number.parseInt(part, 10) || 0);
   if (server.product === 'RabbitMQ' && (major > 3 || (major === 3 && minor >= 10))) return;
   throw new BrokerRefusal(
-    `The broker is ${server.product ?? 'unknown'} ${server.version ?? ''}, which has no lossless dead-lettering with delays: use RabbitMQ 3.10 or later.`,
+    `The broker is ${server.product ?? 'unknown'} ${server.version ?? ''}, which cannot dead-letter with delays without loss: use RabbitMQ 3.10 or later.`,
   );
 }

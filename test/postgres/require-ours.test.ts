@@ -113,7 +113,7 @@ describe('the roles of deploy/postgres/roles.sql', () => {
   it('let only the one for migrations change the schema; each of the others is told what it lacks', async () => {
     for (const role of ['service', 'lookups']) {
       await expect(migrate(as(database, role))).rejects.toThrow(
-        /may not create tables in the schema public: migrate as the role/,
+        /may not create tables in the schema public: migrate as a role/,
       );
     }
     expect((await migrate(as(database, 'migrate'))).length).toBeGreaterThan(5);
@@ -161,7 +161,7 @@ describe('the roles of deploy/postgres/roles.sql', () => {
         () => null,
         (error) => error,
       );
-      expect(connectionProblem(failed)).toMatch(/has no right to it, or to its tables; grant it/);
+      expect(connectionProblem(failed)).toMatch(/lacks rights on the database or its tables; grant them/);
     } finally {
       await admin(baseUrl(), (client) => client.query(`DROP ROLE ${prefix}_other`));
     }

@@ -93,9 +93,9 @@ describe('the URL of the database', () => {
   it.each([
     ['a reserved character in the password', `postgresql://ada:x?${SECRET}@db.test/x`, /percent-encode/],
     ['a % that encodes nothing', `postgresql://ada:${SECRET}%@db.test/x`, /write %25/],
-    ['a port that is not a number', `postgresql://ada:${SECRET}@db.test:port/x`, /host or a port that cannot be read/],
-    ['a port that is too large', `postgresql://ada:${SECRET}@db.test:65536/x`, /host or a port that cannot be read/],
-    ['an empty host among others', `postgresql://ada:${SECRET}@a.test,,b.test/x`, /host or a port that cannot be read/],
+    ['a port that is not a number', `postgresql://ada:${SECRET}@db.test:port/x`, /invalid host or port/],
+    ['a port that is too large', `postgresql://ada:${SECRET}@db.test:65536/x`, /invalid host or port/],
+    ['an empty host among others', `postgresql://ada:${SECRET}@a.test,,b.test/x`, /invalid host or port/],
     ['another protocol', `mysql://ada:${SECRET}@db.test/x`, /^DATABASE_URL cannot be read; it is like postgresql:/],
   ])('with %s is refused, and the password is not shown', (_what, url, says) => {
     expect(refusal(url)).toMatch(says);

@@ -64,7 +64,7 @@ describe('the topology', () => {
     const channel = await broker().channel();
     const declared = declareQueue(channel, { name: 'contacts.none', arguments: { 'x-queue-type': 'nonsense' } });
     await expect(declared).rejects.toThrow(
-      /^The broker does not take the queue contacts\.none \(.*x-queue-type.*mend that/,
+      /^The broker does not accept the queue contacts\.none \(.*x-queue-type.*correct that/,
     );
   });
 

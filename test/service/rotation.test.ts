@@ -125,7 +125,7 @@ function withLogin(url: string, password: string): string {
 
   it.each([
     ['broker', /broker rejects the user name or password in AMQP_URL/, { broker: 'wrong', database: 'first' }],
-    ['database', /refuses the user, or the password, of DATABASE_URL/, { broker: 'first', database: 'wrong' }],
+    ['database', /rejects the user or password in DATABASE_URL/, { broker: 'first', database: 'wrong' }],
   ])(
     'a start with a password that the %s refuses ends with a sentence',
     async (_server, sentence, passwords) => {

@@ -126,7 +126,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await start(inVhost('blue'));
     await green();
     await server.ctl('delete_vhost', 'blue');
-    await red(/does not open the vhost of AMQP_URL/);
+    await red(/does not open the vhost in AMQP_URL/);
     await server.ctl('add_vhost', 'blue');
     await server.ctl('set_permissions', '-p', 'blue', user(), '.*', '.*', '.*');
     await green();

@@ -34,7 +34,7 @@ export const LookupRequest = z.strictObject(
 );
 
 export const LookupAnswer = z.object({
-  contacts: z.array(ContactBody.nullable()).describe('One entry a key, in order; null for a key that opens no contact'),
+  contacts: z.array(ContactBody.nullable()).describe('One entry per key, in order; null for a key without a contact'),
 });
 
 /** A page of the merges that led to a contact, without their tokens. */
@@ -63,13 +63,13 @@ export const ChangeBody = z.union([
     tombstone: z.object({
       contact_id: z.guid(),
       kind: z.enum(['merged', 'closed', 'erased']),
-      survivor_contact_id: z.guid().optional().describe('Of a merge: the contact that has its addresses now'),
+      survivor_contact_id: z.guid().optional().describe('After a merge: the contact that has the addresses now'),
     }),
   }),
 ]);
 
 export const ChangesAnswer = z.object({
-  changes: z.array(ChangeBody).describe('The contacts that changed and the tombstones of those that ended'),
+  changes: z.array(ChangeBody).describe('Contacts that changed, and tombstones of contacts that ended'),
   next: z.string().describe('The `after` of the next request; store it together with the changes'),
   has_more: z.boolean().describe('True: ask again at once'),
 });
@@ -94,13 +94,13 @@ export const IntakeRequest = z.union([
 ]);
 
 const TakenEvent = z.object({
-  id: z.string().describe('Names the event in notifications and in the log'),
-  ts: z.number().describe('Its time: send it with this one if it is sent again'),
+  id: z.string().describe('The id of the event in notifications and in the log'),
+  ts: z.number().describe('The time of the event: use it when you send the event again'),
 });
 
 export const IntakeAnswer = z.object({
-  events: z.array(TakenEvent).describe('One entry a message, in order'),
-  warnings: z.array(Problem).describe('What was left out, and where, such as `[3].lang`'),
+  events: z.array(TakenEvent).describe('One entry per message, in order'),
+  warnings: z.array(Problem).describe('Ignored parts, and where they are, such as `[3].lang`'),
 });
 
 /** The codes of RFC 8935 that are used here. */
@@ -136,13 +136,13 @@ export const ErrorBody = z.object({
   events: z
     .array(TakenEvent)
     .optional()
-    .describe('Of 503: messages that may have been taken; send all of them again, with these times'),
+    .describe('With 503: messages that may have been accepted; send all of them again, with these times'),
 });
 
 /** Dockerflow's health check. */
 export const HeartbeatBody = z.object({
   status: z.enum(['ok', 'warning', 'error']),
-  checks: z.record(z.string(), z.enum(['ok', 'warning', 'error'])).describe('Of each part of the process'),
+  checks: z.record(z.string(), z.enum(['ok', 'warning', 'error'])).describe('The status of each part of the process'),
   details: z
     .record(
       z.string(),
@@ -152,7 +152,7 @@ export const HeartbeatBody = z.object({
         messages: z.record(z.string(), z.string()).describe('What does not work, and what to do'),
       }),
     )
-    .describe('Of each part that is not ok'),
+    .describe('Details of each part that is not ok'),
 });
 
 /** Dockerflow's version; unknown values are empty. */

@@ -17,9 +17,9 @@ const account = {
     .string()
     .regex(/^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?:@[^@\s]*)?$/)
     .describe('The account; lower-cased, without the dashes of a uuid and the `@domain` of very old producers'),
-  ts: z.number().optional().describe('Event time, float seconds since 1970; required unless `timestamp` is there'),
+  ts: z.number().optional().describe('Event time, float seconds since 1970; required without `timestamp`'),
   // Not nullable, so that JSON Schema can require one of the two times.
-  timestamp: z.number().optional().describe('Event time, milliseconds since 1970; goes before `ts`'),
+  timestamp: z.number().optional().describe('Event time, milliseconds since 1970; takes precedence over `ts`'),
 };
 const proof = {
   email: z.string().describe('The primary address, as typed'),
@@ -53,7 +53,7 @@ export const AccountProfile = z
 export const AccountDeletion = z.object({ event: z.literal('delete'), ...account }).meta({ anyOf: ONE_TIME });
 
 export const AccountEventWrapped = z.object({
-  MessageId: z.string().optional().describe('Names the event when no `jti` does'),
+  MessageId: z.string().optional().describe('The id of the event if there is no `jti`'),
   Message: z.string().describe('The message, as a JSON text'),
 });
 
@@ -66,17 +66,17 @@ export const AccountEventToken = z.object({
   sub: z.string().describe('The uid'),
   iat: z
     .number()
-    .describe('Float seconds; the time of delivery, taken as the event time because nothing better is there'),
-  jti: z.string().optional().describe('Names the event'),
+    .describe('Float seconds; the time of delivery, used as the event time because the token has no other'),
+  jti: z.string().optional().describe('The id of the event'),
   events: z
     .record(z.string(), z.unknown())
-    .describe('Type URI to payload. Of several types in one token one counts: deletion, else a change of profile'),
+    .describe('Type URI to payload. If a token has several types, one counts: deletion, otherwise a change of profile'),
 });
 
 const reader = {
   id: z.string().optional().describe('For tracing only'),
   ts: z.number().describe('Event time, float seconds since 1970'),
-  email: z.string().optional().describe('Whose act it is; counts when there is a `token` too'),
+  email: z.string().optional().describe('The address of the reader; takes precedence over `token`'),
   token: z.string().optional().describe("The reader's `basket_token`; required unless `email` is there"),
 };
 const optin = z.boolean().nullish().describe('True when the caller vouches for the address');
@@ -84,7 +84,7 @@ const source_url = z.string().nullish().describe(`The page it was made on; cut a
 const name = z.string().nullish().describe(`Cut at ${MAX_NAME}`);
 
 const profile = {
-  lang: z.string().nullish().describe('Two or three letters, perhaps a region of two; dropped when malformed'),
+  lang: z.string().nullish().describe('Two or three letters, optionally with a region of two; dropped when malformed'),
   country: z.string().nullish().describe('ISO 3166-1, two letters (three are converted); dropped when unknown'),
   format: z.string().nullish().describe('H or T; anything else is dropped'),
   ...{ first_name: name, last_name: name },
@@ -97,13 +97,13 @@ const fields = z
       .meta({ maxProperties: MAX_KEYS }),
   )
   .nullish()
-  .describe('What a waitlist among the newsletters asks for besides, by its name; dropped when out of bounds');
+  .describe('Further fields of waitlists among the newsletters, by name; dropped when out of bounds');
 const reason = z.string().nullish().describe(`Why the reader left; cut at ${MAX_REASON}`);
 
 export const NewsletterSubscribe = z
   .object({
     ...{ event: z.literal('newsletter.subscribe'), ...reader, optin },
-    newsletters: NewsletterNames.nullish().describe('Absent and null are empty: the reader only leaves an address'),
+    newsletters: NewsletterNames.nullish().describe('Absent and null mean empty: the reader only leaves an address'),
     ...{ source_url, ...profile, fields },
   })
   .meta({ anyOf: ONE_READER });
@@ -114,7 +114,7 @@ export const NewsletterUnsubscribe = z
     newsletters: z
       .union([NewsletterNames, z.literal('*')])
       .optional()
-      .describe('Required unless `all` is true; `*`: every newsletter that the reader has, which is no opt-out'),
+      .describe('Required unless `all` is true; `*`: every newsletter that the reader has, which is not an opt-out'),
     all: z.boolean().optional().describe('Opt out of all email; wins over `newsletters`'),
     ...{ reason, source_url },
   })
@@ -133,9 +133,11 @@ export const NewsletterUnsubscribe = z
 export const NewsletterSet = z
   .object({
     ...{ event: z.literal('newsletter.set'), ...reader, optin },
-    newsletters: NewsletterNames.describe('Exactly these: the reader is subscribed to them, and every other one ends'),
+    newsletters: NewsletterNames.describe(
+      'Exactly these: the reader is subscribed to them, and all other subscriptions end',
+    ),
     among: NewsletterNames.nullish().describe(
-      'The newsletters that the page showed: only these end. Absent and null: all',
+      'The newsletters that the page showed: only these can end. Absent and null: all',
     ),
     ...{ source_url, ...profile, fields, reason },
   })

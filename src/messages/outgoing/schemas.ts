@@ -25,11 +25,8 @@ export const TriggerBody = z.object({
 /** A contact after the change. */
 export const ContactPart = z.object({
   contact_id: Uuid,
-  primary_email: z
-    .string()
-    .nullable()
-    .describe('As typed: the address to mail; null when the contact has none (any more)'),
-  basket_token: Uuid.describe('The key to the preference centre that works from now on'),
+  primary_email: z.string().nullable().describe('As typed: the address to mail; null when the contact has no address'),
+  basket_token: Uuid.describe('The token for the preference centre that is valid from now on'),
   first_name: z.string().nullable(),
   country: z.string().nullable().describe('ISO 3166-1 alpha-2, lower-case'),
   lang: z.string().nullable().describe('Lower-case, such as fr or pt-br'),
@@ -40,27 +37,25 @@ export const ContactPart = z.object({
       locale: z.string().nullable().describe('The Accept-Language value of the browser, such as fr-FR,fr;q=0.9'),
     })
     .nullable()
-    .describe('Of the live account; null when there is none'),
-  opted_out: z.boolean().describe('Of all email'),
+    .describe('Of the live account; null without a live account'),
+  opted_out: z.boolean().describe('Opted out of all email'),
   double_opt_in: z.boolean().describe('The reader has proved to own an address of the contact'),
   mailable: z
     .boolean()
-    .describe(
-      'primary_email is set, opted_out is false and double_opt_in is true: a mailer writes to no other contact',
-    ),
+    .describe('primary_email is set, opted_out is false and double_opt_in is true: only such contacts may be mailed'),
   version: z.int().nonnegative().describe('Rises with every change of the contact'),
 });
 
 /** The contact that ended: its id answers 404. `token.retired` is the token that stopped working. */
 export const RetiredBody = z.object({
   contact_id: Uuid,
-  account_id: z.string().nullable().describe('The deleted account that it had; null when it had none'),
+  account_id: z.string().nullable().describe('The deleted account of the contact; null when it had none'),
   addresses: z.array(NormalisedAddress).describe('The addresses that moved to the survivor'),
 });
 
 export const NewsletterStateBody = z.object({
   state: z.enum(['subscribed', 'unsubscribed']),
-  since: Instant.nullable().describe('Event time of the choice that counts; null when an import did not know it'),
+  since: Instant.nullable().describe('Event time of the choice that counts; null when an import did not have it'),
 });
 
 /** A newsletter in a message: its state, and how the reader wants it. */
@@ -91,7 +86,7 @@ export const ContactMerged = z.object({
     .enum(['claim', 'recreated', 'deletion'])
     .describe(
       'claim: an account proved an address that had a record; recreated: an account was deleted and re-created; ' +
-        'deletion: an account that owned no address any more was deleted',
+        'deletion: an account without an address was deleted',
     ),
   trigger: TriggerBody,
   survivor: ContactPart,
@@ -102,18 +97,18 @@ export const ContactMerged = z.object({
   newsletters_ended: z
     .array(z.string())
     .describe(
-      'Subscriptions that either contact had before and the survivor does not have: the other had refused them',
+      'Subscriptions that either contact had before and the survivor does not have, because the other had refused them',
     ),
   token: TokenDecisionBody,
 });
 
 /** `contact.unmerged`: a merge was undone; each side has its own id, token and newsletters again. */
 export const ContactUnmerged = z.object({
-  merge_id: Uuid.describe('The merge that was undone; its contact.merged had this as its message id'),
+  merge_id: Uuid.describe('The merge that was undone: the message id of its contact.merged'),
   unmerged_at: Instant,
   survivor: ContactPart.extend({ newsletters: Newsletters }),
   restored: ContactPart.extend({ newsletters: Newsletters }).describe('The contact that is live again, with its token'),
-  addresses: z.array(NormalisedAddress).describe('Those that went back to the restored contact'),
+  addresses: z.array(NormalisedAddress).describe('The addresses that are back on the restored contact'),
 });
 
 /** `contact.email_changed`: the primary address of a contact changed. */
@@ -127,7 +122,7 @@ export const ContactEmailChanged = z.object({
       "another person's by now",
   ),
   newsletters: Newsletters,
-  merge_id: Uuid.nullable().describe('The merge whose contact.merged or contact.unmerged tells the new address, too'),
+  merge_id: Uuid.nullable().describe('The merge whose contact.merged or contact.unmerged has the new address, too'),
 });
 
 /** `contact.review_needed`: a live account was left without an address, because another account proved to own it. */
@@ -151,16 +146,16 @@ export const ContactAccountDeleted = z.object({
 /** `contact.closed`: a contact ended without a successor: another person has all that it had, or nothing is left of it. */
 export const ContactClosed = z.object({
   closed_at: Instant,
-  trigger: TriggerBody.nullable().describe('Null when compaction removed what was left of a deleted account'),
+  trigger: TriggerBody.nullable().describe('Null when compaction removed the rest of a deleted account'),
   contact_id: Uuid,
-  basket_token: Uuid.nullable().describe('The token that stopped working; null when it had none'),
+  basket_token: Uuid.nullable().describe('The token that stopped working; null when the contact had none'),
   account_id: z
     .string()
     .nullable()
     .describe(
-      'The deleted account that it had; null when it had none, and for compaction: contact.account_deleted told it',
+      'The deleted account of the contact; null when it had none, and after compaction, because contact.account_deleted named it',
     ),
-  version: z.int().nonnegative().describe('The last one of the contact'),
+  version: z.int().nonnegative().describe('The last version of the contact'),
 });
 
 /** `contact.erased`: a person was erased. Ids and token only: delete all that is stored under them. */
@@ -176,7 +171,7 @@ export const ContactConfirmationNeeded = z.object({
   needed_at: Instant,
   trigger: TriggerBody.describe('The sign-up'),
   contact: ContactPart,
-  newsletters: Newsletters.describe('By name; those of the sign-up that the contact has'),
+  newsletters: Newsletters.describe('By name: the newsletters of the sign-up that the contact has'),
 });
 
 /** `contact.changed`: a contact has a new version: look it up for the values. With `NOTIFY_CHANGES=true`. */
@@ -185,7 +180,7 @@ export const ContactChanged = z.object({
   version: z.int().nonnegative(),
   changed: z
     .array(z.enum(CHANGED_PARTS))
-    .describe('The parts of the contact that may differ. The others are as they were in the version before'),
+    .describe('The parts of the contact that may differ. The others are unchanged since the version before'),
 });
 
 export type ContactPart = z.infer<typeof ContactPart>;

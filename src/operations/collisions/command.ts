@@ -6,7 +6,7 @@ import { addResolve } from './resolve-command';
 export function addCollisions(program: Command, context: Context): void {
   const collisions = program
     .command('collisions')
-    .description('Look at claims that wait for a decision, and decide')
+    .description('List and release held claims; list accounts without an address')
     .addHelpText(
       'after',
       `

@@ -186,11 +186,11 @@ describe('collisions resolve', () => {
     expect(await withoutChange(() => resolve(terminal('n')))).toEqual({
       ...{ code: 1, out: '' },
       err: expect.stringMatching(
-        /^3 pairs of address and account\. Contacts will be merged, and this is announced\.\nRelease them\? \[y\/N\] onecontact: Not confirmed: /,
+        /^3 pairs of address and account\. Contacts will be merged, and the merges announced\.\nRelease the claims\? \[y\/N\] onecontact: Not confirmed: /,
       ),
     });
     expect((await withoutChange(() => resolve(terminal('n'), '--no-announce', '--limit', '2'))).err).toMatch(
-      /^2 pairs of address and account\. Contacts will be merged\.\nRelease them\?/,
+      /^2 pairs of address and account\. Contacts will be merged\.\nRelease the claims\?/,
     );
     expect(await resolve(undefined, uidOf('u'), 'b@mail.test')).toMatchObject({ code: 0 });
     expect(await resolve(terminal('y'))).toMatchObject({ code: 0, out: expect.stringMatching(/^2 pairs/) });

@@ -32,7 +32,7 @@ describe('onecontact purge', () => {
     expect(out).toMatch(
       /^Older than 20[\d-]+ [\d:]+ UTC \(dry run: nothing was changed\):\n {2}1 deleted accounts stripped of personal data\n/,
     );
-    expect(out).toContain('\n  1 addresses dropped');
+    expect(out).toContain('\n  1 addresses removed that only deleted accounts');
     expect(await canonicalExportOf(data.db)).toEqual(before);
     const { out: json } = await onecontact(['purge', '--older-than', '1d', '--dry-run', '--json'], env);
     expect(JSON.parse(json)).toEqual({ before: expect.any(String), dry_run: true, ...counts });
