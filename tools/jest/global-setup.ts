@@ -9,14 +9,14 @@ const VARIABLES = ['TEST_AMQP_URL', 'TEST_DATABASE_URL'];
 
 /**
  * Starts the servers once a run, and passes them to Jest's workers as TEST_AMQP_URL and TEST_DATABASE_URL. A test file has
- * a broker to itself, so with more than one worker there is a second broker, ONECONTACT_SECOND_AMQP_URL.
+ * a broker to itself, so a run of all files has a second broker, ONECONTACT_SECOND_AMQP_URL.
  */
-export default async function globalSetup({ maxWorkers }: { maxWorkers: number }): Promise<void> {
+export default async function globalSetup({ nonFlagArgs }: { nonFlagArgs: readonly string[] }): Promise<void> {
   process.env.ONECONTACT_TEST_RUN = randomBytes(4).toString('hex'); // part of the names that this run creates on its servers
   if (process.env.ONECONTACT_SERVICES === 'none') return;
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const { amqpUrl, databaseUrl, from, stop } = await startServices({ log });
-  const second = maxWorkers > 1 ? await startAnotherBroker({ from }, { log }) : undefined;
+  const second = nonFlagArgs.length === 0 ? await startAnotherBroker({ from }, { log }) : undefined;
   if (second) process.env.ONECONTACT_SECOND_AMQP_URL = second.url;
   process.env.ONECONTACT_TEST_FROM = Object.values(from).join(); // for tests that start more servers
   const ours = VARIABLES.filter((variable) => !process.env[variable]);
