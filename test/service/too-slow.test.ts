@@ -95,7 +95,7 @@ describe('the worker', () => {
   it('waits while every event takes too long, and then handles all of them: none is retried later or dead-lettered', async () => {
     await database.sql("INSERT INTO slow VALUES ('%')");
     await publish(broker(), ...['a', 'b', 'c'].map((name) => signup(name, ['x'], 1)));
-    const paused = /^The queue contacts\.newsletter is paused \(57014\): the database takes too long/;
+    const paused = /^The queue contacts\.newsletter is paused \(57014\): the database is too slow/;
     await until(() => worker.problems().some((problem) => paused.test(problem)), 60_000);
     expect(await waiting()).toBe(0);
     await database.sql('TRUNCATE slow');
