@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { Variables } from '../../src/config';
+import { parseApiKeys } from '../../src/foundation/api-keys';
 import { type Compose, type ComposeService, filesOf, readCompose } from '../support/compose';
 import { describeWith, FETCH_MS, runProgram } from '../support/programs';
 
@@ -45,6 +46,19 @@ describeWith('compose')('compose.yaml', () => {
       for (const variable of Object.keys(environment))
         expect([variable, variable === 'NODE_OPTIONS' || variable in Variables.shape]).toEqual([variable, true]);
     }
+  });
+
+  it('mounts files into read-only containers, because Compose cannot copy content there', () => {
+    const mounted = Object.values(compose.services).flatMap(({ read_only, configs = [] }) =>
+      read_only ? configs : [],
+    );
+    expect(mounted.length).toBeGreaterThan(0);
+    for (const { source } of mounted) expect(compose.configs[source]?.file).toEqual(expect.any(String));
+  });
+
+  it('gives sites a key that permits sending events and nothing else', async () => {
+    const [file] = await filesOf(compose, 'onecontact', '/etc/onecontact');
+    expect(parseApiKeys(file?.text ?? '').map(({ scopes }) => [...scopes])).toEqual([['write']]);
   });
 
   it('gives each process a login of its own', () => {

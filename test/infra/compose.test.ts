@@ -129,6 +129,20 @@ describe('with the users and roles of compose.yaml', () => {
     );
   });
 
+  it('the service accepts a sign-up over HTTP', async () => {
+    const response = await fetch(`${service.url}/events/newsletter`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ event: 'newsletter.subscribe', email: 'grace@mail.test', newsletters: ['x'] }),
+    });
+    expect([response.status, await response.json()]).toEqual([202, expect.anything()]);
+    await eventually(
+      () => get(service, '/contacts/by-email/grace@mail.test'),
+      ({ status }) => status === 200,
+      LIMIT_MS,
+    );
+  });
+
   it('a producer may not read, the mailer may not publish, and the service may not change the schema', async () => {
     const refused = async (username: string, work: 'consume' | 'publish'): Promise<unknown> => {
       const connection = await connect(brokerUrlOf(username));
