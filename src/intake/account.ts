@@ -17,7 +17,7 @@ import { publishAll } from './publish';
 import { type Expected, refused, type Verified, verifyToken } from './verify-token';
 
 export interface AccountRouteOptions {
-  publisher: Pick<Publisher, 'problems' | 'publish'>;
+  publisher: Pick<Publisher, 'ready' | 'publish'>;
   expected: Expected;
   keys: Pick<IssuerKeys, 'find'>;
   metrics: Metrics;

@@ -11,7 +11,7 @@ import { publishAll } from './publish';
 import { readMessages } from './read-messages';
 
 export interface NewsletterRouteOptions {
-  publisher: Pick<Publisher, 'problems' | 'publish'>;
+  publisher: Pick<Publisher, 'ready' | 'publish'>;
   requireScope: RequireScope;
   metrics: Metrics;
   log: Logger;

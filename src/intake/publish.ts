@@ -8,11 +8,11 @@ export type Published = 'confirmed' | 'away' | 'too_large';
 
 /** Publishes all messages and waits for all confirms. It asks a broker that is known to be away for nothing. */
 export async function publishAll(
-  publisher: Pick<Publisher, 'problems' | 'publish'>,
+  publisher: Pick<Publisher, 'ready' | 'publish'>,
   messages: readonly OutgoingMessage[],
   log: Logger,
 ): Promise<Published> {
-  if (publisher.problems().length > 0) return 'away';
+  if (!publisher.ready) return 'away';
   const results = await Promise.all(messages.map((message) => publisher.publish(message)));
   const refused = results.filter(({ outcome }) => outcome !== 'confirmed');
   const [first] = refused;

@@ -33,6 +33,8 @@ const MAX_CONTENT_BYTES = 16 * 1_024 * 1_024;
 const MAX_IN_FLIGHT_BYTES = 16 * 1_024 * 1_024;
 /** How a broker with a smaller limit reports it. */
 const TOO_LARGE = /message size \d+ (?:is )?larger than (?:configured )?max size (\d+)/;
+/** How a broker says that the user may not write to an exchange. */
+const NOT_PERMITTED = /write access to exchange '([^']*)'/;
 const CONFIRMED: PublishResult = { outcome: 'confirmed' };
 const NACKED: PublishResult = { outcome: 'nacked' };
 
@@ -59,6 +61,8 @@ export class Publisher {
   readonly #timeoutMs: number;
   readonly #maxInFlight: number;
   #maxContentBytes: number;
+  /** The exchange that the broker did not let this user write to when it was last tried. */
+  #forbidden: string | undefined;
   readonly #backoff = new Backoff(100, 15_000);
   readonly #stopping = new AbortController();
   readonly #queued = new Set<Request>(); // both are in the order of their deadlines
@@ -89,11 +93,21 @@ export class Publisher {
     return this.#channel !== undefined;
   }
 
-  /** Why nothing can be published, for the health check. */
+  /** Whether the broker would take a message now, as far as is known without trying. */
+  get ready(): boolean {
+    return this.open && !this.#isBlocked;
+  }
+
+  /** Why nothing, or not everything, can be published, for the health check. */
   problems(): string[] {
     const { blocked } = this.#connection;
     if (blocked !== undefined) {
       return [`The broker blocks publishing (${blocked}): free its memory or disk.`];
+    }
+    if (this.#forbidden !== undefined) {
+      return [
+        `The broker does not let the user in AMQP_URL publish to the exchange ${this.#forbidden}: give it the right to write there.`,
+      ];
     }
     if (this.open) return [];
     return this.#connection.connected ? ['The publishing channel is not open yet.'] : this.#connection.problems();
@@ -200,6 +214,7 @@ export class Publisher {
       channel.on('error', (error: Error) => {
         this.#log.warn(describe(error), 'publishing channel closed by the broker');
         if (codeOf(error) === 404) void this.#connection.restoreTopology();
+        this.#forbidden = NOT_PERMITTED.exec(error.message)?.[1] ?? this.#forbidden;
         const limit = Number(TOO_LARGE.exec(error.message)?.[1]);
         if (limit > 0) this.#maxContentBytes = Math.min(this.#maxContentBytes, limit);
       });
@@ -254,6 +269,7 @@ export class Publisher {
       const room = channel.publish(exchange, routingKey, content, options, (error: unknown) => {
         if (!this.#inFlight.has(request)) return; // its channel was given up
         this.#backoff.reset();
+        if (exchange === this.#forbidden) this.#forbidden = undefined;
         const { returned } = request;
         if (error) this.#settle(request, NACKED);
         else this.#settle(request, returned === undefined ? CONFIRMED : { outcome: 'returned', reason: returned });

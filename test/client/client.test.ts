@@ -32,7 +32,12 @@ describe('the client', () => {
       published.push(JSON.parse(message.content.toString()));
       return { outcome: 'confirmed' } as const;
     };
-    const publisher = { problems: () => (isAway ? ['away'] : []), publish };
+    const publisher = {
+      get ready() {
+        return !isAway;
+      },
+      publish,
+    };
     const routes = intakeRoutes({ publisher, metrics: makeMetrics(), log: silent, accounts: null });
     app = makeServer({ contacts, feedDb: data.db, preferences, routes, ...more });
     url = await app.listen({ host: '127.0.0.1', port: 0 });

@@ -13,7 +13,7 @@ const README = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 const SHUTDOWN_S = 25;
 
 /** Database connections of a process, as docs/scaling.md counts them with the default settings. */
-const CONNECTIONS = { events: 6, background: 7, 'look-ups': 9 } as const;
+const CONNECTIONS = { events: 6, background: 7, 'look-ups': 9, intake: 0 } as const;
 const FOR_PROCESSES = 90;
 
 const megabytes = (quantity = ''): number => Number(/^(\d+)Mi$/.exec(quantity)?.[1]);
@@ -122,7 +122,7 @@ describeWith('kustomize')('deploy/kubernetes', () => {
         timeoutSeconds: 5,
       });
       const pause = Number(container.lifecycle?.preStop.exec.command[1] ?? 0);
-      if (container.args.includes('http')) expect(pause).toBeGreaterThan(0);
+      if (/http|intake/.test(container.args[2] ?? '')) expect(pause).toBeGreaterThan(0);
       expect(spec.template.spec.terminationGracePeriodSeconds).toBeGreaterThan(pause + SHUTDOWN_S);
     }
   });
@@ -170,7 +170,7 @@ describeWith('kustomize')('deploy/kubernetes', () => {
       const selector = (spec?.selector ?? spec?.podSelector) as { matchLabels?: unknown } | undefined;
       return selector ? [selector.matchLabels ?? {}] : [];
     }) as Record<string, string>[];
-    expect(selectors.length).toBe(1 + 3 + 3 + 2);
+    expect(selectors.length).toBe(2 + 4 + 4 + 3);
     expect(selectors.filter((selector) => !selected(selector))).toEqual([]);
   });
 });

@@ -235,7 +235,7 @@ describe('POST /events/account', () => {
     const keysAway = await send(token, SET, await serve());
     expect([keysAway.status, keysAway.headers['retry-after']]).toEqual([503, '10']);
     issuer.answers();
-    const away = { problems: () => ['away'], publish: () => Promise.reject(new Error('not asked')) };
+    const away = { ready: false, publish: () => Promise.reject(new Error('not asked')) };
     const brokerAway = await send(token, SET, await serve({ publisher: away }));
     expect([brokerAway.status, brokerAway.headers['retry-after']]).toEqual([503, '2']);
   });

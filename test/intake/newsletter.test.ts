@@ -262,7 +262,7 @@ describe('POST /events/newsletter', () => {
   });
 
   it('answers 503 with the times to send again while the broker is away, blocked, or has no queue for it', async () => {
-    const away = { problems: () => ['away'], publish: () => Promise.reject(new Error('not asked')) };
+    const away = { ready: false, publish: () => Promise.reject(new Error('not asked')) };
     const url = await serve({ publisher: away });
     const { status, headers, body } = await send(
       JSON.stringify({ ...signup('a@mail.test'), ts: undefined }),
@@ -291,7 +291,7 @@ describe('POST /events/newsletter', () => {
       release = () => resolve({ outcome: 'confirmed' });
     });
     const slow = {
-      problems: () => [],
+      ready: true,
       publish: () => {
         published += 1;
         return held;

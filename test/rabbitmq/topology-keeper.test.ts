@@ -187,7 +187,7 @@ describe('the topology keeper', () => {
       onMessage: () => undefined,
     });
     closing.push(() => consumer.stop());
-    await until(() => /no such queue/.test(consumer.problems().join()));
+    await until(() => /the queue does not exist/.test(consumer.problems().join()));
     await broker().freshTopology();
     await until(() => consumer.problems().length === 0);
   });

@@ -11,7 +11,7 @@ import { type Service, startService } from '../../src/main';
 import { ENDPOINTS } from '../../tools/contracts/http';
 import { CONTACT_ID, CURSOR, TOKEN, UID } from '../../tools/contracts/http-examples';
 import { type EndpointSpec, HTTP_SCHEMAS } from '../../tools/contracts/http-spec';
-import { AUDIENCE, ISSUER, type Issuer, startIssuer } from '../../tools/issuer';
+import { AUDIENCE, claimsOf, ISSUER, type Issuer, startIssuer } from '../../tools/issuer';
 import { type AskOptions, ask } from '../http/ask';
 import { silent, withBroker } from '../support/broker';
 import { onecontact } from '../support/command-line';
@@ -50,6 +50,24 @@ const BAD_REQUESTS: Readonly<Record<number, (good: Asked, endpoint: EndpointSpec
   415: (good) => ({ ...good, headers: { ...good.headers, 'content-type': 'text/plain' } }),
   429: (good) => ({ ...good, headers: { 'x-forwarded-for': '192.0.2.1' } }),
 };
+
+const message = { event: 'newsletter.subscribe', ts: 1_769_000_100, email: 'ada@mail.test', newsletters: ['hacks'] };
+const listWith = (changes: Readonly<Record<number, object>>, length: number): string =>
+  JSON.stringify(Array.from({ length }, (_, index) => ({ ...message, ...changes[index] })));
+
+/** The same for endpoints whose bodies are of another kind. */
+const BAD_EVENTS: Readonly<Record<string, Readonly<Record<number, (good: Asked, issuer: Issuer) => Promise<Asked>>>>> =
+  {
+    '/events/newsletter': {
+      400: async (good) => ({ ...good, body: listWith({ 3: { ts: undefined }, 7: { newsletters: [5] } }, 8) }),
+      403: async (good) => ({ ...good, body: listWith({ 2: { event: 'newsletter.confirm' } }, 3) }),
+      413: async (good) => ({ ...good, body: listWith({}, 501) }),
+    },
+    '/events/account': {
+      400: async (good, issuer) => ({ ...good, body: await issuer.sign({ ...claimsOf(), aud: 'another client' }) }),
+      413: async (good) => ({ ...good, body: 'x'.repeat(16 * 1_024 + 1) }),
+    },
+  };
 
 describe('the HTTP reference', () => {
   let data: TestDatabase;
@@ -121,11 +139,15 @@ describe('the HTTP reference', () => {
       const good: Asked = {
         path: path.replace(/\{(\w+)\}/g, (_, name: string) => endpoint.parameters[name]?.example ?? ''),
         method: method.toUpperCase(),
-        headers: { authorization: `Bearer ${KEY}`, ...(request && { 'content-type': 'application/json' }) },
+        headers: {
+          ...(endpoint.scope && { authorization: `Bearer ${KEY}` }),
+          ...(request && { 'content-type': request.type ?? 'application/json' }),
+        },
         ...(request && { body: JSON.stringify(request.example) }),
       };
+      const ofEvents = BAD_EVENTS[path]?.[status];
       const refused = BAD_REQUESTS[status] as (typeof BAD_REQUESTS)[number];
-      const { path: asked, ...options } = refused(good, endpoint);
+      const { path: asked, ...options } = ofEvents ? await ofEvents(good, issuer) : refused(good, endpoint);
       let answer = await ask(service.url, asked, options);
       for (let n = 0; status === 429 && n < 60; n++) answer = await ask(service.url, asked, options);
       expect([answer.status, JSON.parse(answer.body)]).toEqual([status, example]);
