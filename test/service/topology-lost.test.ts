@@ -180,6 +180,30 @@ const context = { env: process.env, durable: false, log: () => undefined };
     await expectHandled(10);
   });
 
+  it('a publisher names the exchange that its user may not write to, until it may', async () => {
+    await server.ctl('add_vhost', 'mute');
+    await server.ctl('set_permissions', '-p', 'mute', user(), '.*', '.*', '.*');
+    await server.ctl('add_user', 'mute', 'service');
+    const grant = (write: string) => server.ctl('set_permissions', '-p', 'mute', 'mute', '^$', write, '.*');
+    await grant('^$');
+    broker = await TestBroker.take(inVhost('mute'));
+    const connection = await openConnection({ url: inVhost('mute', 'mute'), name: 'test', log: silent });
+    const publisher = new Publisher({ connection, log: silent });
+    const message = { exchange: NEWSLETTER_EVENTS, routingKey: 'x', content: Buffer.from('{}') };
+    try {
+      expect(await publisher.publish(message)).toMatchObject({ outcome: 'failed' });
+      expect(publisher.problems()).toEqual([
+        expect.stringMatching(/publish to the exchange newsletter\.events: give it/),
+      ]);
+      await grant('^newsletter\\.events$');
+      await until(async () => (await publisher.publish(message)).outcome === 'confirmed', 60_000);
+      expect(publisher.problems()).toEqual([]);
+    } finally {
+      await publisher.close();
+      await connection.close();
+    }
+  });
+
   it('the rights that the README lists are enough for each role', async () => {
     await server.ctl('add_vhost', 'roles');
     await server.ctl('set_permissions', '-p', 'roles', user(), '.*', '.*', '.*');
