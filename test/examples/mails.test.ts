@@ -28,7 +28,7 @@ describe('the example mailer', () => {
     const [mail] = mails('contact.unmerged', exampleOf('contact.unmerged'));
     expect(mail).toMatchObject({ to: 'Ada.L@mail.test', subject: 'Your subscriptions are as they were' });
     expect(mail?.text).toMatch(
-      /^Hello Ada,\n\nWe merged your record with another one by mistake\. We have undone that\.\n/,
+      /^Hello,\n\nWe merged your record with another one by mistake\. We have undone that\.\n/,
     );
     expect(mail?.text).toContain('https://site.test/preferences/5c7a1d52-90de-4b6e-8a55-2a2f5f0c7e11');
   });
