@@ -62,7 +62,7 @@ describe('a message that kills the process', () => {
 
   it.each([
     { name: 'in the newsletter queue, with one worker', count: 1, poison: signup('poison', ['x'], 2) },
-    // Takes longer: `POISON=all npm test -- test/service/poison`.
+    // Takes longer: `POISON=all npm test -- test/infra/poison`.
     ...(process.env.POISON === 'all'
       ? [{ name: 'in the account queue, with two workers at once', count: 2, poison: acct('u0', 'poison', 5) }]
       : []),
