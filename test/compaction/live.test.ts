@@ -10,7 +10,7 @@ import { contactEvent, renamed, shuffledBatches } from '../support/histories';
 import { brokenPromises, canonicalExportOf, DEFAULTS } from '../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 60);
+const histories = Number(process.env.STORED_HISTORIES ?? 30);
 /** Times of events are up to 12; those of young ones are later. */
 const HORIZON = at(13);
 

@@ -36,7 +36,7 @@ it('merging three contacts gives the same contact in either order: (a+b)+c = a+(
 });
 
 describe('after a chain of merges', () => {
-  const STEPS = 400;
+  const STEPS = 200;
   let tokens: string[];
   let last: string;
 

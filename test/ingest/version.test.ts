@@ -14,7 +14,7 @@ import { ledgerOf, undoOf } from '../support/ledger';
 import { apply, sample } from '../support/stored';
 
 const seed = Number(process.env.SEED ?? 4711);
-const histories = Number(process.env.STORED_HISTORIES ?? 30);
+const histories = Number(process.env.STORED_HISTORIES ?? 15);
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -17,7 +17,7 @@ describe('a failure of the database', () => {
   });
 
   it('is put in plain words after its code, if its meaning is known', () => {
-    expect(inWords('57014')).toMatch(/^57014: alone, it took longer /);
+    expect(inWords('57014')).toMatch(/^57014: the event alone exceeded /);
     expect(inWords('40P01')).toBe('40P01: other transactions changed the same people at the same time');
     expect(inWords('P0001')).toBe('P0001');
   });

@@ -12,7 +12,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, del, uidOf } from '../support/events';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const HISTORIES = Number(process.env.STORED_HISTORIES ?? 400);
+const HISTORIES = Number(process.env.STORED_HISTORIES ?? 200);
 
 let database: TestDatabase;
 beforeAll(async () => {

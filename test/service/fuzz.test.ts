@@ -28,22 +28,22 @@ async function fuzzed(options: { count: number; chunk?: number; nesting?: boolea
   }
 }
 
-it(`thousands of mutated and random messages do not end the service; none is lost, and each is counted once (SEED=${seed})`, async () => {
-  const run = await fuzzed({ count: 3_000, chunk: 1_500 });
-  expect(total(run.deadLetters)).toBeGreaterThan(500);
-  expect(run.counted.get('ok')).toBeGreaterThan(500);
+it(`a thousand and more mutated and random messages do not end the service; none is lost, and each is counted once (SEED=${seed})`, async () => {
+  const run = await fuzzed({ count: 1_500, chunk: 750 });
+  expect(total(run.deadLetters)).toBeGreaterThan(250);
+  expect(run.counted.get('ok')).toBeGreaterThan(250);
 }, 120_000);
 
 it(`deeply nested headers neither end the service nor keep a healthy message from being handled (SEED=${seed})`, async () => {
-  await fuzzed({ count: 1_000, nesting: true });
+  await fuzzed({ count: 500, nesting: true });
 }, 120_000);
 
 it(`damaged and random requests with events get an answer of their own, and what is taken reaches its queue (SEED=${seed})`, async () => {
   await broker().freshTopology();
-  const run = await fuzzIntake({ amqpUrl: broker().url, random: new Random(seed), count: 2_000 });
+  const run = await fuzzIntake({ amqpUrl: broker().url, random: new Random(seed), count: 800 });
   expect(run.problems).toEqual([]);
   for (const route of ['newsletter', 'account']) {
-    for (const status of [202, 400]) expect(run.answers.get(`/events/${route} ${status}`)).toBeGreaterThan(50);
+    for (const status of [202, 400]) expect(run.answers.get(`/events/${route} ${status}`)).toBeGreaterThan(20);
   }
 }, 120_000);
 
