@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, jest } from '@jest/globals';
-import { onecontact } from '../../support/command-line';
-import { crashesOf } from '../../support/crashes';
-import { addressOf } from '../../support/events';
-import { gate } from '../../support/gate';
-import { manyRecords, NOTHING_SPECIAL, RECORDS, useImports } from '../../support/imports';
-import type { Said } from '../../support/records';
-import { eventually } from '../../support/service';
-import { brokenPromises } from '../../support/stored';
+import { onecontact } from '../support/command-line';
+import { crashesOf } from '../support/crashes';
+import { addressOf } from '../support/events';
+import { gate } from '../support/gate';
+import { manyRecords, NOTHING_SPECIAL, RECORDS, useImports } from '../support/imports';
+import type { Said } from '../support/records';
+import { eventually } from '../support/service';
+import { brokenPromises } from '../support/stored';
 
 jest.setTimeout(240_000);
 
