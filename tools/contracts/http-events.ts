@@ -13,7 +13,7 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
       'The messages are those of [messages.md](messages.md). All are published to `newsletter.events`, or none, if one would be a dead ' +
       'letter; the contact follows once a worker has handled them. `ts` may be absent in a message that comes alone: send it with ' +
       'the time of the answer if you send it again, which changes nothing. A message needs the scope `vouch` to prove consent: ' +
-      'without it `optin` is left out with a warning, and a `newsletter.confirm` by address is refused. A `traceparent` header goes on ' +
+      'without it `optin` is left out with a warning, and a `newsletter.confirm` by address is refused. A `traceparent` header is passed on ' +
       'with the messages. Offered by the part `intake`.',
     scope: 'write',
     parameters: {},
@@ -50,7 +50,7 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
     description:
       'As RFC 8935 has it: the token is the body. Mozilla accounts send it as a bearer token (`Authorization: Bearer TOKEN`) without a ' +
       'body, and are answered 200 instead of 202. The signature authenticates the sender: `ACCOUNTS_ISSUER`, `ACCOUNTS_AUDIENCE` and ' +
-      '`ACCOUNTS_JWKS_URL` say whose tokens are taken. A token that comes again changes nothing. `iat` is the time of delivery, and ' +
+      '`ACCOUNTS_JWKS_URL` say whose tokens are taken. A repeated token changes nothing. `iat` is the time of delivery, and ' +
       'counts as the time of the event, because a token has no other: where you can have the raw stream of account events, use that. ' +
       'Offered by the part `intake`.',
     scope: null,
@@ -62,7 +62,7 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
       shell: '"$TOKEN"',
     },
     answers: [
-      { status: 202, description: 'Taken, or of no concern to contacts', schema: null, example: '' },
+      { status: 202, description: 'Taken, or not about anything that contacts have', schema: null, example: '' },
       {
         status: 400,
         description: 'Refused: do not send it again. `err` is a code of RFC 8935',

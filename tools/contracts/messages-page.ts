@@ -30,7 +30,7 @@ function section({ name, title, summary, payload, headers, examples }: MessageSp
       `${what}${sent ? `, with the headers \`${JSON.stringify(sent)}\`` : ''}:`,
       jsonBlock(body),
     ]),
-    ...(payload ? [fieldTable(payload)] : ['The content is that of the message that was set aside.']),
+    ...(payload ? [fieldTable(payload)] : ['The content is that of the original message.']),
     `Headers: \`contracts/${headers.name}.schema.json\`.`,
   ].join('\n\n');
 }
