@@ -173,7 +173,7 @@ describe('POST /events/account', () => {
   it.each<[string, object, string]>([
     ['no iat', { iat: undefined }, 'iat: is missing'],
     ['no jti', { jti: undefined }, 'jti: is missing'],
-    ['a jti that is no text', { jti: { toString: 1 } }, 'jti: must be a text'],
+    ['a jti that is not text', { jti: { toString: 1 } }, 'jti: must be a text'],
     ['an iat that is no time', { iat: 'today' }, 'iat: is not valid'],
     ['no events, as an ID token', { events: undefined }, 'events: must be an object'],
     ['events that are a list', { events: [] }, 'events: must be an object'],

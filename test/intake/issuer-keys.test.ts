@@ -83,7 +83,7 @@ describe('the keys of an issuer', () => {
     ['a redirect', (_request, response) => void response.writeHead(302, { location: 'http://127.0.0.1/' }).end(), /\(/],
     ['no JSON', (_request, response) => void response.end('<html>'), /not a set of keys/],
     ['no keys', (_request, response) => void response.end('{"keys":[]}'), /not a set of keys/],
-    ['keys that are no objects', (_request, response) => void response.end('{"keys":[null,7]}'), /ERR_JWKS_INVALID/],
+    ['keys that are not objects', (_request, response) => void response.end('{"keys":[null,7]}'), /ERR_JWKS_INVALID/],
     ['too much', (_request, response) => void response.end(`"${'x'.repeat(70_000)}"`), /more than 65536 bytes/],
   ])('are not taken from %s', async (_what, answer, problem) => {
     issuer.answers(answer);

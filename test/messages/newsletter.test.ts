@@ -161,7 +161,7 @@ describe('fields of a waitlist', () => {
 
   it.each([
     ['of a newsletter that is not signed up', { y: { geo: 'de' } }],
-    ['that are no object', { x: 'de' }],
+    ['that are not an object', { x: 'de' }],
     ['that are nested', { x: { geo: { country: 'de' } } }],
     ['that are too many', { x: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`k${i}`, 1])) }],
     ['with a key that is too long', { x: { ['k'.repeat(65)]: 1 } }],
@@ -242,7 +242,7 @@ describe('a set', () => {
     ['null for a list', null, undefined, ['newsletters: must be a list of names, which may be empty']],
     ['a text for a list', '*', undefined, ['newsletters: must be a list of names, which may be empty']],
     ['nothing that can be a name', [5], undefined, ['newsletters.0: must be a string']],
-    ['an among that is no list', ['a'], 'a', ['among: must be a list of names']],
+    ['an among that is not a list', ['a'], 'a', ['among: must be a list of names']],
   ])('with %s is a dead letter, because it would end what its reader keeps', (_, newsletters, among, problems) => {
     expect(by('set', { newsletters, among })).toEqual({ kind: 'dead', reason: 'invalid_shape', problems });
   });

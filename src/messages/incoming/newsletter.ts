@@ -196,7 +196,7 @@ function setOf({ newsletters, among }: JsonObject, details: Details): Choice | D
   return { act: 'set', newsletters: list.names, optin: details.flag('optin'), refused, partial };
 }
 
-/** What waitlists among the newsletters asked for besides. What is of no newsletter or out of bounds is left out. */
+/** Extra fields of waitlists. Fields outside the bounds, or of a newsletter that the message does not name, are dropped. */
 function fieldsOf(sent: unknown, newsletters: readonly string[], details: Details): NewsletterEvent['fields'] {
   if (isBlank(sent)) return undefined;
   if (!isJsonObject(sent)) return details.drop('fields');

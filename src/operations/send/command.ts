@@ -26,7 +26,7 @@ Examples:
       const report = (line: number, problems: readonly string[]): void =>
         void context.stderr.write(`line ${line}: ${problems.join('; ')}\n`);
       const { sent, refused } = await withBroker(context.env, ({ publisher }) =>
-        // Made here, because it drops the lines that come before it is iterated.
+        // Created only now: readline drops lines that arrive before anything reads them.
         sendLines(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), publisher, report),
       );
       await context.print(`Sent ${count(sent)}${refused > 0 ? `, rejected ${refused}` : ''}.\n`);
