@@ -54,6 +54,8 @@ export interface ChangeSet {
   choices: Choice[];
   /** The contact of each origin of these choices, by its key alone: an address has an @, an account has none. */
   contactOfOrigin: Map<string, string | undefined>;
+  /** The addresses and accounts whose row was inserted for this batch. */
+  fresh: WorkingSet['fresh'];
   contacts: { created: Contact[]; changed: Contact[] };
   /** Stored addresses and accounts whose facts changed so that a contact view may differ, as they were before. */
   perhapsShown: {
@@ -196,7 +198,7 @@ export class ChangeRecorder {
   changes(notable: Pick<ChangeSet, 'emailChanges' | 'reviews'>): ChangeSet {
     const { claims, continuing, statusChanges, undone, unblocked, inactiveClaims, unknownTokens, notStored, refusal } =
       this;
-    const { facts, contactIndex, rows } = this.#state;
+    const { facts, contactIndex, rows, fresh } = this.#state;
     this.#markReowned();
     const choices = [...this.#choices.values()];
     const merges = this.merges.map((merge) => ({
@@ -220,6 +222,7 @@ export class ChangeRecorder {
       statusChanges,
       choices,
       contactOfOrigin: new Map(choices.map(({ origin }) => [origin.key, this.#contactOf(origin)?.id])),
+      fresh,
       contacts: this.#contacts(),
       perhapsShown: this.#perhapsShown,
       tokens: this.#tokens(),

@@ -31,11 +31,11 @@ export async function saveChanges(
   const { contacts, tokens } = changes;
   const accounts = changes.accounts.map((row) => ({ ...row, facts: facts.accounts.get(row.uid) as AccountFacts }));
   const created = new Set(contacts.created.map(({ id }) => id));
+  // A new contact may have an address of old: what is chosen there can also show at its former owners.
+  const showsOnlyAtNew = ({ origin: { kind, key } }: Choice): boolean =>
+    changes.fresh[kind].has(key) && created.has(changes.contactOfOrigin.get(key) ?? '');
   const [ofNewContacts, touching]: [Choice[], Choice[]] = [[], []];
-  for (const choice of changes.choices) {
-    const id = changes.contactOfOrigin.get(choice.origin.key);
-    (id !== undefined && created.has(id) ? ofNewContacts : touching).push(choice);
-  }
+  for (const choice of changes.choices) (showsOnlyAtNew(choice) ? ofNewContacts : touching).push(choice);
   const judged = judgedChoices(touching, changes);
   for (const write of [detachDeletedAccounts(accounts), ...updateTokens(tokens)]) await inOneStatement(tx, [write]);
   const update = updateContacts(contacts.changed, judged?.different, reports ? RAISED_COLUMNS : undefined);

@@ -176,6 +176,11 @@ describe('the version of a contact', () => {
     expect((await found('has')).version).toBe(version + 1);
   });
 
+  it('rises for a former owner of whose time a choice arrives late, in the batch that gives the address to a new contact', async () => {
+    await apply(database.db, acct('late1', 'late', 1), acct('late1', 'late.own', 5), acct('late2', 'late', 8));
+    expect(await rise('late.own', signup('late', ['x'], 1), acct('late3', 'late', 11))).toBe(1);
+  });
+
   it('rises for a successor whose predecessor’s refusal arrives late', async () => {
     await apply(
       database.db,

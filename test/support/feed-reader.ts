@@ -4,12 +4,29 @@ import { contactBody } from '../../src/messages/outgoing/contact-body';
 import { exportContacts } from '../../src/operations/export/store';
 import type { Database } from '../../src/postgres/database';
 import { readChanges } from '../../src/postgres/feed/changes';
+import { readFence } from '../../src/postgres/feed/fence';
+import { eventually } from './service';
 
 /** A reader of the change feed, with a copy of the contacts that it was told of. */
 export class FeedReader {
   readonly contacts = new Map<string, object>();
   readonly tombstones = new Map<string, Tombstone>();
   position: Position | null = null;
+
+  /**
+   * Reads until nothing waits behind the fence. A transaction that a test did not begin may hold it back for a moment, such as
+   * that of an autovacuum worker which stores statistics.
+   */
+  async catchUp(db: Database, limit = 500): Promise<void> {
+    await eventually(
+      async () => {
+        await this.read(db, limit);
+        return readFence(db);
+      },
+      ({ holdsBack }) => !holdsBack,
+    );
+    await this.read(db, limit);
+  }
 
   /** @returns the ids of the contacts that came, in order */
   async read(db: Database, limit = 500): Promise<string[]> {

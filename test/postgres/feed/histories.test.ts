@@ -72,7 +72,7 @@ it(
       const reader = new FeedReader();
       for (const step of sample(story, seed + number)) {
         await run(step);
-        await reader.read(db, 2);
+        await reader.catchUp(db, 2);
         expect({ seed: seed + number, contacts: reader.contacts }).toEqual({
           seed: seed + number,
           contacts: await liveContacts(db),
