@@ -4,9 +4,16 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/infra/'], // npm run test:infra
   transform: {
-    '\\.[jt]s$': [
+    '\\.[jt]sx?$': [
       '@swc/jest',
-      { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'commonjs' } },
+      {
+        jsc: {
+          parser: { syntax: 'typescript', tsx: true },
+          transform: { react: { runtime: 'automatic', importSource: 'preact' } },
+          target: 'es2023',
+        },
+        module: { type: 'commonjs' },
+      },
     ],
   },
   // The packages without CommonJS: Jest loads ES modules only behind an experimental flag.

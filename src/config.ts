@@ -27,11 +27,7 @@ export const Variables = z.object({
   DATABASE_URL_FILE: file().describe(
     'A file with `DATABASE_URL`, which is read again when the database rejects the credentials',
   ),
-  HTTP_HOST: z
-    .string()
-    .regex(/^[\w.:-]+$/, 'must be an address to listen at, such as 127.0.0.1, ::1 or 0.0.0.0')
-    .default('127.0.0.1')
-    .describe('The address that HTTP listens at'),
+  HTTP_HOST: address().default('127.0.0.1').describe('The address that HTTP listens at'),
   HTTP_PORT: integer(0, 65_535).default(8080).describe('The port that HTTP listens at; 0 chooses a free port'),
   API_KEY: z
     .string()
@@ -60,6 +56,33 @@ export const Variables = z.object({
       'The proxies in front, with commas between them: addresses, networks, `loopback`, `linklocal` or `uniquelocal`. Their ' +
         '`X-Forwarded-For` is trusted, and each client may ask for preferences 60 times a minute. Without them the proxy ' +
         'must limit the rate',
+    ),
+  CONSOLE_HOST: address()
+    .default('127.0.0.1')
+    .describe('The address that the console listens at, if CONSOLE_SOCKET is not set'),
+  CONSOLE_PORT: integer(0, 65_535)
+    .default(8090)
+    .describe('The port that the console listens at; 0 chooses a free port'),
+  CONSOLE_SOCKET: file().describe(
+    'A Unix socket that the console listens at instead of a port: only those who may write to the file reach it',
+  ),
+  CONSOLE_ORIGIN: z
+    .string()
+    .refine(isOrigin, 'must be what the browser shows before the path, such as https://console.example.org')
+    .nullable()
+    .default(null)
+    .describe(
+      'Where browsers find the console, such as `https://console.example.org`; required behind a proxy, because requests ' +
+        'for another host are refused. By default the address that it listens at',
+    ),
+  CONSOLE_TRUST_HEADER: z
+    .string()
+    .regex(/^[A-Za-z][\w-]*$/, 'must be the name of a header, such as X-Forwarded-User')
+    .nullable()
+    .default(null)
+    .describe(
+      'The header in which an authenticating proxy names the person who uses the console, such as `X-Forwarded-User`. Only ' +
+        'for a console on CONSOLE_SOCKET or a loopback address: on the latter, every process of the machine can send it',
     ),
   ACCOUNTS_ISSUER: text('https://accounts.example').describe(
     'The account provider whose Security Event Tokens `POST /events/account` accepts: exactly their `iss`. Set all three of ' +
@@ -156,6 +179,7 @@ const NEEDS = {
   broker: ['AMQP_URL', 'AMQP_URL_FILE'],
   database: ['DATABASE_URL', 'DATABASE_URL_FILE'],
   http: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE', 'PUBLIC_PREFERENCES', 'TRUSTED_PROXIES'],
+  console: ['CONSOLE_HOST', 'CONSOLE_PORT', 'CONSOLE_SOCKET', 'CONSOLE_ORIGIN', 'CONSOLE_TRUST_HEADER'],
   accounts: ['ACCOUNTS_ISSUER', 'ACCOUNTS_AUDIENCE', 'ACCOUNTS_JWKS_URL'],
   /** Look-ups and events over HTTP, which only the holders of a key may use. */
   lookUps: ['HTTP_HOST', 'API_KEY', 'API_KEYS_FILE'],
@@ -188,10 +212,12 @@ export const SERVICE_NEEDS = [
   'broker',
   'database',
   'http',
+  'console',
   'accounts',
   'workers',
   'merging',
   'erasure',
+  'erasureList',
   'maintenance',
 ] as const;
 
@@ -222,9 +248,18 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   }
   if (typeof apiKeysFile === 'string')
     problems.push(...keyProblems(apiKeysFile, (apiKey as string | undefined) ?? null));
-  problems.push(...accountProblems(config));
+  problems.push(...accountProblems(config), ...consoleProblems(config));
   if (problems.length > 0) throw new OperatorError(report(problems, names, env));
   return Object.freeze(config) as ConfigFor<N>;
+}
+
+/** Whoever reaches the console could send the header. */
+function consoleProblems({ consoleHost, consoleSocket, consoleTrustHeader }: Record<string, unknown>): string[] {
+  if (typeof consoleTrustHeader !== 'string' || typeof consoleSocket === 'string') return [];
+  if (typeof consoleHost !== 'string' || isLoopback(consoleHost)) return [];
+  return [
+    'CONSOLE_TRUST_HEADER: would let everyone who reaches CONSOLE_HOST be anyone: set CONSOLE_SOCKET, or a loopback CONSOLE_HOST',
+  ];
 }
 
 /** Of the variables that belong together, either all are set or none. A malformed one counts as set. */
@@ -320,6 +355,14 @@ function report(problems: readonly string[], names: ReadonlySet<Name>, env: Node
     lines.push('To see OneContact at work without a broker and a database of your own: npm run demo');
   }
   return lines.join('\n');
+}
+
+function address() {
+  return z.string().regex(/^[\w.:-]+$/, 'must be an address to listen at, such as 127.0.0.1, ::1 or 0.0.0.0');
+}
+
+function isOrigin(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function file() {

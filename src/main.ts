@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { Maintenance } from './compaction/maintenance';
 import { apiKeys, brokerUrl, type ConfigFor, databaseUrl, maintenanceSettings, type ServiceConfig } from './config';
+import { startConsole } from './console/start';
 import { observer } from './contacts/merge/rollout';
 import { isLoopback } from './foundation/loopback';
 import { OperatorError } from './foundation/operator-error';
@@ -35,12 +36,15 @@ import { TopologyKeeper } from './rabbitmq/topology-keeper';
 import { UnroutedDrain } from './rabbitmq/unrouted-drain';
 import { outboxProblems, Relay } from './relay/relay';
 
-export const PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http', 'intake'] as const;
+/** The parts that `start` runs unless told otherwise. */
+export const SERVICE_PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http', 'intake'] as const;
+/** The console is for people, and needs keys that the service does not: it runs only when asked for. */
+export const PARTS = [...SERVICE_PARTS, 'console'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** Whether these parts need the broker. */
+/** Whether these parts need the broker. The console connects to it for single pages. */
 export const handlesMessages = (parts: readonly Part[]): boolean =>
-  parts.some((part) => part !== 'http' && part !== 'maintenance');
+  parts.some((part) => part !== 'http' && part !== 'maintenance' && part !== 'console');
 
 /** Whether these parts need the database: what only publishes does not. */
 export const needsDatabase = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'intake');
@@ -58,7 +62,7 @@ export type StartConfig = Omit<ServiceConfig, ServerVariables> & Partial<Pick<Se
 
 export interface StartOptions {
   log: Logger;
-  /** @default all parts */
+  /** @default {@link SERVICE_PARTS} */
   only?: readonly Part[];
   /** Brings the schema of the database up to this version first. @returns the names of the applied migrations */
   migrate?: (() => Promise<string[]>) | undefined;
@@ -67,6 +71,8 @@ export interface StartOptions {
 export interface Service {
   /** The address of the HTTP server: health and metrics, and look-ups if the part `http` runs. */
   url: string;
+  /** Where browsers find the console, if it runs. */
+  consoleUrl: string | null;
   /**
    * The health check fails from now on. Receives nothing more, finishes and acknowledges what is in flight, makes a last
    * relay pass, finishes the look-ups in flight, and closes everything.
@@ -84,6 +90,8 @@ const LOOK_UP_CONNECTIONS = 4;
 const HISTORY_CONNECTIONS = 2;
 /** Maintenance has its own as well, and works on one page at a time. */
 const MAINTENANCE_CONNECTIONS = 1;
+/** Pages of the console, and the changes that its users make. */
+const CONSOLE_CONNECTIONS = 4;
 /** A page takes milliseconds: a statement that does not end must not hold up a stop. */
 const MAINTENANCE_STATEMENT_MS = 10_000;
 /** Preference pages need no key, so anybody may ask for them: no number of them may hold up what has one. */
@@ -106,7 +114,7 @@ const PHASE_PROBLEMS: Record<Phase, string[]> = {
  * @throws OperatorError or BrokerRefusal, whose messages say what to do.
  */
 export async function startService(config: StartConfig, options: StartOptions): Promise<Service> {
-  const { only = PARTS, migrate, log } = options;
+  const { only = SERVICE_PARTS, migrate, log } = options;
   const { erasureKey } = config;
   const sources = (['fxa', 'newsletter'] as const).filter((source) => only.includes(source));
   const queues = sources.map((source) => QUEUES[source]);
@@ -229,6 +237,12 @@ export async function startService(config: StartConfig, options: StartOptions): 
       health.watch('maintenance', maintenance);
     }
 
+    let consoleUrl: string | null = null;
+    if (only.includes('console')) {
+      const consoleDb = open({ name: 'onecontact console', max: CONSOLE_CONNECTIONS, writes });
+      consoleUrl = await startConsole(config, { db: consoleDb, log, closing });
+    }
+
     phase = 'up';
     let stopping: Promise<boolean> | undefined;
     const stop = (): Promise<boolean> => {
@@ -236,7 +250,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
       stopping ??= within(config.shutdownTimeoutMs, close(), false);
       return stopping;
     };
-    return { url, stop };
+    return { url, consoleUrl, stop };
   } catch (error) {
     await close();
     throw error;

@@ -22,7 +22,7 @@ import { addTopology } from '../operations/topology/command';
 import { connectionProblem, failureOf, needsOperator } from '../postgres/errors';
 import { BrokerRefusal } from '../rabbitmq/errors';
 import { wrapHelp } from './help';
-import { addStart } from './start';
+import { addConsole, addStart } from './start';
 
 const DONE = 0;
 const FAILED = 1;
@@ -46,7 +46,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 
 /** The commands, as the help lists them. */
 const GROUPS = {
-  'Service:': [addStart, addMigrate, addTopology],
+  'Service:': [addStart, addConsole, addMigrate, addTopology],
   'Look up:': [addShow, addConsent],
   'Merges:': [addMerges, addCollisions],
   'Import and export:': [addImport, addExport, addFeed],

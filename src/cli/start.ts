@@ -2,7 +2,16 @@ import { setFlagsFromString } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../config';
-import { handlesMessages, needsDatabase, needsKeys, PARTS, type Part, type StartConfig, startService } from '../main';
+import {
+  handlesMessages,
+  needsDatabase,
+  needsKeys,
+  PARTS,
+  type Part,
+  SERVICE_PARTS,
+  type StartConfig,
+  startService,
+} from '../main';
 import { logTo, makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
 import { migrateSchema } from '../operations/migrate/run';
@@ -25,7 +34,7 @@ export function addStart(program: Command, context: Context): void {
   program
     .command('start')
     .description('Run the service: workers, notification relay, maintenance, HTTP look-ups and HTTP intake')
-    .option('--only <parts>', `run only these parts of ${PARTS.join(',')}`, parseParts)
+    .option('--only <parts>', `run only these parts of ${PARTS.join(',')}; by default all but console`, parseParts)
     .option('--migrate', 'apply pending database migrations first')
     .addHelpText(
       'after',
@@ -43,23 +52,55 @@ Examples:
   $ HTTP_HOST=0.0.0.0 API_KEYS_FILE=… onecontact start --only intake`,
     )
     .action(async (options: Options, command: Command) => {
-      setFlagsFromString(HEAP_GROWTH);
-      const only = options.only ?? PARTS;
+      const only = options.only ?? SERVICE_PARTS;
       if (options.migrate && !needsDatabase(only)) {
         command.error("error: option '--migrate' needs a part that uses the database");
       }
-      const needs = SERVICE_NEEDS.filter(
-        (need) => (need !== 'broker' || handlesMessages(only)) && (need !== 'database' || needsDatabase(only)),
-      );
-      const keys = needsKeys(only) ? (['lookUps'] as const) : [];
-      const config: StartConfig = readConfig(context.env, [...needs, ...keys]);
-      const { isTTY = false } = context.stdout;
-      const destination = logTo(config.logFormat ?? (isTTY ? 'pretty' : 'json'), isTTY && !context.env.NO_COLOR);
-      const log = makeLog(config.logLevel, destination, (error) => failureOf(error).code);
-      const code = await start(context.env, config, only, options, log);
-      // Work that did not stop in time must not keep the process alive.
-      process.exit(code);
+      await runParts(context, only, options);
     });
+}
+
+export function addConsole(program: Command, context: Context): void {
+  program
+    .command('console')
+    .description('Serve the console for support staff: find readers, undo merges, replay dead letters, erase')
+    .addHelpText(
+      'after',
+      `
+The same as \`onecontact start --only console\`, but health and metrics are served at a free port unless HTTP_PORT is set. Needs DATABASE_URL, and the service's values of TOKEN_POLICY, MERGE_MODE, MERGE_PERCENT, the notification variables and ERASURE_KEY. Dead letters need AMQP_URL.
+
+People sign in with a key of API_KEYS_FILE that has the scope operate, or an authenticating proxy names them in the header CONSOLE_TRUST_HEADER. Every change is in \`onecontact audit\` under that name: give each person a key of their own.
+
+Examples:
+  $ API_KEYS_FILE=keys.txt onecontact console
+  $ CONSOLE_SOCKET=/run/onecontact/console.sock CONSOLE_TRUST_HEADER=X-Forwarded-User CONSOLE_ORIGIN=https://console.example.org onecontact console`,
+    )
+    .action(() => {
+      const { env, stdout } = context;
+      return runParts({ env: { ...env, HTTP_PORT: env.HTTP_PORT || '0' }, stdout }, ['console'], {});
+    });
+}
+
+/** Runs parts until the process is told to stop, and ends the process. */
+async function runParts(
+  { env, stdout }: Pick<Context, 'env' | 'stdout'>,
+  only: readonly Part[],
+  options: Options,
+): Promise<void> {
+  setFlagsFromString(HEAP_GROWTH);
+  // Without a broker, the console has everything but dead letters.
+  const usesBroker = handlesMessages(only) || (only.includes('console') && Boolean(env.AMQP_URL || env.AMQP_URL_FILE));
+  const needs = SERVICE_NEEDS.filter(
+    (need) => (need !== 'broker' || usesBroker) && (need !== 'database' || needsDatabase(only)),
+  );
+  const keys = needsKeys(only) ? (['lookUps'] as const) : [];
+  const config: StartConfig = readConfig(env, [...needs, ...keys]);
+  const { isTTY = false } = stdout;
+  const destination = logTo(config.logFormat ?? (isTTY ? 'pretty' : 'json'), isTTY && !env.NO_COLOR);
+  const log = makeLog(config.logLevel, destination, (error) => failureOf(error).code);
+  const code = await start(env, config, only, options, log);
+  // Work that did not stop in time must not keep the process alive.
+  process.exit(code);
 }
 
 function parseParts(text: string): Part[] {
@@ -89,7 +130,8 @@ async function start(
     log.info({ signal: service }, 'stopped before the service was up');
     return 0;
   }
-  log.info({ url: service.url, parts: only }, 'service is up');
+  const { url, consoleUrl } = service;
+  log.info({ url, ...(consoleUrl !== null && { consoleUrl }), parts: only }, 'service is up');
   log.info({ signal: await stop }, 'shutting down: finishing messages in flight');
   const inTime = await service.stop();
   if (inTime) log.info('stopped');

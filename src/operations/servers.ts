@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { brokerUrl, databaseUrl, readConfig } from '../config';
 import { OperatorError } from '../foundation/operator-error';
+import type { Secret } from '../foundation/secret';
 import { type Database, openDatabase } from '../postgres/database';
 import { requireSchema } from '../postgres/migrations/require-schema';
 import { type BrokerConnection, openConnection } from '../rabbitmq/connection';
@@ -32,14 +33,18 @@ export interface Broker {
   publisher: Publisher;
 }
 
+/** Connects to the broker of AMQP_URL for one command: see {@link connectedTo}. */
+export const withBroker = <T>(env: NodeJS.ProcessEnv, work: (broker: Broker) => Promise<T>): Promise<T> =>
+  connectedTo(brokerUrl(readConfig(env, ['broker']), SILENT), 'onecontact command', work);
+
 /**
- * Connects to the broker of AMQP_URL for one command, and closes everything afterwards.
+ * Connects to a broker for one piece of work, and closes everything afterwards.
  *
- * @throws OperatorError when the broker cannot be reached: a command does not wait for it
+ * @param name of the connection, as the broker shows it
+ * @throws OperatorError when the broker cannot be reached: somebody waits for the result
  */
-export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broker) => Promise<T>): Promise<T> {
+export async function connectedTo<T>(url: Secret, name: string, work: (broker: Broker) => Promise<T>): Promise<T> {
   const log = SILENT;
-  const url = brokerUrl(readConfig(env, ['broker']), log);
   const closing: (() => Promise<void>)[] = [];
   const open = async (name: string): Promise<BrokerConnection> => {
     let onConnectFailed = (_: Error): void => undefined;
@@ -56,8 +61,8 @@ export async function withBroker<T>(env: NodeJS.ProcessEnv, work: (broker: Broke
     return connection;
   };
   try {
-    const connection = await open('onecontact command');
-    const publisher = new Publisher({ connection: await open('onecontact command, publishing'), log });
+    const connection = await open(name);
+    const publisher = new Publisher({ connection: await open(`${name}, publishing`), log });
     closing.push(() => publisher.close());
     return await work({ connection, publisher });
   } finally {

@@ -7,6 +7,7 @@ type Name = keyof typeof Variables.shape;
 const GROUPS: Readonly<Record<string, readonly Name[]>> = {
   'Broker and database': ['AMQP_URL', 'AMQP_URL_FILE', 'DATABASE_URL', 'DATABASE_URL_FILE'],
   HTTP: ['HTTP_HOST', 'HTTP_PORT', 'API_KEY', 'API_KEYS_FILE', 'PUBLIC_PREFERENCES', 'TRUSTED_PROXIES'],
+  Console: ['CONSOLE_HOST', 'CONSOLE_PORT', 'CONSOLE_SOCKET', 'CONSOLE_ORIGIN', 'CONSOLE_TRUST_HEADER'],
   'Tokens of an account provider': ['ACCOUNTS_ISSUER', 'ACCOUNTS_AUDIENCE', 'ACCOUNTS_JWKS_URL'],
   Workers: ['BATCH_SIZE', 'PREFETCH', 'CONCURRENCY', 'SHUTDOWN_TIMEOUT_MS', 'LOG_LEVEL', 'LOG_FORMAT'],
   Merging: ['MERGE_MODE', 'MERGE_PERCENT', 'TOKEN_POLICY'],

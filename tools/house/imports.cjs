@@ -23,6 +23,8 @@ const ROOMS = {
   'compaction/': LOWER,
   // It adds endpoints to the server of `http/`, which does not know it.
   'intake/': [...LOWER, 'http/'],
+  // Its pages call what the commands call.
+  'console/': [...LOWER, 'http/', 'ingest/transaction\\.ts', 'operations/'],
 };
 
 /** The rooms inside `contacts`: each may import itself and those above it in this list. */
@@ -74,6 +76,6 @@ module.exports = {
     parser: 'swc',
     tsPreCompilationDeps: true,
     exclude: { path: 'node_modules' },
-    enhancedResolveOptions: { extensions: ['.ts', '.cts', '.mts', '.js', '.cjs', '.mjs', '.json'] },
+    enhancedResolveOptions: { extensions: ['.ts', '.tsx', '.cts', '.mts', '.js', '.cjs', '.mjs', '.json'] },
   },
 };

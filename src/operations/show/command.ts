@@ -1,14 +1,11 @@
 import type { Command } from 'commander';
-import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../../contacts/facts/lookup-key';
-import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { OperatorError } from '../../foundation/operator-error';
 import { contactBody } from '../../messages/outgoing/contact-body';
 import type { ContactBody, NewsletterBody } from '../../messages/outgoing/contact-schema';
-import type { Database } from '../../postgres/database';
-import { findContact } from '../../postgres/find-contact';
 import type { Context } from '../context';
 import { fields, shortTime, shortTimeUtc, table } from '../render';
 import { withDatabase } from '../servers';
+import { findFirst, keysOf } from './run';
 
 export function addShow(program: Command, context: Context): void {
   const command = program
@@ -37,18 +34,6 @@ Examples:
         await context.answer({ json }, body, () => textOf(body));
       });
     });
-}
-
-/** A uuid may be a token or a contact id. */
-const keysOf = (text: string): LookupKey[] =>
-  [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
-
-async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<StoredContact | null> {
-  for (const key of keys) {
-    const found = await findContact(db, key);
-    if (found) return found;
-  }
-  return null;
 }
 
 /** `primary`, `verified`, both or neither. */
