@@ -27,7 +27,7 @@ Examples:
       const uid = uidFrom(command, account);
       const address = addressFrom(command, email).key;
       await withMerging(context.env, dryRun, async (db, apply) => {
-        const outcome = await unblockClaims(db, { uid, address }, authorOf(context.env, options.reason), apply);
+        const { outcome } = await unblockClaims(db, { uid, address }, authorOf(context.env, options.reason), apply);
         const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun, ...outcomeBody(outcome) };
         const lines = [
           dryRun ? 'Dry run: the claims can be unblocked. Nothing was changed.' : 'The claims count again.',
