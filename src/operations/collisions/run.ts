@@ -105,7 +105,7 @@ const nothingYet = (): Resolved => ({ released: 0, merged: 0, moved: 0, nothing:
 
 export interface ReleasedPairs extends Resolved {
   /** What became of each released pair. */
-  outcomes: ClaimOutcome[];
+  outcomes: { pair: Pair; outcome: ClaimOutcome }[];
   /** Null unless all pairs were released in one transaction. */
   effect: string | null;
 }
@@ -122,19 +122,19 @@ export async function releasePairs(
   { seen, ...run }: Pick<ResolveRun, 'apply' | 'author'> & { seen?: string | undefined },
 ): Promise<ReleasedPairs> {
   const resolved = nothingYet();
-  const outcomes: ClaimOutcome[] = [];
+  const outcomes: ReleasedPairs['outcomes'] = [];
   let effect: string | null = null;
   const onSave = (changes: ChangeSet, page: readonly Pair[]): void => {
     effect = page.length === pairs.length ? checkedEffect(changes, seen) : null;
   };
-  const onReleased = (outcome: ClaimOutcome): void => void outcomes.push(outcome);
+  const onReleased = (pair: Pair, outcome: ClaimOutcome): void => void outcomes.push({ pair, outcome });
   await release(db, pairs, { ...run, maxErrors: pairs.length, onSave, onReleased }, resolved);
   return { ...resolved, outcomes, effect };
 }
 
 interface Release extends Pick<ResolveRun, 'apply' | 'author' | 'maxErrors'> {
   onSave?(changes: ChangeSet, page: readonly Pair[]): void;
-  onReleased?(outcome: ClaimOutcome): void;
+  onReleased?(pair: Pair, outcome: ClaimOutcome): void;
 }
 
 async function release(db: Database, page: readonly Pair[], run: Release, resolved: Resolved): Promise<void> {
@@ -146,11 +146,12 @@ async function release(db: Database, page: readonly Pair[], run: Release, resolv
   try {
     const applied = await retryTransient(() => applyBatch(db, page.map(releaseOf), { ...apply, alsoSave }));
     const released = releasedBy(applied);
-    for (const { uid, address } of page) {
+    for (const pair of page) {
+      const { uid, address } = pair;
       // Another run may have released it in the meantime.
       if (!released.has(`${uid} ${address}`)) continue;
       const outcome = outcomeOf(applied, uid, address, apply.dryRun ?? false);
-      run.onReleased?.(outcome);
+      run.onReleased?.(pair, outcome);
       resolved[COUNTED_AS[outcome.outcome]] += 1;
       resolved.released += 1;
     }

@@ -71,6 +71,16 @@ export async function* heldPages(
   }
 }
 
+/** One page of held claims. */
+export async function heldPage(
+  db: Queries,
+  filter: HeldFilter,
+  { size, after }: { size: number; after?: Pair | undefined },
+): Promise<HeldClaims[]> {
+  for await (const page of heldPages(db, filter, { size, limit: size, after })) return page;
+  return [];
+}
+
 /** The number of pairs of address and account with held claims. */
 export async function countHeldClaims(db: Queries, filter: HeldFilter): Promise<number> {
   const [row] = await db.$queryRaw<{ pairs: number }[]>`
@@ -150,4 +160,22 @@ export async function lookThroughAccounts(db: Queries, after: string): Promise<A
     found: rows.filter(({ isFound }) => isFound),
     upTo: looked < STEP ? null : upTo,
   };
+}
+
+/** Steps of one page: the page may have fewer accounts than it could, but never takes long. */
+const STEPS = 40;
+
+/** A page of accounts without an address behind a uid. */
+export async function accountsPage(db: Queries, after: string, size: number): Promise<AccountsStep> {
+  const found: AccountWithoutAddress[] = [];
+  let upTo: string | null = after;
+  for (let steps = 0; upTo !== null && steps < STEPS && found.length < size; steps++) {
+    const step: AccountsStep = await lookThroughAccounts(db, upTo);
+    found.push(...step.found);
+    upTo = step.upTo;
+  }
+  const last = found[size - 1];
+  return last && (found.length > size || upTo !== null)
+    ? { found: found.slice(0, size), upTo: last.uid }
+    : { found, upTo };
 }
