@@ -75,24 +75,29 @@ const ENTRY = Prisma.sql`
 const timeOf = (at: Time): Prisma.Sql => Prisma.sql`to_timestamp(${at}::float8 / 1000)`;
 
 /**
- * Entries of one page, newest first; the next page is behind the last of them. Reads the entries of the time that is
- * asked for until the page is full: the other conditions are in no index.
+ * Entries of one page, newest first; the next page is behind the last of them. Reads the entries of the operator and of the
+ * time that are asked for until the page is full: the other conditions are in no index that has this order.
  */
 export function listAudit(
   db: Queries,
   { command, operator, since, until, words }: AuditFilter,
   { limit, before }: { limit: number; before?: Pick<StoredAuditEntry, 'at' | 'seq'> | undefined },
 ): Promise<StoredAuditEntry[]> {
+  const place = before ? Prisma.sql`${timeOf(before.at)}, ${before.seq}` : Prisma.sql`'infinity'::timestamptz, 0`;
   const conditions = [
-    before && Prisma.sql`(at, seq) < (${timeOf(before.at)}, ${before.seq})`,
+    operator === undefined
+      ? Prisma.sql`(at, seq) < (${place})`
+      : // Only the index of operators can serve this: by another one, the planner might read the whole audit.
+        Prisma.sql`operator >= ${operator} AND (operator, at, seq) < (${operator}, ${place})`,
     since === undefined ? undefined : Prisma.sql`at >= ${timeOf(since)}`,
     until === undefined ? undefined : Prisma.sql`at < ${timeOf(until)}`,
     command === undefined ? undefined : Prisma.sql`(command = ${command} OR starts_with(command, ${`${command} `}))`,
-    operator === undefined ? undefined : Prisma.sql`operator = ${operator}`,
     words && Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`,
   ].filter((condition) => condition !== undefined);
-  const where = conditions.length === 0 ? Prisma.empty : Prisma.sql`WHERE ${Prisma.join(conditions, ' AND ')}`;
-  return db.$queryRaw`SELECT ${ENTRY} FROM audit ${where} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
+  const first = operator === undefined ? Prisma.empty : Prisma.sql`operator DESC,`;
+  return db.$queryRaw`
+    SELECT ${ENTRY} FROM audit WHERE ${Prisma.join(conditions, ' AND ')}
+    ORDER BY ${first} audit.at DESC, seq DESC LIMIT ${limit}`;
 }
 
 /** Null for an unknown key. */
