@@ -2,9 +2,11 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { buildProgram, type Program } from '../../tools/program/process';
+import { migrate } from '../../src/postgres/migrations/migrate';
+import { buildProgram, type Program, ServiceProcess } from '../../tools/program/process';
 import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { mentionsOn, OPERATOR_PAGES } from './mentions';
 import { blocksOf, Shell } from './page';
 
 const CHECKOUT = resolve(__dirname, '../..');
@@ -65,5 +67,21 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     await shell.run(`${undo.replace(/[\da-f-]{36}/, id)}\n${start}`);
     const { output } = await shell.run(all as string);
     expect(output).toContain('No claims are held.');
+  }, 180_000);
+
+  it('pages for operators: each process that they start, side by side', async () => {
+    const mentions = (await Promise.all(OPERATOR_PAGES.map(mentionsOn))).flat();
+    const withOptions = mentions.filter(({ command, words }) => command === 'start' && words.length > 0);
+    const starts = [...new Set(withOptions.map(({ words }) => words.join(' ')))];
+    expect(starts).toEqual(expect.arrayContaining(['--only http', '--only fxa,newsletter', '--only intake']));
+    await migrate(database.url);
+    const env = { AMQP_URL: broker().url, DATABASE_URL: database.url };
+    const processes = starts.map((line) => new ServiceProcess(program, { args: line.split(' '), env }));
+    try {
+      await until(async () => processes.every(({ isUp, child }) => isUp || child.exitCode !== null), 60_000);
+      expect(processes.map(({ isUp, err }) => [isUp, err])).toEqual(starts.map(() => [true, '']));
+    } finally {
+      await Promise.all(processes.map((each) => each.stop()));
+    }
   }, 180_000);
 });
