@@ -43,14 +43,24 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
   const here = (block: string): string => block.replaceAll('http://127.0.0.1:8080', shell.url ?? '');
 
   it('README: the first merge, and a sign-up over HTTP', async () => {
-    const [clone, start, send, curl, ...rest] = blocksOf('README.md') as [string, string, string, string];
+    const [clone, start, before, merge, curl, ...rest] = blocksOf('README.md') as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
     expect(rest).toEqual([]);
     // `npm test` runs this, and its other commands are tests of their own.
     expect(clone).toContain('npm run demo');
     await shell.run(start.replace(/^export AMQP_URL=\S+ DATABASE_URL=\S+\n/, ''));
-    await shell.run(send.replace(/^\.\/onecontact (show|merges).*$/ms, ''));
+    const whatFollows = /^\.\/onecontact show.*$/ms;
+    await shell.run(before.replace(whatFollows, ''));
+    await until(async () => (await database.sql('SELECT FROM contact')).length === 2, 60_000);
+    expect((await shell.run(whatFollows.exec(before)?.[0] ?? '')).output).not.toContain('ada@home.test');
+    await shell.run(merge.replace(whatFollows, ''));
     await until(async () => (await database.sql('SELECT FROM merge')).length === 1, 60_000);
-    const { output } = await shell.run(send.slice(send.indexOf('./onecontact show')));
+    const { output } = await shell.run(whatFollows.exec(merge)?.[0] ?? '');
     expect(output).toMatch(/ada@mail\.test.*ada@home\.test.*privacy-weekly/s);
     await shell.run(here(curl));
     const signedUp = `SELECT FROM email_address WHERE address = 'grace@mail.test'`;
