@@ -194,7 +194,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
     try {
       expect(await publisher.publish(message)).toMatchObject({ outcome: 'failed' });
       expect(publisher.problems()).toEqual([
-        expect.stringMatching(/publish to the exchange newsletter\.events: give it/),
+        expect.stringMatching(/publish to the exchange newsletter\.events: give the user/),
       ]);
       await grant('^newsletter\\.events$');
       await until(async () => (await publisher.publish(message)).outcome === 'confirmed', 60_000);

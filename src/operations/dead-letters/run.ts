@@ -58,7 +58,7 @@ export async function browseDeadLetters(
     const { seen, total, sent, dropped } = result;
     const done = sent + dropped > 0 ? `${number(sent + dropped)} are done, ` : '';
     throw new OperatorError(
-      `Interrupted after ${number(seen)} of ${count(total, 'dead letter')}: ${done}all others are where they were.`,
+      `Interrupted after ${number(seen)} of ${count(total, 'dead letter')}: ${done}all others are in their old places.`,
     );
   }
   return { ...result, matched, unknownIds: [...unknownIds] };
