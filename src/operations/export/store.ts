@@ -60,5 +60,5 @@ export async function exportChanges(
 }
 
 const GONE =
-  'The cursor is from before a restore of the database: export everything again with --since alone, then delete the contacts that did not come.';
+  'The cursor is from before a restore of the database: export everything again with --since alone, then delete the contacts that were not in it.';
 const NOT_RENEWED = 'The database was restored from a dump: run `onecontact feed renew` first (docs/recovery.md).';
