@@ -37,7 +37,8 @@ export function exportContacts(
 }
 
 /**
- * Reads what changed since a position, page by page, each page from a snapshot of its own: a long run keeps no old rows alive.
+ * Reads what changed since a position, page by page, each page from a snapshot of its own, so that a long run does not
+ * keep old rows alive.
  *
  * @param after null for the beginning
  * @param each awaited before the next page is read
