@@ -1,8 +1,8 @@
 import { erasureHash } from '../../postgres/tables/erasure';
 
 /**
- * What an entry about an account or an address has in its target: the name, or the hash that an erasure left of it.
- * Undefined for any entry.
+ * The words of which an entry about an account or an address has one in its target: the name, or the hash with which an
+ * erasure replaced it. Undefined if every entry is wanted.
  */
 export function wordsAbout(
   { uid, address }: { uid: string | undefined; address: string | undefined },
@@ -10,7 +10,7 @@ export function wordsAbout(
 ): string[] | undefined {
   const words = [
     ...(uid === undefined ? [] : [uid, ...hashes(erasureKey, 'account', uid)]),
-    // In quotes, because an address may be the end of another one.
+    // In quotes, because an address may be the end of a longer one.
     ...(address === undefined ? [] : [JSON.stringify(address), ...hashes(erasureKey, 'address', address)]),
   ];
   return words.length === 0 ? undefined : words;

@@ -91,7 +91,7 @@ const ledgerBody = ({ at, contactId, origin, ...choice }: StoredChoice) => ({
   ...choiceBody(choice),
 });
 
-/** A set is about the newsletters that it refuses, so it names none. */
+/** A set is about all the newsletters that it refuses, so it has no single newsletter. */
 const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields'>>(choice: C) => ({
   ...choice,
   newsletter: newsletterOf(choice),

@@ -7,7 +7,7 @@ import { countChoices, readLedger, type StoredChoice } from '../../postgres/tabl
 export interface FoundPerson {
   contactId: string;
   person: Person;
-  /** All facts about the person; also about others, because claims connect people. */
+  /** All facts about the person, and about people whom claims connect with the person. */
   facts: Facts;
 }
 
@@ -27,7 +27,7 @@ export function findPerson(db: Database, address: string): Promise<FoundPerson |
 /**
  * Reads every choice of everyone from one snapshot, page by page.
  *
- * @param each called with each page and about how many choices there are, if that is known; awaited before the next page
+ * @param each called with each page and the approximate number of all choices, if known; awaited before the next page
  */
 export function readWholeLedger(
   db: Database,

@@ -193,7 +193,7 @@ Examples:
     });
 }
 
-/** Those that were counted, and none that came after them. */
+/** Selects the dead letters that were counted, and none that arrived later. */
 const exactly = (filter: Filter, { matched, unknownIds }: Browsed): Filter => ({
   ...filter,
   ids: new Set([...filter.ids].filter((id) => !unknownIds.includes(id))),

@@ -58,16 +58,16 @@ export async function browseDeadLetters(
     const { seen, total, sent, dropped } = result;
     const done = sent + dropped > 0 ? `${number(sent + dropped)} are done, ` : '';
     throw new OperatorError(
-      `Interrupted after ${number(seen)} of ${count(total, 'dead letter')}: ${done}all others are where they were.`,
+      `Interrupted after ${number(seen)} of ${count(total, 'dead letter')}: ${done}all others are in their old places.`,
     );
   }
   return { ...result, matched, unknownIds: [...unknownIds] };
 }
 
 export interface Replayed extends Browsed {
-  /** In a dry run, how many would be. */
+  /** How many were replayed; in a dry run, how many would be. */
   replayed: number;
-  /** Matches whose origin is not one of our queues: they stay. */
+  /** Matches whose origin is not one of our queues. They stay where they are. */
   unroutable: number;
   /** Matches by the queue that they go back to. */
   routes: ReadonlyMap<string, number>;

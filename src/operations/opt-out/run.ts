@@ -9,7 +9,7 @@ import { addToAudit } from '../../postgres/tables/audit';
 import { hasOptOutFrom } from '../../postgres/tables/choice';
 import { type Author, STAFF_SOURCE } from '../audited';
 
-/** The address of an opt-out, as that of any unsubscribe. */
+/** The address of an opt-out, in the form that any unsubscribe has. */
 export type Addressee = Extract<NewsletterEvent['to'], { address: unknown }>;
 
 /** @returns the problem of a text that is not an address */
@@ -25,8 +25,9 @@ export type OptOutResult = 'opted_out' | 'new' | 'already';
 const NOT_STORED = 'no contact has the address, and it has mail-header syntax in its local part';
 
 /**
- * Applies an unsubscribe from all email that happens now, as an event of this kind is applied. A reader's own opt-out does
- * not make it superfluous: a proof of consent that is older than now, and comes later, may lift that one.
+ * Applies an unsubscribe from all email with the current time, like an event of this kind. It is needed even if the
+ * reader has opted out: a proof of consent that arrives later, but is older than now, may lift the reader's own
+ * opt-out.
  */
 export async function optOut(
   db: Database,
