@@ -1,7 +1,8 @@
 import type { Facts } from '../../contacts/facts/facts';
-import { addressesOwnedBy, ownerOf, type Person } from '../../contacts/identity/ownership';
-import { type Database, inSnapshot } from '../../postgres/database';
+import type { Person } from '../../contacts/identity/ownership';
+import { type Database, inSnapshot, type Queries } from '../../postgres/database';
 import { loadFacts } from '../../postgres/load-facts';
+import { loadPeople } from '../../postgres/people';
 import { countChoices, readLedger, type StoredChoice } from '../../postgres/tables/choice';
 
 export interface FoundPerson {
@@ -11,17 +12,27 @@ export interface FoundPerson {
   facts: Facts;
 }
 
-/** Finds the owner of an address, with all facts that their consent depends on. Null for an unknown address. */
-export function findPerson(db: Database, address: string): Promise<FoundPerson | null> {
+/**
+ * Finds the person who has an address or a live contact, with all facts that their consent depends on. Null for an unknown
+ * address, and for an id of no live contact.
+ */
+export function findPerson(
+  db: Database,
+  wanted: { address: string } | { contactId: string },
+): Promise<FoundPerson | null> {
   return inSnapshot(db, async (tx) => {
-    const [row] = await tx.$queryRaw<{ id: string }[]>`
-      SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
-    if (!row) return null;
-    const facts = await loadFacts(tx, { addresses: [address], uids: [] });
-    const uid = ownerOf(facts, address);
-    const addresses = uid === null ? [address] : addressesOwnedBy(facts, uid);
-    return { contactId: row.id, person: { uid, addresses }, facts };
+    const contactId = 'address' in wanted ? await contactAt(tx, wanted.address) : wanted.contactId;
+    const person = contactId && (await loadPeople(tx, [contactId])).get(contactId);
+    if (!contactId || !person) return null;
+    const uids = person.uid === null ? [] : [person.uid];
+    return { contactId, person, facts: await loadFacts(tx, { addresses: person.addresses, uids }) };
   });
+}
+
+async function contactAt(tx: Queries, address: string): Promise<string | undefined> {
+  const [row] = await tx.$queryRaw<{ id: string }[]>`
+    SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
+  return row?.id;
 }
 
 /**
