@@ -85,6 +85,10 @@ export interface Reader {
   facts: Facts;
 }
 
+/** A live contact as it is now; null for every other id. */
+export const findReader = (db: Database, id: string): Promise<Reader | null> =>
+  inSnapshot(db, async (tx) => (await loadReaders(tx, [id]))[0] ?? null);
+
 /** The same as {@link loadSnapshots}, with the facts. */
 export async function loadReaders(db: Queries, ids: readonly string[]): Promise<Reader[]> {
   if (ids.length === 0) return [];

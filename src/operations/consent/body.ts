@@ -3,9 +3,8 @@ import type { Choice } from '../../contacts/facts/facts';
 import { newsletterOf } from '../../contacts/facts/later-reason';
 import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { consentOf } from '../../contacts/profile/consent';
-import { contactView } from '../../contacts/profile/contact-view';
 import { knownTime } from '../../messages/outgoing/contact-body';
-import type { FoundPerson } from './store';
+import type { Reader } from '../../postgres/find-contact';
 
 /** A set is about the newsletters that it refuses, so it names none. */
 export const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields'>>(choice: C) => ({
@@ -18,10 +17,9 @@ const fieldsBody = (fields: string | null) =>
   fields === null ? null : (JSON.parse(fields) as Record<string, unknown>);
 
 /** The keys of the person are those of a look-up; the keys of a choice are those of the model. */
-export function consentBody({ contactId, person, facts }: FoundPerson) {
-  const view = contactView(facts, person);
+export function consentBody({ contact: { id, view }, person, facts }: Reader) {
   return {
-    contact_id: contactId,
+    contact_id: id,
     addresses: view.addresses,
     account_id: view.account,
     opted_out: view.optedOut,

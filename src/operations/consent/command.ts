@@ -37,7 +37,7 @@ Examples:
       if (text === undefined) return printLedger(context);
       const { key } = addressFrom(command, text);
       return withDatabase(context.env, async (db) => {
-        const found = await findPerson(db, { address: key });
+        const found = await findPerson(db, key);
         if (!found) throw new OperatorError('No contact or choice has this address.');
         const body = consentBody(found);
         await context.answer({ json }, body, () => textOf(body, context.columns));

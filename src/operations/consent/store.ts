@@ -1,38 +1,14 @@
-import type { Facts } from '../../contacts/facts/facts';
-import type { Person } from '../../contacts/identity/ownership';
-import { type Database, inSnapshot, type Queries } from '../../postgres/database';
-import { loadFacts } from '../../postgres/load-facts';
-import { loadPeople } from '../../postgres/people';
+import { type Database, inSnapshot } from '../../postgres/database';
+import { loadReaders, type Reader } from '../../postgres/find-contact';
 import { countChoices, readLedger, type StoredChoice } from '../../postgres/tables/choice';
+import { findHolder } from '../../postgres/tables/email-address';
 
-export interface FoundPerson {
-  contactId: string;
-  person: Person;
-  /** All facts about the person; also about others, because claims connect people. */
-  facts: Facts;
-}
-
-/**
- * Finds the person who has an address or a live contact, with all facts that their consent depends on. Null for an unknown
- * address, and for an id of no live contact.
- */
-export function findPerson(
-  db: Database,
-  wanted: { address: string } | { contactId: string },
-): Promise<FoundPerson | null> {
+/** Finds the owner of an address, with all facts that their consent depends on. Null for an unknown address. */
+export function findPerson(db: Database, address: string): Promise<Reader | null> {
   return inSnapshot(db, async (tx) => {
-    const contactId = 'address' in wanted ? await contactAt(tx, wanted.address) : wanted.contactId;
-    const person = contactId && (await loadPeople(tx, [contactId])).get(contactId);
-    if (!contactId || !person) return null;
-    const uids = person.uid === null ? [] : [person.uid];
-    return { contactId, person, facts: await loadFacts(tx, { addresses: person.addresses, uids }) };
+    const id = await findHolder(tx, address);
+    return id === null ? null : ((await loadReaders(tx, [id]))[0] ?? null);
   });
-}
-
-async function contactAt(tx: Queries, address: string): Promise<string | undefined> {
-  const [row] = await tx.$queryRaw<{ id: string }[]>`
-    SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
-  return row?.id;
 }
 
 /**

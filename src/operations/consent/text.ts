@@ -18,7 +18,7 @@ export const WHY: Record<Why, string> = {
   unproven_while_opted_out: 'made while opted out, without proof',
   unproven: 'confirmation without proof',
   lifted: 'lifted by a later proof',
-  not_their_period: "made in another account's ownership period",
+  not_their_period: 'made while the address belonged to another account',
   account_deleted: 'the account was deleted',
 };
 
