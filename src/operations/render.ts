@@ -4,6 +4,10 @@ import { Help } from 'commander';
 /** Makes received text safe for a terminal: control characters become visible. */
 export const harmless = (text: string): string => text.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '\ufffd');
 
+/** The same for a text of several lines. */
+export const harmlessLines = (text: string): string =>
+  text.replace(/[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu, '\ufffd');
+
 /** `1,234` */
 export const number = (n: number): string => n.toLocaleString('en');
 

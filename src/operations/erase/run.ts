@@ -46,6 +46,8 @@ export interface EraseOptions {
   list?: string | null;
   /** When the person was erased, if not now. */
   until?: Time;
+  /** Called before the commit: what it throws ends the erasure, and nothing is changed. */
+  confirm?(erased: Erased): void;
 }
 
 /**
@@ -61,7 +63,7 @@ export const erasePerson = (db: Database, wanted: Wanted, options: EraseOptions)
 const ERASURE_LOCK = 7_261_002;
 
 async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Promise<Erased> {
-  const { erasureKey, author, dryRun, list, until } = options;
+  const { erasureKey, author, dryRun, list, until, confirm } = options;
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await holdRelay(tx);
   await lookTogether(tx);
@@ -102,6 +104,8 @@ async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Pr
     await addToAudit(tx, { ...author, command: 'erase', target, result: deleted });
   }
   await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey); // the reason above, too
+  const result = { known: contactId !== null, at: plan.at, deleted, names };
+  confirm?.(result);
   if (list && !dryRun) await appendToList(list, erasureKey, hashes);
-  return { known: contactId !== null, at: plan.at, deleted, names };
+  return result;
 }

@@ -89,11 +89,23 @@ export function listAudit(
     until === undefined ? undefined : Prisma.sql`at < ${timeOf(until)}`,
     command === undefined ? undefined : Prisma.sql`(command = ${command} OR starts_with(command, ${`${command} `}))`,
     operator === undefined ? undefined : Prisma.sql`operator = ${operator}`,
-    words && Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`,
+    words && hasOneOf(words),
   ].filter((condition) => condition !== undefined);
   const where = conditions.length === 0 ? Prisma.empty : Prisma.sql`WHERE ${Prisma.join(conditions, ' AND ')}`;
   return db.$queryRaw`SELECT ${ENTRY} FROM audit ${where} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
 }
+
+/** Entries about a reader are in no order of readers, so only the newest are searched. */
+export const SEARCHED_ENTRIES = 2_000;
+
+/** The newest entries whose target has one of these texts, of the newest {@link SEARCHED_ENTRIES}. */
+export const findInAudit = (db: Queries, words: readonly string[], limit: number): Promise<StoredAuditEntry[]> =>
+  db.$queryRaw`
+    SELECT ${ENTRY} FROM (SELECT * FROM audit ORDER BY at DESC, seq DESC LIMIT ${SEARCHED_ENTRIES}) AS audit
+    WHERE ${hasOneOf(words)} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
+
+const hasOneOf = (words: readonly string[]): Prisma.Sql =>
+  Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`;
 
 /** All entries page by page, oldest first. */
 export async function* auditPages(db: Queries, since: Time = 0, size = 500): AsyncIterable<StoredAuditEntry[]> {

@@ -61,6 +61,13 @@ export async function loadAddresses(db: Queries, addresses: readonly string[]): 
   return rows.map(addressFactsOf);
 }
 
+/** The contact that has an address. */
+export async function findHolder(db: Queries, address: string): Promise<string | null> {
+  const [row] = await db.$queryRaw<{ id: string }[]>`
+    SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
+  return row?.id ?? null;
+}
+
 /**
  * Locks and returns those of these addresses that are stored, in the order of the addresses.
  *

@@ -61,6 +61,20 @@ export interface MergeFilter {
   undone?: boolean | undefined;
 }
 
+/** Merges with a contact on either side, newest first. A contact is retired a few times at most, when merges are undone. */
+export async function listMergesOf(db: Queries, contactId: string, limit: number): Promise<StoredMerge[]> {
+  const rows = await db.$queryRaw<StoredRow[]>`
+    SELECT ${STORED} FROM (
+      SELECT * FROM (
+        SELECT * FROM merge WHERE (survivor_id, seq) < (${contactId}::uuid, ${LAST_SEQ})
+        ORDER BY survivor_id DESC, seq DESC LIMIT ${limit}
+      ) AS survived WHERE survivor_id = ${contactId}::uuid
+      UNION ALL
+      SELECT * FROM (SELECT * FROM merge WHERE retired_id = ${contactId}::uuid OFFSET 0) AS retired
+    ) AS merge ORDER BY seq DESC LIMIT ${limit}`;
+  return rows.map(storedMergeOf);
+}
+
 type StoredRow = Omit<Merge, 'explanation'>;
 
 const STORED = Prisma.sql`

@@ -153,6 +153,40 @@ export async function outboxState(db: Queries): Promise<{ pending: number; oldes
   return { pending: row?.pending ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
 }
 
+/** Which notifications of a contact wait to be published. */
+export interface WaitingMessages {
+  messages: { type: string; messageId: string; createdAt: Date }[];
+  /** Whether more wait than were searched. */
+  isPartial: boolean;
+}
+
+/** Notifications are in no order of contacts, so only the oldest are searched. */
+const SEARCHED = 2_000;
+
+export async function findWaiting(db: Queries, contactId: string): Promise<WaitingMessages> {
+  const rows = await db.$queryRaw<(WaitingMessages['messages'][number] & { isPartial: boolean })[]>`
+    SELECT waiting.type, waiting.message_id AS "messageId", waiting.created_at AS "createdAt", size.more AS "isPartial"
+    FROM (
+      SELECT (SELECT count(*) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT ${SEARCHED + 1}) AS x) > ${SEARCHED}
+        OR (SELECT count(*) FROM (SELECT seq FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED + 1}) AS y) > ${SEARCHED} AS more
+    ) AS size
+    LEFT JOIN (
+      SELECT seq, type, message_id, created_at
+      FROM (SELECT seq, type, message_id, contact_id, created_at FROM outbox ORDER BY seq LIMIT ${SEARCHED}) AS oldest
+      WHERE contact_id = ${contactId}::uuid
+      UNION ALL
+      SELECT seq, 'contact.changed', changed.message_id, created_at
+      FROM (SELECT seq, contact_ids, message_ids, created_at FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED}) AS oldest,
+        LATERAL unnest(contact_ids, message_ids) AS changed (contact_id, message_id)
+      WHERE changed.contact_id = ${contactId}::uuid
+    ) AS waiting ON true
+    ORDER BY waiting.seq`;
+  return {
+    messages: rows.flatMap(({ isPartial: _, ...row }) => (row.type === null ? [] : row)),
+    isPartial: rows[0]?.isPartial ?? false,
+  };
+}
+
 /** An arbitrary number, the same in every process. */
 const RELAY_LOCK = 7_261_001;
 
