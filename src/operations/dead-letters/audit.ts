@@ -4,7 +4,7 @@ import type { AuditDetails } from '../../postgres/tables/audit';
 import { addressFrom } from '../arguments';
 import { audited, authorOf } from '../audited';
 import { withDatabase } from '../servers';
-import type { Browsed } from './run';
+import type { Browsed, Replayed } from './run';
 
 /** The selection as the operator gave it. */
 export const targetOf = (
@@ -26,6 +26,11 @@ export const inAudit = <T extends Browsed>(
 ): Promise<T> => {
   readConfig(env, ['broker', 'database', 'audit']); // all problems at once
   const entry = { ...authorOf(env), command: `dead-letters ${verb}` as const, target };
-  const resultOf = ({ total, matched }: T) => ({ dead_letters: total, matched });
   return withDatabase(env, (db) => audited(db, entry, work, resultOf));
 };
+
+/** What the audit says of a replay or a drop. */
+export const resultOf = (done: Browsed | Replayed): AuditDetails => ({
+  ...{ dead_letters: done.total, matched: done.matched },
+  ...('replayed' in done ? { replayed: done.replayed } : { dropped: done.dropped }),
+});

@@ -1,4 +1,7 @@
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
+import { WORK_QUEUES } from '../../rabbitmq/names';
+
+export const ORIGIN_QUEUES: readonly string[] = [...WORK_QUEUES.values()];
 
 /** Selects the dead letters that match every field that is set. */
 export interface Filter {

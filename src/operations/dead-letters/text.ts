@@ -59,14 +59,19 @@ export function summaryBody(delivery: Delivery, letter: DeadLetter) {
   };
 }
 
+/** All but the content. */
+export const letterHead = (delivery: Delivery, letter: DeadLetter) => ({
+  ...summaryBody(delivery, letter),
+  earlier_deaths: letter.earlier.map(({ lastSeen, ...death }) => ({ ...death, last_seen: lastSeen })),
+  properties: propertiesOf(delivery),
+  headers: shallow(delivery.headers),
+});
+
 /** The JSON of `show`. */
 export function letterBody(delivery: Delivery, letter: DeadLetter) {
-  const { content, headers } = delivery;
+  const { content } = delivery;
   return {
-    ...summaryBody(delivery, letter),
-    earlier_deaths: letter.earlier.map(({ lastSeen, ...death }) => ({ ...death, last_seen: lastSeen })),
-    properties: propertiesOf(delivery),
-    headers: shallow(headers),
+    ...letterHead(delivery, letter),
     ...(isUtf8(content) ? { body: content.toString() } : { body_base64: content.toString('base64') }),
   };
 }
