@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from '@jest/globals';
 import type { AxeResults } from 'axe-core';
-import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
+import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import { CHROMIUMS } from '../../tools/browser/fetch-chromium';
+import { launchChromium } from '../../tools/browser/launch';
 import { pathFolders } from '../../tools/services/command';
 import { KEYRING } from '../../tools/services/debian';
-import { CHROMIUMS, findChromium, SANDBOX_ARGS } from '../../tools/services/fetch-chromium';
 
 /** Tests in a browser: left out where none is installed and Debian's cannot be fetched. */
 export function describeInBrowser(title: string, tests: () => void): void {
@@ -17,19 +18,8 @@ export function describeInBrowser(title: string, tests: () => void): void {
 const isThere = (names: readonly string[]): boolean =>
   names.some((name) => pathFolders(process.env).some((folder) => existsSync(join(folder, name))));
 
-export async function startBrowser(): Promise<Browser> {
-  const { path, env } = await findChromium({
-    log: (line) => void process.stderr.write(`${line}\n`),
-    env: process.env,
-    durable: false,
-  });
-  return chromium.launch({
-    executablePath: path,
-    env: { ...process.env, ...env },
-    // Nothing leaves this machine, whatever a page asks for.
-    args: [...SANDBOX_ARGS, '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
-  });
-}
+export const startBrowser = (): Promise<Browser> =>
+  launchChromium({ log: (line) => void process.stderr.write(`${line}\n`), env: process.env, durable: false });
 
 export interface Look {
   /** @default true */

@@ -1,11 +1,11 @@
 /** A Chromium for tests and screenshots, as installed here or fetched into the cache from the machine's release of Debian. */
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cached } from './cache';
-import { findProgram, pathFolders, run } from './command';
-import { unpackPackages } from './debian';
-import { type FetchedProgram, libraryPath } from './fetch-programs';
-import type { Context } from './types';
+import { cached } from '../services/cache';
+import { findProgram, pathFolders, run } from '../services/command';
+import { unpackPackages } from '../services/debian';
+import { type FetchedProgram, libraryPath } from '../services/fetch-programs';
+import type { Context } from '../services/types';
 
 /** The names under which Chromium is installed. Only packages of Debian have the first. */
 export const CHROMIUMS = ['chromium-headless-shell', 'chromium', 'google-chrome', 'google-chrome-stable'];
