@@ -93,16 +93,14 @@ describeInBrowser('a browser for tests', () => {
     expect(window?.takeTroubles().join('\n')).toMatch(/request elsewhere: .*\n.*ERR_NAME_NOT_RESOLVED/);
   });
 
-  it('finds what people cannot perceive or use, also what only the dark colours have', async () => {
-    expect(await (await open('/nameless')).violations()).toEqual([expect.stringMatching(/^label .*: input: /)]);
-    expect(await (await open('/dim')).violations()).toEqual([]);
-    const dark = await open('/dim', { dark: true });
-    expect(await dark.violations()).toEqual([expect.stringMatching(/^color-contrast .*: p: /)]);
-    dark.expectClean();
-  });
-
-  it('says whether a page is too wide for a phone', async () => {
-    expect(await (await open('/wide')).scrollsSideways()).toBe(false);
-    expect(await (await open('/wide', { phone: true })).scrollsSideways()).toBe(true);
+  it('finds what people cannot perceive or use, in either colours and on a phone', async () => {
+    expect(await (await open('/')).barriers()).toEqual([]);
+    expect(await (await open('/nameless')).barriers()).toEqual([
+      expect.stringMatching(/^light: label .*: input: /),
+      expect.stringMatching(/^dark: label .*: input: /),
+    ]);
+    expect(await (await open('/dim')).barriers()).toEqual([expect.stringMatching(/^dark: color-contrast .*: p: /)]);
+    expect(await (await open('/wide')).barriers()).toEqual(['wider than a phone']);
+    window?.expectClean();
   });
 });

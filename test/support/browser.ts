@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from '@jest/globals';
 import type { AxeResults } from 'axe-core';
-import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import type { Browser, BrowserContext, Cookie, Page, Request } from 'playwright-core';
 import { CHROMIUMS } from '../../tools/browser/fetch-chromium';
 import { launchChromium } from '../../tools/browser/launch';
 import { pathFolders } from '../../tools/services/command';
@@ -28,6 +28,8 @@ export interface Look {
   dark?: boolean;
   /** As narrow as WCAG asks for without scrolling sideways. @default false */
   phone?: boolean;
+  /** Somebody who has signed in elsewhere. */
+  cookies?: Cookie[];
 }
 
 const DESKTOP = { width: 1200, height: 800 };
@@ -47,7 +49,7 @@ export class Window {
 
   /** @param origin the only one that pages may ask */
   static async open(browser: Browser, origin: string, look: Look = {}): Promise<Window> {
-    const { javaScript = true, dark = false, phone = false } = look;
+    const { javaScript = true, dark = false, phone = false, cookies = [] } = look;
     const context = await browser.newContext({
       baseURL: origin,
       javaScriptEnabled: javaScript,
@@ -57,6 +59,7 @@ export class Window {
       hasTouch: phone,
       reducedMotion: 'reduce', // else axe may see a colour halfway through its transition
     });
+    await context.addCookies(cookies);
     const window = new Window(await context.newPage(), context, new URL(origin).origin, javaScript);
     window.#listen();
     return window;
@@ -96,6 +99,25 @@ export class Window {
   /** What went wrong since the last call, for tests that want it to. */
   takeTroubles(): string[] {
     return this.#troubles.splice(0);
+  }
+
+  cookies(): Promise<Cookie[]> {
+    return this.context.cookies();
+  }
+
+  /** What keeps some people from using the page: in either colours, and on a phone. */
+  async barriers(): Promise<string[]> {
+    const { page } = this;
+    const found: string[] = [];
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      found.push(...(await this.violations()).map((violation) => `${colorScheme}: ${violation}`));
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize(PHONE);
+    if (await this.scrollsSideways()) found.push('wider than a phone');
+    await page.setViewportSize(DESKTOP);
+    return found;
   }
 
   /** Whether the page is wider than the window. */
