@@ -14,6 +14,18 @@ const MAX_LEVEL = 8;
 export class LookTurns {
   #level = 0;
   #aloneLeft = 0;
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Runs a slot's work on its next batch: while batches look alone, after that of the slots before it. Two batches would
+   * only wait for each other, and would share the messages that make one large batch.
+   */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#aloneLeft === 0) return work();
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
 
   /** @returns whether the next batch looks alone */
   next(): boolean {

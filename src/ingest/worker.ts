@@ -137,18 +137,23 @@ export class EventWorker {
   }
 
   async #runSlot(): Promise<void> {
+    let isOpen = true;
+    while (isOpen) isOpen = await this.#lookTurns.inTurn(() => this.#handleNext());
+  }
+
+  /** @returns false once there is nothing more to take */
+  async #handleNext(): Promise<boolean> {
     const { batchSize } = this.#options;
     const worth = (): number => (this.#busySlots === 0 ? 1 : Math.ceil(batchSize * WORTH_A_SLOT));
-    for (;;) {
-      await this.#untilForwarderHasRoom();
-      const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
-      if (deliveries.length === 0) return;
-      this.#busySlots += 1;
-      this.#load.begin(deliveries.length);
-      await this.#handleAll(deliveries);
-      this.#load.end(deliveries.length);
-      this.#busySlots -= 1;
-    }
+    await this.#untilForwarderHasRoom();
+    const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
+    if (deliveries.length === 0) return false;
+    this.#busySlots += 1;
+    this.#load.begin(deliveries.length);
+    await this.#handleAll(deliveries);
+    this.#load.end(deliveries.length);
+    this.#busySlots -= 1;
+    return true;
   }
 
   async #untilForwarderHasRoom(): Promise<void> {
