@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { keepRows } from '../../../tools/table-rows';
-import { confirmed, onecontact } from '../../support/command-line';
+import { confirmed, onecontact, terminal } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, signup, uidOf } from '../../support/events';
 import { apply, canonicalExportOf } from '../../support/stored';
@@ -105,6 +105,24 @@ describe('onecontact erasures apply', () => {
       ...{ operator: 'grace', command: 'erasures apply' },
       result: { erasures: 3, known: 0, contacts: 2 },
     });
+  });
+
+  it('asks on a terminal, after it has shown how many would be erased, and needs --yes elsewhere', async () => {
+    await apply(data.db, signup('a', ['x'], 1));
+    await restoreBefore(async () => void (await run('erase', key('a'))));
+    const ask = (stdin?: ReturnType<typeof terminal>) =>
+      onecontact(['erasures', 'apply', list], { DATABASE_URL: data.url, ERASURE_KEY: KEY }, stdin);
+    const before = await canonicalExportOf(data.db);
+    expect(await ask()).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });
+    const counted = '1 erasure in the list, 0 known to the database: 1 contact';
+    expect(await ask(terminal('n'))).toEqual({
+      ...{ code: 1, out: '' },
+      err: `${counted} would be erased, nothing was changed.\nErase for good? [y/N] onecontact: Not confirmed: nothing was changed.\n`,
+    });
+    expect(await canonicalExportOf(data.db)).toEqual(before);
+    expect(await ask(terminal('y'))).toMatchObject({ code: 0, out: `${counted} erased.\n` });
+    // Nothing is left to ask about.
+    expect(await ask(terminal())).toMatchObject({ code: 0, err: '' });
   });
 
   it('does nothing when it is run again, and leaves a person who came back after their erasure', async () => {
