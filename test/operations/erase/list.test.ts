@@ -172,10 +172,10 @@ describe('onecontact erasures apply', () => {
     await apply(data.db, signup('a', ['x'], 1));
     await restoreBefore(async () => void (await run('erase', key('a'))));
     const other = { DATABASE_URL: data.url, ERASURE_KEY: 'another key for erasure' };
-    expect((await onecontact(['erasures', 'apply', list], other)).err).toMatch(
+    expect((await onecontact(confirmed(['erasures', 'apply', list]), other)).err).toMatch(
       /^onecontact: Line 1 of the list of erasures was written with another ERASURE_KEY: set ERASURE_KEY to that key\.\n$/,
     );
-    expect((await onecontact(['erasures', 'apply', list], { DATABASE_URL: data.url })).err).toMatch(
+    expect((await onecontact(confirmed(['erasures', 'apply', list]), { DATABASE_URL: data.url })).err).toMatch(
       /ERASURE_KEY is not set/,
     );
     expect((await run('erasures', 'apply', `${list}.none`)).err).toMatch(/cannot be read \(ENOENT\): name the file/);
