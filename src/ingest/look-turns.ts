@@ -1,7 +1,7 @@
 import { within } from '../foundation/timeout';
 
 /**
- * How many batches that kept their look outweigh one that lost it. Two slots lose in turn, each after two batches that
+ * How many batches that kept their look outweigh a batch that lost it. Two slots lose in turn, each after two batches that
  * kept theirs.
  */
 const LOST_WEIGHT = 3;

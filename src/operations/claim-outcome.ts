@@ -83,7 +83,9 @@ function sentences(result: Exclude<ClaimOutcome, { outcome: 'merged' }>): string
     case 'moved':
       return [
         `Move: the address goes from contact ${result.from} to ${named(result.to)}. Nothing is merged, because the two are different people.`,
-        ...(result.closed ? ['The contact it leaves has nothing left. It is closed for good, with its token.'] : []),
+        ...(result.closed
+          ? ['The contact that it leaves has nothing left, and is closed for good with its token.']
+          : []),
         ...(result.leaves ? [`Account ${result.leaves} is left without an address, and is listed for review.`] : []),
       ];
     case 'joined':

@@ -11,12 +11,12 @@ export interface OutboxMessage {
   /** The broker's `messageId`, the same each time the message is published. */
   messageId: string;
   contactId: string;
-  /** Also the routing key. */
+  /** The type of the message, which is also its routing key. */
   type: string;
   /** The header `schema-version`: the version of the program that wrote the message, not of the one that publishes it. */
   schemaVersion: number;
   body: unknown;
-  /** For the headers `traceparent` and `tracestate`. */
+  /** The source of the headers `traceparent` and `tracestate`. */
   trace?: Trace | undefined;
 }
 
@@ -63,7 +63,7 @@ interface Written {
   body: string;
 }
 
-/** What the message is made of when it is published. */
+/** The parts from which the message is made when it is published. */
 interface ChangedContact {
   version: number;
   parts: readonly ChangedPart[];
