@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Secret } from '../../src/foundation/secret';
+import { optOut } from '../../src/operations/opt-out/run';
 import { connectedTo } from '../../src/operations/servers';
 import { findContact } from '../../src/postgres/find-contact';
 import { listAudit } from '../../src/postgres/tables/audit';
@@ -12,7 +13,7 @@ import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { addDeadLetters, drain } from '../support/dead-letters';
 import { acct, addressOf, confirm, signup, uidOf, unsub } from '../support/events';
-import { apply } from '../support/stored';
+import { apply, DEFAULTS } from '../support/stored';
 import { type Answer, startTestConsole, type TestConsole, Visitor } from './visitor';
 
 const broker = withBroker();
@@ -34,6 +35,15 @@ afterAll(async () => {
 const found = (name: string) => findContact(data.db, { by: 'email', address: addressOf(name).key });
 const idOf = async (name: string): Promise<string> => (await found(name))?.id as string;
 const newestEntry = async () => (await listAudit(data.db, {}, { limit: 1 }))[0];
+
+/** The fields that the page has, as a browser sends them. */
+const hiddenIn = ({ html }: Answer): Record<string, string> =>
+  Object.fromEntries(
+    [...html.matchAll(/type="hidden" name="(\w+)" value="([^"]*)"/g)].map(([, name, value]) => [
+      name as string,
+      value as string,
+    ]),
+  );
 
 describe('opting a reader out in the console', () => {
   const post = (id: string, address: string, reason = 'ticket 4711'): Promise<Answer> =>
@@ -98,10 +108,22 @@ describe('opting a reader out in the console', () => {
   it('leads to the page of a reader who was merged in the meantime, and does nothing', async () => {
     await apply(data.db, signup('lost', ['x'], 1), acct('wins', 'wins', 1));
     const id = await idOf('lost');
-    await visitor.get(`/contacts/${id}/opt-out`);
+    const asked = hiddenIn(await visitor.get(`/contacts/${id}/opt-out`));
     await apply(data.db, acct('wins', 'lost', 2));
-    expect((await post(id, 'lost@mail.test')).text).toContain('This reader was merged on');
+    const fields = { ...asked, address: 'lost@mail.test', reason: 'x' };
+    const { location } = await visitor.post(`/contacts/${id}/opt-out`, fields);
+    expect((await visitor.get(location as string)).text).toContain('This reader was merged on');
     expect((await found('lost'))?.view.optedOut).toBe(false);
+  });
+
+  it('does nothing if another reader gets the address while it is done', async () => {
+    await apply(data.db, signup('moves', ['x'], 1), signup('stays', ['x'], 1));
+    const to = { address: addressOf('moves') };
+    const author = { operator: 'ada', reason: 'ticket 1' };
+    await expect(optOut(data.db, to, author, DEFAULTS, await idOf('stays'))).rejects.toThrow(
+      'The address belongs to another reader now. Nothing was changed.',
+    );
+    expect((await found('moves'))?.view.optedOut).toBe(false);
   });
 
   it('says of an account without an address that there is nothing to opt out', async () => {
@@ -139,15 +161,6 @@ describe('the proof of consent in the console', () => {
   });
 });
 
-/** The fields that the page has, as a browser sends them. */
-const hiddenIn = ({ html }: Answer): Record<string, string> =>
-  Object.fromEntries(
-    [...html.matchAll(/type="hidden" name="(\w+)" value="([^"]*)"/g)].map(([, name, value]) => [
-      name as string,
-      value as string,
-    ]),
-  );
-
 describe('erasing a reader in the console', () => {
   async function erase(id: string, typed: string, more: Record<string, string> = {}, by = visitor): Promise<Answer> {
     const asked = await by.get(`/contacts/${id}/erase`);
@@ -182,7 +195,9 @@ describe('erasing a reader in the console', () => {
     expect(JSON.stringify(entry?.target)).not.toContain('mail.test');
     expect(readFileSync(erasureList, 'utf8').trim().split('\n')).toHaveLength(1);
     // A second click on the button.
-    expect((await erase(id, 'finn@mail.test')).text).toContain('This reader was erased. Only the id is left');
+    const again = { ...hiddenIn(asked), typed: 'finn@mail.test', reason: 'ticket 42' };
+    const { location } = await visitor.post(`/contacts/${id}/erase`, again);
+    expect((await visitor.get(location as string)).text).toContain('This reader was erased. Only the id is left');
     expect(readFileSync(erasureList, 'utf8').trim().split('\n')).toHaveLength(1);
   });
 
