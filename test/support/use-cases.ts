@@ -222,7 +222,8 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
         const found = await Promise.all(keys.map((key) => visitor.follow('/', '/find', { key })));
         const ids = [FILLED.busy, FILLED.held, FILLED.contested, FILLED.undone, FILLED.blocked, FILLED.deleted];
         const pages = ids.map((i) => `/contacts/${filledContact(i)}`);
-        const more = [`${pages[0]}/consent`, `${pages[0]}/opt-out`, `${pages[0]}/erase`];
+        const erase = `/contacts/${filledContact(FILLED.merged + 2)}/erase`;
+        const more = [`${pages[0]}/consent`, `${pages[0]}/opt-out`, erase];
         const seen = await Promise.all([...pages, ...more].map((path) => visitor.get(path)));
         expect([...found, ...seen].filter(({ status }) => status !== 200)).toEqual([]);
         expect(await visitor.submit('/', '/find', { key: 'nobody@mail.test' })).toMatchObject({ status: 404 });

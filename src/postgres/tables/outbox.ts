@@ -172,8 +172,9 @@ export async function findWaiting(
   const rows = await db.$queryRaw<(WaitingMessages['messages'][number] & { isPartial: boolean })[]>`
     SELECT waiting.type, waiting.message_id AS "messageId", waiting.created_at AS "createdAt", size.more AS "isPartial"
     FROM (
-      SELECT (SELECT count(*) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT ${SEARCHED + 1}) AS x) > ${SEARCHED}
-        OR (SELECT count(*) FROM (SELECT seq FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED + 1}) AS y) > ${SEARCHED} AS more
+      SELECT greatest(
+        (SELECT count(*) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT ${SEARCHED + 1}) AS x),
+        (SELECT count(*) FROM (SELECT seq FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED + 1}) AS y)) > ${SEARCHED} AS more
     ) AS size
     LEFT JOIN (
       SELECT seq, type, message_id, created_at
