@@ -15,7 +15,7 @@ export async function findContact(db: Database, key: LookupKey): Promise<StoredC
   return (await findContacts(db, [key]))[0] ?? null;
 }
 
-/** The contact of each key, in order, as {@link findContact} finds it; all of one moment. */
+/** The contact of each key, in order, as {@link findContact} finds it; all as of one moment. */
 export function findContacts(db: Database, keys: readonly LookupKey[]): Promise<(StoredContact | null)[]> {
   return inSnapshot(db, async (tx) => {
     const idOf = await idsOf(tx, keys);

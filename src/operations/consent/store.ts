@@ -14,7 +14,7 @@ export function findPerson(db: Database, address: string): Promise<Reader | null
 /**
  * Reads every choice of everyone from one snapshot, page by page.
  *
- * @param each called with each page and about how many choices there are, if that is known; awaited before the next page
+ * @param each called with each page and the approximate number of all choices, if known; awaited before the next page
  */
 export function readWholeLedger(
   db: Database,

@@ -32,7 +32,7 @@ export interface Erased {
   /** Events up to this time that name the person are dropped from now on. */
   at: Time;
   deleted: ErasedFacts & { contacts: number; tokens: number; merges: number; messages: number };
-  /** What messages name the person by. Personal data: for a search, never to be shown. */
+  /** The names by which messages refer to the person. Personal data: use them for a search, and never show them. */
   names: Names;
 }
 
@@ -42,7 +42,7 @@ export interface EraseOptions {
   dryRun?: boolean;
   /** Who erases, for the audit. */
   author?: Author;
-  /** A file outside the database that the erasure is added to. */
+  /** A file outside the database to which the erasure is appended. */
   list?: string | null;
   /** When the person was erased, if not now. */
   until?: Time;
@@ -54,12 +54,12 @@ export interface EraseOptions {
  * Erases the person who has an address or a contact, with all their addresses, accounts and contacts, in one transaction under the
  * same locks as events. Other people's facts stay, but do not name the erased person any more (see `planErasure`).
  *
- * @throws OperatorError for another key than that of earlier erasures, and for an unknown id.
+ * @throws OperatorError if earlier erasures used another key, and for an unknown id.
  */
 export const erasePerson = (db: Database, wanted: Wanted, options: EraseOptions): Promise<Erased> =>
   retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, options), { dryRun: options.dryRun }));
 
-/** An arbitrary number of ours: one erasure at a time, so that no two can be the first, with different keys. */
+/** An arbitrary lock number: one erasure runs at a time, so that two with different keys cannot both be the first. */
 const ERASURE_LOCK = 7_261_002;
 
 async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Promise<Erased> {

@@ -11,7 +11,7 @@ import { hasOptOutFrom } from '../../postgres/tables/choice';
 import { findHolder } from '../../postgres/tables/email-address';
 import { type Author, STAFF_SOURCE } from '../audited';
 
-/** The address of an opt-out, as that of any unsubscribe. */
+/** The address of an opt-out, in the form that any unsubscribe has. */
 export type Addressee = Extract<NewsletterEvent['to'], { address: unknown }>;
 
 /** @returns the problem of a text that is not an address */

@@ -69,9 +69,9 @@ export async function findHolder(db: Queries, address: string): Promise<string |
 }
 
 /**
- * Locks and returns the stored ones of these addresses, in the order of the addresses.
+ * Locks and returns those of these addresses that are stored, in the order of the addresses.
  *
- * @param erasureKey is checked in the same round trip; undefined where no event is applied.
+ * @param erasureKey is checked in the same round trip; undefined if no event is applied.
  * @throws WrongErasureKeyError
  */
 export async function lockAddresses(

@@ -13,7 +13,7 @@ export interface OutboxMessage {
   contactId: string;
   /** Also the routing key. */
   type: string;
-  /** The header `schema-version`: of the program that wrote the message, whichever publishes it. */
+  /** The header `schema-version`: the version of the program that wrote the message, not of the one that publishes it. */
   schemaVersion: number;
   body: unknown;
   /** For the headers `traceparent` and `tracestate`. */
@@ -50,7 +50,7 @@ function insertMessages(messages: readonly OutboxMessage[]): Write {
     ORDER BY ordinal`;
 }
 
-/** A message of the outbox, or one of a row of `outbox_changes`: several of these have its `seq`. */
+/** A message of the outbox, or one message of a row of `outbox_changes`: all messages of such a row have its `seq`. */
 export interface PendingMessage extends Omit<OutboxMessage, 'body' | 'schemaVersion'> {
   seq: bigint;
   content: Written | ChangedContact;
@@ -73,8 +73,8 @@ interface ChangedContact {
  * The oldest unpublished messages, for one relay at a time: other relays get none until this transaction ends. A single
  * relay keeps the order of each contact's messages, whichever process it runs in.
  *
- * @param max whole rows are taken, until they have so many messages or more
- * @param changesAfterMs takes changes that no other message follows only once they have waited for so long
+ * @param max whole rows are taken, until they have at least this many messages
+ * @param changesAfterMs changes that no other message follows are taken only once they have waited this long
  */
 export async function takeFromOutbox(tx: Queries, max: number, changesAfterMs = 0): Promise<PendingMessage[]> {
   const [lock] = await tx.$queryRaw<
@@ -136,7 +136,7 @@ function messagesOf({ seq, type, created_at: createdAt, ...row }: Row): PendingM
   }));
 }
 
-/** Counting further would read the whole table. */
+/** Counting stops here, because it would read the whole table. */
 const COUNTED = 100_000;
 
 /** The number of unpublished messages, up to {@link COUNTED} of each kind, and the age of the oldest. */
