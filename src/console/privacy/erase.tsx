@@ -32,7 +32,7 @@ export function ErasePage({ id, deleted, hasBroker, hasAddress, problem }: Erase
           sign-up makes a new reader, who has opted out of nothing: if the person wants no mail rather than no data, opt
           them out instead.
         </li>
-        <li>Other systems are told by contact.erased. Backups, and what other systems have, is not reached.</li>
+        <li>Other systems are told by contact.erased. Backups and the data of other systems are not reached.</li>
         <li>If the person wants a copy of the consent, download it first: it is deleted, too.</li>
       </ul>
       <Form action={`/contacts/${id}/erase`}>

@@ -25,9 +25,9 @@ export const Ledger = ({ choices, empty }: { choices: readonly ChoiceBody[]; emp
       choice.proven ? `${ACTS[choice.act]}, with proof` : ACTS[choice.act],
       aboutText(choice),
       `${choice.counts ? 'Yes' : 'No'}: ${WHY[choice.why]}`,
-      placeOf(choice),
+      choice.origin?.kind === 'account' ? `in account ${placeOf(choice)}` : placeOf(choice),
       sourceText(choice.source),
-      detailsOf(choice),
+      detailsText(choice),
     ])}
     empty={empty}
   />
@@ -39,7 +39,15 @@ export const sourceText = (source: string | null): string => {
   return source ?? 'not given';
 };
 
-function detailsOf({ lang, format, reason, fields }: ChoiceBody): string {
+interface Details {
+  lang: string | null;
+  format: string | null;
+  reason: string | null;
+  fields: Readonly<Record<string, unknown>> | null;
+}
+
+/** What a choice said besides. */
+export function detailsText({ lang, format, reason, fields }: Details): string {
   const details = [
     reason && `reason: ${reason}`,
     lang && `language: ${lang}`,

@@ -20,8 +20,9 @@ export function OptOutPage({ contact: { id, view } }: Reader): VNode {
     <>
       {view.optOut && (
         <p class="notice">
-          This reader is opted out since <Time at={knownTime(view.optOut.at)} />. Opting out again records the request
-          of today: a proof of consent from before today that arrives late then no longer lifts it.
+          This reader is opted out since <Time at={knownTime(view.optOut.at)} />. If staff did it, nothing is left to
+          do. If the reader did, doing it here as well makes sure that a proof of consent from before now, which arrives
+          late, does not lift it.
         </p>
       )}
       <p>

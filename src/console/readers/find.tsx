@@ -10,7 +10,9 @@ export const FindForm = ({ label = 'Email address, token, account or contact id'
     <label>
       {label}
       <input name="key" required maxLength={600} autocomplete="off" spellcheck={false} aria-describedby="find-hint" />
-      <small id="find-hint">The token is in the links of every mail. Old tokens, accounts and ids work, too.</small>
+      <small id="find-hint">
+        The token is in the links of every mail: a whole link works, too, and so do old tokens and ids.
+      </small>
     </label>
     <button type="submit">Find the reader</button>
   </Form>
@@ -54,7 +56,7 @@ function adviceFor(keys: readonly LookupKey[]): { problem: string; tries: string
   }
   if (first.by === 'email') {
     return {
-      problem: `No reader has the email address ${first.address}, and none had it when it was erased.`,
+      problem: `No reader has the email address ${first.address}.`,
       tries: [
         'Check the spelling: a plus sign and dots before the @ count, capital letters do not.',
         'Ask for other addresses of the person, and for the address that a mail was sent to.',
@@ -63,12 +65,15 @@ function adviceFor(keys: readonly LookupKey[]): { problem: string; tries: string
       ],
     };
   }
-  const kinds = keys.length > 1 ? 'token, account or contact' : 'account';
+  const [last] = keys.slice(-1);
+  const [kinds, id] = last?.by === 'id' ? ['token, account or contact', last.id] : ['account', uidOf(first)];
   return {
-    problem: `No ${kinds} with the id that was looked for was ever stored, or its reader was erased.`,
+    problem: `No ${kinds} has the id ${id}. It was never stored, or its reader was erased.`,
     tries: ['Copy the whole id once more.', 'Look for an email address of the person instead.'],
   };
 }
+
+const uidOf = (key: LookupKey): string => (key.by === 'account' ? key.uid : '');
 
 /** Of a key of a contact that ended, there is a page of the contact. */
 export function EndedKey({ ended }: { ended: Exclude<Ended, { what: 'contact' }> }): VNode {

@@ -45,7 +45,11 @@ async function loadTrail(tx: Queries, id: string, reader: Reader | null, erasure
   return {
     merges,
     hasMoreMerges: found.length > SHOWN,
-    waiting: await findWaiting(tx, id),
+    waiting: await findWaiting(
+      tx,
+      id,
+      merges.map((merge) => merge.id),
+    ),
     entries: await findInAudit(tx, wordsAbout(about, erasureKey), SHOWN),
   };
 }

@@ -4,9 +4,9 @@ import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import type { ContactView, Subscription } from '../../contacts/profile/contact-view';
 import { knownTime } from '../../messages/outgoing/contact-body';
 import { STAFF_SOURCE } from '../../operations/audited';
-import type { ChoiceBody } from '../../operations/consent/body';
+import { type ChoiceBody, fieldsBody } from '../../operations/consent/body';
 import { Table, Time } from '../frame/page';
-import { formatText, sourceText } from '../privacy/ledger';
+import { detailsText, sourceText } from '../privacy/ledger';
 
 interface MailProps {
   contact: ContactSnapshot;
@@ -55,8 +55,8 @@ function whyNot({ primary, optOut, doubleOptIn }: ContactView, choices: readonly
     ),
     !doubleOptIn && (
       <>
-        No address is confirmed: the reader neither has an account nor clicked on the link in the confirmation mail. A
-        new sign-up sends another one.
+        No address is confirmed: the reader neither has an account nor clicked on the link in the confirmation mail. The
+        reader has to do so, or to sign up again for a new link.
       </>
     ),
   ].filter(Boolean);
@@ -80,7 +80,7 @@ export const Newsletters = ({ contact: { view } }: Pick<MailProps, 'contact'>): 
       <Time key="since" at={knownTime(newsletter.since)} />,
       <Why key="why" newsletter={newsletter} />,
       sourceText(newsletter.details.source),
-      detailsOf(newsletter),
+      detailsText({ ...newsletter.details, fields: fieldsBody(newsletter.details.fields) }),
     ])}
     empty="This reader has chosen no newsletter, and left none."
   />
@@ -100,13 +100,4 @@ function Why({ newsletter: { state, by, chosenAt } }: { newsletter: Subscription
         <>The reader signed up on {chosen}, after opting out of all email. It waits until the reader confirms it.</>
       );
   }
-}
-
-function detailsOf({ details: { reason, lang, format } }: Subscription): string {
-  const details = [
-    reason && `reason: ${reason}`,
-    lang && `language: ${lang}`,
-    format && `format: ${formatText(format)}`,
-  ];
-  return details.filter(Boolean).join('; ');
 }

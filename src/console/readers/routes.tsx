@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { idKey } from '../../contacts/facts/lookup-key';
-import { findEnded, findFirst, keysOf } from '../../operations/show/run';
+import { findEnded, findFirst, keysIn } from '../../operations/show/run';
 import type { ConsoleContext } from '../frame/context';
 import { noticeOf, readForm } from '../frame/forms';
 import { PRIVACY_NOTICES } from '../privacy/notices';
@@ -18,7 +18,7 @@ export async function readerRoutes(app: FastifyInstance, { db, erasureKey }: Con
 
   // Addresses and tokens are never part of an address of the console, which browsers and proxies remember.
   app.post('/find', async (request, reply) => {
-    const keys = keysOf(readForm(FindKey, request).key);
+    const keys = keysIn(readForm(FindKey, request).key);
     const found = await findFirst(db, keys);
     if (found) return reply.redirect(`/contacts/${found.id}`, 303);
     const ended = await findEnded(db, keys, erasureKey);

@@ -146,6 +146,6 @@ const AuditEntries = ({ entries }: { entries: readonly StoredAuditEntry[] }): VN
         {`Entry ${seq}`}
       </a>,
     ])}
-    empty="None of them is about this reader."
+    empty="No entry names this reader."
   />
 );

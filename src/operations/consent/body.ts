@@ -13,7 +13,7 @@ export const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields
   fields: fieldsBody(choice.fields),
 });
 
-const fieldsBody = (fields: string | null) =>
+export const fieldsBody = (fields: string | null) =>
   fields === null ? null : (JSON.parse(fields) as Record<string, unknown>);
 
 /** The keys of the person are those of a look-up; the keys of a choice are those of the model. */

@@ -18,6 +18,15 @@ import { erasureTimes } from '../../postgres/tables/erasure';
 export const keysOf = (text: string): LookupKey[] =>
   [emailKey, accountKey, tokenKey, idKey].flatMap((keyOf) => keyOf(text.trim()) ?? []);
 
+/** A token or an id anywhere in a text, such as a link from a mail. */
+const ANY_UUID = /\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/i;
+
+/** The same for what people paste. */
+export function keysIn(text: string): LookupKey[] {
+  const keys = keysOf(text);
+  return keys.length > 0 ? keys : keysOf(ANY_UUID.exec(text)?.[0] ?? '');
+}
+
 /** The live contact that the first of these keys opens; null if none does. */
 export async function findFirst(db: Database, keys: readonly LookupKey[]): Promise<StoredContact | null> {
   for (const key of keys) {

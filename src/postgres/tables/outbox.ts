@@ -163,17 +163,23 @@ export interface WaitingMessages {
 /** Notifications are in no order of contacts, so only the oldest are searched. */
 const SEARCHED = 2_000;
 
-export async function findWaiting(db: Queries, contactId: string): Promise<WaitingMessages> {
+/** @param messageIds those of further messages: `contact.merged` is the survivor's */
+export async function findWaiting(
+  db: Queries,
+  contactId: string,
+  messageIds: readonly string[] = [],
+): Promise<WaitingMessages> {
   const rows = await db.$queryRaw<(WaitingMessages['messages'][number] & { isPartial: boolean })[]>`
     SELECT waiting.type, waiting.message_id AS "messageId", waiting.created_at AS "createdAt", size.more AS "isPartial"
     FROM (
-      SELECT (SELECT count(*) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT ${SEARCHED + 1}) AS x) > ${SEARCHED}
-        OR (SELECT count(*) FROM (SELECT seq FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED + 1}) AS y) > ${SEARCHED} AS more
+      SELECT greatest(
+        (SELECT count(*) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT ${SEARCHED + 1}) AS x),
+        (SELECT count(*) FROM (SELECT seq FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED + 1}) AS y)) > ${SEARCHED} AS more
     ) AS size
     LEFT JOIN (
       SELECT seq, type, message_id, created_at
       FROM (SELECT seq, type, message_id, contact_id, created_at FROM outbox ORDER BY seq LIMIT ${SEARCHED}) AS oldest
-      WHERE contact_id = ${contactId}::uuid
+      WHERE contact_id = ${contactId}::uuid OR message_id = ANY (${arrayLiteral(messageIds)}::uuid[])
       UNION ALL
       SELECT seq, 'contact.changed', changed.message_id, created_at
       FROM (SELECT seq, contact_ids, message_ids, created_at FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED}) AS oldest,
