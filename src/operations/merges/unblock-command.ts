@@ -38,8 +38,8 @@ Examples:
       await withMerging(context.env, dryRun, async (db, apply) => {
         const author = authorOf(context.env, options.reason);
         const unblock = (isDry: boolean) => unblockClaims(db, { uid, address }, author, { ...apply, dryRun: isDry });
-        if (ask) await ask(`${unblockText(await unblock(true), true, context.columns)}Unblock them?`);
-        const outcome = await unblock(dryRun);
+        if (ask) await ask(`${unblockText((await unblock(true)).outcome, true, context.columns)}Unblock them?`);
+        const { outcome } = await unblock(dryRun);
         const body = { account_id: uid, address, result: 'unblocked', dry_run: dryRun, ...outcomeBody(outcome) };
         await context.answer(options, body, () => unblockText(outcome, dryRun, context.columns));
       });

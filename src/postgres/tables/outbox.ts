@@ -50,6 +50,12 @@ function insertMessages(messages: readonly OutboxMessage[]): Write {
     ORDER BY ordinal`;
 }
 
+/** Whether a message still waits to be published. */
+export async function isInOutbox(db: Queries, messageId: string): Promise<boolean> {
+  const rows = await db.$queryRaw<object[]>`SELECT seq FROM outbox WHERE message_id = ${messageId}::uuid`;
+  return rows.length > 0;
+}
+
 /** A message of the outbox, or one message of a row of `outbox_changes`: all messages of such a row have its `seq`. */
 export interface PendingMessage extends Omit<OutboxMessage, 'body' | 'schemaVersion'> {
   seq: bigint;
