@@ -32,6 +32,8 @@ export interface Look {
   cookies?: Cookie[];
 }
 
+/** Shorter than a test may take, so that its failure names what is missing on the page. */
+const PATIENCE_MS = 15_000;
 const DESKTOP = { width: 1200, height: 800 };
 const PHONE = { width: 320, height: 640 };
 
@@ -44,7 +46,7 @@ export class Window {
     readonly page: Page,
     private readonly context: BrowserContext,
     private readonly origin: string,
-    private readonly javaScript: boolean,
+    readonly javaScript: boolean,
   ) {}
 
   /** @param origin the only one that pages may ask */
@@ -61,6 +63,7 @@ export class Window {
     });
     await context.addCookies(cookies);
     const window = new Window(await context.newPage(), context, new URL(origin).origin, javaScript);
+    context.setDefaultTimeout(PATIENCE_MS);
     window.#listen();
     return window;
   }
