@@ -1,15 +1,18 @@
-/** What a batch that lost its look weighs against batches that kept theirs: two slots lose in turn, each after two that kept. */
+/**
+ * How many batches that kept their look outweigh one that lost it. Two slots lose in turn, each after two batches that
+ * kept theirs.
+ */
 const LOST_WEIGHT = 3;
-/** Reached by one batch alone, which proves nothing. */
+/** A single batch can reach this level, which proves nothing. */
 const HARMLESS_LEVEL = LOST_WEIGHT;
 const MAX_LEVEL = 8;
 
 /**
- * Decides which batches of a worker look alone from the start. Where few accounts are all connected, every batch that looks
- * beside another one may lose its look, and be read again: it takes less time to wait first.
+ * Decides which batches of a worker look alone from the start. If the events are about a few connected accounts, every
+ * batch that looks at the same time as another may lose its look and be read again. Then it takes less time to wait first.
  *
- * The more of the batches that looked together have lost their looks lately, the more of the next ones look alone, before
- * one tries again.
+ * The more batches have lost their looks lately, the more of the next batches look alone before one tries to look together
+ * with others again.
  */
 export class LookTurns {
   #level = 0;
@@ -34,7 +37,7 @@ export class LookTurns {
     return true;
   }
 
-  /** A batch that looked together with others is done. */
+  /** Call it when a batch that looked together with others is done. */
   lookedTogether(lostLooks: number): void {
     if (lostLooks === 0) {
       this.#level = Math.max(this.#level - 1, 0);

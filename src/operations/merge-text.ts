@@ -1,4 +1,4 @@
-/** A merge for people, stored or only planned. */
+/** A merge as text for people, stored or only planned. */
 import { TIME_UNKNOWN, type Time } from '../contacts/facts/event';
 import type { FieldName } from '../contacts/facts/facts';
 import { shownKey } from '../contacts/facts/pseudonym';
@@ -6,7 +6,7 @@ import { type ExplainedMerge, type Explanation, type Verdict, valueAfter, type W
 import type { MergePlan } from '../contacts/merge/merge';
 import { listing, shortTime, wrap } from './render';
 
-/** Why the two are one person, what becomes of their contacts and tokens, and which values won. */
+/** Why the two are one person, what happens to their contacts and tokens, and which values won. */
 export const mergeText = (merge: ExplainedMerge, columns: number): string[] => [
   ...samePersonText(merge).flatMap((line) => wrap(line, columns)),
   '',
@@ -84,7 +84,7 @@ function valueTable({ primary, fields, newsletters, opted_out }: Explanation, co
   return listing(['', 'survivor had', 'retired had', 'now', 'why'], rows, columns);
 }
 
-/** One row of the table; none without a verdict. */
+/** One row of the table; no row without a verdict. */
 function row<T>(title: string, verdict: Verdict<T> | undefined, cellOf: (value: T) => Cell): string[][] {
   if (!verdict) return [];
   const { survivor, retired, won, why } = verdict;

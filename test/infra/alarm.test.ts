@@ -121,8 +121,8 @@ import { DEFAULTS } from '../support/stored';
     closing.push(() => worker.stop());
     await until(() => worker.problems().some((problem) => problem.includes('is paused')), 60_000);
     const [problem] = worker.problems();
-    const waiting = Number(/does not take (\d+) messages/.exec(problem ?? '')?.[1]);
-    expect(problem).toMatch(/^The queue contacts\.newsletter is paused: the broker does not take \d+ messages/);
+    const waiting = Number(/does not accept (\d+) messages/.exec(problem ?? '')?.[1]);
+    expect(problem).toMatch(/^The queue contacts\.newsletter is paused: the broker does not accept \d+ messages/);
     expect(waiting).toBeGreaterThanOrEqual(20);
     expect(waiting).toBeLessThan(40); // half the prefetch, and what the two slots had in hand
     expect(publisher.problems()).toEqual([

@@ -72,7 +72,12 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
       refusal(413, 'More than 16 KiB', example.TOKEN_TOO_LARGE),
       refusal(415, 'Neither a body of that type nor a bearer token alone, or a Content-Encoding', example.NOT_TOKEN),
       FAILED,
-      refusal(503, 'The broker or the keys of the issuer are away: send it again', example.ACCOUNTS_AWAY, RETRY_AFTER),
+      refusal(
+        503,
+        'The broker is away, or the keys of the issuer cannot be read: send it again',
+        example.ACCOUNTS_AWAY,
+        RETRY_AFTER,
+      ),
     ],
   },
 ];

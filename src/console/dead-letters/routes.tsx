@@ -1,5 +1,137 @@
 /** The dead letters by reason, one of them, replay and drop. */
 import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { audited } from '../../operations/audited';
+import { resultOf } from '../../operations/dead-letters/audit';
+import { type Filter, ORIGIN_QUEUES } from '../../operations/dead-letters/filter';
+import { pageBounds, readOverview } from '../../operations/dead-letters/overview';
+import { REASONS } from '../../operations/dead-letters/reasons';
+import { areStillThere, dropDeadLetters, exactly, replayDeadLetters } from '../../operations/dead-letters/run';
+import type { Broker } from '../../operations/servers';
 import type { ConsoleContext } from '../frame/context';
+import { authorOf, BadForm, Reason, readForm } from '../frame/forms';
+import { ConfirmPage, type Target, TITLES } from './confirm-page';
+import { LetterPage } from './letter-page';
+import { ListPage } from './list-page';
+import { CHANGE_MS, PAGE_MS, queueWork } from './queue';
+import { readLetter } from './read-letter';
+import { resultPath, resultText } from './result';
 
-export async function deadLetterRoutes(_app: FastifyInstance, _context: ConsoleContext): Promise<void> {}
+const PAGE = 50;
+
+const Id = z.string().regex(/^[0-9a-f]{16}$/);
+/** Only names that are known: an address of the console has nothing that an outsider wrote. */
+const Known = { reason: z.enum([...REASONS.keys()] as [string]), origin: z.enum([...ORIGIN_QUEUES] as [string]) };
+const ListQuery = z.object({
+  reason: Known.reason.optional().catch(undefined),
+  origin: Known.origin.optional().catch(undefined),
+  after: Id.optional().catch(undefined),
+});
+const absent = z.literal('').transform(() => undefined);
+const TARGET = {
+  act: z.enum(['replay', 'drop'], 'Say whether to replay or to drop.'),
+  id: Id.or(absent).optional(),
+  origin: Known.origin.or(absent).optional(),
+};
+const ConfirmQuery = z.object({ ...TARGET, reason: Known.reason.or(absent).optional() });
+const ConfirmForm = z.object({
+  ...TARGET,
+  /** The reason of the dead letters; `reason` is that of the person. */
+  which: Known.reason.or(absent).optional(),
+  matched: z.coerce.number().int().min(1),
+  mark: z.string().regex(/^[0-9a-z]{1,30}$/),
+  reason: Reason,
+});
+
+export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleContext): Promise<void> {
+  const { db } = context;
+  const onQueue = queueWork(context);
+
+  app.get('/dead-letters', async (request, reply) => {
+    const { after, ...choice } = ListQuery.parse(request.query);
+    const filter = { ids: new Set<string>(), ...filterOf(choice) };
+    const signal = AbortSignal.timeout(PAGE_MS);
+    const overview = await onQueue((broker) => readOverview(broker, { filter, after, size: PAGE, signal }));
+    return reply.page({
+      title: 'Dead letters',
+      notice: resultText(request),
+      children: <ListPage overview={overview} choice={choice} isLater={after !== undefined} />,
+    });
+  });
+
+  app.get<{ Params: { id: string } }>('/dead-letters/:id', async (request, reply) => {
+    const { success, data: id } = Id.safeParse(request.params.id);
+    if (!success) return reply.callNotFound();
+    const run = { signal: AbortSignal.timeout(PAGE_MS), ...pageBounds() };
+    const letter = await onQueue((broker) => readLetter(broker, id, run));
+    if (letter === null) return reply.page({ status: 404, title: 'Not found', children: <Gone /> });
+    return reply.page({ title: 'Dead letter', children: <LetterPage letter={letter} /> });
+  });
+
+  app.get('/dead-letters/confirm', async (request, reply) => {
+    const { data } = ConfirmQuery.safeParse(request.query);
+    if (data === undefined || !isTarget(data)) return reply.callNotFound();
+    const counted = await onQueue((broker) => act(broker, data, { isTrial: true }));
+    return reply.page({ title: TITLES[data.act], children: <ConfirmPage target={data} counted={counted} /> });
+  });
+
+  app.post('/dead-letters/confirm', async (request, reply) => {
+    const { which, reason, matched, mark, ...rest } = readForm(ConfirmForm, request);
+    const target: Target = { ...rest, reason: which };
+    if (!isTarget(target)) throw new BadForm('Say which dead letters.');
+    const counted = { matched, mark };
+    const changed = await onQueue(async (broker) => {
+      const run = { filter: selection(target), signal: AbortSignal.timeout(CHANGE_MS) };
+      if (!(await areStillThere(broker, run, counted))) return null;
+      const entry = {
+        ...authorOf(request, reason),
+        command: `dead-letters ${target.act}` as const,
+        target: target.id === undefined ? filterOf(target) : { ids: [target.id] },
+      };
+      return audited(db, entry, () => act(broker, target, { isTrial: false, counted }), resultOf);
+    });
+    if (changed !== null) return reply.redirect(resultPath(changed), 303);
+    const again = await onQueue((broker) => act(broker, target, { isTrial: true }));
+    const page = <ConfirmPage target={target} counted={again} problem={CHANGED} />;
+    return reply.page({ status: 409, title: TITLES[target.act], children: page });
+  });
+}
+
+const CHANGED = 'Not done: meanwhile, some of these dead letters were replayed or dropped. This is what is there now.';
+
+/** All dead letters at once are never a target. */
+const isTarget = ({ id, reason }: Target): boolean => (id === undefined) !== (reason === undefined);
+
+const filterOf = ({ reason, origin }: Pick<Target, 'reason' | 'origin'>): Pick<Filter, 'reason' | 'originQueue'> => ({
+  ...(reason !== undefined && { reason }),
+  ...(origin !== undefined && { originQueue: origin }),
+});
+
+const selection = (target: Target): Filter => ({
+  ids: new Set(target.id === undefined ? [] : [target.id]),
+  ...filterOf(target),
+});
+
+interface ActOptions {
+  isTrial: boolean;
+  /** Those and no others. @default all that match */
+  counted?: { matched: number; mark: string };
+}
+
+function act(broker: Broker, target: Target, { isTrial, counted }: ActOptions) {
+  const filter = counted ? exactly(selection(target), counted) : selection(target);
+  const run = { filter, signal: AbortSignal.timeout(CHANGE_MS) };
+  return target.act === 'replay' ? replayDeadLetters(broker, run, isTrial) : dropDeadLetters(broker, run, isTrial);
+}
+
+const Gone = () => (
+  <>
+    <p role="alert" class="problem">
+      There is no such dead letter now. Somebody may have replayed or dropped it; one that was replayed and failed again
+      has another id.
+    </p>
+    <p>
+      <a href="/dead-letters">All dead letters</a>
+    </p>
+  </>
+);

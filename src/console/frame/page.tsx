@@ -2,6 +2,7 @@
 import { type ComponentChildren, createContext, type VNode } from 'preact';
 import { useContext } from 'preact/hooks';
 import { renderToString } from 'preact-render-to-string';
+import { harmlessLines } from '../../operations/render';
 import { ASSETS } from './assets';
 
 /** What the frame needs to know of a request. */
@@ -25,14 +26,17 @@ export interface PageProps {
   children: ComponentChildren;
 }
 
+/** Control characters and marks that reorder text become visible, whoever wrote them. */
 export const renderPage = (visit: Visit, { title, notice, children }: PageProps): string =>
-  `<!DOCTYPE html>${renderToString(
-    <CurrentVisit.Provider value={visit}>
-      <Frame title={title} notice={notice}>
-        {children}
-      </Frame>
-    </CurrentVisit.Provider>,
-  )}`;
+  harmlessLines(
+    `<!DOCTYPE html>${renderToString(
+      <CurrentVisit.Provider value={visit}>
+        <Frame title={title} notice={notice}>
+          {children}
+        </Frame>
+      </CurrentVisit.Provider>,
+    )}`,
+  );
 
 const SECTIONS = [
   ['/', 'Find'],
@@ -148,6 +152,13 @@ export function Time({ at }: { at: Date | number | string | null }): VNode {
   const iso = new Date(at).toISOString();
   return <time dateTime={iso}>{`${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`}</time>;
 }
+
+/** What is wrong, and what to do. */
+export const Problem = ({ children }: { children: ComponentChildren }): VNode => (
+  <p role="alert" class="problem">
+    {children}
+  </p>
+);
 
 /** Names and their values; rows whose value is null are left out. */
 export const Facts = ({ rows }: { rows: readonly (readonly [string, ComponentChildren])[] }): VNode => (

@@ -22,7 +22,7 @@ export interface OwnershipPeriod {
   inheritedFrom: string | null;
 }
 
-/** A deleted account is not live, and neither is null, the account of a lone address. */
+/** A deleted account is not live. Null, the account of a lone address, is not live either. */
 export const isLive = (facts: Facts, uid: string | null): uid is string =>
   uid !== null && facts.deletedAt(uid) === undefined;
 
@@ -34,7 +34,7 @@ export function isEffective(facts: Facts, claim: Claim): boolean {
 const byTime = (a: Claim, b: Claim): number => a.at - b.at || compareText(a.uid, b.uid);
 
 interface Ownership {
-  /** Of the facts' `ownershipRevision`. */
+  /** The `ownershipRevision` of the facts that this was worked out from. */
   revision: number;
   /** The latest effective claim: its account owns the address. */
   last: Claim | null;
@@ -124,7 +124,7 @@ function periodsFrom(facts: Facts, claims: readonly Claim[]): OwnershipPeriod[] 
 /** The account that owns an address now, live or deleted; null for a lone address. */
 export const ownerOf = (facts: Facts, address: string): string | null => ownershipOf(facts, address).last?.uid ?? null;
 
-/** Who will own an address once an account is deleted, or was deleted earlier than known. */
+/** Who owns an address if an account is deleted at a time, or was deleted earlier than known. */
 export function ownerWithout(facts: Facts, address: string, deletion: { uid: string; at: Time }): string | null {
   const remains = (claim: Claim): boolean =>
     isEffective(facts, claim) && (claim.uid !== deletion.uid || claim.at <= deletion.at);

@@ -15,7 +15,7 @@ export interface Resolved {
   merged: number;
   /** The account got the address without a merge. */
   moved: number;
-  /** The account had the address before, does not win it, or is deleted. */
+  /** The account already had the address, does not get it, or is deleted. */
   nothing: number;
   /** Pairs that are still held, by error code. */
   failed: Record<string, number>;
@@ -39,9 +39,9 @@ export interface ResolveRun {
   author: Author;
   /** Pairs in one transaction. */
   batchSize: number;
-  /** Pairs in all. */
+  /** The limit of pairs in all. */
   limit: number;
-  /** Pairs a second. */
+  /** The limit of pairs per second. */
   rate: number;
   /** The run ends when more pairs than this have failed. */
   maxErrors: number;
@@ -55,7 +55,7 @@ export class TooManyErrors extends Error {
   }
 }
 
-/** The next batch is decided while the database works on the one before. */
+/** The next batch is decided while the database works on the previous one. */
 const CONCURRENCY = 2;
 
 const releaseOf = ({ uid, address }: HeldClaims): ReleaseCommand => ({ kind: 'release', uid, address });
@@ -68,7 +68,7 @@ export async function previewRelease(db: Database, held: HeldClaims, options: Ap
 
 /**
  * Releases held claims batch by batch, each in one transaction. Released claims are not listed again, so another run
- * continues one that was interrupted. A pair that fails is isolated and stays held.
+ * continues an interrupted one. A pair that fails is isolated and stays held.
  *
  * @throws TooManyErrors
  */
@@ -133,7 +133,7 @@ async function release(
   }
 }
 
-/** Pairs of account and address, with a space between. */
+/** The pairs of account and address that were released, as text with a space between. */
 const releasedBy = ({ statusChanges }: Pick<ChangeSet, 'statusChanges'>): Set<string> =>
   new Set(statusChanges.map(({ uid, address }) => `${uid} ${address}`));
 

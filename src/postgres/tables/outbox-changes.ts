@@ -30,7 +30,7 @@ export function insertChanges(changed: readonly RaisedContact[]): Write {
 }
 
 /**
- * Removes changes, and rows without any left.
+ * Removes changes, and rows that have no changes left.
  *
  * @param gone ids of contacts or of messages
  * @returns how many changes were removed

@@ -1,0 +1,32 @@
+import type { BrowseRun } from '../../operations/dead-letters/run';
+import { browseDeadLetters } from '../../operations/dead-letters/run';
+import { letterHead } from '../../operations/dead-letters/text';
+import type { Broker } from '../../operations/servers';
+import { toReplay } from '../../rabbitmq/dead-letter';
+import { bodyLines, problemsNow } from './body-lines';
+import type { Letter } from './letter-page';
+
+/** @returns what a page shows of a dead letter; null if there is none with this id */
+export async function readLetter(broker: Broker, id: string, run: Omit<BrowseRun, 'filter'>): Promise<Letter | null> {
+  let found: Letter | null = null;
+  const { matched } = await browseDeadLetters(
+    broker,
+    { ...run, filter: { ids: new Set([id]) } },
+    async (delivery, letter) => {
+      if (found === null) {
+        const now = problemsNow(delivery.content, letter.origin);
+        const problems = [...new Set([...recorded(letter.error), ...(now ?? [])])];
+        found = {
+          ...{ shown: letterHead(delivery, letter), problems, body: bodyLines(delivery.content, problems) },
+          ...{ isRefusedNow: now && now.length > 0, isReplayable: toReplay(delivery, letter) !== undefined, equals: 1 },
+        };
+      }
+      return { do: 'keep' };
+    },
+  );
+  return found && { ...(found as Letter), equals: matched };
+}
+
+/** The problems in the error of a message that was not understood: each names a field. Other errors are about no field. */
+const recorded = (error: string | null): string[] =>
+  (error ?? '').split('; ').filter((problem) => /^[\w.-]+: \S/.test(problem));
