@@ -259,6 +259,6 @@ describeInBrowser('the console in a browser', () => {
 /** What a screen reader calls the element that has the focus. */
 const FOCUSED = `((it) => [...(it.labels?.length ? it.labels : [it])].map((label) => label.textContent).join())(document.activeElement)`;
 
-/** Pages of the same kind differ in ids and values only. */
+/** Pages of the same kind differ only in ids, and in what is chosen of a list. */
 const kindOf = (path: string): string =>
-  path.replace(/[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID').replace(/=[^&]*/g, '');
+  path.replace(/[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID').replace(/\?(?!act=).*|&.*/, '');
