@@ -15,7 +15,7 @@ import { acct, signup } from '../support/events';
 import { FETCH_MS } from '../support/programs';
 import { eventually, messageOf, publish } from '../support/service';
 import { apply, DEFAULTS } from '../support/stored';
-import { KEY } from './visitor';
+import { KEY } from '../support/visitor';
 
 /** Outsiders write them into every field that they can. */
 const SCRIPT = `<script>document.title = 'taken over'</script>`;

@@ -9,7 +9,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { addDeadLetters } from '../support/dead-letters';
 import { acct, signup } from '../support/events';
 import { apply } from '../support/stored';
-import { startTestConsole, type TestConsole, Visitor } from './visitor';
+import { startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 const broker = withBroker();
 let data: TestDatabase;

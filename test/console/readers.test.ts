@@ -10,7 +10,7 @@ import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, because, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, DEFAULTS } from '../support/stored';
-import { type Answer, startTestConsole, type TestConsole, Visitor } from './visitor';
+import { type Answer, startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 const ERASURE_KEY = 'a key for erasure in tests';
 const GRACE = { operator: 'grace', reason: 'ticket 17' };
