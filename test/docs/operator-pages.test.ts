@@ -76,6 +76,8 @@ describe('the pages for operators', () => {
     expect(await run('merges list')).toContain(id.slice(0, 8));
     expect(await run('merges show', id)).toContain(id);
     expect(await run('merges undo', id, '--yes')).toContain('The merge is undone.');
+    const unblock = ['merges unblock', uidOf('ada'), addressOf('work').key, '--yes'] as const;
+    expect(await run(...unblock)).toContain('The claims count again.');
     expect(await run('collisions resolve', '--yes')).toContain('No claims are held');
 
     expect(await run('dead-letters list --address', ADA)).toContain('not_json');

@@ -12,7 +12,6 @@ import { appendToList } from '../../src/operations/erase/list';
 import { exportContacts } from '../../src/operations/export/store';
 import { FenceAge } from '../../src/postgres/feed/fence';
 import { erasureHashes } from '../../src/postgres/tables/erasure';
-import { startTestConsole, Visitor } from '../console/visitor';
 import type { TestBroker } from './broker';
 import type { TestDatabase } from './database';
 import { addDeadLetters } from './dead-letters';
