@@ -12,7 +12,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';
 import { FETCH_MS } from '../support/programs';
 import { eventually, publish } from '../support/service';
-import { KEY } from './visitor';
+import { KEY } from '../support/visitor';
 
 /** In every field that outsiders write. */
 const SCRIPT = '<script>document.title = "taken over"</script>';

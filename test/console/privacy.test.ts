@@ -14,7 +14,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { addDeadLetters, drain } from '../support/dead-letters';
 import { acct, addressOf, confirm, signup, uidOf, unsub } from '../support/events';
 import { apply, DEFAULTS } from '../support/stored';
-import { type Answer, startTestConsole, type TestConsole, Visitor } from './visitor';
+import { type Answer, startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 const broker = withBroker();
 const erasureList = join(mkdtempSync(join(tmpdir(), 'onecontact-console-')), 'erasures.ndjson');

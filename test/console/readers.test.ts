@@ -10,7 +10,7 @@ import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, because, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, DEFAULTS } from '../support/stored';
-import { type Answer, startTestConsole, type TestConsole, Visitor } from './visitor';
+import { type Answer, startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 const ERASURE_KEY = 'a key for erasure in tests';
 const GRACE = { operator: 'grace', reason: 'ticket 17' };
@@ -87,7 +87,7 @@ describe('finding a reader', () => {
     expect([status, text]).toEqual([200, expect.stringContaining('Former reader')]);
     expect(text).toContain(`by merge ${id}`);
     expect(text).toContain(`The reader is now ${survivorId}`);
-    expect(text).toContain('For everybody but staff, this id is unknown');
+    expect(text).toContain('Only this console still knows the id');
     expect(text).toContain('Not sent yet. Merge of');
     expect(html).toContain(`href="/merges/${id}/undo"`);
   });
@@ -220,7 +220,7 @@ describe('the page of a reader', () => {
     await data.sql(`UPDATE merge SET trigger_at = '2026-01-01' WHERE id = $1`, [id]);
     await undoMerge(data.db, id, GRACE, DEFAULTS);
     const { text } = await visitor.get(`/contacts/${retiredId}`);
-    expect(text).toContain('Somebody opted out of all email while this reader was merged with another one');
+    expect(text).toContain('An opt-out that was made while this reader was merged with another one counts for both');
     expect(text).not.toContain('my secret');
     expect(text).toContain('undone on');
     expect(text).toContain('ticket 17');

@@ -9,7 +9,7 @@ import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { type Service, startService } from '../../src/main';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { KEY, Visitor } from './visitor';
+import { KEY, Visitor } from '../support/visitor';
 
 const folder = mkdtempSync(join(tmpdir(), 'onecontact-console-'));
 const keysFile = join(folder, 'keys');

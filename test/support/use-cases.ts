@@ -10,7 +10,6 @@ import { readWholeLedger } from '../../src/operations/consent/store';
 import { appendToList } from '../../src/operations/erase/list';
 import { exportContacts } from '../../src/operations/export/store';
 import { erasureHashes } from '../../src/postgres/tables/erasure';
-import { startTestConsole, Visitor } from '../console/visitor';
 import type { TestBroker } from './broker';
 import type { TestDatabase } from './database';
 import { addDeadLetters } from './dead-letters';
@@ -26,6 +25,7 @@ import {
 } from './million-rows';
 import { ctms, newsletter } from './records';
 import { eventually, get } from './service';
+import { startTestConsole, Visitor } from './visitor';
 
 export interface World {
   data: TestDatabase;
