@@ -168,7 +168,7 @@ export const Variables = z.object({
   COMPACTION_PERCENT: integer(1, 100)
     .default(10)
     .describe(
-      'Share of the time in which a run of compaction works; it pauses for the rest, and longer on a busy database',
+      'The percentage of the time in which a run of compaction works; it pauses for the rest, and longer on a busy database',
     ),
 });
 

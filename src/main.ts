@@ -34,7 +34,8 @@ import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';
 import { TopologyKeeper } from './rabbitmq/topology-keeper';
 import { UnroutedDrain } from './rabbitmq/unrouted-drain';
-import { outboxProblems, Relay } from './relay/relay';
+import { outboxProblems } from './relay/outbox-health';
+import { Relay } from './relay/relay';
 
 /** The parts that `start` runs unless told otherwise. */
 export const SERVICE_PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http', 'intake'] as const;

@@ -50,7 +50,7 @@ export interface ChangeSet {
   continuing: Claim[];
   /** Stored claims with another status. */
   statusChanges: Claim[];
-  /** One for each key; some may be stored already. */
+  /** One choice for each key; some may be stored already. */
   choices: Choice[];
   /** The contact of each origin of these choices, by the origin's key: an address has an @, an account has none. */
   contactOfOrigin: Map<string, string | undefined>;

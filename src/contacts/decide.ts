@@ -175,7 +175,7 @@ export function decide(
     }
     const { token } = event.to;
     const holder = contactIndex.ofToken(token);
-    // Links in old mails carry a contact's id. Ids are no secret, so they work for refusals only.
+    // Links in old mails carry a contact's id. Ids are not secret, so they work only for refusals.
     const contact = holder ?? (isRefusalAct(event.act) ? contactIndex.ofId(token) : null);
     if (!contact) return false;
     const uid = contactIndex.accountOf(contact);

@@ -134,7 +134,7 @@ export function makeServer(options: ServerOptions) {
   return app;
 }
 
-/** Clients keep connections open after an answer. Without this, the close would wait for those that got one meanwhile. */
+/** Clients keep connections open after an answer. Without this, the close would wait for clients that got an answer meanwhile. */
 function closeAfterLastAnswer(app: FastifyInstance): void {
   let closing = false;
   app.addHook('preClose', async () => {

@@ -1,11 +1,15 @@
+import { within } from '../foundation/timeout';
+
 /**
- * How many batches that kept their look outweigh one that lost it. Two slots lose in turn, each after two batches that
+ * How many batches that kept their look outweigh a batch that lost it. Two slots lose in turn, each after two batches that
  * kept theirs.
  */
 const LOST_WEIGHT = 3;
 /** A single batch can reach this level, which proves nothing. */
 const HARMLESS_LEVEL = LOST_WEIGHT;
 const MAX_LEVEL = 8;
+/** A batch that takes longer waits for something: it must not hold up the other slots for as long. */
+const TURN_MS = 10_000;
 
 /**
  * Decides which batches of a worker look alone from the start. If the events are about a few connected accounts, every
@@ -25,7 +29,7 @@ export class LookTurns {
    */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.#aloneLeft === 0) return work();
-    const turn = this.#lastTurn.then(work);
+    const turn = within(TURN_MS, this.#lastTurn, undefined).then(work);
     this.#lastTurn = turn.catch(() => undefined);
     return turn;
   }

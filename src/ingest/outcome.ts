@@ -3,7 +3,7 @@ import type { DeadLetterReason } from '../messages/incoming/decoded';
 
 /** The message is done here and can be acknowledged. */
 export type Done =
-  /** Its facts are committed. */
+  /** The facts of the message are committed. */
   | { kind: 'ok'; type: string }
   /** Nothing in it concerns a contact. */
   | { kind: 'ignored'; type: string }

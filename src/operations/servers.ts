@@ -28,7 +28,7 @@ export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Databas
 }
 
 export interface Broker {
-  /** For consuming; `publisher` has its own. */
+  /** A connection for consuming; `publisher` has its own. */
   connection: BrokerConnection;
   publisher: Publisher;
 }

@@ -23,7 +23,7 @@ export interface DatabaseState {
 }
 
 /** The server answers, but cannot do what this process needs. Waiting may help: a standby may be promoted. */
-class NotUsable extends Error {
+export class NotUsable extends Error {
   /** SQLSTATE of a statement that writes on a read-only server. */
   readonly code = '25006';
 }

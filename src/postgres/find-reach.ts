@@ -44,7 +44,7 @@ export const CLAIM_KEY: Columns<ClaimEvent> = {
   at: ['time', ({ at }) => at],
 };
 
-/** The empty uid sorts before all others: a fact at the very time of a claim belongs to the period before. */
+/** The empty uid sorts before all others: a fact at exactly the time of a claim belongs to the period before it. */
 const MOMENT: Columns<Moment> = {
   address: ['text', ({ address }) => address],
   uid: ['text', () => ''],

@@ -92,8 +92,8 @@ const namesAny = ({ addresses, uids, tokens, ids = [] }: Seeds): boolean =>
   addresses.length + uids.length + tokens.length + ids.length > 0;
 
 /**
- * What is reached now; with the locks, it stays so. Asks for no permission to look: a transaction that looks alone may wait
- * for these locks.
+ * Finds what is reached now; the locks keep it unchanged. Asks for no permission to look: a transaction that looks
+ * alone may wait for these locks.
  *
  * @throws StaleReadError if more is reached than what is locked
  */

@@ -14,7 +14,7 @@ import { insertChoices, isSetRefusing } from './tables/choice';
 
 /** A stored address or account that a batch adds choices to, or whose profile it changes. */
 interface TouchedOrigin extends Origin {
-  /** Its contact; null if it has none, or if the contact gets the next version anyway. */
+  /** The contact of the origin; null if it has none, or if the contact gets the next version anyway. */
   contactId: string | null;
   /** Whether the profile has a new value; null if it is unchanged. */
   hasNewValue: boolean | null;
@@ -33,7 +33,7 @@ export interface Uncertain {
   key: string;
   newsletter: string | null;
   at: number | null;
-  /** Its contact, if that has already got the next version. */
+  /** The contact of the origin, if that contact has already got the next version. */
   raised: string | null;
 }
 

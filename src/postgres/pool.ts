@@ -86,7 +86,7 @@ export function openPool(options: PoolOptions): Pool {
   const servers = new Servers(Secret.of(options.url));
   const statements = pinning(options);
 
-  /** One connection. A session that is lost ends by itself: the driver adapter gives it back to the pool without its error. */
+  /** One connection. A lost session ends by itself, because the driver adapter returns it to the pool without its error. */
   class Session extends Client {
     constructor(
       config: ClientConfig,

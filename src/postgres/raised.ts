@@ -46,7 +46,7 @@ export function raisedContacts(
   ];
 }
 
-/** By contact: the parts that the batch says something about. What accounts say is compared anyway. */
+/** For each contact, the parts about which the batch says something. What accounts say is compared anyway. */
 function partsNamedBy(changes: ChangeSet): Map<string, Set<ChangedPart>> {
   const { addresses, choices, contactOfOrigin, perhapsShown } = changes;
   const named = new Map<string, Set<ChangedPart>>();

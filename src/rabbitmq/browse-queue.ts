@@ -17,7 +17,7 @@ export type Verdict =
   | { do: 'drop' };
 
 export interface BrowseOptions {
-  /** For consuming only, as everywhere. */
+  /** Used only for consuming, like every such connection. */
   readonly connection: BrokerConnection;
   readonly publisher: Publisher;
   readonly queue: string;
@@ -65,7 +65,7 @@ const IDLE_MS = 100;
  * - *rotating*: kept messages are published to the end of the queue and acknowledged when that is confirmed. Once all have
  *   rotated, they have their old order and no deliveries counted. Rotating begins when a message is found that was
  *   delivered {@link LOOKS} times before, or when the queue has more messages, or more bytes, than can be held. The held messages then
- *   rotate too, and browsing goes on to the end of the queue, even if it has seen enough.
+ *   rotate too, and browsing continues to the end of the queue, even if it has seen enough.
  *
  * Rejects with a {@link BrokerRefusal} if the queue does not exist or a message could not be published.
  */

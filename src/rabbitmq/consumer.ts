@@ -8,7 +8,7 @@ import { codeOf, describe } from './errors';
 import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
-  /** For consuming only: under an alarm the broker stops reading from a connection that publishes, acks included. */
+  /** Used only for consuming: under an alarm the broker stops reading from a connection that publishes, acks included. */
   readonly connection: BrokerConnection;
   readonly queue: string;
   /** The highest number of unacknowledged deliveries; a channel reaches it once its acks show that it works. */

@@ -6,7 +6,7 @@ import { DEAD_LETTERS, HEADERS, UNROUTED, WORK_QUEUES } from './names';
 import type { OutgoingMessage } from './outgoing';
 import { MAX_EARLIER } from './own-headers';
 
-/** One time that a message was dead-lettered. Texts are as received: sanitise them before showing them. */
+/** One death of a message: it was dead-lettered. The texts are as received, so sanitise them before showing them. */
 export interface Death {
   reason: string | null;
   error: string | null;

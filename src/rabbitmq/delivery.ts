@@ -102,7 +102,7 @@ export class ChannelLedger {
     for (const tag of this.#open.keys()) this.release(tag);
   }
 
-  /** To be called when the channel has closed. */
+  /** Call it when the channel has closed. */
   die(): void {
     this.#alive = false;
     this.releaseAll();

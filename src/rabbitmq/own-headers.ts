@@ -5,7 +5,7 @@ export const MAX_EARLIER = 10;
 /** More than any count can reach. */
 const MAX_COUNT = 1_000_000;
 
-/** As `Date.toISOString` writes it. */
+/** A time as `Date.toISOString` writes it. */
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 const isText = (value: unknown): boolean => typeof value === 'string';

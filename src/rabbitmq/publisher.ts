@@ -7,7 +7,7 @@ import { codeOf, describe } from './errors';
 import { failed, isReturn, type OutgoingMessage, optionsOf, type PublishResult } from './outgoing';
 
 export interface PublisherOptions {
-  /** For publishing only: an alarm stops everything on a connection that publishes. */
+  /** Used only for publishing: an alarm stops everything on a connection that publishes. */
   readonly connection: BrokerConnection;
   readonly log: Logger;
   /** How long a message may wait for a channel, and again for its confirm. */
@@ -96,7 +96,7 @@ export class Publisher {
     return this.#channel !== undefined;
   }
 
-  /** Whether the broker would take a message now, as far as is known without trying. */
+  /** Whether the broker would accept a message now, as far as is known without trying. */
   get ready(): boolean {
     return this.open && !this.#isBlocked;
   }
@@ -309,7 +309,7 @@ export class Publisher {
     this.#giveUp();
   }
 
-  /** One timer for the oldest request instead of one for each. */
+  /** Uses one timer for the oldest request instead of one for each. */
   #scheduleExpiry(): void {
     if (this.#timer !== undefined || this.#isBlocked || this.pending === 0) return;
     const [queued] = this.#queued;

@@ -19,7 +19,7 @@ export class ReadLimit {
     return this.#bytes > MAX_UNACKED_BYTES;
   }
 
-  /** To be called for each new socket. */
+  /** Call it for each new socket. */
   attach(socket: Socket): void {
     this.#socket = socket;
     // amqplib calls `read` while there is data, so `pause` would have no effect.

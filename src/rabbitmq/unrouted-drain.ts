@@ -11,7 +11,7 @@ import type { OutgoingMessage } from './outgoing';
 import type { Publisher } from './publisher';
 
 export interface UnroutedDrainOptions {
-  /** For consuming only, as everywhere. */
+  /** Used only for consuming, like every such connection. */
   readonly connection: BrokerConnection;
   readonly publisher: Publisher;
   readonly log: Logger;

@@ -36,7 +36,7 @@ export class Hosts {
     return this.all.length;
   }
 
-  /** To be called after an attempt that failed, or a loss: the next attempt is at another host. */
+  /** Call it after a failed attempt or a loss: the next attempt is at another host. */
   readonly turn = (): void => {
     if (this.#left.length === 0) this.#left = [...this.all];
     const [next] = this.#left.splice(Math.floor(Math.random() * this.#left.length), 1);

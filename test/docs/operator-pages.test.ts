@@ -92,6 +92,7 @@ describe('the pages for operators', () => {
     expect(await run('erase', addressOf('gone').key, '--yes', '--dead-letters')).toContain('Deleted: 1 contact');
     const list = join(folder, 'erasures.ndjson');
     expect(await run('erasures apply', list, '--dry-run')).toContain('1 known to the database');
+    expect(await run('erasures apply', list, '--yes')).toContain('1 known to the database');
     expect(await run('purge --older-than 30d')).toMatch(/\S/);
     expect(await run('feed renew')).toMatch(/\S/);
     expect(await run('export')).toContain(uidOf('ada'));

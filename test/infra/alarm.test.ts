@@ -103,7 +103,7 @@ import { DEFAULTS } from '../support/stored';
     expect(await server().broker.ready(NEWSLETTER_QUEUE)).toBe(0);
   }, 180_000);
 
-  it('a queue is paused, and says so, once half the prefetch waits; it goes on by itself when the alarm ends', async () => {
+  it('a queue is paused, and says so, once half the prefetch waits; it resumes by itself when the alarm ends', async () => {
     await send(...malformed(100), ...good(5));
     await server().alarm(true);
     const connections = await Promise.all(

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect } from '@jest/globals';
-import type { AxeResults } from 'axe-core';
+import type { AxeResults, RunOptions } from 'axe-core';
 import type { Browser, BrowserContext, Cookie, Page, Request } from 'playwright-core';
 import { CHROMIUMS } from '../../tools/browser/fetch-chromium';
 import { launchChromium } from '../../tools/browser/launch';
@@ -32,6 +32,8 @@ export interface Look {
   cookies?: Cookie[];
 }
 
+/** Shorter than a test may take, so that its failure names what is missing on the page. */
+const PATIENCE_MS = 15_000;
 const DESKTOP = { width: 1200, height: 800 };
 const PHONE = { width: 320, height: 640 };
 
@@ -44,7 +46,7 @@ export class Window {
     readonly page: Page,
     private readonly context: BrowserContext,
     private readonly origin: string,
-    private readonly javaScript: boolean,
+    readonly javaScript: boolean,
   ) {}
 
   /** @param origin the only one that pages may ask */
@@ -61,6 +63,7 @@ export class Window {
     });
     await context.addCookies(cookies);
     const window = new Window(await context.newPage(), context, new URL(origin).origin, javaScript);
+    context.setDefaultTimeout(PATIENCE_MS);
     window.#listen();
     return window;
   }
@@ -105,14 +108,12 @@ export class Window {
     return this.context.cookies();
   }
 
-  /** What keeps some people from using the page: in either colours, and on a phone. */
+  /** What keeps some people from using the page: in light and in dark colours, and on a phone. */
   async barriers(): Promise<string[]> {
     const { page } = this;
-    const found: string[] = [];
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      found.push(...(await this.violations()).map((violation) => `${colorScheme}: ${violation}`));
-    }
+    const found = await this.violations();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    found.push(...(await this.violations(COLOURS)).map((violation) => `dark: ${violation}`));
     await page.emulateMedia({ colorScheme: 'light' });
     await page.setViewportSize(PHONE);
     if (await this.scrollsSideways()) found.push('wider than a phone');
@@ -126,11 +127,11 @@ export class Window {
   }
 
   /** What breaks WCAG 2.2 AA on the page, as far as a program can tell. */
-  async violations(): Promise<string[]> {
+  async violations(rules: RunOptions = WCAG): Promise<string[]> {
     if (!this.javaScript) throw new Error('axe needs a window with JavaScript; the page is the same there');
     // Evaluated by the debugger, which no Content-Security-Policy concerns: the page keeps its own.
     await this.page.evaluate(AXE);
-    const { violations } = await this.page.evaluate<AxeResults>(`axe.run(document, ${JSON.stringify(WCAG)})`);
+    const { violations } = await this.page.evaluate<AxeResults>(`axe.run(document, ${JSON.stringify(rules)})`);
     return violations.flatMap(({ id, help, nodes }) =>
       nodes.map(({ target, failureSummary = '' }) => `${id} (${help}): ${target.join(' ')}: ${failureSummary}`),
     );
@@ -144,8 +145,13 @@ export class Window {
 const isAt = (origin: string, url: string): boolean => new URL(url).origin === origin || url.startsWith('data:');
 
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const WCAG = {
+const WCAG: RunOptions = {
   runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] },
   rules: { 'target-size': { enabled: true } }, // new in 2.2, so axe asks for it only on demand
+  resultTypes: ['violations'],
+};
+/** All that the colours of a page decide. */
+const COLOURS: RunOptions = {
+  runOnly: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] },
   resultTypes: ['violations'],
 };

@@ -3,12 +3,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { PASSES, purge } from '../../src/compaction/run';
+import { databaseFindings } from '../../src/console/health/database-checks';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { Part, Service } from '../../src/main';
 import type { ChangesAnswer, LookupAnswer } from '../../src/messages/http/schemas';
 import { readWholeLedger } from '../../src/operations/consent/store';
 import { appendToList } from '../../src/operations/erase/list';
 import { exportContacts } from '../../src/operations/export/store';
+import { FenceAge } from '../../src/postgres/feed/fence';
 import { erasureHashes } from '../../src/postgres/tables/erasure';
 import type { TestBroker } from './broker';
 import type { TestDatabase } from './database';
@@ -333,6 +335,14 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
       const stop = new Error('enough');
       await expect(exportContacts(data.db, () => Promise.reject(stop))).rejects.toBe(stop);
       await expect(readWholeLedger(data.db, () => Promise.reject(stop))).rejects.toBe(stop);
+    },
+  ],
+  [
+    'the health page of the console',
+    async ({ data }) => {
+      const checks = { db: data.db, erasureKey: FILLED_ERASURE_KEY, fenceAge: new FenceAge() };
+      const findings = await databaseFindings(checks);
+      expect(findings.filter(({ state }) => state === 'not checked')).toEqual([]);
     },
   ],
   ['a purge', ({ data }) => purge(data.db, { before: at(LATER), auditBefore: at(100), pageSize: 20_000 })],

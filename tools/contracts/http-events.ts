@@ -62,7 +62,12 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
       shell: '"$TOKEN"',
     },
     answers: [
-      { status: 202, description: 'Taken, or not about anything that contacts have', schema: null, example: '' },
+      {
+        status: 202,
+        description: 'Accepted, or ignored because it does not concern contacts',
+        schema: null,
+        example: '',
+      },
       {
         status: 400,
         description: 'Refused: do not send it again. `err` is a code of RFC 8935',

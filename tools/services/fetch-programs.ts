@@ -39,7 +39,7 @@ export const findCurl = (context: Context): Promise<FetchedProgram> =>
 
 const COMPOSE = 'usr/libexec/docker/cli-plugins/docker-compose';
 
-/** Programs that stand alone in their package. Of the last two, older releases have none, or one that is too old. */
+/** Programs that need no other package. Older releases lack the last two, or have versions that are too old. */
 const ALONE = {
   prometheus: { name: 'prometheus', what: 'Prometheus', path: 'usr/bin/prometheus' },
   promtool: { name: 'prometheus', what: 'Prometheus', path: 'usr/bin/promtool' },

@@ -50,8 +50,8 @@ export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleCon
   app.get('/dead-letters', async (request, reply) => {
     const { after, ...choice } = ListQuery.parse(request.query);
     const filter = { ids: new Set<string>(), ...filterOf(choice) };
-    const signal = AbortSignal.timeout(PAGE_MS);
-    const overview = await onQueue((broker) => readOverview(broker, { filter, after, size: PAGE, signal }));
+    const run = { filter, after, size: PAGE, signal: AbortSignal.timeout(PAGE_MS), ...pageBounds() };
+    const overview = await onQueue((broker) => readOverview(broker, run));
     return reply.page({
       title: 'Dead letters',
       notice: resultText(request),

@@ -146,19 +146,19 @@ export const ReasonField = ({ hint }: { hint?: string }): VNode => (
   </label>
 );
 
+/** A dead end, or something that was not done: says what to do next. */
+export const Problem = ({ children }: { children: ComponentChildren }): VNode => (
+  <div role="alert" class="problem">
+    {children}
+  </div>
+);
+
 /** A time in UTC; the script adds the reader's own. */
 export function Time({ at }: { at: Date | number | string | null }): VNode {
   if (at === null) return <>unknown</>;
   const iso = new Date(at).toISOString();
   return <time dateTime={iso}>{`${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`}</time>;
 }
-
-/** What is wrong, and what to do. */
-export const Problem = ({ children }: { children: ComponentChildren }): VNode => (
-  <p role="alert" class="problem">
-    {children}
-  </p>
-);
 
 /** Names and their values; rows whose value is null are left out. */
 export const Facts = ({ rows }: { rows: readonly (readonly [string, ComponentChildren])[] }): VNode => (
@@ -181,10 +181,12 @@ interface TableProps {
   rows: readonly (readonly ComponentChildren[])[];
   /** Shown in place of a table without rows. */
   empty: string;
+  /** The first cell of a row is its heading. */
+  rowHeads?: boolean;
 }
 
 /** Scrolls sideways by itself on a narrow screen, also by keyboard. */
-export function Table({ label, head, rows, empty }: TableProps): VNode {
+export function Table({ label, head, rows, empty, rowHeads = false }: TableProps): VNode {
   if (rows.length === 0) return <p>{empty}</p>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard (WCAG 2.1.1)
@@ -202,9 +204,15 @@ export function Table({ label, head, rows, empty }: TableProps): VNode {
         <tbody>
           {rows.map((cells, i) => (
             <tr key={i}>
-              {cells.map((cell, j) => (
-                <td key={j}>{cell}</td>
-              ))}
+              {cells.map((cell, j) =>
+                rowHeads && j === 0 ? (
+                  <th key={j} scope="row">
+                    {cell}
+                  </th>
+                ) : (
+                  <td key={j}>{cell}</td>
+                ),
+              )}
             </tr>
           ))}
         </tbody>

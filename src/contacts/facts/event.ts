@@ -10,7 +10,7 @@ export const TIME_UNKNOWN: Time = Date.UTC(1995, 0, 1);
 export interface Address {
   /** Normalised by `normaliseAddress`: only this form is compared. */
   key: string;
-  /** As typed, trimmed: only this form is shown. */
+  /** The address as typed, trimmed: only this form is shown. */
   typed: string;
 }
 

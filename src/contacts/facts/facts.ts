@@ -78,7 +78,7 @@ export interface UndoneMerge {
   claimant: string | null;
   /** The addresses of the retired side. */
   addresses: readonly string[];
-  /** From the trigger's event time until the undo. */
+  /** The merge stood from the trigger's event time until the undo. */
   from: Time;
   until: Time;
 }

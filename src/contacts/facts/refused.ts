@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 
-/** These newsletters, or all but these. Sorted. */
+/** Either exactly these newsletters are refused, or all but these. Sorted. */
 export type Refused = { only: readonly string[] } | { all_but: readonly string[] };
 
 /**

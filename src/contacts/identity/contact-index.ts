@@ -127,7 +127,7 @@ export class ContactIndex {
     return this.#liveRoot(this.#contactOfToken.get(token));
   }
 
-  /** The live contact with this id, or the one that the contact with this id ended in, at any depth of merges. */
+  /** The live contact with this id; if it was merged, its survivor, at any depth of merges. */
   ofId(id: string): Contact | null {
     return this.#liveRoot(this.#contactOfId.get(id) ?? id);
   }

@@ -42,7 +42,7 @@ interface Ownership {
   byClaimant: ReadonlyMap<string, readonly OwnershipPeriod[]>;
 }
 
-/** Worked out once for each address and revision. */
+/** Ownership is worked out once for each address and revision. */
 const known = new WeakMap<Facts, Map<string, Ownership>>();
 
 function ownershipOf(facts: Facts, address: string): Ownership {
@@ -171,7 +171,10 @@ export function inheritedSince(facts: Facts, address: string, claimant: string |
   return uid > period.uid ? period.from - 1 : period.from; // at equal times the greater uid's claim is the later one
 }
 
-/** One person by the claims: an account (live, or deleted and still owning) with its addresses, or a lone address. */
+/**
+ * One person, according to the claims: an account (live, or deleted and still owning) with its addresses, or a lone
+ * address.
+ */
 export interface Person {
   uid: string | null;
   addresses: string[];

@@ -109,7 +109,7 @@ const verdicts = <T>(named: [name: string, verdict: T | undefined][]): { [name: 
 
 type Values<T> = Record<Side | 'after', T | undefined>;
 
-/** One value of all three views. */
+/** The same value in all three views. */
 const valuesOf = <T>(
   { survivor, retired, after }: Record<Side | 'after', ContactView>,
   value: (view: ContactView) => T | undefined,

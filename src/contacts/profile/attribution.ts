@@ -94,7 +94,7 @@ const madeInPeriodsOf = (facts: Facts, uid: string, address: string, choices: re
 /** For each undone merge, the opt-outs that either side made while the merge stood: they count for both sides. */
 type SharedOptOuts = ReadonlyMap<UndoneMerge, ReadonlySet<Choice>>;
 
-/** An opt-out that one merge shares can be shared again by another, so the search goes on until nothing is added. */
+/** An opt-out that one merge shares can be shared again by another, so the search continues until nothing is added. */
 function sharedOptOuts(facts: Facts): SharedOptOuts {
   const shared = new Map<UndoneMerge, Set<Choice>>();
   for (const merge of facts.undone) shared.set(merge, new Set());

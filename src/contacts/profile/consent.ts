@@ -196,7 +196,7 @@ function ofNewsletter(choice: Choice, { chosenAt, state, by }: Subscription, his
   return takesEffectAt(choice, history) === Number.POSITIVE_INFINITY ? 'unproven_while_opted_out' : 'decides';
 }
 
-/** By time; at equal times by newsletter and origin, so that the same facts always give the same list. */
+/** Sorts by time; at equal times by newsletter and origin, so that the same facts always give the same list. */
 const byTime = (a: LedgerEntry, b: LedgerEntry): number =>
   a.at - b.at ||
   compareText(a.newsletter, b.newsletter) ||

@@ -57,7 +57,7 @@ export interface OptOut {
 export interface AccountProfile {
   createdAt: Time | null;
   firstService: string | null;
-  /** As the account has it: an Accept-Language value. */
+  /** The Accept-Language value, as the account service sent it. */
   locale: string | null;
 }
 
@@ -76,7 +76,7 @@ export const shownSource = ({ reader, account }: ProfileSources = {}): keyof Pro
 export const shownValue = (sources: ProfileSources = {}): Dated | undefined => sources[shownSource(sources)];
 
 export interface Email {
-  /** As typed. */
+  /** The address as typed. */
   address: string;
   primary: boolean;
   /** The contact's account claimed the address, or a proven act confirmed it there. */
@@ -100,7 +100,7 @@ export interface ContactView {
   newsletters: Map<string, Subscription>;
 }
 
-/** As typed: the addresses besides the primary one. */
+/** The addresses besides the primary one, as typed. */
 export const formerAddresses = ({ emails }: ContactView): string[] =>
   emails.flatMap(({ address, primary }) => (primary ? [] : address));
 

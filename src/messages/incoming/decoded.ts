@@ -51,7 +51,10 @@ export interface Understood {
   event: ContactEvent;
   /** The details that could not be used and were left out; usually none. */
   dropped: readonly DetailField[];
-  /** What could not be understood of the reader's choice. If there is any, the message is also kept as a dead letter. */
+  /**
+   * The parts of the reader's choice that could not be understood. If there are any, the message is also kept as a dead
+   * letter.
+   */
   partial: readonly string[];
 }
 

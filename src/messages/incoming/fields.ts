@@ -28,7 +28,7 @@ export function isBlank(sent: unknown): boolean {
   return sent === undefined || sent === null || (typeof sent === 'string' && sent.trim() === '');
 }
 
-/** Not Infinity, which JSON can express as 1e999. */
+/** Excludes Infinity, which JSON can express as 1e999. */
 export const isNumber = (sent: unknown): sent is number => typeof sent === 'number' && Number.isFinite(sent);
 
 /** ISO 3166-1 codes of two and of three letters, lower-case, to the code of two letters, lower-case. */
@@ -97,7 +97,10 @@ export const NewsletterName = z
 export interface ReadNewsletters {
   /** Each name once, trimmed, in the order of first mention. */
   names: string[];
-  /** What could not be understood: such a name is never cut, because another newsletter may have the shorter name. */
+  /**
+   * The problems of names that could not be understood. Such a name is never cut, because another newsletter may have
+   * the shorter name.
+   */
   problems: string[];
   /** There were too many names; the rest was not read. */
   isCut?: true;

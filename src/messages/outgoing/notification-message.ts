@@ -31,7 +31,7 @@ export interface NotificationMessage {
   messageId: string;
   /** Messages about one contact keep their order. */
   contactId: string;
-  /** Also the routing key. */
+  /** The type of the message, which is also its routing key. */
   type: (typeof NOTIFICATION_TYPES)[number];
   schemaVersion: number;
   body: object;

@@ -68,7 +68,8 @@ export async function commandsAgain(
     const isOpen = ({ address, isHeld, isBlocked }: Claimed): boolean =>
       command === 'collisions resolve' ? isHeld : isBlocked || undone.has(`${uid} ${address}`);
     const open = addresses.filter(isOpen);
-    for (const { address } of open) lines.push(shell(command, '--', uid, address));
+    const yes = command === 'merges unblock' ? ['--yes'] : [];
+    for (const { address } of open) lines.push(shell(command, ...yes, '--', uid, address));
     if (open.length === 0) lines.push(notNow(entry, addresses.length > 0 ? 'nothing to do' : 'no such claim'));
   }
   return lines;

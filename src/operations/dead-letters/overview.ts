@@ -1,7 +1,7 @@
 /** The dead letters at a glance: how many of each kind, and a page of them. Keeps no bodies. */
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
 import type { Broker } from '../servers';
-import { type Filter, matches } from './filter';
+import { matches } from './filter';
 import { type BrowseRun, browseDeadLetters } from './run';
 import { summaryBody } from './text';
 
@@ -33,8 +33,7 @@ export interface Overview {
   hasMore: boolean;
 }
 
-interface OverviewOptions extends Pick<BrowseRun, 'signal'> {
-  filter: Filter;
+interface OverviewOptions extends BrowseRun {
   /** The last of the page before. */
   after?: string | undefined;
   size: number;
@@ -46,26 +45,24 @@ const MOST = 10_000;
 const FROM_HEAD = 500;
 
 /** Ends browsing before it is too much for a page that somebody waits for. */
-export function pageBounds(): Required<Pick<BrowseRun, 'enough' | 'onProgress'>> {
+export function pageBounds(most = MOST, fromHead = FROM_HEAD): Required<Pick<BrowseRun, 'enough' | 'onProgress'>> {
   let [seen, total] = [0, 0];
   return {
     onProgress: (...now) => {
       [seen, total] = now;
     },
-    enough: () => total > MOST && seen >= FROM_HEAD,
+    enough: () => total > most && seen >= fromHead,
   };
 }
 
 const MAX_KINDS = 100;
 
-export async function readOverview(
-  broker: Broker,
-  { filter, after, size, signal }: OverviewOptions,
-): Promise<Overview> {
+export async function readOverview(broker: Broker, options: OverviewOptions): Promise<Overview> {
+  const { filter, after, size, ...bounds } = options;
   const kinds = new Map<string, Kind>();
   const found = { looked: 0, others: 0, matched: 0, page: [] as Summary[], hasMore: false };
   let isBehind = after === undefined;
-  const run = { filter: { ids: new Set<string>() }, signal, ...pageBounds() };
+  const run = { ...bounds, filter: { ids: new Set<string>() } };
   const { total, interrupted } = await browseDeadLetters(broker, run, async (delivery, letter) => {
     found.looked += 1;
     if (!addTo(kinds, letter)) found.others += 1;

@@ -30,7 +30,7 @@ export type Admission = 'new' | 'known' | ImportConflict;
 
 export interface ImportPlan {
   changes: ChangeSet;
-  /** One for each record. */
+  /** One admission for each record. */
   admissions: Admission[];
   /**
    * How many contacts now have a primary address other than their record's own, because their account claims it. Minus those

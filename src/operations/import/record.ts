@@ -42,7 +42,7 @@ export interface ImportedAccount {
 export interface ImportedClaim {
   address: Address;
   at: Time;
-  /** One of the two below; the ledger and `collisions list` show it. */
+  /** One of the two names below; the ledger and `collisions list` show it. */
   event: string;
 }
 

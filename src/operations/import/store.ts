@@ -21,7 +21,7 @@ export interface ImportOptions {
 }
 
 export interface ImportedBatch {
-  /** One for each record; `erased` if the person was erased after the record was last written. */
+  /** One outcome for each record; `erased` if the person was erased after the record was last written. */
   outcomes: (Admission | 'erased')[];
   /** How many claims were held. */
   held: number;

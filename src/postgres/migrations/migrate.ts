@@ -10,7 +10,10 @@ import { openPool } from '../pool';
 import { requireOurs } from './require-ours';
 import { type SchemaEngine, startSchemaEngine } from './schema-engine';
 
-/** From src/postgres/migrations in a checkout and dist/postgres/migrations in a package: three levels up. */
+/**
+ * Three levels above this module, both in a checkout (src/postgres/migrations) and in a package
+ * (dist/postgres/migrations).
+ */
 const PRISMA_FOLDER = resolve(__dirname, '../../../prisma');
 const MIGRATIONS = join(PRISMA_FOLDER, 'migrations');
 

@@ -57,7 +57,7 @@ async function hasMigrationsOf(db: Queries, known: readonly string[]): Promise<b
   return rows.length === 0 || rows.some(({ name }) => known.includes(name));
 }
 
-/** What the process does with the tables; `_prisma_migrations` it only reads. */
+/** What the process does with the tables, except with `_prisma_migrations`, which it only reads. */
 const PRIVILEGES = { read: ['SELECT'], write: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] };
 
 /** @throws OperatorError that names the tables that this user may not use. Call it on a schema of this version. */

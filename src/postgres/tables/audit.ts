@@ -107,6 +107,30 @@ export const findInAudit = (db: Queries, words: readonly string[], limit: number
 const hasOneOf = (words: readonly string[]): Prisma.Sql =>
   Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`;
 
+/** Null for an unknown key. */
+export async function findAuditEntry(db: Queries, seq: bigint): Promise<StoredAuditEntry | null> {
+  const [entry] = await db.$queryRaw<StoredAuditEntry[]>`SELECT ${ENTRY} FROM audit WHERE seq = ${seq}::bigint`;
+  return entry ?? null;
+}
+
+/**
+ * Entries about a merge, newest first: the release or unblock that it came from, which was written in the same transaction
+ * and so has its time, the undo, and unblocks after it.
+ */
+export function auditOfMerge(
+  db: Queries,
+  { id, uid, mergedAt }: { id: string; uid: string; mergedAt: Date },
+): Promise<StoredAuditEntry[]> {
+  return db.$queryRaw`
+    SELECT ${ENTRY} FROM (
+      SELECT * FROM audit WHERE command IN ('collisions resolve', 'merges unblock') AND at = ${mergedAt}
+        AND strpos(target::text, ${uid}) > 0
+      UNION ALL
+      SELECT * FROM audit WHERE command IN ('merges undo', 'merges unblock') AND at >= ${mergedAt}
+        AND target ->> 'merge_id' = ${id}
+    ) AS audit ORDER BY seq DESC LIMIT 50`;
+}
+
 /** All entries page by page, oldest first. */
 export async function* auditPages(db: Queries, since: Time = 0, size = 500): AsyncIterable<StoredAuditEntry[]> {
   for (let [at, seq] = [since, 0n]; ; ) {

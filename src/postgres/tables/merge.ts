@@ -109,6 +109,30 @@ export async function listMerges(db: Queries, { limit, before, uid, undone }: Me
 
 const LAST_SEQ = 2n ** 63n - 1n;
 
+/**
+ * The later merges that have the survivor of a merge on either side and are not undone, newest first: an undo has to begin
+ * with these.
+ */
+export async function laterMerges(
+  db: Queries,
+  { survivorId, seq }: Pick<StoredMerge, 'survivorId' | 'seq'>,
+  limit: number,
+): Promise<StoredMerge[]> {
+  const survivor = Prisma.sql`${survivorId}::uuid`;
+  const rows = await db.$queryRaw<StoredRow[]>`
+    SELECT ${STORED} FROM (
+      SELECT * FROM (
+        SELECT * FROM merge WHERE (survivor_id, seq) > (${survivor}, ${seq}::bigint)
+          AND (survivor_id, seq) <= (${survivor}, ${LAST_SEQ}::bigint) AND undone_at IS NULL
+        ORDER BY survivor_id DESC, seq DESC LIMIT ${limit}
+      ) AS survived
+      UNION ALL
+      SELECT * FROM (SELECT * FROM merge WHERE retired_id = ${survivor} OFFSET 0) AS retired
+      WHERE seq > ${seq}::bigint AND undone_at IS NULL
+    ) AS merge ORDER BY seq DESC LIMIT ${limit}`;
+  return rows.map(storedMergeOf);
+}
+
 export interface HistoryPage {
   /** The maximum number of merges. */
   limit: number;

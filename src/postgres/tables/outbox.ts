@@ -11,12 +11,12 @@ export interface OutboxMessage {
   /** The broker's `messageId`, the same each time the message is published. */
   messageId: string;
   contactId: string;
-  /** Also the routing key. */
+  /** The type of the message, which is also its routing key. */
   type: string;
   /** The header `schema-version`: the version of the program that wrote the message, not of the one that publishes it. */
   schemaVersion: number;
   body: unknown;
-  /** For the headers `traceparent` and `tracestate`. */
+  /** The source of the headers `traceparent` and `tracestate`. */
   trace?: Trace | undefined;
 }
 
@@ -50,6 +50,12 @@ function insertMessages(messages: readonly OutboxMessage[]): Write {
     ORDER BY ordinal`;
 }
 
+/** Whether a message still waits to be published. */
+export async function isInOutbox(db: Queries, messageId: string): Promise<boolean> {
+  const rows = await db.$queryRaw<object[]>`SELECT seq FROM outbox WHERE message_id = ${messageId}::uuid`;
+  return rows.length > 0;
+}
+
 /** A message of the outbox, or one message of a row of `outbox_changes`: all messages of such a row have its `seq`. */
 export interface PendingMessage extends Omit<OutboxMessage, 'body' | 'schemaVersion'> {
   seq: bigint;
@@ -63,7 +69,7 @@ interface Written {
   body: string;
 }
 
-/** What the message is made of when it is published. */
+/** The parts from which the message is made when it is published. */
 interface ChangedContact {
   version: number;
   parts: readonly ChangedPart[];

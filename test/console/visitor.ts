@@ -1,2 +1,0 @@
-/** Moved to where use cases find it, too. */
-export * from '../support/visitor';
