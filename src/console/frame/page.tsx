@@ -26,7 +26,7 @@ export interface PageProps {
   children: ComponentChildren;
 }
 
-/** Control characters and marks that reorder text become visible, whoever wrote them. */
+/** Control characters and marks that reorder text become visible wherever they come from. */
 export const renderPage = (visit: Visit, { title, notice, children }: PageProps): string =>
   harmlessLines(
     `<!DOCTYPE html>${renderToString(

@@ -71,7 +71,7 @@ export const LedgerRules = (): VNode => (
         Opting out of all email ends every newsletter. Only a later choice with proof lifts it: the reader clicked a
         link in a mail, or was signed in.
       </li>
-      <li>A choice belongs to whoever owned the address at that time: what an earlier owner chose does not count.</li>
+      <li>A choice belongs to the owner of the address at that time: what an earlier owner chose does not count.</li>
       <li>
         Opting out and unsubscribing follow the person into a new account, and count on both sides of an undone merge.
       </li>

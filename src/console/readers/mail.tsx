@@ -65,7 +65,7 @@ function whyNot({ primary, optOut, doubleOptIn }: ContactView, choices: readonly
 function whoOptedOut(choices: readonly ChoiceBody[]): string {
   const [standing] = choices.filter(({ act, why }) => act === 'opt_out' && why === 'stands');
   if (standing?.via === 'undone_merge')
-    return 'Somebody opted out of all email while this reader was merged with another one, on';
+    return 'An opt-out that was made while this reader was merged with another one counts for both: it was made on';
   if (standing?.source === STAFF_SOURCE) return 'Staff opted the reader out of all email on';
   return 'The reader opted out of all email on';
 }
