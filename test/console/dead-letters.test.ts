@@ -121,6 +121,11 @@ describe('the page of a dead letter', () => {
     expect(html.match(/<mark>/g)).toHaveLength(1);
     expect(text).toContain('Replayed 1 time');
     expect(text).toMatch(/origin-queue contacts\.newsletter/);
+    expect(hidden(html)).toMatchObject({ key: 'ada@mail.test' });
+    expect(await visitor.post('/find', hidden(html))).toMatchObject({
+      status: 404,
+      text: expect.stringContaining('No contact has it'),
+    });
   });
 
   it('says that a replay may help once this version understands the message', async () => {
@@ -129,7 +134,7 @@ describe('the page of a dead letter', () => {
     });
     const [id] = idsOf((await visitor.get('/dead-letters')).html);
     expect((await visitor.get(`/dead-letters/${id}`)).text).toContain(
-      'This version can read the message as a whole now',
+      'This version understands the message as a whole now',
     );
   });
 

@@ -3,7 +3,7 @@ import { browseDeadLetters } from '../../operations/dead-letters/run';
 import { letterHead } from '../../operations/dead-letters/text';
 import type { Broker } from '../../operations/servers';
 import { toReplay } from '../../rabbitmq/dead-letter';
-import { bodyLines, problemsNow } from './body-lines';
+import { bodyLines, problemsNow, readerIn } from './body-lines';
 import type { Letter } from './letter-page';
 
 /** @returns what a page shows of a dead letter; null if there is none with this id */
@@ -17,8 +17,8 @@ export async function readLetter(broker: Broker, id: string, run: Omit<BrowseRun
         const now = problemsNow(delivery.content, letter.origin);
         const problems = [...new Set([...recorded(letter.error), ...(now ?? [])])];
         found = {
-          ...{ shown: letterHead(delivery, letter), problems, body: bodyLines(delivery.content, problems) },
-          ...{ isRefusedNow: now && now.length > 0, isReplayable: toReplay(delivery, letter) !== undefined, equals: 1 },
+          ...{ shown: letterHead(delivery, letter), problemsNow: now, body: bodyLines(delivery.content, problems) },
+          ...{ reader: readerIn(delivery.content), isReplayable: toReplay(delivery, letter) !== undefined, equals: 1 },
         };
       }
       return { do: 'keep' };

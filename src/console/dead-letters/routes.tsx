@@ -8,6 +8,7 @@ import { pageBounds, readOverview } from '../../operations/dead-letters/overview
 import { REASONS } from '../../operations/dead-letters/reasons';
 import { areStillThere, dropDeadLetters, exactly, replayDeadLetters } from '../../operations/dead-letters/run';
 import type { Broker } from '../../operations/servers';
+import { failureOf } from '../../postgres/errors';
 import type { ConsoleContext } from '../frame/context';
 import { authorOf, BadForm, Reason, readForm } from '../frame/forms';
 import { ConfirmPage, type Target, TITLES } from './confirm-page';
@@ -44,7 +45,7 @@ const ConfirmForm = z.object({
 });
 
 export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleContext): Promise<void> {
-  const { db } = context;
+  const { db, log } = context;
   const onQueue = queueWork(context);
 
   app.get('/dead-letters', async (request, reply) => {
@@ -88,7 +89,18 @@ export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleCon
         command: `dead-letters ${target.act}` as const,
         target: target.id === undefined ? filterOf(target) : { ids: [target.id] },
       };
-      return audited(db, entry, () => act(broker, target, { isTrial: false, counted }), resultOf);
+      let done: Awaited<ReturnType<typeof act>> | undefined;
+      const work = async () => {
+        done = await act(broker, target, { isTrial: false, counted });
+        return done;
+      };
+      try {
+        return await audited(db, entry, work, resultOf);
+      } catch (error) {
+        if (done === undefined) throw error;
+        log.error({ code: failureOf(error).code }, 'console: the result of a change is not in the audit');
+        return done;
+      }
     });
     if (changed !== null) return reply.redirect(resultPath(changed), 303);
     const again = await onQueue((broker) => act(broker, target, { isTrial: true }));
