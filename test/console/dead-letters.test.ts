@@ -90,6 +90,17 @@ describe('the list of dead letters', () => {
     expect(new Set([...idsOf(first.html), ...idsOf(second.html)]).size).toBe(60);
   });
 
+  it('finds those that name an address, in every spelling, without the address in a URL', async () => {
+    for (const body of ['{"email":" Ada@Mail.test"}', '{"email":"bob@mail.test"}', '<b>?to=ada%40mail.test'])
+      await send(body);
+    const found = await visitor.submit('/dead-letters', '/dead-letters/search', { address: 'ADA@mail.test' });
+    expect([found.status, found.location, idsOf(found.html).length]).toEqual([200, null, 2]);
+    expect(found.text).toContain('2 of 3 dead letters name the address.');
+    const none = await visitor.submit('/dead-letters', '/dead-letters/search', { address: 'eve@mail.test' });
+    expect(none.text).toContain('0 of 3 dead letters name the address.');
+    expect((await visitor.submit('/dead-letters', '/dead-letters/search', { address: 'x' })).status).toBe(400);
+  });
+
   it('shows what outsiders wrote as text, and has none of it in an address', async () => {
     const evil = '<script>alert(1)</script>"\u202e';
     await send(JSON.stringify({ [evil]: evil }), {

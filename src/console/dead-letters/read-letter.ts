@@ -6,10 +6,14 @@ import { toReplay } from '../../rabbitmq/dead-letter';
 import { bodyLines, problemsNow, readerIn } from './body-lines';
 import type { Letter } from './letter-page';
 
-/** @returns what a page shows of a dead letter; null if there is none with this id */
-export async function readLetter(broker: Broker, id: string, run: Omit<BrowseRun, 'filter'>): Promise<Letter | null> {
+/** @returns what a page shows of a dead letter; null if there is none with this id, or it was not found in time */
+export async function readLetter(
+  broker: Broker,
+  id: string,
+  run: Omit<BrowseRun, 'filter'>,
+): Promise<{ letter: Letter | null; interrupted: boolean }> {
   let found: Letter | null = null;
-  const { matched } = await browseDeadLetters(
+  const { matched, interrupted } = await browseDeadLetters(
     broker,
     { ...run, filter: { ids: new Set([id]) } },
     async (delivery, letter) => {
@@ -24,7 +28,7 @@ export async function readLetter(broker: Broker, id: string, run: Omit<BrowseRun
       return { do: 'keep' };
     },
   );
-  return found && { ...(found as Letter), equals: matched };
+  return { letter: found && { ...(found as Letter), equals: matched }, interrupted };
 }
 
 /** The problems in the error of a message that was not understood: each names a field. Other errors are about no field. */
