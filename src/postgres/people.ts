@@ -46,3 +46,11 @@ function byContact(members: readonly Member[]): Map<string, Person> {
   for (const { addresses } of people.values()) addresses.sort();
   return people;
 }
+
+/** The contact that has each of some addresses now; addresses that no contact has are left out. */
+export const holdersOf = (
+  db: Queries,
+  addresses: readonly string[],
+): Promise<{ address: string; contactId: string }[]> => db.$queryRaw`
+  SELECT address, contact_id AS "contactId" FROM email_address
+  WHERE address = ANY (${arrayLiteral(addresses)}::text[]) ORDER BY address`;

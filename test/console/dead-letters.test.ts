@@ -8,7 +8,7 @@ import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/na
 import { silent, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { addDeadLetters, drain } from '../support/dead-letters';
-import { startTestConsole, type TestConsole, Visitor } from './visitor';
+import { startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 const broker = withBroker();
 let data: TestDatabase;

@@ -8,7 +8,7 @@ import { type Compose, type ComposeService, filesOf, readCompose } from '../supp
 import { describeWith, FETCH_MS, runProgram } from '../support/programs';
 
 const ROOT = join(__dirname, '../..');
-const OURS = ['topology', 'migration', 'onecontact', 'mailer'];
+const OURS = ['topology', 'migration', 'onecontact', 'console', 'mailer'];
 
 describeWith('compose')('compose.yaml', () => {
   let compose: Compose;
@@ -25,6 +25,7 @@ describeWith('compose')('compose.yaml', () => {
       topology: '',
       migration: '',
       onecontact: '',
+      console: 'console',
       mailer: 'mailer',
       mail: 'mailer',
       prometheus: 'monitoring',
@@ -67,11 +68,13 @@ describeWith('compose')('compose.yaml', () => {
       'onecontact_admin',
       '',
       'onecontact_service',
+      'onecontact_operator',
       'onecontact_mailer',
     ]);
     expect(OURS.map((name) => (name === 'topology' ? '' : userOf(name, 'DATABASE_URL')))).toEqual([
       '',
       'onecontact_migrate',
+      'onecontact_service',
       'onecontact_service',
       'mailer',
     ]);

@@ -27,6 +27,7 @@ import {
 } from './million-rows';
 import { ctms, newsletter } from './records';
 import { eventually, get } from './service';
+import { startTestConsole, Visitor } from './visitor';
 
 export interface World {
   data: TestDatabase;
@@ -206,6 +207,31 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
       await run('show', filledContact(FILLED.inCrowd));
       await run('consent', `${filledAddress(FILLED.busy)}@mail.test`);
       await run('consent', `${filledAddress(FILLED.undone)}@mail.test`);
+    },
+  ],
+  [
+    'pages of readers in the console, and of what became of former ones',
+    async ({ data }) => {
+      const { app, url } = await startTestConsole(data.db);
+      try {
+        const visitor = await Visitor.signedIn(url);
+        const keys = [
+          filledToken(1_000_000 + 20_001),
+          filledContact(1_000_000 + 1),
+          filledUid(FILLED.deleted),
+          `${filledAddress(FILLED.inCrowd)}@mail.test`,
+        ];
+        const found = await Promise.all(keys.map((key) => visitor.follow('/', '/find', { key })));
+        const ids = [FILLED.busy, FILLED.held, FILLED.contested, FILLED.undone, FILLED.blocked, FILLED.deleted];
+        const pages = ids.map((i) => `/contacts/${filledContact(i)}`);
+        const erase = `/contacts/${filledContact(FILLED.merged + 2)}/erase`;
+        const more = [`${pages[0]}/consent`, `${pages[0]}/opt-out`, erase];
+        const seen = await Promise.all([...pages, ...more].map((path) => visitor.get(path)));
+        expect([...found, ...seen].filter(({ status }) => status !== 200)).toEqual([]);
+        expect(await visitor.submit('/', '/find', { key: 'nobody@mail.test' })).toMatchObject({ status: 404 });
+      } finally {
+        await app.close();
+      }
     },
   ],
   [

@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EXCHANGES, QUEUES } from '../../src/rabbitmq/names';
-import { Visitor } from '../console/visitor';
 import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { Visitor } from '../support/visitor';
 
 const CHECKOUT = resolve(__dirname, '../..');
 

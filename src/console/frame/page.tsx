@@ -2,6 +2,7 @@
 import { type ComponentChildren, createContext, type VNode } from 'preact';
 import { useContext } from 'preact/hooks';
 import { renderToString } from 'preact-render-to-string';
+import { harmlessLines } from '../../operations/render';
 import { ASSETS } from './assets';
 
 /** What the frame needs to know of a request. */
@@ -25,14 +26,17 @@ export interface PageProps {
   children: ComponentChildren;
 }
 
+/** Control characters and marks that reorder text become visible, whoever wrote them. */
 export const renderPage = (visit: Visit, { title, notice, children }: PageProps): string =>
-  `<!DOCTYPE html>${renderToString(
-    <CurrentVisit.Provider value={visit}>
-      <Frame title={title} notice={notice}>
-        {children}
-      </Frame>
-    </CurrentVisit.Provider>,
-  )}`;
+  harmlessLines(
+    `<!DOCTYPE html>${renderToString(
+      <CurrentVisit.Provider value={visit}>
+        <Frame title={title} notice={notice}>
+          {children}
+        </Frame>
+      </CurrentVisit.Provider>,
+    )}`,
+  );
 
 const SECTIONS = [
   ['/', 'Find'],
@@ -142,6 +146,13 @@ export const ReasonField = ({ hint }: { hint?: string }): VNode => (
   </label>
 );
 
+/** A dead end, or something that was not done: says what to do next. */
+export const Problem = ({ children }: { children: ComponentChildren }): VNode => (
+  <div role="alert" class="problem">
+    {children}
+  </div>
+);
+
 /** A time in UTC; the script adds the reader's own. */
 export function Time({ at }: { at: Date | number | string | null }): VNode {
   if (at === null) return <>unknown</>;
@@ -170,10 +181,12 @@ interface TableProps {
   rows: readonly (readonly ComponentChildren[])[];
   /** Shown in place of a table without rows. */
   empty: string;
+  /** The first cell of a row is its heading. */
+  rowHeads?: boolean;
 }
 
 /** Scrolls sideways by itself on a narrow screen, also by keyboard. */
-export function Table({ label, head, rows, empty }: TableProps): VNode {
+export function Table({ label, head, rows, empty, rowHeads = false }: TableProps): VNode {
   if (rows.length === 0) return <p>{empty}</p>;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard (WCAG 2.1.1)
@@ -191,9 +204,15 @@ export function Table({ label, head, rows, empty }: TableProps): VNode {
         <tbody>
           {rows.map((cells, i) => (
             <tr key={i}>
-              {cells.map((cell, j) => (
-                <td key={j}>{cell}</td>
-              ))}
+              {cells.map((cell, j) =>
+                rowHeads && j === 0 ? (
+                  <th key={j} scope="row">
+                    {cell}
+                  </th>
+                ) : (
+                  <td key={j}>{cell}</td>
+                ),
+              )}
             </tr>
           ))}
         </tbody>

@@ -7,7 +7,8 @@ import { failureOf, retryTransient } from '../../postgres/errors';
 import { addToAudit } from '../../postgres/tables/audit';
 import type { Author } from '../audited';
 import { type ClaimOutcome, outcomeOf } from '../claim-outcome';
-import { type HeldClaims, type HeldFilter, heldPages } from './store';
+import { checkedEffect, EffectChanged } from '../previewed';
+import { type HeldFilter, heldPages, type Pair } from './store';
 
 /** Counts of pairs of address and account. */
 export interface Resolved {
@@ -15,7 +16,7 @@ export interface Resolved {
   merged: number;
   /** The account got the address without a merge. */
   moved: number;
-  /** The account had the address before, does not win it, or is deleted. */
+  /** The account already had the address, does not get it, or is deleted. */
   nothing: number;
   /** Pairs that are still held, by error code. */
   failed: Record<string, number>;
@@ -39,9 +40,9 @@ export interface ResolveRun {
   author: Author;
   /** Pairs in one transaction. */
   batchSize: number;
-  /** Pairs in all. */
+  /** The limit of pairs in all. */
   limit: number;
-  /** Pairs a second. */
+  /** The limit of pairs per second. */
   rate: number;
   /** The run ends when more pairs than this have failed. */
   maxErrors: number;
@@ -55,25 +56,25 @@ export class TooManyErrors extends Error {
   }
 }
 
-/** The next batch is decided while the database works on the one before. */
+/** The next batch is decided while the database works on the previous one. */
 const CONCURRENCY = 2;
 
-const releaseOf = ({ uid, address }: HeldClaims): ReleaseCommand => ({ kind: 'release', uid, address });
+const releaseOf = ({ uid, address }: Pair): ReleaseCommand => ({ kind: 'release', uid, address });
 
 /** What releasing some held claims would do. Changes nothing. */
-export async function previewRelease(db: Database, held: HeldClaims, options: ApplyOptions): Promise<ClaimOutcome> {
+export async function previewRelease(db: Database, held: Pair, options: ApplyOptions): Promise<ClaimOutcome> {
   const applied = await retryTransient(() => applyBatch(db, [releaseOf(held)], { ...options, dryRun: true }));
   return outcomeOf(applied, held.uid, held.address, true);
 }
 
 /**
  * Releases held claims batch by batch, each in one transaction. Released claims are not listed again, so another run
- * continues one that was interrupted. A pair that fails is isolated and stays held.
+ * continues an interrupted one. A pair that fails is isolated and stays held.
  *
  * @throws TooManyErrors
  */
 export async function resolveCollisions(db: Database, run: ResolveRun): Promise<Resolved> {
-  const resolved: Resolved = { released: 0, merged: 0, moved: 0, nothing: 0, failed: {} };
+  const resolved = nothingYet();
   const startedAt = performance.now();
   let started = 0;
   const running = new Set<Promise<void>>();
@@ -100,27 +101,63 @@ export async function resolveCollisions(db: Database, run: ResolveRun): Promise<
   return resolved;
 }
 
-async function release(
+const nothingYet = (): Resolved => ({ released: 0, merged: 0, moved: 0, nothing: 0, failed: {} });
+
+export interface ReleasedPairs extends Resolved {
+  /** What became of each released pair. */
+  outcomes: { pair: Pair; outcome: ClaimOutcome }[];
+  /** Null unless all pairs were released in one transaction. */
+  effect: string | null;
+}
+
+/**
+ * Releases some pairs in one transaction. One that is not held is left out; one that fails is isolated and stays held.
+ *
+ * @param seen the effect that was shown
+ * @throws EffectChanged
+ */
+export async function releasePairs(
   db: Database,
-  page: readonly HeldClaims[],
-  run: Pick<ResolveRun, 'apply' | 'author' | 'maxErrors'>,
-  resolved: Resolved,
-): Promise<void> {
+  pairs: readonly Pair[],
+  { seen, ...run }: Pick<ResolveRun, 'apply' | 'author'> & { seen?: string | undefined },
+): Promise<ReleasedPairs> {
+  const resolved = nothingYet();
+  const outcomes: ReleasedPairs['outcomes'] = [];
+  let effect: string | null = null;
+  const onSave = (changes: ChangeSet, page: readonly Pair[]): void => {
+    effect = page.length === pairs.length ? checkedEffect(changes, seen) : null;
+  };
+  const onReleased = (pair: Pair, outcome: ClaimOutcome): void => void outcomes.push({ pair, outcome });
+  await release(db, pairs, { ...run, maxErrors: pairs.length, onSave, onReleased }, resolved);
+  return { ...resolved, outcomes, effect };
+}
+
+interface Release extends Pick<ResolveRun, 'apply' | 'author' | 'maxErrors'> {
+  onSave?(changes: ChangeSet, page: readonly Pair[]): void;
+  onReleased?(pair: Pair, outcome: ClaimOutcome): void;
+}
+
+async function release(db: Database, page: readonly Pair[], run: Release, resolved: Resolved): Promise<void> {
   const { apply, author, maxErrors } = run;
-  const alsoSave = (tx: Transaction, changes: ChangeSet): Promise<void> =>
-    addReleased(tx, page, changes, author, apply.announce ?? true);
+  const alsoSave = (tx: Transaction, changes: ChangeSet): Promise<void> => {
+    run.onSave?.(changes, page);
+    return addReleased(tx, page, changes, author, apply.announce ?? true);
+  };
   try {
     const applied = await retryTransient(() => applyBatch(db, page.map(releaseOf), { ...apply, alsoSave }));
     const released = releasedBy(applied);
-    for (const { uid, address } of page) {
+    for (const pair of page) {
+      const { uid, address } = pair;
       // Another run may have released it in the meantime.
       if (!released.has(`${uid} ${address}`)) continue;
-      resolved[COUNTED_AS[outcomeOf(applied, uid, address, apply.dryRun ?? false).outcome]] += 1;
+      const outcome = outcomeOf(applied, uid, address, apply.dryRun ?? false);
+      run.onReleased?.(pair, outcome);
+      resolved[COUNTED_AS[outcome.outcome]] += 1;
       resolved.released += 1;
     }
   } catch (error) {
     const { kind, code } = failureOf(error);
-    if (kind === 'down') throw error;
+    if (kind === 'down' || error instanceof EffectChanged) throw error;
     if (page.length > 1) {
       const middle = Math.ceil(page.length / 2);
       for (const half of [page.slice(0, middle), page.slice(middle)]) {
@@ -133,13 +170,13 @@ async function release(
   }
 }
 
-/** Pairs of account and address, with a space between. */
+/** The pairs of account and address that were released, as text with a space between. */
 const releasedBy = ({ statusChanges }: Pick<ChangeSet, 'statusChanges'>): Set<string> =>
   new Set(statusChanges.map(({ uid, address }) => `${uid} ${address}`));
 
 async function addReleased(
   tx: Transaction,
-  page: readonly HeldClaims[],
+  page: readonly Pair[],
   changes: ChangeSet,
   author: Author,
   announce: boolean,

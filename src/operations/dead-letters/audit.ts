@@ -6,7 +6,7 @@ import { audited, authorOf } from '../audited';
 import { withDatabase } from '../servers';
 import type { Browsed, Replayed } from './run';
 
-/** What was selected, as it was given. */
+/** The selection as the operator gave it. */
 export const targetOf = (
   ids: readonly string[],
   { address, dryRun: _, json: __, ...filters }: { address?: string | undefined; dryRun?: true; json?: true },
@@ -17,7 +17,7 @@ export const targetOf = (
   ...filters,
 });
 
-/** The broker has no transaction that the audit could be part of: the entry comes before the work. */
+/** Writes the audit entry before the work, because the broker has no transaction that the entry could be part of. */
 export const inAudit = <T extends Browsed>(
   env: NodeJS.ProcessEnv,
   verb: 'replay' | 'drop',

@@ -60,9 +60,9 @@ export async function browseDeadLetters(
 }
 
 export interface Replayed extends Browsed {
-  /** In a dry run, how many would be. */
+  /** How many were replayed; in a dry run, how many would be. */
   replayed: number;
-  /** Matches whose origin is not one of our queues: they stay. */
+  /** Matches whose origin is not one of our queues. They stay where they are. */
   unroutable: number;
   /** Matches by the queue that they go back to. */
   routes: ReadonlyMap<string, number>;

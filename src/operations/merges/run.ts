@@ -1,15 +1,20 @@
+import type { ChangeSet } from '../../contacts/change-recorder';
 import type { ClaimEvent } from '../../contacts/facts/event';
 import type { MergeDetails } from '../../contacts/merge/explain';
+import type { Side } from '../../contacts/merge/token-policy';
 import type { UndoRefusal } from '../../contacts/merge/undo';
+import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { OperatorError } from '../../foundation/operator-error';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database, Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
+import { loadSnapshots } from '../../postgres/find-contact';
 import { addToAudit } from '../../postgres/tables/audit';
 import { loadBlocks } from '../../postgres/tables/claim-block';
 import { findMerge, listMerges, type MergeFilter } from '../../postgres/tables/merge';
 import type { Author } from '../audited';
 import { type ClaimOutcome, outcomeOf } from '../claim-outcome';
+import { type ConfirmedOptions, checkedEffect } from '../previewed';
 
 const PAGE = 500;
 
@@ -31,10 +36,6 @@ export async function requireMerge(db: Database, id: string): Promise<MergeDetai
   if (!merge) throw new OperatorError('No merge has this id: `onecontact merges list` shows the ids.');
   return merge;
 }
-
-/** What an undo leaves behind. */
-export const blockedText = (addresses: readonly string[]): string =>
-  `The account's claims on ${addresses.join(', ')} do not count until \`onecontact merges unblock\`.`;
 
 export interface Preview {
   outcome: ClaimOutcome;
@@ -67,11 +68,20 @@ export async function previewClaim(
 export interface UndoResult {
   result: 'undone' | 'already_undone' | UndoRefusal;
   merge: MergeDetails;
-  /** The token that a contact has after the undo; null for one that a dry run issued, which exists nowhere. */
+  /** The token that a contact has after the undo; null for a token that a dry run issued, which does not exist. */
   tokenOf(contactId: string): string | null;
+  /** Both contacts after the undo; null if there is none. */
+  after: Record<Side, StoredContact> | null;
+  effect: string | null;
 }
 
-export async function undoMerge(db: Database, id: string, author: Author, options: ApplyOptions): Promise<UndoResult> {
+/** @throws EffectChanged */
+export async function undoMerge(
+  db: Database,
+  id: string,
+  author: Author,
+  { seen, ...options }: ConfirmedOptions,
+): Promise<UndoResult> {
   const merge = await requireMerge(db, id);
   const at = Date.now();
   const target = {
@@ -81,31 +91,46 @@ export async function undoMerge(db: Database, id: string, author: Author, option
     trigger_event_id: merge.trigger.id,
   };
   const entry = { ...author, command: 'merges undo' as const, target, result: { result: 'undone' } };
-  const alsoSave = async (tx: Transaction): Promise<void> => void (await addToAudit(tx, entry));
+  let undo: Pick<UndoResult, 'after' | 'effect'> = { after: null, effect: null };
+  const alsoSave = async (tx: Transaction, changes: ChangeSet): Promise<void> => {
+    const effect = checkedEffect(changes, seen);
+    await addToAudit(tx, entry);
+    const [survivor, retired] = await loadSnapshots(tx, [merge.survivorId, merge.retiredId]);
+    undo = { after: survivor && retired ? { survivor, retired } : null, effect };
+  };
   const applied = await retryTransient(() => applyBatch(db, [{ kind: 'undo', at, merge }], { ...options, alsoSave }));
   const { refusal, contacts, tokens } = applied;
   const tokenOf = (contactId: string): string | null => {
     const token = contacts.changed.find((contact) => contact.id === contactId)?.token?.id ?? null;
     return options.dryRun && tokens.issued.some((issued) => issued.id === token) ? null : token;
   };
-  return { result: refusal ?? 'undone', merge, tokenOf };
+  return { result: refusal ?? 'undone', merge, tokenOf, ...undo };
 }
 
+export interface UnblockResult {
+  outcome: ClaimOutcome;
+  effect: string | null;
+}
+
+/** @throws EffectChanged */
 export async function unblockClaims(
   db: Database,
   { uid, address }: { uid: string; address: string },
   author: Author,
-  options: ApplyOptions,
-): Promise<ClaimOutcome> {
+  { seen, ...options }: ConfirmedOptions,
+): Promise<UnblockResult> {
   const blocks = await loadBlocks(db, [uid]);
-  if (!blocks.some((block) => block.address === address)) {
-    throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
-  }
-  const target = { account_id: uid, email: address };
+  const block = blocks.find((block) => block.address === address);
+  if (!block) throw new OperatorError('No claims of this account on this address are blocked: nothing to do.');
+  const target = { merge_id: block.mergeId, account_id: uid, email: address };
   const entry = { ...author, command: 'merges unblock' as const, target, result: { result: 'unblocked' } };
-  const alsoSave = async (tx: Transaction): Promise<void> => void (await addToAudit(tx, entry));
+  let effect: string | null = null;
+  const alsoSave = async (tx: Transaction, changes: ChangeSet): Promise<void> => {
+    effect = checkedEffect(changes, seen);
+    await addToAudit(tx, entry);
+  };
   const applied = await retryTransient(() =>
     applyBatch(db, [{ kind: 'unblock', uid, address }], { ...options, alsoSave }),
   );
-  return outcomeOf(applied, uid, address, options.dryRun ?? false);
+  return { outcome: outcomeOf(applied, uid, address, options.dryRun ?? false), effect };
 }

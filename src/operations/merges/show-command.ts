@@ -6,7 +6,8 @@ import type { Context } from '../context';
 import { mergeText } from '../merge-text';
 import { harmless, shortTime, shortTimeUtc, wrap } from '../render';
 import { withDatabase } from '../servers';
-import { blockedText, requireMerge } from './run';
+import { requireMerge } from './run';
+import { blockedText } from './text';
 
 export function addShow(merges: Command, context: Context): void {
   const command = merges
@@ -52,7 +53,7 @@ function detailsText(merge: MergeDetails, columns: number): string {
         : 'Not undone. To see what an undo would do:',
     ].flatMap((line) => wrap(line, columns)),
     ...(undoneAt ? [] : [`  onecontact merges undo ${merge.id} --dry-run`]),
-    ...(blocked.length > 0 ? wrap(blockedText(blocked), columns) : []),
+    ...(blocked.length > 0 ? wrap(blockedText(blocked, '`onecontact merges unblock`'), columns) : []),
   ];
   return `${lines.join('\n')}\n`;
 }

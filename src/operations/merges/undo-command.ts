@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import type { UndoRefusal } from '../../contacts/merge/undo';
 import { OperatorError } from '../../foundation/operator-error';
 import { mergeIdFrom } from '../arguments';
 import { authorOf, withReason } from '../audited';
@@ -7,7 +6,8 @@ import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
 import { withMerging } from '../merging';
 import { wrap } from '../render';
-import { blockedText, type UndoResult, undoMerge } from './run';
+import { type UndoResult, undoMerge } from './run';
+import { blockedText, REFUSALS } from './text';
 
 interface Options {
   dryRun?: true;
@@ -48,23 +48,12 @@ Examples:
         const isRefused = result === 'superseded' || result === 'empty';
         const body = { merge_id: id, result, dry_run: dryRun, ...(result === 'undone' && sidesBody(undo)) };
         if (json || !isRefused) await context.answer(options, body, () => undoText(undo, dryRun, context.columns));
-        if (isRefused) throw new OperatorError(refusalText(result));
+        if (isRefused) throw new OperatorError(`${REFUSALS[result]}${result === 'superseded' ? UNDO_LATER : ''}`);
       });
     });
 }
 
-function refusalText(refusal: UndoRefusal): string {
-  if (refusal === 'superseded') {
-    return (
-      'The merge cannot be undone: a later merge depends on it, or another account has one of its addresses now. ' +
-      'Undo the later merges first: `onecontact merges list --account UID` shows them.'
-    );
-  }
-  return (
-    'The merge cannot be undone: one contact would be left with neither an address nor a live account, or an address ' +
-    'would go to a third contact. The owner of the address can claim it with an account of their own.'
-  );
-}
+const UNDO_LATER = ' Undo the later merges first: `onecontact merges list --account UID` shows them.';
 
 const sidesBody = ({ merge: { survivorId, retiredId, addresses }, tokenOf }: UndoResult) => ({
   restored: { contact_id: retiredId, basket_token: tokenOf(retiredId), addresses },
@@ -82,7 +71,7 @@ function undoText(undo: UndoResult, dryRun: boolean, columns: number): string {
     dryRun ? 'Dry run: the merge can be undone. Nothing was changed.' : 'The merge is undone.',
     `Contact ${retiredId} is live again, with ${addresses.join(', ')} and ${token(retiredId)}.`,
     `Contact ${survivorId} keeps account ${uid}, and has ${token(survivorId)}.`,
-    blockedText(addresses),
+    blockedText(addresses, '`onecontact merges unblock`'),
   ];
   return `${lines.flatMap((line) => wrap(line, columns)).join('\n')}\n`;
 }

@@ -30,7 +30,7 @@ export interface AuditEntry {
   /** What it changed. */
   target: AuditDetails;
   reason: string | null;
-  /** What came of it; null while the command runs, and for good if it was interrupted. */
+  /** The result; null while the command runs, and forever if it was interrupted. */
   result: AuditDetails | null;
 }
 
@@ -75,8 +75,8 @@ const ENTRY = Prisma.sql`
 const timeOf = (at: Time): Prisma.Sql => Prisma.sql`to_timestamp(${at}::float8 / 1000)`;
 
 /**
- * Entries of one page, newest first; the next page is behind the last of them. Reads the entries of the time that is
- * asked for until the page is full: the other conditions are in no index.
+ * The entries of one page, newest first; the next page begins after the last of them. Reads the entries of the given
+ * time until the page is full, because no index has the other conditions.
  */
 export function listAudit(
   db: Queries,
@@ -89,10 +89,46 @@ export function listAudit(
     until === undefined ? undefined : Prisma.sql`at < ${timeOf(until)}`,
     command === undefined ? undefined : Prisma.sql`(command = ${command} OR starts_with(command, ${`${command} `}))`,
     operator === undefined ? undefined : Prisma.sql`operator = ${operator}`,
-    words && Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`,
+    words && hasOneOf(words),
   ].filter((condition) => condition !== undefined);
   const where = conditions.length === 0 ? Prisma.empty : Prisma.sql`WHERE ${Prisma.join(conditions, ' AND ')}`;
   return db.$queryRaw`SELECT ${ENTRY} FROM audit ${where} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
+}
+
+/** Entries about a reader are in no order of readers, so only the newest are searched. */
+export const SEARCHED_ENTRIES = 2_000;
+
+/** The newest entries whose target has one of these texts, of the newest {@link SEARCHED_ENTRIES}. */
+export const findInAudit = (db: Queries, words: readonly string[], limit: number): Promise<StoredAuditEntry[]> =>
+  db.$queryRaw`
+    SELECT ${ENTRY} FROM (SELECT * FROM audit ORDER BY at DESC, seq DESC LIMIT ${SEARCHED_ENTRIES}) AS audit
+    WHERE ${hasOneOf(words)} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
+
+const hasOneOf = (words: readonly string[]): Prisma.Sql =>
+  Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`;
+
+/** Null for an unknown key. */
+export async function findAuditEntry(db: Queries, seq: bigint): Promise<StoredAuditEntry | null> {
+  const [entry] = await db.$queryRaw<StoredAuditEntry[]>`SELECT ${ENTRY} FROM audit WHERE seq = ${seq}::bigint`;
+  return entry ?? null;
+}
+
+/**
+ * Entries about a merge, newest first: the release or unblock that it came from, which was written in the same transaction
+ * and so has its time, the undo, and unblocks after it.
+ */
+export function auditOfMerge(
+  db: Queries,
+  { id, uid, mergedAt }: { id: string; uid: string; mergedAt: Date },
+): Promise<StoredAuditEntry[]> {
+  return db.$queryRaw`
+    SELECT ${ENTRY} FROM (
+      SELECT * FROM audit WHERE command IN ('collisions resolve', 'merges unblock') AND at = ${mergedAt}
+        AND strpos(target::text, ${uid}) > 0
+      UNION ALL
+      SELECT * FROM audit WHERE command IN ('merges undo', 'merges unblock') AND at >= ${mergedAt}
+        AND target ->> 'merge_id' = ${id}
+    ) AS audit ORDER BY seq DESC LIMIT 50`;
 }
 
 /** All entries page by page, oldest first. */
@@ -108,14 +144,14 @@ export async function* auditPages(db: Queries, since: Time = 0, size = 500): Asy
 }
 
 /**
- * What a text that names a person has: an @, plain or encoded, or the beginning of a uid, a token or an id. It keeps `erase`
- * from reading every reason; without the encodings a name in one of them would stay.
+ * Matches every text that may name a person: it has an @, plain or encoded, or the beginning of a uid, a token or an id. It
+ * spares `erase` from reading every reason.
  */
 const MAY_NAME_A_PERSON = '[@%\\\\]|[0-9a-f]{8}';
 
 /**
- * Entries that may be about a person: with one of these words in what the command changed, and those with text of an
- * operator that may name a person in any spelling.
+ * Entries that may be about a person: those with one of these words in what the command changed, and those with an operator's
+ * text that may name a person in any spelling.
  */
 export function auditCandidates(tx: Queries, words: readonly string[]): Promise<StoredAuditEntry[]> {
   return tx.$queryRaw`

@@ -6,10 +6,14 @@ import type { Undone } from '../../contacts/merge/undo';
 import type { Queries } from '../database';
 import { type Columns, namesOf, rowSource } from '../statement';
 
-/** The blocks of some accounts. */
-export async function loadBlocks(db: Queries, uids: readonly string[]): Promise<Block[]> {
-  const rows = await db.$queryRaw<{ uid: string; address: string; since: number | null }[]>`
-    SELECT uid, address, (extract(epoch FROM since) * 1000)::float8 AS since FROM claim_block WHERE uid = ANY (${uids}::text[])`;
+/** The blocks of some accounts, and the undone merges that left them. */
+export async function loadBlocks(
+  db: Queries,
+  uids: readonly string[],
+): Promise<(Block & Pick<WrittenBlock, 'mergeId'>)[]> {
+  const rows = await db.$queryRaw<{ uid: string; address: string; since: number | null; mergeId: string }[]>`
+    SELECT uid, address, (extract(epoch FROM since) * 1000)::float8 AS since, merge_id AS "mergeId"
+    FROM claim_block WHERE uid = ANY (${uids}::text[])`;
   return rows.map((row) => ({ ...row, since: row.since ?? Number.NEGATIVE_INFINITY }));
 }
 

@@ -58,7 +58,7 @@ describe('a command that changes something', () => {
     expect(await audit()).toEqual([
       {
         ...{ ...entry, command: 'merges unblock', reason: null, result: { result: 'unblocked' } },
-        target: { account_id: uidOf('u'), email: key('b') },
+        target: { merge_id: id, account_id: uidOf('u'), email: key('b') },
       },
       {
         ...{ ...entry, command: 'merges undo', reason: 'ticket 4711', result: { result: 'undone' } },
