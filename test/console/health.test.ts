@@ -77,11 +77,11 @@ describe('the health page', () => {
     server = await start();
     expect(await read()).toMatchObject({
       Notifications: expect.stringMatching(
-        /^to do \| Waiting to be sent to the mailer: \d+ notifications?, the oldest for 60\d s\. \| The oldest notification has waited for 60\d s: /,
+        /^to do \| Waiting to be sent to the mailer: \d+ notifications?, the oldest for 6\d\d s\. \| The oldest notification has waited for 6\d\d s: /,
       ),
       Maintenance: expect.stringMatching(/^to do \| Old data was last removed on 2026-01-21\. It is overdue/),
       Collisions: 'to do | Waiting for a decision: 1 claim of an address. | Decide about them. Collisions',
-      'Erasure key': expect.stringMatching(/^to do \| .* \| ERASURE_KEY is not the key that people were erased with/),
+      'Erasure key': expect.stringMatching(/^to do \| .* \| ERASURE_KEY is not the key with which people were erased/),
     });
     await server.app.close();
     server = await start(broker().url, { erasureKey: null });

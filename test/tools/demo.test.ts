@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EXCHANGES, QUEUES } from '../../src/rabbitmq/names';
 import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { Visitor } from './visitor';
+import { Visitor } from '../support/visitor';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
