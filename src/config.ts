@@ -53,7 +53,7 @@ export const Variables = z.object({
     .nullable()
     .default(null)
     .describe(
-      'The proxies in front, with commas between them: addresses, networks, `loopback`, `linklocal` or `uniquelocal`. Their ' +
+      'The proxies in front of the service, separated by commas: addresses, networks, `loopback`, `linklocal` or `uniquelocal`. Their ' +
         '`X-Forwarded-For` is trusted, and each client may ask for preferences 60 times a minute. Without them the proxy ' +
         'must limit the rate',
     ),
@@ -168,7 +168,7 @@ export const Variables = z.object({
   COMPACTION_PERCENT: integer(1, 100)
     .default(10)
     .describe(
-      'Share of the time in which a run of compaction works; it pauses for the rest, and longer on a busy database',
+      'The percentage of the time in which a run of compaction works; it pauses for the rest, and longer on a busy database',
     ),
 });
 
@@ -262,7 +262,7 @@ function consoleProblems({ consoleHost, consoleSocket, consoleTrustHeader }: Rec
   ];
 }
 
-/** Of the variables that belong together, either all are set or none. A malformed one counts as set. */
+/** The variables of the account provider belong together: either all are set, or none. A malformed one counts as set. */
 function accountProblems(config: Record<string, unknown>): string[] {
   const missing = NEEDS.accounts.filter((name) => config[camel(name)] === null);
   const set = NEEDS.accounts.filter((name) => !missing.includes(name));
@@ -271,7 +271,7 @@ function accountProblems(config: Record<string, unknown>): string[] {
   return missing.map((name) => `${name}: is not set, although ${given}: set all three or none`);
 }
 
-/** Reads a variable, or the file that stands for it. A problem names whichever of the two was read. */
+/** Reads a variable, or the file that replaces it. A problem names the one that was read. */
 function readVariable(env: NodeJS.ProcessEnv, name: Name): { data?: unknown; problem?: string } {
   const inFile = `${name}_FILE`;
   const file = inFile in Variables.shape ? env[inFile] : '';
@@ -292,11 +292,11 @@ function readVariable(env: NodeJS.ProcessEnv, name: Name): { data?: unknown; pro
 const problemOf = (name: Name, text: string): string | undefined =>
   Variables.shape[name].safeParse(text).error?.issues[0]?.message;
 
-/** AMQP_URL, read again from its file, if it has one, when the broker refuses it. */
+/** The URL of the broker. If it comes from a file, the file is read again when the broker refuses the URL. */
 export const brokerUrl = ({ amqpUrl, amqpUrlFile }: ConfigFor<'broker'>, log: Logger): Secret =>
   secretUrl('AMQP_URL', amqpUrl, amqpUrlFile, log);
 
-/** DATABASE_URL, read again from its file, if it has one, when the database refuses it. */
+/** The URL of the database. If it comes from a file, the file is read again when the database refuses the URL. */
 export const databaseUrl = ({ databaseUrl, databaseUrlFile }: ConfigFor<'database'>, log: Logger): Secret =>
   secretUrl('DATABASE_URL', databaseUrl, databaseUrlFile, log);
 
@@ -323,7 +323,7 @@ export function maintenanceSettings(config: ConfigFor<'maintenance'>) {
 type Keys = Pick<ConfigFor<'http'>, 'apiKey' | 'apiKeysFile'>;
 
 /**
- * The keys of the HTTP server; `watch()` has their file read again when it changes.
+ * The keys of the HTTP server. After `watch()`, their file is read again when it changes.
  *
  * @throws OperatorError
  */
@@ -376,12 +376,12 @@ function file() {
 function text(example: string) {
   return z
     .string()
-    .regex(/^[^\p{Cc}\p{Z}]+$/u, `must be a text without spaces, such as ${example}`)
+    .regex(/^[^\p{Cc}\p{Z}]+$/u, `must be text without spaces, such as ${example}`)
     .nullable()
     .default(null);
 }
 
-/** Keys that come over plain HTTP could be anybody's. */
+/** Keys that come over plain HTTP could be replaced on the way. */
 function isSafeUrl(given: string): boolean {
   if (!URL.canParse(given)) return false;
   const { protocol, hostname, username, password } = new URL(given);
@@ -398,7 +398,7 @@ function integer(min: number, max: number) {
     .refine((value) => value >= min && value <= max, { error: problem, abort: true });
 }
 
-/** Stays text, as `30d`. */
+/** The value stays text, such as `30d`. */
 function duration(min: number, words: string, byDefault: string) {
   return z
     .string()

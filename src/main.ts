@@ -34,7 +34,8 @@ import { FXA_QUEUE, NEWSLETTER_QUEUE } from './rabbitmq/names';
 import { Publisher } from './rabbitmq/publisher';
 import { TopologyKeeper } from './rabbitmq/topology-keeper';
 import { UnroutedDrain } from './rabbitmq/unrouted-drain';
-import { outboxProblems, Relay } from './relay/relay';
+import { outboxProblems } from './relay/outbox-health';
+import { Relay } from './relay/relay';
 
 /** The parts that `start` runs unless told otherwise. */
 export const SERVICE_PARTS = ['fxa', 'newsletter', 'relay', 'maintenance', 'http', 'intake'] as const;
@@ -46,18 +47,18 @@ export type Part = (typeof PARTS)[number];
 export const handlesMessages = (parts: readonly Part[]): boolean =>
   parts.some((part) => part !== 'http' && part !== 'maintenance' && part !== 'console');
 
-/** Whether these parts need the database: what only publishes does not. */
+/** Whether these parts need the database: intake, which only publishes, does not. */
 export const needsDatabase = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'intake');
 
 /** Whether these parts have endpoints that need an API key. */
 export const needsKeys = (parts: readonly Part[]): boolean =>
   parts.some((part) => part === 'http' || part === 'intake');
 
-/** Whether these parts write to the database: look-ups do not, nor does what only publishes. */
+/** Whether these parts write to the database: look-ups and intake do not. */
 const writesTo = (parts: readonly Part[]): boolean => parts.some((part) => part !== 'http' && part !== 'intake');
 
 type ServerVariables = keyof ConfigFor<'broker' | 'database'>;
-/** Not every part needs both servers. */
+/** The URLs are optional here, because not every part needs both servers. */
 export type StartConfig = Omit<ServiceConfig, ServerVariables> & Partial<Pick<ServiceConfig, ServerVariables>>;
 
 export interface StartOptions {
@@ -74,8 +75,8 @@ export interface Service {
   /** Where browsers find the console, if it runs. */
   consoleUrl: string | null;
   /**
-   * The health check fails from now on. Receives nothing more, finishes and acknowledges what is in flight, makes a last
-   * relay pass, finishes the look-ups in flight, and closes everything.
+   * From now on, the health check fails. Stops receiving, finishes and acknowledges messages in flight, makes a last relay
+   * pass, finishes the look-ups in flight, and closes everything.
    *
    * @returns false if the deadline (`SHUTDOWN_TIMEOUT_MS`) passed first
    */
@@ -84,32 +85,32 @@ export interface Service {
 
 /** Database connections for the relay, in addition to those of the workers. */
 const RELAY_CONNECTIONS = 1;
-/** Look-ups have a pool of their own, so that no number of them can hold up the workers. */
+/** Look-ups have a pool of their own, so that they cannot hold up the workers, however many there are. */
 const LOOK_UP_CONNECTIONS = 4;
-/** Histories have another: one reads many rows, and no number of them may hold up look-ups. */
+/** Histories have another pool: one history reads many rows, and must not hold up look-ups. */
 const HISTORY_CONNECTIONS = 2;
-/** Maintenance has its own as well, and works on one page at a time. */
+/** Maintenance has a pool of its own as well, and works on one page at a time. */
 const MAINTENANCE_CONNECTIONS = 1;
 /** Pages of the console, and the changes that its users make. */
 const CONSOLE_CONNECTIONS = 4;
 /** A page takes milliseconds: a statement that does not end must not hold up a stop. */
 const MAINTENANCE_STATEMENT_MS = 10_000;
-/** Preference pages need no key, so anybody may ask for them: no number of them may hold up what has one. */
+/** Preference pages need no key, so any client may ask for them: they must not hold up requests that have one. */
 const PREFERENCES_CONNECTIONS = 2;
-/** The change feed has another: a page has many contacts. */
+/** The change feed has another pool, because a page has many contacts. */
 const FEED_CONNECTIONS = 2;
 
 const QUEUES = { fxa: FXA_QUEUE, newsletter: NEWSLETTER_QUEUE } as const;
 
 type Phase = 'starting' | 'up' | 'stopping';
 const PHASE_PROBLEMS: Record<Phase, string[]> = {
-  starting: ['The service is starting: it waits for what the other checks name.'],
+  starting: ['The service is starting: it waits until the other checks pass.'],
   up: [],
   stopping: ['The service is stopping: send no more requests to it.'],
 };
 
 /**
- * Serves HTTP first, so that health and metrics tell what the rest waits for. Resolves once everything runs.
+ * Serves HTTP first, so that health and metrics show what the other parts wait for. Resolves once everything runs.
  *
  * @throws OperatorError or BrokerRefusal, whose messages say what to do.
  */
@@ -160,7 +161,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
         : null;
     const wiring = { health, metrics, log, closing };
     const broker = handlesMessages(only) ? await openBroker(config, { only, ...wiring }) : null;
-    // Before anything waits for a server: what comes in is taken as soon as the broker is up.
+    // Opened before anything waits for a server, so that events are accepted as soon as the broker is up.
     const routes = broker?.intake ? intakeRoutes(intakeOptions(config, broker.intake, wiring)) : undefined;
     const url = await serveHttp(config, { contacts, feedDb, preferences, routes, ...wiring });
 
@@ -185,7 +186,7 @@ export async function startService(config: StartConfig, options: StartOptions): 
     }
     if (broker?.publisher && db) {
       const { publisher, consuming } = broker;
-      // Last, without an await between them: a stop before this point finds nothing in flight.
+      // These start last, without an await between them: a stop before this point finds nothing in flight.
       const busy = (): boolean => [...workers.values()].some((worker) => worker.busy);
       const relay = only.includes('relay') ? new Relay({ db, publisher, metrics, log, busy }) : null;
       if (relay) {
@@ -267,7 +268,7 @@ interface Wiring {
   health: Health;
   metrics: Metrics;
   log: Logger;
-  /** What is to be closed, in reverse order. */
+  /** What has to be closed, in reverse order. */
   closing: (() => Promise<unknown>)[];
 }
 
@@ -309,7 +310,7 @@ async function serveHttp(
   return url;
 }
 
-/** What the part `intake` publishes with, and whose tokens it takes. */
+/** What the part `intake` publishes with, and whose tokens it accepts. */
 function intakeOptions(config: StartConfig, publisher: Publisher, wiring: Wiring): IntakeOptions {
   const { accountsIssuer: issuer, accountsAudience: audience, accountsJwksUrl: url } = config;
   const { health, metrics, log, closing } = wiring;
@@ -317,7 +318,7 @@ function intakeOptions(config: StartConfig, publisher: Publisher, wiring: Wiring
   const keys = new IssuerKeys({ url, log });
   closing.push(async () => keys.close());
   health.watch('accounts', keys);
-  // The health check says at once if it fails.
+  // If it fails, the health check says so.
   keys.read().catch(() => undefined);
   return { publisher, metrics, log, accounts: { expected: { issuer, audience }, keys } };
 }
@@ -326,9 +327,9 @@ interface Broker {
   connections: readonly BrokerConnection[];
   /** Null if no queue is consumed. */
   consuming: BrokerConnection | null;
-  /** Of workers and relay; null if none runs. */
+  /** For workers and the relay; null if none of them runs. */
   publisher: Publisher | null;
-  /** Intake has another, so that no number of its messages can hold up retries, dead letters and notifications. */
+  /** Intake has another publisher, so that its messages cannot hold up retries, dead letters and notifications. */
   intake: Publisher | null;
   topology: TopologyKeeper;
 }

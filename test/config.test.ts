@@ -50,6 +50,12 @@ describe('readConfig', () => {
       shutdownTimeoutMs: 25_000,
       erasureKey: null,
       erasureKeyFile: null,
+      erasureList: null,
+      consoleHost: '127.0.0.1',
+      consolePort: 8090,
+      consoleSocket: null,
+      consoleOrigin: null,
+      consoleTrustHeader: null,
       auditRetention: '730d',
       compactionOlderThan: '30d',
       compactionEvery: '1d',
@@ -101,7 +107,7 @@ describe('readConfig', () => {
       '  ACCOUNTS_JWKS_URL: is not set, although ACCOUNTS_ISSUER and ACCOUNTS_AUDIENCE are: set all three or none',
     ]);
     expect(problems({ ...URLS, ACCOUNTS_ISSUER: 'x' })).toHaveLength(3);
-    expect(problems({ ...URLS, ACCOUNTS_ISSUER: 'two words' })[1]).toContain('must be a text without spaces');
+    expect(problems({ ...URLS, ACCOUNTS_ISSUER: 'two words' })[1]).toContain('must be text without spaces');
   });
 
   it('returns a frozen object', () => {

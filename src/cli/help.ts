@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
 
-/** Where the output is not a terminal. */
+/** The width if the output is not a terminal. */
 const WIDTH = 80;
 
-/** Wraps the paragraphs of a help to the terminal. Headings, and lines that begin with spaces, stay as they are. */
+/**
+ * Wraps the paragraphs of a help text to the width of the terminal. Headings and lines that begin with spaces stay
+ * unchanged.
+ */
 export function wrapHelp(text: string, program: Command): string {
   const width = program.configureOutput().getOutHelpWidth?.() ?? WIDTH;
   const help = program.createHelp();

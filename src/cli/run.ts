@@ -70,7 +70,7 @@ function makeProgram(context: Context): Command {
     .exitOverride() // before the commands are added, because they inherit it
     .configureOutput({
       writeOut: (text) => void context.stdout.write(wrapHelp(text, program)),
-      // A script must find an error whole.
+      // In a script, an error stays on one line, so that it can be searched for.
       writeErr: (text) => void context.stderr.write(context.stderr.isTTY ? wrapHelp(text, program) : text),
       outputError: (text, write) => write(withoutAddress(text)),
     })
@@ -99,8 +99,8 @@ Examples:
 const OPTION_WITH_VALUE = /^--[a-z][a-z-]*=/;
 
 /**
- * An address may begin with a dash, which commander takes for an option. A space before it makes it an argument, and is
- * trimmed with all others around an address.
+ * Commander takes an address that begins with a dash for an option. A space before the address makes it an argument; it is
+ * trimmed later, like all spaces around an address.
  */
 function withDashedAddresses(args: readonly string[]): string[] {
   const end = args.indexOf('--');
@@ -120,7 +120,7 @@ function withoutAddress(text: string): string {
 
 const DISK_FULL = /^(ENOSPC|EDQUOT)$/;
 
-/** Tells an operator what to do, if known. Never a message of the database: it may hold personal data. */
+/** Tells an operator what to do, if known. Never shows a message of the database, which may contain personal data. */
 function explain(error: unknown): string {
   if (error instanceof OperatorError || error instanceof BrokerRefusal) return error.message;
   const { kind, code } = failureOf(error);

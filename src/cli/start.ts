@@ -19,9 +19,9 @@ import { failureOf } from '../postgres/errors';
 import { stopRequested } from './stop-signal';
 
 /**
- * The garbage of a service that runs for weeks: V8 would let it grow to three times what is in use, here it is as much again. A
- * limit (`--max-old-space-size`) would end the process at a reader with very many choices, and makes the young generation
- * smaller, which costs a quarter more processor time.
+ * In a service that runs for weeks, V8 would let garbage grow to three times the memory in use; with this, to the same
+ * amount. A limit (`--max-old-space-size`) would end the process at a reader with very many choices, and makes the
+ * young generation smaller, which costs a quarter more processor time.
  */
 const HEAP_GROWTH = '--heap-growing-percent=100';
 
@@ -99,7 +99,7 @@ async function runParts(
   const destination = logTo(config.logFormat ?? (isTTY ? 'pretty' : 'json'), isTTY && !env.NO_COLOR);
   const log = makeLog(config.logLevel, destination, (error) => failureOf(error).code);
   const code = await start(env, config, only, options, log);
-  // Work that did not stop in time must not keep the process alive.
+  // Work that has not stopped in time must not keep the process alive.
   process.exit(code);
 }
 

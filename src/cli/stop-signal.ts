@@ -1,4 +1,4 @@
-/** Ctrl-C in a terminal reaches us twice, because npm forwards its own signal. */
+/** Ctrl-C in a terminal reaches the process twice, because npm forwards its own signal. */
 const SAME_REQUEST_MS = 2_000;
 
 /**

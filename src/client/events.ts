@@ -1,4 +1,4 @@
-/** The types of the messages in and out. */
+/** The types of incoming and outgoing messages. */
 import type {
   AccountAddress,
   AccountDeletion,
@@ -22,7 +22,7 @@ import type {
   ContactUnmerged,
 } from '../messages/outgoing/schemas';
 
-/** The body of each message out, by its type, which is also its routing key. Ignore types that are not listed here. */
+/** The body of each outgoing message, by its type, which is also its routing key. Ignore types that are not listed here. */
 export interface ContactEvents {
   'contact.merged': ContactMerged;
   'contact.unmerged': ContactUnmerged;
@@ -35,10 +35,10 @@ export interface ContactEvents {
   'contact.changed': ContactChanged;
 }
 
-/** A message out: its type tells which body it has. */
+/** An outgoing message: its type says which body it has. */
 export type ContactEvent = { [T in keyof ContactEvents]: { type: T; body: ContactEvents[T] } }[keyof ContactEvents];
 
-/** A newsletter message in. It needs `email` or `token`; an unsubscription `newsletters` or `all`. */
+/** An incoming newsletter message. It needs `email` or `token`; an unsubscription `newsletters` or `all`. */
 export type NewsletterEvent =
   | NewsletterSubscribe
   | NewsletterUnsubscribe
@@ -46,5 +46,5 @@ export type NewsletterEvent =
   | NewsletterReason
   | NewsletterConfirm;
 
-/** An account message in, in the flat envelope. It needs `ts` or `timestamp`. */
+/** An incoming account message, in the flat envelope. It needs `ts` or `timestamp`. */
 export type AccountEvent = AccountSubscriptions | AccountAddress | AccountProfile | AccountDeletion;

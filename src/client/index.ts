@@ -1,6 +1,6 @@
 /**
- * A client of OneContact's HTTP interface, and the types of its answers and messages. Without dependencies: it needs only
- * the `fetch` of Node, a browser or a worker.
+ * A client of OneContact's HTTP interface, and the types of its answers and messages. It has no dependencies, and needs
+ * only the `fetch` of Node, a browser or a worker.
  *
  *     import { OneContactClient } from 'onecontact/client';
  *     const onecontact = new OneContactClient({ url: 'http://127.0.0.1:8080', apiKey });
@@ -30,9 +30,9 @@ export type EventsAnswer = IntakeAnswer;
 export type LookupKey = LookupKeyBody;
 export type Preferences = PreferencesBody;
 
-/** Of a list that comes in pages. */
+/** One page of a list. */
 export interface Page {
-  /** The `next` of the page before; the first page has none. */
+  /** The `next` of the page before; absent for the first page. */
   after?: string | undefined;
   limit?: number | undefined;
 }
@@ -40,7 +40,7 @@ export interface Page {
 export interface ClientOptions {
   /** Where the service listens, such as `http://127.0.0.1:8080`. */
   url: string;
-  /** One with the scope `read`, or `write` to send. Preferences need none, nor does a service on this machine without keys. */
+  /** A key with the scope `read`, or `write` to send. Preferences need no key, nor does a local service without keys. */
   apiKey?: string | undefined;
   /** How long an answer may take. @default 10000 */
   timeoutMs?: number | undefined;
@@ -53,17 +53,20 @@ export class OneContactError extends Error {
   override readonly name = 'OneContactError';
 
   constructor(
-    /** Of HTTP: 400 malformed, 401 no valid key, 403 without the scope, 410 a cursor from before a restore, 413 too large, 429 too often, 503 busy or away. */
+    /**
+     * The HTTP status: 400 malformed, 401 no valid key, 403 without the scope, 410 a cursor from before a restore, 413
+     * too large, 429 too often, 503 busy or away.
+     */
     readonly status: number,
     readonly body: ErrorBody | null,
-    /** When to try again, of 429 and 503. */
+    /** When to try again, after 429 and 503. */
     readonly retryAfterSeconds: number | null,
   ) {
-    super(`OneContact answered ${status}: ${body?.desc ?? 'no body that it would send'}`);
+    super(`OneContact answered ${status}: ${body?.desc ?? 'a body that is not from OneContact'}`);
   }
 }
 
-/** The most keys of one request. */
+/** The highest number of keys in one request. */
 const MAX_KEYS = 500;
 const TIMEOUT_MS = 10_000;
 
@@ -74,13 +77,13 @@ export class OneContactClient {
     this.#options = { ...options, url: options.url.replace(/\/+$/, '') };
   }
 
-  /** The live contact that a key opens; null for every other key, be it malformed, unknown or retired. */
+  /** The live contact that a key opens; null for every other key, whether malformed, unknown or retired. */
   contact(key: LookupKey): Promise<Contact | null> {
     return this.#find<Contact>(pathOf(key));
   }
 
   /**
-   * The contact of each key, in order, by one request for every 500 keys.
+   * The contact of each key, in order, with one request per 500 keys.
    *
    * @throws OneContactError with the places of malformed keys
    */
@@ -117,10 +120,10 @@ export class OneContactClient {
   }
 
   /**
-   * Hands newsletter messages to the broker: all, or none. Their effect follows once a worker has handled them.
+   * Hands newsletter messages to the broker, either all or none. Their effect follows once a worker has handled them.
    *
-   * @throws OneContactError with the places of what is wrong (400). On 503 and on a lost answer send the same again: give a
-   * message its `ts` yourself, or take it from `body.events`, so that this changes nothing.
+   * @throws OneContactError with the places of what is wrong (400). After a 503 or without an answer, send the same messages
+   * again. So that this has no further effect, give each message its `ts` yourself, or take it from `body.events`.
    */
   async send(events: Events): Promise<EventsAnswer> {
     const answer = await this.#ask('/events/newsletter', { method: 'POST', body: JSON.stringify(events) });
@@ -146,7 +149,7 @@ export class OneContactClient {
         ...(request.body !== undefined && { 'content-type': 'application/json' }),
         ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
       },
-      // No key for another host.
+      // The key must not be sent to another host.
       redirect: 'error',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });

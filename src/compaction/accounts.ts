@@ -6,7 +6,7 @@ import { isBefore, isFull, type Limits, type Page, type Step, within } from './p
 
 /**
  * Blanks the deleted accounts of a page, and deletes their choices except refusals, which are all that a deleted
- * account contributes to a view. Compacts the choices of the other accounts. The rows stay: a uid never returns.
+ * account contributes to a view. Compacts the choices of the other accounts. The rows stay, because a uid never returns.
  */
 export const compactAccounts: Step = async (tx, page, limits) => {
   const uids = await lockAccounts(tx, page, limits);
@@ -22,7 +22,7 @@ export const compactAccounts: Step = async (tx, page, limits) => {
 
 /**
  * Deletes the explanations of old merges of a page whose survivor's account is deleted: explanations contain names.
- * Also those of a merge that was completed by a deletion: they show the deleted account as it was. Skips locked merges,
+ * This includes merges that a deletion completed: their explanations show the deleted account as it was. Skips locked merges,
  * which the next run finds: the locks of their people come before those of the ledger, and are not held here.
  */
 export const deleteExplanations: Step = async (tx, { after, last }, limits) => ({
@@ -62,7 +62,7 @@ const uselessChoices = ({ before }: Limits): Prisma.Sql => Prisma.sql`(
       AND ${isBefore('choice.at', before)}
   )`;
 
-/** @returns how many choices of the deleted ones of some locked accounts were deleted */
+/** Deletes them for those of some locked accounts that are deleted. @returns how many choices that were */
 function deleteUselessChoices(tx: Queries, uids: readonly string[], limits: Limits): Promise<number> {
   return tx.$executeRaw`
     DELETE FROM choice WHERE ctid = ANY (ARRAY (

@@ -4,7 +4,7 @@ import { deleteRepeatedChoices, repeatedChoices } from './choices';
 import { claimsBetween, deleteClaimsBetween, markContinuing, unmarkedClaims } from './claims';
 import { isFull, type Limits, type Page, type Step, within } from './page';
 
-/** Compacts the facts at the addresses of a page. Claims first: they separate choices. */
+/** Compacts the facts at the addresses of a page. Claims come first, because they separate choices. */
 export const compactAddresses: Step = async (tx, page, limits) => {
   const addresses = await lockAddresses(tx, page, limits);
   if (addresses.length === 0) return {};

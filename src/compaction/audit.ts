@@ -1,6 +1,6 @@
 import { isBefore, type Step } from './page';
 
-/** Deletes the entries of a page that were kept for long enough. */
+/** Deletes the entries of a page that are older than the retention time. */
 export const deleteOldAudit: Step = async (tx, { after, last }, { auditBefore }) => ({
   audit:
     auditBefore === null

@@ -20,7 +20,7 @@ const isSubscription = (kind: Origin['kind'], origin: Prisma.Sql, at: string): P
  * A row source of the unproven subscriptions at an origin (place, newsletter, earlier_at, later_at) between two others of
  * the same newsletter, all of them old. The first of such a run is where the subscription began; the last decides its
  * state. Everything else in the consent ledger is needed: a refusal counts for the successors of a deleted account, a
- * proven act lifts opt-outs. Most newsletters have one or two choices at an origin, which the index alone tells.
+ * proven act lifts opt-outs. Most newsletters have one or two choices at an origin; the index alone shows that.
  */
 export const repeatedChoices = (
   kind: Origin['kind'],
@@ -44,7 +44,10 @@ export const repeatedChoices = (
       AND ${isSubscription(kind, origin, 'made.earlier_at')} AND ${isSubscription(kind, origin, 'made.later_at')}
   )`;
 
-/** The addresses and accounts that are looked at for a person's refusals. With more of them, repeated choices stay. */
+/**
+ * At most this many addresses and accounts are searched for a person's refusals. If there are more, repeated choices
+ * stay.
+ */
 export const MOST_CONNECTED = 100;
 
 /**
@@ -87,9 +90,9 @@ const IS_CLAIMED_BETWEEN = Prisma.sql`
       ) AS claim)`;
 
 /**
- * Deletes the repeated subscriptions of some locked origins. Two things keep one: a claim on its address between its
- * neighbours; and a refusal of any connected address or account that splits the run, or an opt-out before it, after which
- * only some of them may be in effect.
+ * Deletes the repeated subscriptions of some locked origins. A subscription is kept in two cases: there is a claim on its
+ * address between its neighbours; or a refusal at a connected address or account splits the run, or an opt-out comes before
+ * it, after which only some of the subscriptions may be in effect.
  *
  * @returns how many were deleted
  */

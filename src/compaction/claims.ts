@@ -14,8 +14,8 @@ const IS_ACTIVE = Prisma.sql`known.status = 'active'`;
 const IS_CONTINUING = Prisma.sql`known.status = 'active' AND known.continues`;
 
 /**
- * A row source of the claims on an address that are stored as beginnings and continue their account's claims: an older
- * version stored them, or a claim that came between was removed. Most addresses have none, which the index alone tells.
+ * A row source of the claims on an address that are stored as beginnings although they continue their account's claims: an
+ * older version stored them, or a claim between was removed. Most addresses have none; the index alone shows that.
  */
 export const unmarkedClaims = (address: Prisma.Sql): Prisma.Sql => Prisma.sql`(
     SELECT claim.place
@@ -49,7 +49,7 @@ export const claimsBetween = (address: Prisma.Sql, { before }: Limits): Prisma.S
       AND NOT EXISTS (SELECT FROM account WHERE account.uid = old.uid AND account.deleted_at < old.next_at)
   )`;
 
-/** Marks such claims on some locked addresses. @returns how many */
+/** Marks such claims on some locked addresses as continuing. @returns how many */
 export function markContinuing(tx: Queries, addresses: readonly string[], { rows }: Limits): Promise<number> {
   return tx.$executeRaw`
     UPDATE address_claim SET continues = true WHERE ctid = ANY (ARRAY (
@@ -59,8 +59,8 @@ export function markContinuing(tx: Queries, addresses: readonly string[], { rows
 }
 
 /**
- * Deletes such claims on some locked addresses, except on those of a merge that was completed by a deletion: if that
- * merge is undone, any claim since the deletion can end the time for which opt-outs of one side count for the other.
+ * Deletes such claims on some locked addresses, except on addresses of a merge that a deletion completed: if that merge is
+ * undone, any claim since the deletion can end the time for which opt-outs of one side count for the other.
  *
  * @returns how many were deleted
  */

@@ -12,7 +12,7 @@ import { purgeableComponents } from './plan';
 
 /**
  * Drops the purgeable components whose first account is in the page. They are locked like the scope of any batch, and
- * checked under the locks: a concurrent event waits, or is seen.
+ * checked under the locks: a concurrent event either waits, or is noticed.
  */
 export const dropComponents: Step = async (tx, page, limits) => {
   const { candidates, more } = withinLimit(await findCandidates(tx, page, limits), limits);
@@ -28,11 +28,11 @@ export const dropComponents: Step = async (tx, page, limits) => {
   const addresses = purgeable.flatMap((dropped) => dropped.addresses);
   const uids = purgeable.flatMap((dropped) => dropped.uids);
   const contacts = new Set(addresses.flatMap((address) => rows.address.get(address) ?? []));
-  // If nothing was dropped, an event came between: the next pass looks again.
+  // If nothing was dropped, an event came in between: the next pass looks again.
   return { ...(await drop(tx, { addresses, uids, contacts: [...contacts] })), more: more && addresses.length > 0 };
 };
 
-/** A larger component is left alone: it could not be dropped in one short transaction. */
+/** A larger component is left unchanged, because it could not be dropped in one short transaction. */
 export const LARGEST_COMPONENT = 10_000;
 
 /** The first account of a component, and how many addresses and accounts the component has. */
@@ -41,7 +41,7 @@ interface Candidate {
   size: number;
 }
 
-/** As many candidates as may be dropped together; always one. */
+/** As many candidates as may be dropped together, but at least one. */
 function withinLimit(found: readonly Candidate[], { rows }: Limits): { candidates: string[]; more: boolean } {
   let total = 0;
   const fitting = found.filter(({ size }, index) => {
@@ -52,9 +52,9 @@ function withinLimit(found: readonly Candidate[], { rows }: Limits): { candidate
 }
 
 /**
- * The accounts of a page that are deleted, and the first of a component in which all accounts are deleted and nothing
- * else is known of their addresses. A look without locks. It goes no further in a component than to the first sign that
- * it is not purgeable, or that another account comes first.
+ * The deleted accounts of a page that are the first of their component, if all accounts of the component are deleted and
+ * nothing else is known about its addresses. Takes no locks. The search of a component ends at the first sign that it is not
+ * purgeable, or that another account comes first.
  */
 function findCandidates(db: Queries, page: Page, { before }: Limits): Promise<Candidate[]> {
   return db.$queryRaw<Candidate[]>`
@@ -117,7 +117,10 @@ async function drop(
   return { addresses: addresses.length, contacts: contacts.length };
 }
 
-/** Copies of these contacts elsewhere must end, too. The deletion of their accounts was told when it came. */
+/**
+ * Announces the end of these contacts, so that copies elsewhere end, too. The deletion of their accounts was announced
+ * before.
+ */
 async function tellClosed(tx: Queries, contacts: readonly string[]): Promise<void> {
   const closed = await tx.$queryRaw<{ id: string; version: number; token: string | null }[]>`
     SELECT id, version, token FROM contact

@@ -13,13 +13,13 @@ export interface MaintenanceOptions {
   db: Database;
   metrics: Metrics;
   log: Logger;
-  /** Only older facts are removed. In milliseconds, as the others. */
+  /** Only older facts are removed. In milliseconds, like the other durations. */
   olderThanMs: number;
   /** How long entries of the audit are kept. */
   auditRetentionMs: number;
   /** A run begins this long after the end of the last one. */
   everyMs: number;
-  /** The share of its time that a run works; it pauses for the rest. */
+  /** The percentage of time in which a run works; it pauses for the rest. */
   percent: number;
   /** Rows of a page. */
   pageSize?: number;
@@ -32,9 +32,9 @@ export interface MaintenanceOptions {
 /** Small, because live traffic waits for the rows of a page. */
 const PAGE_SIZE = 200;
 const IDLE_MS = 10_000;
-/** Less than a process may hold compaction without a page. */
+/** Shorter than the time for which a process holds compaction without finishing a page. */
 const LONGEST_PAUSE_MS = 20_000;
-/** A page whose rows are locked for longer is left. */
+/** A page whose rows are locked for longer is left for the next run. */
 const LOCK_TIMEOUT_MS = 200;
 /** How often a page is tried before it is left for the next run. */
 const ATTEMPTS = 3;
@@ -70,21 +70,21 @@ export class Maintenance {
     this.#running = this.#run();
   }
 
-  /** None: the service works without compaction. */
+  /** Always empty: the service works without compaction. */
   problems(): string[] {
     return [];
   }
 
-  /** Why compaction does not go on, for the health check. */
+  /** Why compaction makes no progress, for the health check. */
   hints(): string[] {
     return this.#problem === null ? [] : [this.#problem];
   }
 
-  /** Finishes the page at hand. */
+  /** Finishes the current page. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    await releaseCompaction(this.#options.db, this.#id).catch(() => undefined); // it is released in time by itself
+    await releaseCompaction(this.#options.db, this.#id).catch(() => undefined); // otherwise the hold expires by itself
   }
 
   async #run(): Promise<void> {
@@ -140,7 +140,7 @@ export class Maintenance {
     try {
       const result = await retryTransient(work);
       if (result === null) {
-        this.#place = null; // another process goes on
+        this.#place = null; // another process continues
         return;
       }
       const { more, ...removed } = result;

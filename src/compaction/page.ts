@@ -40,16 +40,16 @@ export interface Page {
 export interface Limits {
   /** Milliseconds since 1970: only older facts are removed. */
   before: Time;
-  /** The same for entries of the audit; null keeps all. */
+  /** The same for audit entries; null keeps all of them. */
   auditBefore: Time | null;
-  /** How many rows of a kind one transaction removes at most; null for any number. */
+  /** The highest number of rows of a kind that one transaction removes; null for no limit. */
   rows: number | null;
 }
 
 /** Whether something may be left in the page, because the limit of rows was reached. */
 export type StepResult = Partial<Purged> & { more?: boolean };
 
-/** What is done to a page, in a transaction of its own. Repeated, it finds nothing. */
+/** What is done with a page, in a transaction of its own. A repetition finds nothing to do. */
 export type Step = (tx: Transaction, page: Page, limits: Limits) => Promise<StepResult>;
 
 const KEYS = {

@@ -1,6 +1,6 @@
 /**
- * Purgeable components: addresses and accounts, connected by claims, of which nothing is known but claims of deleted
- * accounts. No contact outside such a component has a predecessor in it, now or ever.
+ * Purgeable components: addresses and accounts connected by claims, about which nothing else is known, and whose
+ * accounts are all deleted. No contact outside such a component has a predecessor in it, now or ever.
  */
 import type { Time } from '../contacts/facts/event';
 import { type Facts, followsPerson, hasProfile } from '../contacts/facts/facts';
@@ -38,7 +38,7 @@ function componentsOf(facts: Facts): ConnectedComponent[] {
 /** Whether an address has nothing but old claims, none of them held or blocked. */
 function isBare(facts: Facts, address: string, before: Time): boolean {
   const known = facts.addresses.get(address);
-  // Every event that names an address, a claim included, has its spelling.
+  // Every event that names an address, even a claim, updates the time of its spelling.
   if (!known || known.typed.at >= before || hasProfile(known)) return false;
   const [choice] = facts.choicesAt({ kind: 'address', key: address });
   return !choice && facts.claimsOn(address).every(({ status }) => status === 'active');

@@ -7,7 +7,7 @@ import { dropComponents } from './components';
 import { type Limits, NOTHING, nextPage, type PagedTable, type Purged, type Step, type StepResult } from './page';
 
 export interface PurgeOptions extends Pick<Limits, 'before'> {
-  /** Entries of the audit that are older than this are purged; without it, none. */
+  /** Audit entries that are older than this are purged; if absent, none. */
   auditBefore?: Limits['auditBefore'];
   /** Counts what would be purged, and changes nothing. */
   dryRun?: boolean;
@@ -39,15 +39,15 @@ export const MOST_ROWS = 5_000;
 
 /**
  * Purges the database at once, beside running workers: page by page, each in a short transaction under the workers' own
- * locks. It can be stopped at any moment, and the next run continues. Rejects with the error of a page that failed; the
- * pages before it are done.
+ * locks. It can be stopped at any moment, and the next run continues. Rejects with the error of the first page that
+ * fails; the pages before it are done.
  */
 export async function purge(
   db: Database,
   { before, auditBefore = null, dryRun = false, pageSize = PAGE_SIZE, rows = MOST_ROWS, onPage }: PurgeOptions,
 ): Promise<Purged> {
   const purged: Purged = { ...NOTHING };
-  // A dry run sees the same rows again and again: it looks at each page as a whole.
+  // A dry run removes nothing, so it looks at each page as a whole, without a limit of rows.
   const limits = { before, auditBefore, rows: dryRun ? null : rows };
   for (const pass of PASSES) {
     let page = await nextPage(db, pass.table, pageSize);

@@ -15,6 +15,7 @@ import { deadLetterRoutes } from './dead-letters/routes';
 import { ASSETS } from './frame/assets';
 import type { ConsoleContext } from './frame/context';
 import { BadForm } from './frame/forms';
+import { NotNow } from './frame/not-now';
 import { type PageProps, renderPage } from './frame/page';
 import { healthRoutes } from './health/routes';
 import { mergeRoutes } from './merges/routes';
@@ -77,6 +78,7 @@ export function makeConsole(context: ConsoleContext, access: Access): FastifyIns
   app.setNotFoundHandler((_request, reply) => problemPage(reply, 404, 'Not found', 'There is no such page.'));
   app.setErrorHandler((error: { statusCode?: number; code?: string }, request, reply) => {
     if (error instanceof BadForm) return problemPage(reply, 400, 'Not done', error.message);
+    if (error instanceof NotNow) return problemPage(reply, 503, 'Not now', error.message);
     if (error instanceof OperatorError) return problemPage(reply, 409, 'Not done', error.message);
     const { statusCode = 500, code = '' } = error;
     if (code.startsWith('FST_CSRF_')) return problemPage(reply, 403, 'Not done', EXPIRED);

@@ -1,5 +1,6 @@
 /** Starts the console as a part of the service. */
-import { chmod, unlink } from 'node:fs/promises';
+import { chmod, stat, unlink } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { apiKeys, brokerUrl, type ConfigFor } from '../config';
@@ -60,19 +61,32 @@ function contextOf(config: ConsoleConfig, db: Database, log: Logger): ConsoleCon
 /** Whoever may write to the socket's file may use the console: its owner and group. */
 const SOCKET_MODE = 0o660;
 
+/** Whether a process that was killed has left a socket, at which nobody listens any more. */
+const isLeftOver = async (path: string): Promise<boolean> => {
+  if (!(await stat(path).catch(() => null))?.isSocket()) return false;
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(false);
+    }).on('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'));
+  });
+};
+
 /** @returns the address; of a socket, that of the file */
 async function listen(server: FastifyInstance, config: ConfigFor<'console'>): Promise<string> {
   const { consoleHost: host, consolePort: port, consoleSocket: path } = config;
   try {
     if (path === null) return await server.listen({ host, port });
-    await unlink(path).catch(() => undefined); // of a process that was killed
+    if (await isLeftOver(path)) await unlink(path);
     await server.listen({ path });
     await chmod(path, SOCKET_MODE);
     return `unix:${path}`;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (path !== null)
-      throw new OperatorError(`The console cannot listen at CONSOLE_SOCKET (${code}): check its path.`);
+    if (path !== null) {
+      const advice = code === 'EADDRINUSE' ? 'another process or file is there' : 'check its path';
+      throw new OperatorError(`The console cannot listen at CONSOLE_SOCKET (${code}): ${advice}.`);
+    }
     throw new OperatorError(
       code === 'EADDRINUSE'
         ? `Port ${port} of ${host} is already in use: set CONSOLE_PORT to another port.`

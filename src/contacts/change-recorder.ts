@@ -42,7 +42,7 @@ export interface SignUp {
 export interface ChangeSet {
   /** Addresses and accounts whose row changes, in facts or contact. */
   addresses: { facts: AddressFacts; contactId: string }[];
-  /** Further addresses, of which only the spelling or its time changes: a login says nothing else. */
+  /** Further addresses for which only the spelling or its time changes: a login says nothing else. */
   spellings: AddressFacts[];
   accounts: { uid: string; contactId: string | null }[];
   claims: Claim[];
@@ -50,16 +50,16 @@ export interface ChangeSet {
   continuing: Claim[];
   /** Stored claims with another status. */
   statusChanges: Claim[];
-  /** One for each key; some may be stored already. */
+  /** One choice for each key; some may be stored already. */
   choices: Choice[];
-  /** The contact of each origin of these choices, by its key alone: an address has an @, an account has none. */
+  /** The contact of each origin of these choices, by the origin's key: an address has an @, an account has none. */
   contactOfOrigin: Map<string, string | undefined>;
   /** The addresses and accounts whose row was inserted for this batch. */
   fresh: WorkingSet['fresh'];
   contacts: { created: Contact[]; changed: Contact[] };
-  /** Stored addresses and accounts whose facts changed so that a contact view may differ, as they were before. */
+  /** The former facts of stored addresses and accounts that changed in a way that readers may see. */
   perhapsShown: {
-    /** `hasNewValue`: a profile field has another value, not only the same one at another time. */
+    /** `hasNewValue`: a profile field has a different value, not only the same value with a different time. */
     addresses: Map<string, { before: AddressFacts; hasNewValue: boolean }>;
     accounts: Map<string, AccountFacts>;
   };
@@ -80,11 +80,11 @@ export interface ChangeSet {
   unblocked: UnblockCommand[];
   emailChanges: EmailChange[];
   reviews: Review[];
-  /** How many claims of the batch are not active, repetitions included. */
+  /** How many claims of the batch are not active; a repeated claim counts each time. */
   inactiveClaims: { held: number; blocked: number };
   /** The indexes of events addressed by an unknown token, or by one whose contact was closed. */
   unknownTokens: number[];
-  /** The indexes of events that count only at a stored address, and whose address is not stored. */
+  /** The indexes of events that count only if their address is stored, and it is not. */
   notStored: number[];
   /** Why the merge cannot be undone. If it is set, nothing may be saved. */
   refusal: UndoRefusal | null;
@@ -110,7 +110,7 @@ export class ChangeRecorder {
   readonly #respelled = new Set<string>();
   readonly #perhapsShown: ChangeSet['perhapsShown'] = { addresses: new Map(), accounts: new Map() };
   readonly #choices = new Map<string, Choice>();
-  /** Accounts whose views may have changed with ownership, and addresses with which all connected views may have. */
+  /** Accounts whose views may have changed with ownership, and addresses whose connected accounts may all have changed. */
   readonly #affected = new Set<string>();
   readonly #reowned: ConnectedComponent = { addresses: [], uids: [] };
 
@@ -249,7 +249,7 @@ export class ChangeRecorder {
     return (survivor.mergedInto ? contacts.get(survivor.mergedInto) : survivor)?.state === 'live';
   }
 
-  /** Of a contact that was merged into one that was closed later in the batch. */
+  /** The closing of a contact that was merged into another one, which was closed later in the batch. */
   #closingOf({ retiredId, claimant: uid, token, tokenKept, tokenRetired, trigger, at }: MergePlan): Closing {
     const { version } = this.#state.contactIndex.contacts.get(retiredId) as Contact;
     const had = token.keep === 'retired' ? tokenKept : tokenRetired;
@@ -259,7 +259,7 @@ export class ChangeRecorder {
   #markReowned(): void {
     const { facts, contactIndex } = this.#state;
     const [undone] = facts.undone;
-    // Undone merges pass opt-outs on, to whom is not followed here.
+    // Undone merges pass opt-outs on; to which contacts is not worked out here.
     if (undone) this.#reowned.uids.push(...this.#affected);
     const { addresses, uids } = connectedComponent(facts, this.#reowned);
     for (const address of addresses) this.#mark(contactIndex.ofAddress(address));

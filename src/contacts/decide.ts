@@ -1,7 +1,7 @@
 /**
  * decide: (state, steps) -> changes. No clock, no randomness, no I/O except what is passed in.
  *
- * The steps are decided one after the other, as if each came alone; the changes are those of the whole batch.
+ * The steps are decided one after the other, as if each arrived alone. The changes are those of the whole batch.
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from './change-recorder';
 import type { Address, ClaimEvent, ContactEvent, DeletionEvent, NewsletterEvent } from './facts/event';
@@ -129,14 +129,14 @@ export function decide(
     }
   }
 
-  /** What the event of a claim says besides. */
+  /** Adds what the event says besides the claim. */
   function addFactsBeside(event: ClaimEvent): void {
     recorder.addAddress(addressFacts(event.address, event.at));
     recorder.addAccount(accountFacts(event));
     recorder.addChoices(accountChoices(event));
   }
 
-  /** What a claim can change. A login of the owner changes none of it. */
+  /** The parts of ownership that a claim can change. A login of the owner changes none of them. */
   function ownershipOf(uid: string, address: string): Ownership {
     // After an undo, any other account's claim can end the time for which the merge shares opt-outs.
     const isUndone = [...facts.undone].some(({ addresses }) => addresses.includes(address));
@@ -144,7 +144,10 @@ export function decide(
     return { primary: primaryOf(facts, uid), afterUndo, periods: periodsOf(facts, address) };
   }
 
-  /** Claims of one account on one address have become active: contacts are reconciled as if the latest had just come. */
+  /**
+   * Claims of one account on one address have become active: reconciles contacts as if the latest of them had just
+   * arrived.
+   */
   function reconcileActivated(claims: readonly Claim[]): void {
     const latest = greatest(claims, (a, b) => a.at - b.at);
     if (!latest) return;
@@ -155,7 +158,7 @@ export function decide(
     track(uid, { trigger, at });
   }
 
-  /** An address that would be refused today, and is not stored either. */
+  /** Whether the event counts only at a stored address, and this address is not stored. */
   function isMissing(to: NewsletterEvent['to']): boolean {
     return 'address' in to && to.onlyIfStored === true && !facts.addresses.has(to.address.key);
   }
@@ -172,7 +175,7 @@ export function decide(
     }
     const { token } = event.to;
     const holder = contactIndex.ofToken(token);
-    // Links in old mails carry a contact's id. Ids are no secret, so they work for refusals only.
+    // Links in old mails carry a contact's id. Ids are not secret, so they work only for refusals.
     const contact = holder ?? (isRefusalAct(event.act) ? contactIndex.ofId(token) : null);
     if (!contact) return false;
     const uid = contactIndex.accountOf(contact);
@@ -206,13 +209,13 @@ export function decide(
     }
   }
 
-  /** The contacts that a claim can change. */
+  /** Tells the tracker which contacts a claim can change. */
   function expect({ uid, address }: { uid: string; address: string | Address }): void {
     const key = typeof address === 'string' ? address : address.key;
     tracker?.expect([contactIndex.ofAccount(uid), contactIndex.ofAddress(key)]);
   }
 
-  /** Claims that were made after the deletion end: their addresses go to others. */
+  /** The same for a deletion: it ends the claims made after it, whose addresses go to other contacts. */
   function expectDeletion(deletion: DeletionEvent): void {
     const own = contactIndex.ofAccount(deletion.uid);
     const owners = own ? contactIndex.addressesOf(own).map((key) => ownerWithout(facts, key, deletion)) : [];
@@ -237,7 +240,7 @@ interface Ownership {
   periods: readonly OwnershipPeriod[];
 }
 
-/** What a claim of an account changed: views of these accounts, or of all that claims connect to the address. */
+/** The accounts whose views a claim changed, or `all` that claims connect to the address. */
 function changeOf(uid: string, before: Ownership, after: Ownership): ReadonlySet<string> | 'all' {
   if (before.afterUndo !== after.afterUndo) return 'all';
   const affected =

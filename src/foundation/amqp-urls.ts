@@ -1,9 +1,9 @@
 const EXAMPLE = 'amqp://user:password@host:5672/vhost';
 
-/** The URLs in a list. A password may contain a comma, so only one before another URL separates. */
+/** The URLs in a list. A password may contain a comma, so only a comma before another URL is a separator. */
 export const splitAmqpUrls = (text: string): string[] => text.split(/,(?=amqps?:\/\/)/);
 
-/** What is wrong with a list of URLs, without any part of it, because it has passwords; undefined if all are valid. */
+/** Says what is wrong with a list of URLs; undefined if all are valid. Quotes no part of the list, which contains passwords. */
 export function amqpUrlsProblem(text: string): string | undefined {
   const invalid = splitAmqpUrls(text).find((url) => !isValid(url) || hasSeveralHosts(url));
   if (invalid === undefined) return undefined;

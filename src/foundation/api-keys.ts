@@ -1,13 +1,13 @@
-/** The keys of the HTTP server, as API_KEYS_FILE lists them: `NAME SCOPE[,SCOPE] KEY`, one a line. */
+/** The keys of the HTTP server, as API_KEYS_FILE lists them: `NAME SCOPE[,SCOPE] KEY`, one per line. */
 import { createHash } from 'node:crypto';
 import { OperatorError } from './operator-error';
 
-/** What a key permits. None includes another. */
+/** What a key permits. No scope includes another. */
 export const SCOPES = ['read', 'write', 'vouch', 'operate'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface ApiKey {
-  /** For metrics: never the key itself. */
+  /** Shown in metrics, which never show the key itself. */
   name: string;
   scopes: ReadonlySet<Scope>;
   digest: Buffer;
@@ -60,6 +60,6 @@ const isScope = (text: string): text is Scope => SCOPES.some((scope) => scope ==
 function repeated({ name, digest }: ApiKey, earlier: readonly ApiKey[]): string | undefined {
   if (earlier.some((key) => key.name === name)) return `the name ${name} is taken: give each key its own`;
   if (earlier.some((key) => key.digest.equals(digest)))
-    return 'the key has another name already: give each name its own';
+    return 'the key is listed under another name already: give each name a key of its own';
   return undefined;
 }

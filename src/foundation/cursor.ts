@@ -1,18 +1,18 @@
 /** A reader's place in the change feed, as text that only this module understands. */
 import { createHash } from 'node:crypto';
 
-/** Everything up to it was delivered. Ordered by (changedIn, contactId). */
+/** All changes up to this one were delivered. Positions are ordered by (changedIn, contactId). */
 export interface Position {
   /** Renewed after a restore: positions of different epochs cannot be compared. */
   epoch: string;
-  /** The id of the transaction that changed a contact last; 0 for a change from before the feed. */
+  /** The id of the transaction that last changed the contact; 0 if that was before the feed existed. */
   changedIn: bigint;
   contactId: string;
 }
 
 /** The first byte. The text begins with a letter, so that a command line does not take it for an option. */
 const FORMAT = 1;
-/** Where each part begins: after the format, the epoch, the transaction, the contact. */
+/** The offset of each part; the format is at 0. */
 const [EPOCH, CHANGED_IN, CONTACT, CHECK] = [1, 17, 25, 41];
 const CHECK_BYTES = 4;
 const SHAPE = /^[\w-]{60}$/;

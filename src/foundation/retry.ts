@@ -31,7 +31,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 export interface RetryOptions {
-  /** How often the work is tried in all. */
+  /** How often the work is tried, the first time included. */
   attempts: number;
   /** Whether the work may succeed if it is repeated after this error; asked after each failure. */
   when(error: unknown): boolean;
@@ -39,7 +39,7 @@ export interface RetryOptions {
   backoff?: Backoff;
 }
 
-/** Repeats work that fails by chance. Rejects with the last error, or with the first that is not worth a retry. */
+/** Repeats work that fails by chance. Rejects with the last error, or with the first error that `when` does not accept. */
 export async function retry<T>(work: () => Promise<T>, { attempts, when, backoff }: RetryOptions): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

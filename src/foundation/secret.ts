@@ -1,4 +1,4 @@
-/** Secrets that stand in files, so that an operator can replace them while the process runs. */
+/** Secrets in files, which an operator can replace while the process runs. */
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Logger } from 'pino';
 import { OperatorError } from './operator-error';

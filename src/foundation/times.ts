@@ -10,7 +10,7 @@ export function readDuration(text: string): number | undefined {
   return amount === undefined ? undefined : Number(amount) * (UNITS[unit] as number);
 }
 
-/** ISO 8601, or as PostgreSQL writes it: a fraction of any length, and UTC without an offset. */
+/** ISO 8601, or a time as PostgreSQL writes it: with a fraction of any length, and in UTC if it has no offset. */
 const TIME = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s?(?:Z|[+-]\d\d(?::?\d\d)?)?)?$/i;
 const UTC = /(?:z|[+-]00(?::?00)?)$/i;
 const OFFSET = /([+-])(\d\d):?(\d\d)?$/;

@@ -42,10 +42,10 @@ export const gone = (reply: FastifyReply): FastifyReply =>
     noStore(reply),
     410,
     5,
-    'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that did not come',
+    'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that were not in it',
   );
 
-/** An operator has to act first. */
+/** Long, because an operator has to act first. */
 const RENEWED_AFTER_SECONDS = '60';
 
 export const notRenewed = (reply: FastifyReply): FastifyReply =>
@@ -78,16 +78,16 @@ export function refused(reply: FastifyReply, status: number): FastifyReply {
   }
 }
 
-export const busy = (reply: FastifyReply, desc = 'Too busy or the database is away: try again'): FastifyReply =>
+export const busy = (reply: FastifyReply, desc = 'Too busy, or the database is away: try again'): FastifyReply =>
   send(noStore(reply).header('retry-after', RETRY_AFTER_SECONDS), 503, 99, desc);
 
-/** @param events the messages that may have been taken all the same */
+/** @param events the messages that may nevertheless have been accepted */
 export const brokerAway = (reply: FastifyReply, events: NonNullable<ErrorBody['events']>): FastifyReply =>
   send(
     noStore(reply).header('retry-after', RETRY_AFTER_SECONDS),
     503,
     99,
-    'The broker takes no messages now: send the same again, with the times in events; what was taken already does no harm',
+    'The broker accepts no messages now: send the same again, with the times in events; messages that were already accepted do no harm',
     { events },
   );
 
@@ -99,7 +99,7 @@ export const notToken = (reply: FastifyReply): FastifyReply =>
     'Send the token as a body of the type application/secevent+jwt, or as a bearer token without a body',
   );
 
-/** As RFC 8935 has it. */
+/** In the format of RFC 8935. */
 export const refusedToken = (reply: FastifyReply, refusal: SecurityEventRefusal): FastifyReply =>
   noStore(reply).code(400).header('content-language', 'en').send(refusal);
 
@@ -108,7 +108,7 @@ export const accountsAway = (reply: FastifyReply, seconds = Number(RETRY_AFTER_S
     noStore(reply).header('retry-after', seconds),
     503,
     99,
-    'The broker or the keys of the issuer are away: send the token again',
+    'The broker is away, or the keys of the issuer cannot be read: send the token again',
   );
 
 export const encodedBody = (reply: FastifyReply): FastifyReply =>

@@ -8,24 +8,24 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The name of the key with which the request came. */
     keyName: string;
-    /** What it may do: that of its key, or of this machine as long as no key is configured. */
+    /** What the request may do: the scopes of its key, or those of this machine if no key is configured. */
     scopes: ReadonlySet<Scope>;
   }
 }
 
-/** The `onRequest` hook of a route: answers requests that may not use it. */
+/** The `onRequest` hook of a route: answers requests that may not use the route. */
 export type Check = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>;
-/** Makes the check that a request has a scope. */
+/** Makes a check that the request has a scope. */
 export type RequireScope = (scope: Scope) => Check;
 
-/** What this machine may do as long as no key is configured. */
+/** What clients on this machine may do if no key is configured. */
 const WITHOUT_KEYS: ReadonlySet<Scope> = new Set(['read', 'write']);
 
-/** @param keys those of the moment; empty only where no other host can reach the server */
+/** @param keys the current keys; empty only if no other host can reach the server */
 export function scopeChecks(keys: { readonly value: readonly ApiKey[] }): RequireScope {
   return (scope) => async (request, reply) => {
     if (keys.value.length === 0) {
-      // A page of any site can send requests to this machine, and read the answers once its name leads here.
+      // A page of any site can send requests to this machine, and read the answers once the site's name resolves to it.
       if (!isLoopback(hostOf(request))) return foreignHost(reply);
       if (!WITHOUT_KEYS.has(scope)) return notAuthorised(reply);
       request.scopes = WITHOUT_KEYS;
@@ -36,7 +36,7 @@ export function scopeChecks(keys: { readonly value: readonly ApiKey[] }): Requir
       request.scopes = key.scopes;
       if (!key.scopes.has(scope)) return missingScope(reply, scope);
     }
-    // The types that a page of another site can send without asking the server first.
+    // A page of another site can send other types without asking the server first.
     return request.method === 'POST' && !hasJson(request) ? notJson(reply) : undefined;
   };
 }

@@ -10,14 +10,17 @@ import type { RequireScope } from './authorise';
 import { atMost } from './contacts';
 
 export interface ChangesRouteOptions {
-  /** Connections of its own: a page has many contacts, and no number of readers may hold up look-ups. */
+  /**
+   * Connections of its own: a page has many contacts, and the feed must not hold up look-ups, however many readers it
+   * has.
+   */
   db: Database;
   requireScope: RequireScope;
   /** Concurrent pages; further ones are answered 503 at once. */
   maxPages: number;
 }
 
-/** Changes in a page. */
+/** The highest number of changes in a page. */
 export const MAX_CHANGES = 500;
 const LIMIT_PROBLEM = `limit must be a whole number from 1 to ${MAX_CHANGES}`;
 

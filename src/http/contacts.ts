@@ -14,7 +14,7 @@ export interface ContactRoutesOptions {
   requireScope: RequireScope;
   /** Concurrent look-ups; further ones are answered 503 at once. */
   maxLookUps: number;
-  /** Histories have connections and a limit of their own, so that no number of them can hold up look-ups. */
+  /** Histories have connections and a limit of their own, so that they cannot hold up look-ups, however many there are. */
   histories: { db: Database; max: number };
   /** Concurrent look-ups of many contacts, on the connections of histories. */
   maxListLookUps: number;
@@ -91,7 +91,10 @@ function pageOf({ limit = String(DEFAULT_PAGE), after }: HistoryRequest['Queryst
   return id === undefined ? 'after must be the "next" of the page before' : { limit: wanted, after: id };
 }
 
-/** Answers what `find` returns, or 404 for null. Queued requests would hold memory, so excess ones are rejected. */
+/**
+ * Answers with the result of `find`, or 404 for null. Excess requests are rejected, because queued ones would hold
+ * memory.
+ */
 export function atMost(max: number): (reply: FastifyReply, find: () => Promise<object | null>) => Promise<object> {
   let running = 0;
   return async (reply, find) => {

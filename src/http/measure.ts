@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
 
-/** Measures every request by the pattern of its route: paths contain addresses and tokens. */
+/** Measures every request by the pattern of its route, because paths contain addresses and tokens. */
 export function measureRequests(app: FastifyInstance, metrics: Registry): void {
   const seconds = new Histogram({
     name: 'onecontact_http_request_duration_seconds',

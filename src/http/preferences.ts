@@ -11,16 +11,19 @@ export interface PreferencesOptions {
   db: Database;
   /** Concurrent answers; further requests are answered 503 at once. */
   max: number;
-  /** Requests of one client address a minute; null where only a proxy in front knows the addresses. */
+  /** Requests per minute of one client address; null if only a proxy in front knows the addresses. */
   perMinute: number | null;
 }
 
-/** Client addresses (IPv6: networks of 64 bits) that are remembered: more push out the oldest, so that no number of them takes more memory. */
+/**
+ * How many client addresses (IPv6: networks of 64 bits) are remembered. Further ones replace the oldest, which bounds
+ * the memory.
+ */
 const REMEMBERED = 10_000;
 
 /**
- * `GET /preferences/{token}` for preference pages, without an API key: the live token alone. No other key opens anything,
- * and every other text is answered like an unknown token.
+ * `GET /preferences/{token}` for preference pages. It needs a live token and no API key. Every other text is answered like an
+ * unknown token.
  */
 export async function preferencesRoutes(
   app: FastifyInstance,

@@ -1,11 +1,11 @@
-/** Reads the body of a look-up of many contacts. Problems name places, never values: these are addresses and tokens. */
+/** Reads the body of a look-up of many contacts. Problems name places, never values, which are addresses and tokens. */
 import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../contacts/facts/lookup-key';
 import { type LookupKeyBody, LookupRequest, MAX_KEYS } from '../messages/http/schemas';
 import type { Problem } from './answers';
 
 type Read = { keys: LookupKey[] } | { problems: Problem[] } | { tooMany: string };
 
-/** Enough for the most keys, each with the longest address. */
+/** Enough for the highest number of keys with the longest addresses. */
 export const MOST_BYTES = 262_144;
 
 type KeyName = 'email' | 'token' | 'account' | 'id';
@@ -32,7 +32,7 @@ export function readLookup(body: unknown): Read {
   return problems.length > 0 ? { problems } : { keys };
 }
 
-/** Asked first: each key of a longer list could be a problem of its own. */
+/** Checked first, because each key of a longer list could be a problem of its own. */
 const hasTooManyKeys = (body: unknown): boolean => {
   const keys = (body as { keys?: unknown } | null)?.keys;
   return Array.isArray(keys) && keys.length > MAX_KEYS;

@@ -13,9 +13,12 @@ import { measureRequests } from './measure';
 import { preferencesRoutes } from './preferences';
 
 export interface ServerOptions extends DockerflowOptions {
-  /** Connections for look-ups, and others for histories, which must not hold up look-ups; null in a process without both. */
+  /**
+   * Connections for look-ups, and others for histories, which must not hold up look-ups; null in a process that serves
+   * neither.
+   */
   contacts: { db: Database; historyDb: Database } | null;
-  /** Connections for preference pages, which need no key; null where they are not offered. @default null */
+  /** Connections for preference pages, which need no key; null if they are not offered. @default null */
   preferences?: { db: Database } | null;
   /** Proxies whose `X-Forwarded-For` names the client: addresses, networks or their names. @default null: none */
   trustedProxies?: readonly string[] | null;
@@ -24,7 +27,7 @@ export interface ServerOptions extends DockerflowOptions {
   /** Connections for the change feed, which must not hold up look-ups; without them it is not served. */
   feedDb?: Database | undefined;
   log: Logger;
-  /** The keys of the moment, of which look-ups require one; empty only where no other host can reach the server. */
+  /** The current keys; look-ups require one. Empty only if no other host can reach the server. */
   keys: { readonly value: readonly ApiKey[] };
   /** Concurrent look-ups; further ones are answered 503. @default 100: four database connections do these in a second */
   maxLookUps?: number;
@@ -34,7 +37,7 @@ export interface ServerOptions extends DockerflowOptions {
   maxListLookUps?: number;
   /** Concurrent preferences; further ones are answered 503. @default 50 */
   maxPreferences?: number;
-  /** Requests for preferences of one client address a minute, behind trusted proxies. @default 60 */
+  /** Requests for preferences per minute from one client address, behind trusted proxies. @default 60 */
   preferencesPerMinute?: number;
   /** Concurrent pages of the change feed; further ones are answered 503. @default 4: each may have 500 contacts in memory */
   maxPages?: number;
@@ -56,11 +59,11 @@ const MAX_LIST_LOOK_UPS = 8;
 const MAX_PAGES = 4;
 const MAX_PREFERENCES = 50;
 const PREFERENCES_PER_MINUTE = 60;
-/** Of a request that no route takes. A route that takes more says so. */
+/** The limit for requests without a route of their own. A route that accepts larger bodies says so. */
 const MAX_BODY_BYTES = 1_024;
 
 /**
- * The HTTP server: health and metrics, look-ups of contacts and preferences where they are offered, and what other parts add.
+ * The HTTP server: health and metrics, look-ups of contacts, preferences if they are offered, and what other parts add.
  *
  * Paths contain addresses and tokens, so Fastify has no logger: the only line logged here names the route's pattern.
  * After `listen`, `close()` lets running requests finish and answers new ones 503.
@@ -81,7 +84,7 @@ export function makeServer(options: ServerOptions) {
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_KEY },
     http: { maxHeaderSize: MAX_HEADER_BYTES },
-    // A path that cannot be decoded reaches no route: answer as the route would answer a malformed key.
+    // A path that cannot be decoded reaches no route, so this answers as the route would answer a malformed key.
     frameworkErrors: (_error, request, raw) => {
       const reply = raw as FastifyReply;
       if (preferences !== null && request.raw.url?.startsWith('/preferences/')) return void userNotFound(reply);
@@ -117,7 +120,7 @@ export function makeServer(options: ServerOptions) {
   if (feedDb !== undefined) void app.register(changesRoute, { db: feedDb, requireScope, maxPages });
   if (preferences !== null) {
     const { maxPreferences = MAX_PREFERENCES, preferencesPerMinute = PREFERENCES_PER_MINUTE } = options;
-    // Without a trusted proxy, one in front would be the only client there is.
+    // Without a trusted proxy, a proxy in front would seem to be the only client.
     const perMinute = trustedProxies ? preferencesPerMinute : null;
     void app.register(preferencesRoutes, {
       prefix: '/preferences',
@@ -131,7 +134,7 @@ export function makeServer(options: ServerOptions) {
   return app;
 }
 
-/** A client keeps the connection of an answer that it awaited during the close: without this, the close would wait for it. */
+/** Clients keep connections open after an answer. Without this, the close would wait for clients that got an answer meanwhile. */
 function closeAfterLastAnswer(app: FastifyInstance): void {
   let closing = false;
   app.addHook('preClose', async () => {
@@ -146,8 +149,8 @@ function closeAfterLastAnswer(app: FastifyInstance): void {
 const UNUSED_MS = 500;
 
 /**
- * Clients open connections ahead of their requests, and proxies keep some ready. Node does not count one that has never had
- * a request as idle: without this, the close would wait for it.
+ * Clients open connections ahead of their requests, and proxies keep some ready. Node does not count a connection that never
+ * had a request as idle: without this, the close would wait for it.
  */
 function closeUnused(app: FastifyInstance): void {
   const unused = new Set<Socket>();

@@ -21,7 +21,7 @@ export function aboutMessage(
 
 const FIRST_EVENTS = 5;
 
-/** The same of several messages: the ids of the first events. */
+/** The same for several messages: the ids of the first few events. */
 export function aboutMessages(events: readonly ContactEvent[]): object {
   const [only, another] = events;
   if (only && !another) return aboutMessage(only.trigger.id, only.trigger.trace);

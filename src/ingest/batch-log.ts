@@ -9,7 +9,7 @@ interface Line {
 }
 
 /**
- * The log lines of one batch: one line for all messages with the same text and shared fields, with the ids of the first.
+ * The log lines of one batch. All messages with the same text and shared fields get one line, with the ids of the first few.
  * A flood of bad messages must not flood the log; the details of each message travel in its headers.
  */
 export class BatchLog {
@@ -30,7 +30,7 @@ export class BatchLog {
     else this.#lines.set(key, { log, level, text, fields: { ...shared, ...first }, messages: 1 });
   }
 
-  /** Writes at once, for the first message with this text and these fields only. */
+  /** Writes at once, but only for the first message with this text and these fields. */
   once(log: Logger, level: Line['level'], text: string, shared: object): void {
     const key = keyOf(text, shared);
     if (!this.#written.has(key)) log[level](shared, text);

@@ -20,9 +20,9 @@ export interface BatchContext {
   onApplied(applied: Applied): void;
   /** Called for each failed transaction, before it is handled. */
   onFailure(failure: Failure): void;
-  /** Nothing can be applied at present; called for each attempt. */
+  /** Called for each attempt while nothing can be applied. */
   onAway(reason: PauseReason, failure: Failure): void;
-  /** The database works: a transaction was committed, or failed for a reason of its own. */
+  /** Called when the database works: a transaction was committed, or failed for a reason of its own. */
   onBack(): void;
 }
 
@@ -30,14 +30,14 @@ export interface BatchContext {
 const ATTEMPTS = 5;
 
 /**
- * Lock timeout of the parts of a batch once the whole has waited in vain for a locked row (a forgotten transaction, a long
- * command): otherwise the search for the events that need the row would wait the full time for every part.
+ * The lock timeout of the parts of a batch, once the whole batch has waited in vain for a locked row (held by a forgotten
+ * transaction or a long command). With the full timeout, the search for the events that need the row would take too long.
  */
 const SHORT_LOCK_TIMEOUT_MS = 250;
 /** After this many parts that found locked rows, a whole table may be locked: pause, as for an unavailable database. */
 const BUSY_PARTS = 40;
 
-/** The search for the events that need locked rows, shared by all parts of one batch. */
+/** The search for the events that need locked rows; all parts of one batch share it. */
 interface Search {
   lockTimeoutMs?: number;
   busyPartsLeft: number;
@@ -50,10 +50,10 @@ interface Undecided {
 }
 
 /**
- * Applies the events of a batch and gives each item its outcome. A chance failure (deadlock, lost connection) is retried,
- * and a database that is unavailable, or too slow for any event, waited for, for as long as it takes. After any other
- * failure the batch is split until the failing event stands alone and the others are done. An event that needs locked rows
- * is deferred: waiting for them here would hold up the others.
+ * Applies the events of a batch and gives each item its outcome. A chance failure (deadlock, lost connection) is retried.
+ * If the database is unavailable, or too slow for any event, this waits as long as it takes. After any other failure the
+ * batch is split until the failing event is alone and the others are done. An event that needs locked rows is deferred:
+ * waiting for them here would hold up the others.
  *
  * @returns false if it was stopped while waiting; some items then have no outcome
  */
@@ -76,7 +76,7 @@ export async function handleBatch(
       continue;
     }
     onBack();
-    // After lost looks, only fewer events have a better chance.
+    // After lost looks, only a batch with fewer events has a better chance.
     if (failure.kind === 'transient' && failure.code !== STALE_READ && attempt < ATTEMPTS) {
       await delay(Math.random() * 20 * 2 ** attempt);
       attempt += 1;

@@ -8,7 +8,10 @@ import type { Queries } from '../postgres/database';
 import { loadSnapshots } from '../postgres/find-contact';
 import { areStored } from '../postgres/tables/choice';
 
-/** Each sign-up that is not stored, once, however often it is in the batch. Call it before the changes are saved. */
+/**
+ * The sign-ups that are not stored yet, each once, however often it is in the batch. Call it before the changes are
+ * saved.
+ */
 export async function newSignUps(
   tx: Queries,
   signUps: readonly SignUp[],
@@ -50,7 +53,7 @@ export async function confirmationsOf(
   });
 }
 
-/** All facts of a new address that is a contact of its own are in the batch, so nothing has to be read. */
+/** If a new address is a contact of its own, all its facts are in the batch, so nothing has to be read. */
 function snapshotsOfNew(
   signUps: readonly SignUp[],
   { choices }: ChangeSet,

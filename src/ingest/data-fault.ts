@@ -4,9 +4,10 @@ import type { Failure } from '../postgres/errors';
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 /**
- * What the log says of an event that the database refused with a data exception (SQLSTATE class 22): the decoders let
- * something through that it cannot store, which is a bug of ours, or its encoding is not UTF8. The database seldom names a
- * column, so the event's fields with more than printable ASCII are named too; never a value. Null for any other failure.
+ * What the log says about an event that the database refused with a data exception (SQLSTATE class 22). Either the decoders
+ * let something through that it cannot store, which is a bug of ours, or the database's encoding is not UTF8. The
+ * database seldom names a column, so the event's fields with more than printable ASCII are named too; never a value.
+ * Null for any other failure.
  */
 export function dataFault(
   { code, column }: Failure,

@@ -18,25 +18,25 @@ export interface ForwarderOptions {
   publisher: Publisher;
   metrics: Metrics;
   log: Logger;
-  /** Ends the attempts of messages that the broker does not take. */
+  /** Ends the attempts to publish messages that the broker does not accept. */
   stopping: AbortSignal;
-  /** With this many messages on their way, or more, the worker has to wait. */
+  /** With at least this many messages on their way, the worker has to wait. */
   maxMessages: number;
-  /** Called with messages that have arrived: they may be acknowledged. All others are delivered again. */
+  /** Called with messages that have arrived and may be acknowledged. All others are delivered again. */
   onForwarded(items: readonly DecidedItem[]): void;
 }
 
-/** With this many bytes of messages on their way, or more, the worker has to wait. */
+/** With at least this many bytes of messages on their way, the worker has to wait. */
 const MAX_BYTES = 8 * 1_024 * 1_024;
 
 /**
- * Sends messages to the retry queues and the dead letters while the worker continues: a broker that takes no messages (an
- * alarm, a missing or full queue) must not hold up the messages that need no publishing. The messages on their way stay
- * unacknowledged, and the worker bounds their number: it waits while {@link isFull}.
+ * Sends messages to the retry queues and the dead letters while the worker continues: a broker that accepts no messages
+ * (because of an alarm, or a missing or full queue) must not hold up the messages that need no publishing. The messages
+ * on their way stay unacknowledged, and the worker bounds their number: it waits while {@link isFull}.
  */
 export class Forwarder {
   readonly #options: ForwarderOptions;
-  /** By the signal of the channel that delivered the message: aborted with that channel, or with the worker. */
+  /** A signal for each channel that delivers messages: aborted when the channel closes or the worker stops. */
   readonly #patience = new WeakMap<AbortSignal, AbortSignal>();
   readonly #ended: { item: DecidedItem; isForwarded: boolean }[] = [];
   readonly #waiting: (() => void)[] = [];
@@ -101,8 +101,9 @@ export class Forwarder {
   /**
    * Publishes until the broker confirms, so that no message is dropped or acknowledged too early.
    *
-   * A message that can never be published as it is (larger than the broker takes) is rejected instead: the broker itself
-   * then dead-letters it at least once, whatever its size, with its own `x-death` header (reason "rejected") instead of ours.
+   * A message that can never be published as it is (because it is too large for the broker) is rejected instead: the
+   * broker itself then dead-letters it at least once, whatever its size, with its own `x-death` header (reason
+   * "rejected") instead of ours.
    */
   async #publish(delivery: Delivery, route: Route, log: Logger, batchLog: BatchLog): Promise<boolean> {
     const { queue, publisher, metrics, stopping } = this.#options;
@@ -121,7 +122,7 @@ export class Forwarder {
         log.error({ reason }, 'message rejected: it cannot be published, and the broker dead-letters it');
         delivery.reject();
         metrics.deadLetters.inc({ queue, reason: 'rejected' });
-        return true; // a later ack of it has no effect
+        return true; // a later ack of the message has no effect
       }
       if (stopping.aborted) return false;
       const shared = { outcome: result.outcome, to: message.routingKey, attempt };

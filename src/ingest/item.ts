@@ -16,7 +16,7 @@ export interface Item {
   readonly eventId: string | undefined;
   /** The details of the event that could not be used. */
   readonly dropped: readonly DetailField[];
-  /** What could not be understood of the event's choice. */
+  /** The parts of the event's choice that could not be understood. */
   readonly partial: readonly string[];
   /** Null until decided. A message without an outcome is not acknowledged, and is delivered again. */
   outcome: Outcome | null;
@@ -28,13 +28,13 @@ export type PendingItem = Item & { readonly event: ContactEvent };
 /** An item that is decided. */
 export type DecidedItem<O extends Outcome = Outcome> = Item & { outcome: O };
 
-/** Whether the database took too long for it, when it stood alone: it must hold up no other message again. */
+/** Whether the database took too long for this message alone: it must not hold up other messages again. */
 export const wasTooSlow = ({ delivery }: Item): boolean => isTooSlow(delivery.headers[HEADERS.error]);
 
 export const isPending = (item: Item): item is PendingItem => item.event !== null;
 
 /**
- * @param source the queue's kind of producer, which says how to read the message
+ * @param source the producer of the queue's messages, which decides how they are read
  * @param now milliseconds since 1970, UTC
  */
 export function makeItem(source: 'fxa' | 'newsletter', delivery: Delivery, now: number): Item {

@@ -1,13 +1,13 @@
-/** How long a worker counts as busy after a large batch: while messages wait, small batches come between the large ones. */
+/** How long a worker counts as busy after a large batch: even while messages wait, some batches are small. */
 const QUIET_MS = 500;
 
-/** Whether a worker has all it can do, by the sizes of its batches. */
+/** Tells from the sizes of a worker's batches whether the worker is fully occupied. */
 export class Load {
   readonly #large: number;
   #inFlight = 0;
   #busyUntil = Number.NEGATIVE_INFINITY;
 
-  /** @param batchSize of a full batch: half of it is large */
+  /** @param batchSize the size of a full batch; a batch of half this size counts as large */
   constructor(batchSize: number) {
     this.#large = Math.ceil(batchSize / 2);
   }

@@ -4,12 +4,12 @@ import { within } from '../foundation/timeout';
 import type { Database } from '../postgres/database';
 import { type ApplyOptions, applyBatch } from './transaction';
 
-/** Usually some milliseconds. A database that needs longer for this is slow for everything. */
+/** The made-up events usually take a few milliseconds. A database that needs longer than this is slow for everything. */
 const SOON_MS = 5_000;
 
 /**
- * Whether the database handles other events, when some took too long: a sign-up and a claim of names that nobody has are
- * applied and rolled back. They go through the same statements, plans, tables and indexes; `SELECT 1` would not.
+ * Whether the database handles other events, when some took too long: applies a sign-up and a claim with invented names, and
+ * rolls them back. They go through the same statements, plans, tables and indexes; `SELECT 1` would not.
  */
 export function handlesOthers(db: Database, { tokenPolicy, observes, erasureKey }: ApplyOptions): Promise<boolean> {
   const options = { tokenPolicy, observes, ...(erasureKey !== undefined && { erasureKey }), dryRun: true };
@@ -20,7 +20,7 @@ export function handlesOthers(db: Database, { tokenPolicy, observes, erasureKey 
   return within(SOON_MS, applied, false);
 }
 
-/** Other names each time: two processes that ask at once must not wait for each other. */
+/** The names differ each time, so that two processes that ask at once do not wait for each other. */
 function madeUpEvents(): ContactEvent[] {
   const [id, at] = [randomUUID(), Date.now()];
   const addressOf = (person: string): Address => {

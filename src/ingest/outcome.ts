@@ -3,20 +3,20 @@ import type { DeadLetterReason } from '../messages/incoming/decoded';
 
 /** The message is done here and can be acknowledged. */
 export type Done =
-  /** Its facts are committed. */
+  /** The facts of the message are committed. */
   | { kind: 'ok'; type: string }
   /** Nothing in it concerns a contact. */
   | { kind: 'ignored'; type: string }
-  /** It names a person who was erased since: dropped. */
+  /** It names a person who was erased after it, so it is dropped. */
   | { kind: 'erased'; type: string };
 
 /** The message goes to another queue, and is acknowledged once the broker has confirmed it there. */
 export type Forwarded =
-  /** It can never succeed: to the dead letters, with a reason and the list of problems. */
+  /** It can never succeed: it goes to the dead letters, with a reason and the list of problems. */
   | { kind: 'dead'; reason: DeadLetterReason | 'failed'; problems: string[] }
-  /** Another transaction holds rows that it needs: retried later, as often as it takes; no attempt is counted. */
+  /** Another transaction holds rows that it needs: it is retried later, as often as necessary; no attempt is counted. */
   | { kind: 'deferred'; error: string }
-  /** It failed alone, for a reason that may pass: through the retry delays, then to the dead letters. */
+  /** It failed alone, for a reason that may pass: it goes through the retry delays, then to the dead letters. */
   | { kind: 'retry'; error: string };
 
 export type Outcome = Done | Forwarded;
@@ -27,7 +27,7 @@ export function committed(event: ContactEvent, partial: readonly string[] = []):
   return { kind: 'dead', reason: 'partial', problems: [...partial] };
 }
 
-/** One object for each of the few types. */
+/** One shared object for each of the few types. */
 const OK = new Map<string, Outcome>();
 
 function ok(type: string): Outcome {
@@ -39,8 +39,12 @@ function ok(type: string): Outcome {
   return outcome;
 }
 
-export const UNKNOWN_TOKEN: Outcome = { kind: 'dead', reason: 'unknown_token', problems: ['token: is of no contact'] };
-/** A refusal at an address that is accepted only where it is stored already. */
+export const UNKNOWN_TOKEN: Outcome = {
+  kind: 'dead',
+  reason: 'unknown_token',
+  problems: ['token: no contact has this token'],
+};
+/** The outcome of a refusal that counts only at a stored address, if the address is not stored. */
 export const NOT_STORED: Outcome = {
   kind: 'dead',
   reason: 'invalid_address',

@@ -1,13 +1,13 @@
 import type { ContactEvent } from '../contacts/facts/event';
 
-/** The most bytes of messages that a slot takes at once. An ordinary message has some hundred. */
+/** The most bytes of messages that a slot takes at once. An ordinary message has a few hundred bytes. */
 export const MAX_BATCH_BYTES = 2 * 1_024 * 1_024;
 /** The most facts that one transaction writes, unless a single message has more. Each is a row of a statement. */
 const MAX_FACTS = 5_000;
 
 /**
- * Splits events into parts of bounded weight, in order; an ordinary batch is one part. Events that must stand alone come
- * last, a part each.
+ * Splits events into parts of bounded weight, in order; an ordinary batch is one part. Events that must be alone come
+ * last, each in a part of its own.
  */
 export function partsOf<T extends { readonly event: ContactEvent }>(
   items: readonly T[],

@@ -2,26 +2,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { within } from '../foundation/timeout';
 import { isNoMoreSuspect } from './suspects';
 
-/** Once all queues are consumed, the broker's first push has arrived within this. */
+/** Once all queues are consumed, the broker's first messages arrive within this time. */
 const GATHER_MS = 500;
 /** The longest wait for another slot's suspects, which may be waiting for the broker to take a dead letter. */
 const LONGEST_MS = 10_000;
 
 interface Suspects {
-  /** Deliveries of these messages before this one. */
+  /** How often these messages were delivered before. */
   deliveryCount: number;
-  /** Batches with about this count that the slot still has, this one included: the weight of the slot. */
+  /** How many batches with about this count the slot still has, this one included: the weight of the slot. */
   batches: number;
 }
 
 /**
- * Runs the suspects of one process, those of all slots of all queues, one batch at a time.
+ * Runs the suspects of all slots and all queues of a process, one batch at a time.
  *
  * A message that kills the process also interrupts the batches of the other slots. If slots ran independently, each crash
  * would also redeliver the other queue's healthy messages until they reach the delivery limit.
  *
- * The lowest delivery counts run first. Among batches of about the same count the choice is random, so in each life of the
- * process about half of the healthy batches are done before the one that kills it.
+ * The lowest delivery counts run first. Among batches of about the same count the choice is random, so each time
+ * before the process is killed, about half of the healthy batches are done.
  *
  * Nothing runs before all queues are consumed: otherwise a process that is slow to start would be killed each time before
  * the other queue's messages had a chance.
@@ -40,7 +40,7 @@ export class PoisonScheduler {
     private readonly gatherMs = GATHER_MS,
   ) {}
 
-  /** Announces a queue that is going to be consumed. @returns what to call when it is */
+  /** Announces a queue that will be consumed. @returns a function to call once it is consumed */
   expectQueue(): () => void {
     this.#expectedQueues += 1;
     let isConsuming = false;
@@ -52,7 +52,7 @@ export class PoisonScheduler {
     };
   }
 
-  /** Runs the work when its suspects are chosen. */
+  /** Runs the work once its suspects are chosen. */
   async run(suspects: Suspects, work: () => Promise<void>): Promise<void> {
     this.#gathered ??= this.#gather();
     await new Promise<void>((start) => {

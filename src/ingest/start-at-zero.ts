@@ -8,8 +8,8 @@ import { RETRY_DELAYS } from '../rabbitmq/names';
 const TYPES = { fxa: FXA_TYPES, newsletter: { handled: NEWSLETTER_TYPES, ignored: [] } };
 
 /**
- * Creates a worker's series whose labels are known. Prometheus sees no increase when a series appears with its first count,
- * so that the first dead letter after a start would raise no alert. Error codes are not known beforehand.
+ * Creates a worker's series whose labels are known. Prometheus sees no increase when a series appears with its first count:
+ * without this, the first dead letter after a start would raise no alert. Error codes are not known beforehand.
  */
 export function startAtZero(
   metrics: Metrics,

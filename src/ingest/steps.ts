@@ -14,9 +14,9 @@ export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;
 
 export interface LoadedSteps {
   state: WorkingSet;
-  /** The given steps; undos with what the ledger says of the time after their merge. */
+  /** The given steps; each undo with what the ledger says about the time since its merge. */
   steps: (ContactEvent | Command)[];
-  /** A merge to undo was undone before. */
+  /** Whether a merge to undo was undone before. */
   alreadyUndone: boolean;
 }
 
@@ -27,8 +27,8 @@ export const isEvent = (step: Step): step is ContactEvent =>
  * Locks and loads everything that some events or commands may touch. The number of statements does not depend on the
  * number of steps, except for undos: one each.
  *
- * @param trusts whether only events that usually move an address are looked up before the locks. It costs less, and is tried
- * first.
+ * @param trusts whether only events that usually move an address are looked up before the locks. This costs less, and is
+ * tried first.
  */
 export async function lockAndLoadSteps(
   tx: Queries,
@@ -48,18 +48,18 @@ export async function lockAndLoadSteps(
 const isLocal = ({ trigger }: ClaimEvent): boolean => !MOVES.test(trigger.event);
 const MOVES = /^(primaryEmail|profile)/;
 
-/** Newsletter events at addresses touch only these: the rest of their contacts is neither locked nor loaded. */
+/** Newsletter events at addresses touch only these addresses: the rest of their contacts is neither locked nor loaded. */
 function scopeOf(steps: readonly Step[]): Scope {
   const events = steps.filter(isEvent);
   const commands = steps.filter((step) => !isEvent(step));
   const named = namedIn(events);
   const byCommands = namedBy(commands);
-  // Locked if they are stored, and never inserted.
+  // These addresses are locked if they are stored, and never inserted.
   const perhapsStored = events.flatMap((event) => (insertableAddress(event) ? [] : (namedAddress(event)?.key ?? [])));
   const byToken = events.flatMap(tokenIn);
   const claims = events.filter((event) => event.kind === 'claim');
   const deletions = events.filter((event) => event.kind === 'deletion');
-  // Commands may write any claim: all are loaded, and none is treated apart.
+  // Commands may write any claim, so all claims are loaded, and none is left out as continuing.
   const claimed = commands.length > 0 ? claims : [];
   const seeds = {
     addresses: [...claimed.map(({ address }) => address.key), ...perhapsStored, ...byCommands.addresses],
@@ -107,7 +107,7 @@ function namedIn(events: readonly ContactEvent[]): Scope['named'] {
 }
 
 /**
- * A new account shares the contact id of the address that it first comes with: if both are new they share the contact, and
+ * A new account gets the contact id of the first address that comes with it: if both are new they share the contact, and
  * neither row has to be written again.
  */
 function newRowsOf(events: readonly ContactEvent[]): Pick<Scope, 'newAddresses' | 'newAccounts'> {

@@ -1,18 +1,21 @@
 import { groupBy } from '../foundation/group-by';
 
-/** With every further delivery without an ack, this many times fewer messages are handled together. */
+/** With every further delivery without an ack, the batches become smaller by this factor. */
 const DIVISOR = 4;
-/** One delivery without an ack proves nothing: a worker was stopped, or a connection lost. */
+/** One delivery without an ack proves nothing: a worker may have been stopped, or a connection lost. */
 const HARMLESS = 1;
 
-/** Delivery counts that differ by no more are equal: a pause or a lost channel may have raised one of them. */
+/**
+ * Delivery counts that differ by no more than this count as equal: a pause or a lost channel may have raised one of
+ * them.
+ */
 const NOISE = 3;
 
 interface Delivered {
   readonly deliveryCount: number;
 }
 
-/** Whether a suspect with the first delivery count need not wait for one with the other. */
+/** Whether a suspect with the delivery count `count` need not wait for one with `than`. */
 export const isNoMoreSuspect = (count: number, than: number): boolean => count <= than + NOISE;
 
 /** Whether a message may be what killed its worker. */
@@ -20,8 +23,8 @@ export const isSuspect = ({ deliveryCount }: Delivered): boolean => deliveryCoun
 
 /**
  * Splits deliveries into batches, none of them empty, by delivery count, the lowest first. The higher the count, the
- * smaller the batches, until each message stands alone. They shrink in steps because a lost connection raises the counts of
- * thousands of healthy messages: handled one by one, those would take minutes.
+ * smaller the batches, until each message is alone. They shrink in steps because a lost connection raises the counts of
+ * thousands of healthy messages: handled one by one, these would take minutes.
  *
  * Batches of suspects with about the same count come in random order. In a fixed order, the same healthy messages would
  * always wait behind the one that kills its worker, until all of them reach the delivery limit with it.

@@ -26,7 +26,7 @@ export interface Applied extends Omit<ChangeSet, 'merges' | 'refusal'> {
   refusal: ChangeSet['refusal'] | 'already_undone';
   /** How many notifications were added to the outbox. */
   notifications: number;
-  /** Dropped events, by their index: they name a person who was erased after them. */
+  /** The indexes of dropped events: they name a person who was erased after them. */
   erased: number[];
   /** The contact of each address and account before the batch. */
   before: Pick<WorkingSet, 'rows' | 'fresh'>;
@@ -37,23 +37,23 @@ export interface ApplyOptions {
   /** Whether claims of this account that would take an address from a contact are held. */
   observes(uid: string): boolean;
   /**
-   * Key of the erasure hashes; null if the process has none. A batch with another key than that of earlier erasures fails.
-   * Undefined only for commands, which bring no late events.
+   * The key of the erasure hashes; null if the process has none. A batch fails if earlier erasures used another key.
+   * Undefined only for commands, which apply no late events.
    */
   erasureKey?: string | null;
   /** How long to wait for rows that other transactions have locked. */
   lockTimeoutMs?: number;
-  /** Notifications that are written only where somebody reads them. */
+  /** Which optional notifications are written, because there is a reader for them. */
   notify?: { changes: boolean; confirmations: boolean };
-  /** False: nothing is added to the outbox, and the ledger has the merges as not announced. */
+  /** If false, nothing is added to the outbox, and the ledger records the merges as not announced. */
   announce?: boolean;
-  /** Writes more in the same transaction, once everything is saved. Not called when nothing may be done. */
+  /** Writes more in the same transaction, once everything is saved. Not called if nothing is saved. */
   alsoSave?(tx: Transaction, changes: ChangeSet): Promise<void>;
   /** Returns what would be done, and changes nothing. */
   dryRun?: boolean;
   /** Measures the stages. */
   stopwatch?: Stopwatch;
-  /** Watches the work that no other can interrupt. */
+  /** Watches synchronous work. */
   blocking?: Blocking;
   /** Says which batches look alone from the start; shared by the slots of a worker. */
   lookTurns?: LookTurns;
@@ -62,11 +62,14 @@ export interface ApplyOptions {
 }
 
 /**
- * How often a batch is tried while other transactions keep changing what it may touch. Then sign-ups at its new addresses
- * have been faster every time: fewer events have fewer of these.
+ * How often a batch is tried while other transactions keep changing what it may touch. If it fails as often, sign-ups at its
+ * new addresses were faster each time; a smaller batch has fewer new addresses.
  */
 const ATTEMPTS = 4;
-/** After this many attempts the others have to wait: with many connected accounts, one of them could always be faster. */
+/**
+ * After this many attempts other batches have to wait: with many connected accounts, one of them could always be
+ * faster.
+ */
 const SHARED_ATTEMPTS = 2;
 
 /**
@@ -108,7 +111,7 @@ export async function applyBatch(db: Database, steps: readonly Step[], options: 
 }
 
 /**
- * Events that name an erased person: the transaction that found them has inserted rows for them, and is rolled back.
+ * Events that name an erased person. The transaction that found them had inserted rows for them, so it is rolled back.
  */
 interface ErasedFound {
   erasedEvents: readonly Step[];
@@ -117,7 +120,7 @@ interface ErasedFound {
 type Result = Omit<Applied, 'erased'> | ErasedFound;
 
 interface LookOptions {
-  /** Other transactions that look before they lock wait for this one. */
+  /** Whether other transactions that look before they lock have to wait for this one. */
   alone: boolean;
   /** See {@link lockAndLoadSteps}. */
   trusts: boolean;

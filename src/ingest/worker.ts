@@ -34,9 +34,9 @@ export interface EventWorkerOptions {
   metrics: Metrics;
   log: Logger;
   apply: ApplyOptions;
-  /** The most messages in one transaction. */
+  /** The highest number of messages in one transaction. */
   batchSize: number;
-  /** The most unacknowledged messages that the broker sends. */
+  /** How many unacknowledged messages the broker sends at most. */
   prefetch: number;
   /** Batches in flight. */
   concurrency: number;
@@ -47,25 +47,28 @@ export interface EventWorkerOptions {
 }
 
 /**
- * The share of a full batch that is worth a second slot: two small batches at once get in each other's way and take longer
+ * The share of a full batch that is worth a second slot: two small batches at once slow each other down, and take longer
  * than one after the other (docs/performance.md).
  */
 const WORTH_A_SLOT = 1 / 4;
 
-/** amqplib flushes frames asynchronously, within this. */
+/** amqplib flushes frames asynchronously, within this time. */
 const ACKS_WRITTEN_MS = 5;
 
-/** What the health check says of a pause. */
+/** What the health check says about a pause. */
 const PAUSED: Record<PauseReason, (waiting: number) => string> = {
   database_down: () => 'the database cannot be used; consumption resumes once it can',
   database_slow: () => 'the database is too slow, even for made-up events; find the load on it',
   rows_held: () => 'another transaction holds rows that the messages need; end it if it was forgotten',
   erasure_key: () => 'people were erased with another ERASURE_KEY; start this process with that key',
   publishing_blocked: (waiting) =>
-    `the broker does not take ${waiting} messages for the retry queues and the dead letters; check its memory and disk, and these queues`,
+    `the broker does not accept ${waiting} messages for the retry queues and the dead letters; check its memory and disk, and these queues`,
 };
 
-/** After this, messages on their way to other queues count as stuck there. The broker usually confirms in milliseconds. */
+/**
+ * After this time, messages on their way to other queues count as stuck. The broker usually confirms within
+ * milliseconds.
+ */
 const FORWARDED_MS = 1_000;
 
 /**
@@ -73,10 +76,10 @@ const FORWARDED_MS = 1_000;
  * retried or dead-lettered.
  *
  * States: *working* -> *stopping* -> *stopped*. While working, each of `concurrency` slots handles one batch at a time, and
- * suspects when the poison scheduler lets them. If the database is unavailable the slots keep what they have, and
+ * suspects when the poison scheduler lets them. If the database is unavailable, the slots keep their batches, and
  * consumption is paused until one of them succeeds. Slots do not wait for forwarded messages, until half the prefetch is on
  * its way: then consumption is paused, too. While stopping, nothing more is received; batches in flight are finished and
- * acknowledged, and what the broker does not take returns to the queue.
+ * acknowledged, and messages that the broker does not accept elsewhere return to the queue.
  */
 export class EventWorker {
   readonly #options: EventWorkerOptions;
@@ -137,18 +140,23 @@ export class EventWorker {
   }
 
   async #runSlot(): Promise<void> {
+    let isOpen = true;
+    while (isOpen) isOpen = await this.#lookTurns.inTurn(() => this.#handleNext());
+  }
+
+  /** @returns false once there is nothing more to take */
+  async #handleNext(): Promise<boolean> {
     const { batchSize } = this.#options;
     const worth = (): number => (this.#busySlots === 0 ? 1 : Math.ceil(batchSize * WORTH_A_SLOT));
-    for (;;) {
-      await this.#untilForwarderHasRoom();
-      const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
-      if (deliveries.length === 0) return;
-      this.#busySlots += 1;
-      this.#load.begin(deliveries.length);
-      await this.#handleAll(deliveries);
-      this.#load.end(deliveries.length);
-      this.#busySlots -= 1;
-    }
+    await this.#untilForwarderHasRoom();
+    const deliveries = await this.#buffer.take(batchSize, worth, MAX_BATCH_BYTES);
+    if (deliveries.length === 0) return false;
+    this.#busySlots += 1;
+    this.#load.begin(deliveries.length);
+    await this.#handleAll(deliveries);
+    this.#load.end(deliveries.length);
+    this.#busySlots -= 1;
+    return true;
   }
 
   async #untilForwarderHasRoom(): Promise<void> {
@@ -173,7 +181,8 @@ export class EventWorker {
       const left = batches.slice(place).filter(([first]) => isNoMoreSuspect(first!.deliveryCount, deliveryCount));
       await this.#poisonScheduler.run({ deliveryCount, batches: left.length }, async () => {
         if (this.#stopping.signal.aborted) return;
-        // Earlier acks must be written before this batch can kill the process, or their messages become suspects too.
+        // Earlier acks must be written before this batch can kill the process; otherwise their messages become
+        // suspects, too.
         await delay(ACKS_WRITTEN_MS);
         const before = this.#forwarder.messages;
         await this.#handle(batch);
@@ -183,8 +192,8 @@ export class EventWorker {
   }
 
   /**
-   * Handles a batch whatever happens. An error that is our bug splits it until the message that causes it stands alone:
-   * that message is retried, or else rejected, so that the broker dead-letters it.
+   * Handles a batch whatever happens. After an error that is a bug of ours, the batch is split until the message that causes
+   * it is alone. That message is retried, or otherwise rejected, so that the broker dead-letters it.
    */
   async #handle(deliveries: readonly Delivery[]): Promise<void> {
     try {
@@ -264,7 +273,10 @@ export class EventWorker {
     };
   }
 
-  /** Receiving more would only add messages whose delivery count a lost channel raises. Counted once, however often reported. */
+  /**
+   * Pauses consumption: more messages would only be more whose delivery count a lost channel raises. Counts a pause
+   * once.
+   */
   #pause(reason: PauseReason, code?: string): void {
     const { queue, metrics } = this.#options;
     const isKnown = this.#pauses.has(reason);
@@ -283,7 +295,7 @@ export class EventWorker {
     this.#consumer.resume();
   }
 
-  /** Counts each kind of message once per batch, because a counter costs more than most of a message's way. */
+  /** Counts each kind of message once per batch, because a counter costs more than most of the handling of a message. */
   #acknowledge(items: readonly DecidedItem[]): void {
     const { queue, metrics } = this.#options;
     for (const group of groupBy(items, ({ outcome }) => `${outcome.kind} ${typeOf(outcome)}`).values()) {

@@ -22,7 +22,7 @@ export interface AccountRouteOptions {
   keys: Pick<IssuerKeys, 'find'>;
   metrics: Metrics;
   log: Logger;
-  /** Requests at once; further ones are answered 503. @default 100 */
+  /** Concurrent requests; further ones are answered 503. @default 100 */
   maxRequests?: number;
 }
 
@@ -31,12 +31,12 @@ export const ACCOUNT_ROUTE = '/events/account';
 export const MAX_TOKEN_BYTES = 16_384;
 const MAX_REQUESTS = 100;
 
-/** What becomes of a token; one that is refused is counted by the code of RFC 8935. */
+/** The possible outcomes of a token; a refused token is counted under its code of RFC 8935. */
 export const ACCOUNT_OUTCOMES = ['published', 'ignored', 'unavailable', ...SECURITY_EVENT_ERRORS] as const;
 
 /**
- * `POST /events/account`: Security Event Tokens, whose signature authenticates the sender. As RFC 8935 has it, the body is the token,
- * and 202 the answer; Mozilla accounts send it as a bearer token without a body, and wait for 200.
+ * `POST /events/account`: Security Event Tokens, whose signature authenticates the sender. According to RFC 8935, the
+ * body is the token and the answer is 202; Mozilla accounts send it as a bearer token without a body, and wait for 200.
  */
 export async function accountRoute(app: FastifyInstance, options: AccountRouteOptions): Promise<void> {
   const { publisher, expected, keys, metrics, log, maxRequests = MAX_REQUESTS } = options;
@@ -48,7 +48,8 @@ export async function accountRoute(app: FastifyInstance, options: AccountRouteOp
 
   app.post(
     '/account',
-    // Counted once its body is there: whoever has no key could take all places by sending bodies slowly.
+    // A request counts only once its body has arrived: otherwise clients without a key could take all places with slow
+    // bodies.
     { onRequest: refuseEncodings, preHandler: admit, bodyLimit: MAX_TOKEN_BYTES },
     working(async (request, reply) => {
       const sent = tokenOf(request);
@@ -73,7 +74,7 @@ export async function accountRoute(app: FastifyInstance, options: AccountRouteOp
           return taken(reply, sent.status);
         case 'too_large':
           count('invalid_request');
-          return tooLarge(reply, 'The token is larger than the broker takes');
+          return tooLarge(reply, 'The token is larger than the broker accepts');
         case 'away':
           count('unavailable');
           return accountsAway(reply);
@@ -96,7 +97,7 @@ function tokenOf({ headers, body }: FastifyRequest): { token: string; status: nu
 
 type Claims = Extract<Verified, { claims: object }>['claims'];
 
-/** The message as the decoder of the account stream takes it; null for an event that does not concern contacts. */
+/** The message in the form that the account stream has; null for an event that does not concern contacts. */
 function messageOf(
   { iss, sub, aud, iat, jti, events }: Claims,
   { headers }: FastifyRequest,

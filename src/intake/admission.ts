@@ -5,8 +5,8 @@ import type { Check } from '../http/authorise';
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 
 /**
- * Takes `max` requests at once, and answers further ones 503. A request counts from the hook on until it is answered and its
- * work is done, also if its client has left. As an `onRequest` hook it bounds the memory for bodies as well.
+ * Accepts `max` requests at once, and answers further ones 503. A request counts from this hook until it is answered and its
+ * work is done, even if its client has left. As an `onRequest` hook it bounds the memory for bodies as well.
  */
 export function atMostAtOnce(max: number): { admit: Check; working: (handler: Handler) => Handler } {
   let running = 0;

@@ -5,12 +5,12 @@
 export const encode = (message: object): Buffer =>
   Buffer.from(hasInfinity(message) ? JSON.stringify(message, withoutInfinity) : JSON.stringify(message));
 
-/** Asked first, because calling back for every value takes ten times as long. */
+/** Checked first, because a callback for every value takes ten times as long. */
 function hasInfinity(value: unknown): boolean {
   if (typeof value === 'number') return !Number.isFinite(value);
   return typeof value === 'object' && value !== null && Object.values(value).some(hasInfinity);
 }
 
-/** Another value that no field can have. */
+/** Replaces infinity by another value that no field can have. */
 const withoutInfinity = (_key: string, value: unknown): unknown =>
   typeof value === 'number' && !Number.isFinite(value) ? {} : value;

@@ -3,7 +3,7 @@ import { createLocalJWKSet, errors, type FlattenedJWSInput, type JSONWebKeySet, 
 import type { Logger } from 'pino';
 import { parseJson } from '../foundation/json';
 
-/** The keys cannot be asked for now, so nothing can be said of a token. */
+/** The keys cannot be read now, so a token can be neither accepted nor refused. */
 export class KeysAway extends Error {
   override readonly name = 'KeysAway';
 
@@ -15,12 +15,12 @@ export class KeysAway extends Error {
 export interface IssuerKeysOptions {
   url: string;
   log: Logger;
-  /** Milliseconds of a clock that never goes back. */
+  /** A clock that never goes back, in milliseconds. */
   now?: () => number;
   timeoutMs?: number;
 }
 
-/** A key that the issuer took back is not believed for longer. */
+/** A key that the issuer has withdrawn is accepted for at most this long. */
 const MAX_AGE_MS = 600_000;
 /** Tokens with made-up key ids must not become requests to the issuer. */
 const PAUSE_MS = 10_000;
@@ -30,8 +30,8 @@ const MAX_BYTES = 65_536;
 type FindKey = ReturnType<typeof createLocalJWKSet>;
 
 /**
- * Keys are kept for ten minutes, then read again with the next token. An unknown key id has them read again at once, but never
- * sooner than ten seconds after the last attempt.
+ * Keys are kept for ten minutes, then read again with the next token. After an unknown key id they are read again at
+ * once, but never sooner than ten seconds after the last attempt.
  */
 export class IssuerKeys {
   readonly #url: string;
@@ -56,7 +56,7 @@ export class IssuerKeys {
    * The key that a token names.
    *
    * @throws JWKSNoMatchingKey if the issuer does not have it
-   * @throws KeysAway if that is not known
+   * @throws KeysAway if that cannot be found out
    */
   async find(header: JWSHeaderParameters, token: FlattenedJWSInput): ReturnType<FindKey> {
     const begin = this.#now();
@@ -70,7 +70,7 @@ export class IssuerKeys {
     return (this.#find as FindKey)(header, token);
   }
 
-  /** Why no key can be found, for the health check; it also has the keys read again. */
+  /** Why the keys cannot be read, for the health check. Calling it also starts another attempt to read them. */
   problems(): string[] {
     if (this.#problem === undefined) return [];
     this.read().catch(() => undefined);
@@ -80,7 +80,7 @@ export class IssuerKeys {
   }
 
   /**
-   * Reads the keys, unless that was tried a moment ago; callers at the same time share one request.
+   * Reads the keys, unless that was tried a moment ago. Concurrent callers share one request.
    *
    * @throws KeysAway
    */
@@ -117,7 +117,7 @@ export class IssuerKeys {
   async #fetch(): Promise<JSONWebKeySet> {
     const answer = await fetch(this.#url, {
       headers: { accept: 'application/json' },
-      // To any other URL, which need not have TLS.
+      // A redirect could lead to a URL without TLS.
       redirect: 'error',
       signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(this.#timeoutMs)]),
     });
@@ -126,7 +126,7 @@ export class IssuerKeys {
       throw new Unusable(`HTTP ${answer.status}`);
     }
     const keys = parseJson(await textOf(answer)) as Partial<JSONWebKeySet> | null | undefined;
-    // Without keys every token would be refused for good.
+    // With an empty set of keys, every token would be refused permanently.
     if (!Array.isArray(keys?.keys) || keys.keys.length === 0) throw new Unusable('the answer is not a set of keys');
     return keys as JSONWebKeySet;
   }
@@ -145,7 +145,7 @@ async function textOf(answer: Response): Promise<string> {
   return Buffer.concat(parts).toString('utf8');
 }
 
-/** Codes only: other texts may have the URL. */
+/** Shows only codes, because other texts may contain the URL. */
 function problemOf(error: unknown): string {
   if (error instanceof Unusable) return error.message;
   const { name, code, cause } = error as Error & { code?: unknown };

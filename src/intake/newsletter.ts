@@ -15,7 +15,7 @@ export interface NewsletterRouteOptions {
   requireScope: RequireScope;
   metrics: Metrics;
   log: Logger;
-  /** Requests at once; further ones are answered 503. @default 32: each may have a mebibyte in memory, and as much again */
+  /** Concurrent requests; further ones are answered 503. @default 32: each may take two mebibytes of memory */
   maxRequests?: number;
 }
 
@@ -23,7 +23,7 @@ export const NEWSLETTER_ROUTE = '/events/newsletter';
 export const MAX_BODY_BYTES = 1_024 * 1_024;
 const MAX_REQUESTS = 32;
 
-/** What becomes of a request that was read. */
+/** The possible outcomes of a request that was read. */
 export const NEWSLETTER_OUTCOMES = ['published', 'malformed', 'forbidden', 'unavailable'] as const;
 
 /** `POST /events/newsletter`: one newsletter message or a list, published as a whole or refused as a whole. */
@@ -60,7 +60,7 @@ export async function newsletterRoute(app: FastifyInstance, options: NewsletterR
           return noStore(reply).code(202).send(answer);
         case 'too_large':
           count('malformed');
-          return tooLarge(reply, 'A message is larger than the broker takes');
+          return tooLarge(reply, 'A message is larger than the broker accepts');
         case 'away':
           count('unavailable');
           return brokerAway(reply, answer.events);

@@ -3,10 +3,10 @@ import { describe } from '../rabbitmq/errors';
 import type { OutgoingMessage, PublishResult } from '../rabbitmq/outgoing';
 import type { Publisher } from '../rabbitmq/publisher';
 
-/** `away`: send it again later; some messages may have been taken. `too_large`: the broker will never take it. */
+/** `away`: try again later; some messages may have been accepted. `too_large`: the broker will never accept a message. */
 export type Published = 'confirmed' | 'away' | 'too_large';
 
-/** Publishes all messages and waits for all confirms. It asks a broker that is known to be away for nothing. */
+/** Publishes all messages and waits for all confirms. Publishes nothing if the broker is known to be away. */
 export async function publishAll(
   publisher: Pick<Publisher, 'ready' | 'publish'>,
   messages: readonly OutgoingMessage[],

@@ -1,4 +1,4 @@
-/** Reads the body of `POST /events/newsletter`. Problems name places, never values: these are addresses and tokens. */
+/** Reads the body of `POST /events/newsletter`. Problems name places, never values, which are addresses and tokens. */
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import type { Trace } from '../contacts/facts/event';
@@ -29,12 +29,12 @@ export type Read =
   /** Messages that need the scope `vouch`. */
   | { unproven: Problem[] };
 
-/** So that a long list of faults does not become a long answer. */
+/** Keeps the answer short, however many faults a list has. */
 const MAX_PROBLEMS = 100;
 
 /**
- * All messages of a body, or none: each is decoded from the very bytes that are published, so a message that is taken here
- * is not a dead letter for its shape.
+ * All messages of a body, or none: each message is decoded from exactly the bytes that are published, so a message that is
+ * accepted here does not become a dead letter because of its shape.
  */
 export async function readMessages(body: Buffer, context: ReadContext): Promise<Read> {
   if (!isUtf8(body)) return { refusal: 'The body is not UTF-8' };
@@ -51,7 +51,7 @@ export async function readMessages(body: Buffer, context: ReadContext): Promise<
   for (const [index, message] of list.entries()) {
     await turn();
     const place = list === sent ? `[${index}]` : '';
-    // In a list the order of the messages may matter, so each says its own time.
+    // In a list, the order of the messages may matter, so each needs its own time.
     const read = readMessage(message, { ...context, place, isAlone: list !== sent });
     if ('problems' in read) problems.push(...read.problems);
     else if (read.isUnproven)
@@ -88,7 +88,7 @@ function readMessage(
   const content = encode(
     ts === sent.ts && !dropsOptin ? sent : { ...sent, ts, ...(dropsOptin && { optin: undefined }) },
   );
-  // Names the event if the message does not.
+  // The id of the event if the message does not give one.
   const messageId = randomUUID();
   const decoded = decode('newsletter', content, { messageId, trace, now });
   if (decoded.kind !== 'event') {

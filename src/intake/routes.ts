@@ -1,11 +1,11 @@
-/** The part `intake`: what others send over HTTP goes to the broker. It never touches the database. */
+/** The part `intake`: publishes messages that are sent over HTTP. It never touches the database. */
 import type { FastifyInstance } from 'fastify';
 import type { RequireScope } from '../http/authorise';
 import { type AccountRouteOptions, accountRoute } from './account';
 import { type NewsletterRouteOptions, newsletterRoute } from './newsletter';
 
 export interface IntakeOptions extends Omit<NewsletterRouteOptions, 'requireScope'> {
-  /** Null where no account provider is configured: then tokens are not taken. */
+  /** Null if no account provider is configured: then tokens are not accepted. */
   accounts: Pick<AccountRouteOptions, 'expected' | 'keys'> | null;
 }
 

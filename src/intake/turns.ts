@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** Well below what a health check or a heartbeat of the broker notices. */
+/** Too short for a health check or a heartbeat of the broker to notice. */
 const LONGEST_MS = 10;
 
-/** Lets the rest of the process work whenever a long loop has worked for a while: await its result once a step. */
+/** Lets the rest of the process work during a long loop: await the returned function once per step. */
 export function turns(): () => Promise<void> {
   let begin = performance.now();
   return async () => {

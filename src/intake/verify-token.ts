@@ -3,13 +3,13 @@ import type { SecurityEventRefusal } from '../messages/http/schemas';
 import { isJsonObject, type JsonObject } from '../messages/incoming/decoded';
 import { type IssuerKeys, KeysAway } from './issuer-keys';
 
-/** Whose tokens are taken, and for whom they must be. */
+/** Whose tokens are accepted, and for which recipient they must be. */
 export interface Expected {
   issuer: string;
   audience: string;
 }
 
-/** A token whose signature and claims hold; or why it is refused, in the words of RFC 8935; or when to send it again. */
+/** The claims of a valid token; or why it is refused, in the terms of RFC 8935; or when to send it again. */
 export type Verified =
   | { claims: JWTPayload & { events: JsonObject } }
   | SecurityEventRefusal
@@ -76,7 +76,7 @@ function refusalOf(error: unknown): SecurityEventRefusal {
 }
 
 function ofClaim({ claim, reason }: errors.JWTClaimValidationFailed): SecurityEventRefusal {
-  if (claim === 'iss') return refused('invalid_issuer', 'iss: is not the issuer whose tokens are taken here');
+  if (claim === 'iss') return refused('invalid_issuer', 'iss: is not the issuer whose tokens are accepted here');
   if (claim === 'aud') return refused('invalid_audience', 'aud: does not name this recipient');
   return refused('invalid_request', `${claim}: ${reason === 'missing' ? 'is missing' : 'is not valid'}`);
 }

@@ -3,10 +3,10 @@ import type { Trace } from '../contacts/facts/event';
 /** W3C Trace Context: version, trace id, parent id, flags. Version ff is forbidden, and so are ids of zeros. */
 export const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** One vendor's entry: its key, and printable ASCII without comma and equals sign. */
+/** One vendor's entry: a key, and a value of printable ASCII without comma and equals sign. */
 const MEMBER = /^[0-9a-z][0-9a-z_*/@-]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 const MAX_MEMBERS = 32;
-/** The length that every participant must propagate; a longer value is dropped, not cut. */
+/** Every participant must propagate values up to this length; a longer value is dropped, not cut. */
 export const MAX_TRACESTATE = 512;
 
 /**

@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
 
-/** Synchronous work holds up everything else in the process: other slots, health checks, the heartbeats of the broker. */
+/**
+ * Longer synchronous work is logged, because it holds up everything else: other slots, health checks, heartbeats to the
+ * broker.
+ */
 const LONG_MS = 1_000;
 
-/** Runs synchronous work whose size comes from outside. */
+/** Runs synchronous work whose size depends on received data. */
 export type Blocking = <T>(what: string, sizes: () => Record<string, number>, work: () => T) => T;
 
 /** Logs which work took long, and its sizes. */

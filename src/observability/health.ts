@@ -1,10 +1,10 @@
 import { within } from '../foundation/timeout';
 
-/** A part of the process that can be out of order. */
+/** A part of the process that can have problems. */
 export interface Part {
   /** What does not work now, and what to do: short sentences without personal data or secrets. Empty when all is well. */
   problems(): readonly string[] | Promise<readonly string[]>;
-  /** What an operator should know although the part works now. */
+  /** What an operator should know, although the part works now. */
   hints?(): readonly string[];
 }
 
@@ -13,7 +13,7 @@ export interface PartState {
   hints: readonly string[];
 }
 
-/** Load balancers time out after some seconds: answer earlier, even if a part does not. */
+/** Load balancers time out after a few seconds: the check answers earlier, even if a part does not. */
 const ANSWER_MS = 4_000;
 
 /** The state of all parts of the process, for the health check. */

@@ -3,7 +3,7 @@ import { readable } from './readable';
 
 /** Where an error came from, without its message. */
 export function framesOf({ stack = '', message }: Error): string[] {
-  // A message of several lines may contain one that looks like a frame.
+  // A message of several lines may contain a line that looks like a frame.
   const start = stack.indexOf(message);
   const frames = start < 0 ? '' : stack.slice(start + message.length);
   return frames.split('\n').flatMap((line) => /^\s+at (.+)/.exec(line)?.[1] ?? []);
@@ -18,10 +18,10 @@ export function logTo(format: 'json' | 'pretty', colour: boolean): DestinationSt
 }
 
 /**
- * The log of the running service: one JSON object a line. An error is logged by type,
- * code and stack frames, never by its text, which may contain an address or the values of a statement.
+ * The log of the running service: one JSON object per line. Of an error, the log
+ * shows type, code and stack frames, never its text, which may contain an address or the values of a statement.
  *
- * @param codeOf finds the most telling code in an error, whatever wraps it
+ * @param codeOf finds the most specific code in an error, however deeply it is wrapped
  */
 export function makeLog(
   level: string,
@@ -37,7 +37,7 @@ export function makeLog(
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serialize, error: serialize },
       hooks: {
-        // Given an error alone, pino would use its text as the message.
+        // If it gets only an error, pino uses the error's text as the message.
         logMethod([first, ...rest], method) {
           if (first instanceof Error && rest.length === 0) method.apply(this, [{ err: first }, 'error']);
           else method.apply(this, [first, ...rest] as Parameters<typeof method>);

@@ -10,7 +10,7 @@ export type Stage = (typeof STAGES)[number];
 
 /**
  * Why consumption is paused: the database is unavailable, or too slow for any event; another transaction holds all rows that
- * are needed; people were erased with a key that this process does not have; or the broker takes no messages for the retry
+ * are needed; people were erased with a key that this process does not have; or the broker accepts no messages for the retry
  * queues and the dead letters.
  */
 export const PAUSE_REASONS = [
@@ -28,7 +28,7 @@ const SIZE_BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000];
 
 /**
  * The service's metrics. Every label has few values, known beforehand or reduced to codes, and none is personal. Metrics
- * are observed once per batch or on a failure, so that messages do not get slower by being observed.
+ * are observed once per batch or on a failure, so that they do not slow messages down.
  */
 export function makeMetrics() {
   const registry = new Registry();
@@ -100,7 +100,7 @@ export function makeMetrics() {
     ),
     optOutDecisions: counter(
       'opt_out_decisions_total',
-      'Merges with an opt-out, by what happens to it: it stays (only, same), is lifted (proven), or is of another person (left_behind)',
+      'Merges with an opt-out, by what happens to it: it stays (only, same), is lifted (proven), or belongs to another person (left_behind)',
       'why',
     ),
     droppedDetails: counter('dropped_details_total', 'Unusable details of handled messages, by field', 'field'),

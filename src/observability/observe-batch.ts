@@ -9,7 +9,7 @@ type Decided = Pick<ChangeSet, 'inactiveClaims' | 'contacts' | 'reviews' | 'choi
   merges: readonly (Pick<MergePlan, 'reason' | 'token'> & { explanation: Explanation })[];
 };
 
-/** All values of a type, which the compiler checks. */
+/** All values of a type; the compiler checks that none is missing. */
 const all = <T extends string>(values: Record<T, true>): T[] => Object.keys(values) as T[];
 const MERGE_REASONS = all<MergeReason>({ claim: true, recreated: true, deletion: true });
 const TOKEN_POLICIES = all<TokenPolicy>({ address: true, account: true });
@@ -25,7 +25,7 @@ const ACTS = all<Act>({
 const OPT_OUT_REASONS = ['only', 'same', 'proven', 'left_behind'] as const satisfies Why[];
 const COLLISION_OUTCOMES = ['merged', 'held', 'blocked', 'closed', 'review'] as const;
 
-/** Creates the series of all decisions. */
+/** Creates the series of all decisions, so that they start at zero. */
 export function startDecisionsAtZero(metrics: Metrics): void {
   for (const reason of MERGE_REASONS) metrics.merges.inc({ reason }, 0);
   for (const policy of TOKEN_POLICIES)
@@ -61,7 +61,7 @@ export function observeDropped(metrics: Metrics, fields: readonly string[]): voi
 }
 
 /**
- * Observes how far a batch was behind, once, however many messages it has.
+ * Observes how far behind a batch was: once per batch, however many messages it has.
  *
  * @param oldest the batch's oldest event and publish, in milliseconds since 1970; Infinity if unknown
  */

@@ -36,8 +36,8 @@ export function observeConnection(metrics: Metrics, name: string, connection: Co
 }
 
 /**
- * Reads the database when metrics are scraped. While it is unavailable the metrics of its content are absent: an old value
- * would be taken for the current one.
+ * Reads the database when metrics are scraped. While it is unavailable, the metrics about its content are absent: an old
+ * value would be mistaken for the current one.
  */
 export function observeDatabase(
   metrics: Metrics,
@@ -61,7 +61,7 @@ export function observeDatabase(
   onScrape(feedFenceAge, async () => set(feedFenceAge, (await read()).fenceAgeSeconds ?? undefined));
 }
 
-/** The state of each part of the process, as the health check has it. */
+/** The state of each part of the process, as the health check reports it. */
 export function observeHealth({ healthy }: Metrics, health: Health): void {
   onScrape(healthy, async () => {
     for (const [check, { problems }] of await health.read()) healthy.set({ check }, problems.length === 0 ? 1 : 0);
@@ -75,7 +75,7 @@ export function observeConsuming(metrics: Metrics, queues: readonly string[], is
   });
 }
 
-/** Sets a gauge each time metrics are scraped. prom-client takes this as an option of the constructor only. */
+/** Sets a gauge each time metrics are scraped. prom-client accepts this only as an option of the constructor. */
 function onScrape(gauge: Gauge<string>, collect: () => void | Promise<void>): void {
   Object.assign(gauge, { collect });
 }

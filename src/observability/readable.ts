@@ -17,7 +17,7 @@ function toText({ time, level, msg, pid: _, hostname: __, ...fields }: Record<st
   return [clock, code ? `\x1b[${code}m${label}\x1b[0m` : label, clean(String(msg)), ...shown].join(' ');
 }
 
-/** The fields of objects inside have names such as `failure.code`. */
+/** Fields of nested objects get names such as `failure.code`. */
 function* pairsOf(fields: object, path = ''): Iterable<[name: string, value: unknown]> {
   for (const [name, value] of Object.entries(fields)) {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) yield* pairsOf(value, `${path}${name}.`);

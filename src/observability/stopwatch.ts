@@ -6,7 +6,7 @@ export class Stopwatch {
 
   constructor(private readonly observe: (stage: Stage, seconds: number) => void) {}
 
-  /** Drops the time since the last lap: a wait, or a failed attempt. */
+  /** Discards the time since the last lap, which was a wait or a failed attempt. */
   restart(): void {
     this.#since = performance.now();
   }

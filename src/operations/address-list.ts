@@ -1,4 +1,4 @@
-/** Files with an address a line, as staff get them. */
+/** Text files with one address per line, as staff get them. */
 import { readFile } from 'node:fs/promises';
 import { OperatorError } from '../foundation/operator-error';
 import { failureOf, needsOperator } from '../postgres/errors';
@@ -10,7 +10,7 @@ export interface ListLine {
   text: string;
 }
 
-/** A line that cannot be used. The problem has no part of the line: it may be personal data. */
+/** A line that cannot be used. The problem quotes no part of the line, which may be personal data. */
 export interface BadLine {
   line: number;
   problem: string;
@@ -32,7 +32,7 @@ export async function readAddressList(path: string): Promise<ListLine[]> {
 }
 
 /**
- * Why a line failed, so that those after it can be done.
+ * Why a line failed. The lines after it can then be done.
  *
  * @throws the same error if it concerns all lines: the database is away, or an operator must act
  */
@@ -42,7 +42,7 @@ export function problemOf(error: unknown): string {
   return `the database failed (${code})`;
 }
 
-/** How many lines people are shown; `--json` has all. */
+/** How many lines the text output shows; `--json` has all of them. */
 const SHOWN = 20;
 
 export const badLinesText = (bad: readonly BadLine[]): string[] => [

@@ -1,4 +1,4 @@
-/** Arguments and options as operators type them. Errors never repeat the text: it may be personal data. */
+/** Arguments and options as operators type them. Errors never quote the text, which may be personal data. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { normaliseAddress } from '../contacts/facts/address';
 import type { Address } from '../contacts/facts/event';
@@ -17,7 +17,7 @@ export function addressFrom(command: Command, text: string): Address {
   return normalised.ok ? normalised.address : command.error(`error: the address ${normalised.problem}`);
 }
 
-/** Reads an email address or a contact id. The problem has no part of the text. */
+/** Reads an email address or a contact id. The problem quotes no part of the text. */
 export function readAddressOrId(text: string): Address | { contactId: string } | { problem: string } {
   const contactId = asUuid(text.trim());
   if (contactId !== undefined) return { contactId };

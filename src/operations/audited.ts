@@ -5,13 +5,13 @@ import { readConfig } from '../config';
 import type { Queries } from '../postgres/database';
 import { type AuditDetails, type AuditEntry, addToAudit, finishAuditEntry } from '../postgres/tables/audit';
 
-/** The source of a choice that `opt-out` made, in the consent ledger. */
+/** The source, in the consent ledger, of a choice that the command `opt-out` made. */
 export const STAFF_SOURCE = 'onecontact opt-out';
 
 /** Who runs a command, and why. */
 export type Author = Pick<AuditEntry, 'operator' | 'reason'>;
 
-/** Who is named by OPERATOR; without it, the system's user. */
+/** The operator named by OPERATOR; if it is not set, the system's user. */
 export function authorOf(env: NodeJS.ProcessEnv, reason: string | undefined = undefined): Author {
   return { operator: readConfig(env, ['audit']).operator ?? systemUser(), reason: reason ?? null };
 }
@@ -40,8 +40,8 @@ export const withReason = (command: Command, { required }: { required?: true } =
   );
 
 /**
- * Does work that is more than one transaction. The entry is written before the work, and its result after it, so that an
- * interrupted command is in the audit, too.
+ * Does work that takes more than one transaction. The entry is written before the work, and its result after it, so that
+ * an interrupted command is in the audit, too.
  */
 export async function audited<T>(
   db: Queries,

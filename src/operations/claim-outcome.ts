@@ -29,7 +29,7 @@ export type ClaimOutcome =
 /**
  * @param applied a batch with a new, released or unblocked claim of this account on this address. If the claim is an
  *   event, it must be alone in its batch.
- * @param dryRun the batch was rolled back, so the ids of the contacts it made exist nowhere
+ * @param dryRun whether the batch was rolled back: then the ids of the contacts that it made do not exist
  */
 export function outcomeOf(applied: Applied, uid: string, address: string, dryRun: boolean): ClaimOutcome {
   const { merges, inactiveClaims, before, reviews, contacts } = applied;
@@ -69,7 +69,7 @@ export function outcomeBody(result: ClaimOutcome) {
   }
 }
 
-/** In the present tense: it describes what happens and what would happen. */
+/** In the present tense, because it describes both what happens and what would happen. */
 export function outcomeText(result: ClaimOutcome, columns: number): string[] {
   if (result.outcome === 'merged') {
     return ['Merge: the two contacts are one person.', ...mergeText(result.merge, columns)];
@@ -90,7 +90,9 @@ export function outcomeSentences(result: Exclude<ClaimOutcome, { outcome: 'merge
     case 'moved':
       return [
         `Move: the address goes from contact ${result.from} to ${named(result.to)}. Nothing is merged, because the two are different people.`,
-        ...(result.closed ? ['The contact it leaves has nothing left. It is closed for good, with its token.'] : []),
+        ...(result.closed
+          ? ['The contact that it leaves has nothing left, and is closed for good with its token.']
+          : []),
         ...(result.leaves ? [`Account ${result.leaves} is left without an address, and is listed for review.`] : []),
       ];
     case 'joined':

@@ -1,4 +1,4 @@
-/** Commands that destroy something, or announce something, do it only after a yes. */
+/** Commands that destroy or announce something do so only after a yes. */
 import type { Command } from 'commander';
 import { OperatorError } from '../foundation/operator-error';
 import type { Context } from './context';
@@ -8,15 +8,15 @@ export const withYes = (command: Command): Command =>
   command.option('--yes', 'do not ask for confirmation (required without a terminal)');
 
 /**
- * Asks a question, unless the answer was given with `--yes`. Null when there is nothing to ask, so that what the question
- * needs to know is not worked out for nothing.
+ * Asks a question, unless the answer was given with `--yes`. Null if nothing has to be asked: then the command need not
+ * work out what the question would say.
  *
  * @throws OperatorError unless the answer is yes
  */
 export type Ask = ((question: string) => Promise<void>) | null;
 
 /**
- * Ends a command with exit code 2 where nothing was confirmed and there is no terminal to ask on. Call it before anything is
+ * Ends a command with exit code 2 if nothing was confirmed and there is no terminal to ask on. Call it before anything is
  * looked up, so that a script fails the same way every time.
  *
  * @param isHarmless whether this run needs no confirmation: a dry run

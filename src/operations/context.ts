@@ -9,7 +9,7 @@ interface Sink extends NodeJS.EventEmitter {
   columns?: number | undefined;
 }
 
-/** Where the width of the terminal is not known. */
+/** Used if the width of the terminal is not known. */
 const COLUMNS = 80;
 
 /** The parts of the process that a command may use. */
@@ -20,7 +20,10 @@ export interface Terminal {
   stdin?: ({ isTTY?: boolean | undefined } & Partial<AsyncIterable<Uint8Array>>) | undefined;
 }
 
-/** What JSON leaves as it is, although it steers a terminal: C1 controls and marks that reorder or break lines. */
+/**
+ * Characters that JSON does not escape although they control a terminal: C1 controls, and marks that reorder or break
+ * lines.
+ */
 const STEERING = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -28,7 +31,7 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 export class Context {
   /** 0 done, 1 failed. A command that fails without throwing sets it. */
   exitCode = 0;
-  /** What to do after a failure: printed below the error. */
+  /** What to do after a failure; printed below the error. */
   advice: string | null = null;
   readonly env: NodeJS.ProcessEnv;
   readonly stdout: Sink;
@@ -45,7 +48,7 @@ export class Context {
     return this.stdout.columns ?? COLUMNS;
   }
 
-  /** Not copied like the others: merely looking at `process.stdin` changes the pipe for other readers. */
+  /** Read late, unlike the others, because merely accessing `process.stdin` changes the pipe for other readers. */
   get stdin(): Terminal['stdin'] {
     return this.terminal.stdin;
   }
@@ -55,7 +58,7 @@ export class Context {
     return this.#write(this.stdout.isTTY ? text.split('\n').map(harmless).join('\n') : text);
   }
 
-  /** Prints each JSON text as a line. On a terminal, control characters are escaped: it is still the same JSON. */
+  /** Prints each JSON text as a line. On a terminal, control characters are escaped; the JSON stays equivalent. */
   printJson(...texts: readonly string[]): Promise<void> {
     const lines = texts.map((text) => `${text}\n`).join('');
     return this.#write(this.stdout.isTTY ? lines.replace(STEERING, escaped) : lines);
@@ -66,7 +69,7 @@ export class Context {
     return options.json ? this.printJson(JSON.stringify(body)) : this.print(text());
   }
 
-  /** Waits while the reader is slower. Rejects when the reader has gone away. */
+  /** Waits if the reader is slower. Rejects if the reader has gone away. */
   async #write(text: string): Promise<void> {
     if (!this.stdout.write(text)) await once(this.stdout, 'drain');
   }

@@ -1,7 +1,7 @@
-/** What stands in the audit for a name of an erased person. */
+/** The text that replaces a name of an erased person in the audit. */
 const PREFIX = 'erased:';
 
-/** The same for the same name, so that `audit --address` still finds it. */
+/** The result is the same for the same name, so that `audit --address` still finds it. */
 export const erasedName = (hash: string): string => PREFIX + hash;
 
 /** The hash in an erased name; undefined for any other text. */

@@ -1,7 +1,10 @@
-/** Finds people in the body of a message. A dead letter may be anything, so the search needs no shape and never throws. */
+/**
+ * Finds people in the body of a message. A dead letter may contain anything, so the search expects no format and never
+ * throws.
+ */
 import { normaliseAddress } from '../contacts/facts/address';
 
-/** What people are found by. */
+/** The names by which people are found. */
 export interface Names {
   /** Normalised. */
   addresses: readonly string[];
@@ -10,8 +13,8 @@ export interface Names {
 }
 
 /**
- * Texts of which one is in every JSON text, in lower case, that names any of these. Of an address as a reader typed it,
- * only the local part is certain to be the same, except for its case.
+ * Words of which every JSON text that names any of these contains one, once it is in lower case. For an address, the word is
+ * the local part: of the address as a reader typed it, only this part is certain to be the same, except for its case.
  */
 export const wordsOf = ({ addresses, uids = [], tokens = [] }: Names): string[] => [
   ...addresses.map((address) => JSON.stringify(address.slice(0, address.indexOf('@') + 1)).slice(0, -1)),
@@ -19,14 +22,17 @@ export const wordsOf = ({ addresses, uids = [], tokens = [] }: Names): string[] 
   ...tokens,
 ];
 
-/** Bytes of a body that are searched: no publisher of ours sends more. */
+/** The bytes of a body that are searched. No publisher of ours sends more. */
 const MAX_SEARCHED = 16 * 1_024 * 1_024;
 
 /** Characters that end an address on either side, unless it is in quotes. */
 const DELIMITERS = /[\s"<>()[\]:;,@]/;
 /** Characters of a local part that also separate it from other text, as in `?email=ada@mail.test`. */
 const SEPARATORS = /[!#$%&'*/=?^`{|}~]/;
-/** What a domain may have, in any script. Longer than any domain, whatever a hostile body has. */
+/**
+ * The characters of a domain, in any script. The limit is above every real domain, and bounds the work for a hostile
+ * body.
+ */
 const DOMAIN = /[\p{L}\p{M}\p{N}.\u3002\uff0e\uff61\u00ad_-]{1,512}/uy;
 
 /**
@@ -51,7 +57,10 @@ export function mentionsOf({ addresses, uids = [], tokens = [] }: Names): (body:
 
 const asUuid = (uid: string): string => uid.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 
-/** Lower-case, without the escapes of JSON at any depth. Without zeros, which UTF-16 has between ASCII characters. */
+/**
+ * In lower case, without the escapes of JSON at any depth, and without zeros, which UTF-16 has between ASCII
+ * characters.
+ */
 const unescaped = (text: string): string =>
   text
     .replace(/\0/g, '')
@@ -65,7 +74,7 @@ const percentDecoded = (text: string): string =>
     .replace(/(?:%[0-9a-f]{2}){1,512}/g, (encoded) => Buffer.from(encoded.replaceAll('%', ''), 'hex').toString())
     .toLowerCase();
 
-/** Whether an address stands around an @. */
+/** Whether the text around an @ is the address. */
 function isAt(text: string, at: number, { key, local }: { key: string; local: string }): boolean {
   const start = at - local.length;
   if (start < 0 || !text.startsWith(local, start)) return false;
@@ -76,7 +85,7 @@ function isAt(text: string, at: number, { key, local }: { key: string; local: st
   const before = text.charAt(start - 1);
   if (before === '' || DELIMITERS.test(before)) return true;
   if (!SEPARATORS.test(before)) return false;
-  // In quotes, as in "x=ada@mail.test", all of it is one address: another one.
+  // In quotes, as in "x=ada@mail.test", the whole text is one address, and a different one.
   let from = start - 1;
   while (from > 0 && !DELIMITERS.test(text.charAt(from - 1))) from -= 1;
   return !(text.charAt(from - 1) === '"' && text.charAt(at + 1 + domain.length) === '"');

@@ -1,4 +1,4 @@
-/** A merge for people, stored or only planned. */
+/** A merge as text for people, stored or only planned. */
 import { TIME_UNKNOWN, type Time } from '../contacts/facts/event';
 import type { FieldName } from '../contacts/facts/facts';
 import { shownKey } from '../contacts/facts/pseudonym';
@@ -6,7 +6,7 @@ import { type ExplainedMerge, type Explanation, type Verdict, valueAfter, type W
 import type { MergePlan } from '../contacts/merge/merge';
 import { listing, shortTime, wrap } from './render';
 
-/** Why the two are one person, what becomes of their contacts and tokens, and which values won. */
+/** Why the two are one person, what happens to their contacts and tokens, and which values won. */
 export const mergeText = (merge: ExplainedMerge, columns: number): string[] => [
   ...wrap(samePersonText(merge), columns),
   '',

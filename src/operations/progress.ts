@@ -1,7 +1,7 @@
 import type { Terminal } from './context';
 import { number } from './render';
 
-/** One line that is overwritten with each call; on a terminal only. */
+/** Shows one line that each call overwrites; only on a terminal. */
 export function makeProgress(sink: Terminal['stderr']): { show(text: string): void; clear(): void } {
   const show = (text: string): void => {
     if (sink.isTTY) sink.write(`\r\x1b[K${text}`);

@@ -1,8 +1,12 @@
 /** How commands show things to people. */
 import { Help } from 'commander';
 
-/** Makes text from outside safe for a terminal: control characters become visible. */
+/** Makes received text safe for a terminal: control characters become visible. */
 export const harmless = (text: string): string => text.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '\ufffd');
+
+/** The same for a text of several lines. */
+export const harmlessLines = (text: string): string =>
+  text.replace(/[^\P{Cc}\n\t]|[\u2028-\u202e\u2066-\u2069]/gu, '\ufffd');
 
 /** `1,234` */
 export const number = (n: number): string => n.toLocaleString('en');
@@ -11,14 +15,14 @@ export const number = (n: number): string => n.toLocaleString('en');
 export const count = (n: number, noun: string): string =>
   `${number(n)} ${n === 1 ? noun : `${noun}${noun.endsWith('s') ? 'es' : 's'}`}`;
 
-/** A line for each row; each column as wide as its widest cell. */
+/** One line per row; each column is as wide as its widest cell. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   return rows.map((row) => tableRow(row, widths));
 }
 
-/** One row, with the widths of its columns given: for rows that are printed before all are known. */
+/** One row with given widths of the columns, for rows that are printed before all rows are known. */
 export const tableRow = (cells: readonly string[], widths: readonly number[]): string =>
   cells
     .map((cell, i) => harmless(cell).padEnd(widths[i] ?? 0))
@@ -58,13 +62,13 @@ export function wrap(text: string, columns: number, indent = 0): string[] {
 export const shortTime = (time: number | string | Date): string =>
   new Date(time).toISOString().slice(0, 19).replace('T', ' ');
 
-/** The same where nothing else says that times are UTC. */
+/** The same, for places where nothing else says that times are UTC. */
 export const shortTimeUtc = (time: number | string | Date): string => `${shortTime(time)} UTC`;
 
 /** A name and its value; several values take a line each. */
 export type Field = readonly [name: string, value: string | null | readonly string[]];
 
-/** A line for each value, with the name of the field before the first; `-` where there is no value. */
+/** One line per value, with the name of the field before the first; `-` if there is no value. */
 export function fields(rows: readonly Field[]): string[] {
   return rows.flatMap(([name, value]) => {
     const values = typeof value === 'string' ? [value] : value?.length ? value : ['-'];

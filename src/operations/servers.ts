@@ -13,7 +13,7 @@ const SILENT = pino({ level: 'silent' });
 /**
  * Opens the database of DATABASE_URL for one command, and closes it afterwards.
  *
- * @param max connections at most
+ * @param max the maximum number of connections
  * @throws OperatorError when the database does not have the schema of this version
  */
 export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Database) => Promise<T>, max = 2): Promise<T> {
@@ -28,7 +28,7 @@ export async function withDatabase<T>(env: NodeJS.ProcessEnv, work: (db: Databas
 }
 
 export interface Broker {
-  /** For consuming; `publisher` has its own. */
+  /** A connection for consuming; `publisher` has its own. */
   connection: BrokerConnection;
   publisher: Publisher;
 }
@@ -50,7 +50,7 @@ export async function connectedTo<T>(url: Secret, name: string, work: (broker: B
     let onConnectFailed = (_: Error): void => undefined;
     const unreachable = new Promise<never>((_, reject) => {
       onConnectFailed = (error) => {
-        // After a refusal the connection tries again by itself, and rejects ready() if it is refused again.
+        // After a refusal, the connection tries again by itself, and rejects ready() once the refusal is final.
         if (refusalOf(error) === undefined) reject(new OperatorError(whyUnreachable(error), { cause: error }));
       };
     });

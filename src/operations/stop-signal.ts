@@ -1,4 +1,4 @@
-/** Aborted by the first Ctrl-C or SIGTERM: what is in flight is finished, and saved. A second one ends the process. */
+/** Aborted by the first Ctrl-C or SIGTERM: work in flight is finished and saved. A second signal ends the process. */
 export function stopSignal(): { signal: AbortSignal; ignore(): void } {
   const stop = new AbortController();
   const ignore = (): void => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal);

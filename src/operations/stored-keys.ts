@@ -7,7 +7,7 @@ const KEYS = { address: Prisma.sql`address FROM email_address`, account: Prisma.
 
 export type KeyKind = keyof typeof KEYS;
 
-/** All stored addresses or accounts: to find those whose keyed hashes are known. */
+/** All stored addresses or accounts, to find those whose keyed hashes are known. */
 export async function* storedKeys(db: Queries, kind: KeyKind): AsyncIterable<string> {
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page: { key: string }[] = await db.$queryRaw`

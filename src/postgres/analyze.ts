@@ -6,8 +6,8 @@ const MANY_ROWS = 1_000;
 
 /**
  * Analyses tables that have grown from nothing and were never analysed. Sessions keep the plans that they made for an empty
- * table until its first ANALYZE; autovacuum comes a minute later, or never where it is off. Tables of another role are left
- * to autovacuum.
+ * table until its first ANALYZE; autovacuum follows a minute later, or never if it is off. Tables that another role owns are
+ * left to autovacuum.
  *
  * @returns their names
  */

@@ -4,15 +4,15 @@ import { OperatorError } from '../foundation/operator-error';
 import { Backoff } from '../foundation/retry';
 import { connectionProblem, failureOf, needsOperator } from './errors';
 
-/** One statement may be to blame when memory runs out later, but none is at the start. */
+/** Later, a single statement may be to blame for such an error; at the start, none is, so waiting helps. */
 const OUT_OF_RESOURCES = /^53...$/;
 
 /**
- * Repeats work on the database until it succeeds: a server that is away, starting, failing over or out of connections is
- * waited for, however long it takes.
+ * Repeats work on the database until it succeeds. It waits, however long that takes, for a server that is away, starting,
+ * failing over or out of connections.
  *
- * @throws OperatorError for what waiting does not cure: credentials, the name of the database, rights, certificates, or a
- *   refusal by the work itself
+ * @throws OperatorError if waiting cannot help: wrong credentials, database name, rights or certificates, or a refusal by
+ *   the work itself
  */
 export async function awaitDatabase(work: () => Promise<void>, log: Logger): Promise<void> {
   const backoff = new Backoff(200, 5_000);

@@ -22,8 +22,8 @@ export interface DatabaseState {
   fenceAgeSeconds: number | null;
 }
 
-/** A server that answers, but does not do what this process needs. Waiting may help: a standby may be promoted. */
-class NotUsable extends Error {
+/** The server answers, but cannot do what this process needs. Waiting may help: a standby may be promoted. */
+export class NotUsable extends Error {
   /** SQLSTATE of a statement that writes on a read-only server. */
   readonly code = '25006';
 }
@@ -34,7 +34,7 @@ const READ_ONLY = 'The database is read-only: set default_transaction_read_only 
 
 /**
  * @param writes whether this process writes; if not, a read-only primary is good enough. A standby never is: it lags behind,
- *   so that it may still know tokens that were retired.
+ *   and may still know tokens that were retired.
  * @throws the database's error, or an error with SQLSTATE 25006
  */
 export async function requireUsable(db: Database, writes: boolean): Promise<void> {
@@ -42,15 +42,15 @@ export async function requireUsable(db: Database, writes: boolean): Promise<void
     SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS read_only`;
   const problem = server?.standby ? STANDBY : writes && server?.read_only ? READ_ONLY : null;
   if (problem === null) return;
-  // A session keeps its server and its setting: the next check needs another one.
+  // A session keeps its server and its settings, so the next check needs a new session.
   await db.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`.catch(() => undefined);
   throw new NotUsable(problem);
 }
 
-/** `/metrics` and the health check need no key: however many requests come, the database is asked no more often. */
+/** The database is asked at most this often, however many requests come: `/metrics` and the health check need no key. */
 const EVERY_MS = 1_000;
 const ANSWER_MS = 3_000;
-/** On the server; the client gives up a few seconds later, and the next check opens another connection. */
+/** The server's limit; the client gives up a few seconds later, and the next check opens another connection. */
 const STATEMENT_MS = 2_000;
 
 /** Checks the database on a connection of its own, which no worker or look-up can occupy. */

@@ -20,9 +20,12 @@ export interface DatabaseOptions {
   writes?: boolean;
 }
 
-/** No statement of the service is slow by nature. */
+/** Enough for every statement of the service: none is slow by nature. */
 const STATEMENT_TIMEOUT_MS = 30_000;
-/** The share of a statement's time that it may wait for one lock: so the error tells a held lock from a slow statement. */
+/**
+ * The share of a statement's time limit that it may wait for one lock. Below 1, so that the error shows whether a lock
+ * was held or the statement was slow.
+ */
 const LOCK_SHARE = 5 / 6;
 const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
 /**
@@ -30,7 +33,7 @@ const TRANSACTION_MS = 2 * STATEMENT_TIMEOUT_MS;
  */
 const ANSWER_MS = 5_000;
 
-/** @throws OperatorError if the URL cannot be used. Servers are asked later, with the first statement. */
+/** @throws OperatorError if the URL cannot be used. The first connection is made with the first statement. */
 export function openDatabase({
   url,
   name,
@@ -50,11 +53,11 @@ export function openDatabase({
     answerTimeoutMs: isService ? statementTimeoutMs + ANSWER_MS : undefined,
   });
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
-  // Without the place in the source, for which Prisma would take a stack trace at each statement.
+  // Errors without the place in the source: for that, Prisma would take a stack trace with each statement.
   return new PrismaClient({ adapter, errorFormat: 'minimal' });
 }
 
-/** The maximum number of prepared statements on a connection, in case a statement's text differs each time. */
+/** The maximum number of prepared statements on a connection, in case the text of a statement is different each time. */
 const MAX_PREPARED = 200;
 
 /** Names each statement text; a connection prepares a named statement at its first use. */
@@ -81,7 +84,7 @@ export interface TransactionOptions {
  * A transaction at READ COMMITTED: correctness comes from explicit locks in a fixed order, not from the isolation
  * level.
  *
- * @param work may call `rollBack` to have its transaction rolled back; its result is returned all the same.
+ * @param work may call `rollBack` to have its transaction rolled back; its result is returned nevertheless.
  */
 export async function inTransaction<T>(
   db: Database,

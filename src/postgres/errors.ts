@@ -9,7 +9,7 @@ export type FailureKind =
    * Another transaction holds a needed lock for longer than we wait. The message is not at fault; it may take any time.
    */
   | 'busy'
-  /** It took longer than a statement or a transaction may, and not because it waited for one lock. */
+  /** The statement or transaction took too long, and not because it waited for one lock. */
   | 'slow'
   /** A matter of chance (deadlock, serialisation failure, lost connection): a retry may well succeed. */
   | 'transient'
@@ -27,11 +27,11 @@ export interface Failure {
 /**
  * https://www.postgresql.org/docs/current/errcodes-appendix.html. Also down: a database that refuses our login, lacks
  * our tables, or does not have our prepared statements as we left them (a pooler that hands out another connection for each
- * transaction, a column whose type was changed). Poolers give 08P01 for all that is wrong behind them. No message is at fault.
+ * transaction, a column whose type was changed). Poolers answer 08P01 for every problem behind them. No message is at fault.
  */
 const DOWN =
   /^(57P0[1-4]|53[014]..|53300|58...|25006|25P02|28...|3D000|42501|42P01|42P05|42703|0A000|26000|08P01|in_recovery|read_only|transaction_pooling|erasure_key)$/;
-/** SQLSTATE of a lock that was not to be had in time. */
+/** The SQLSTATE for a lock that could not be acquired in time. */
 export const LOCK_NOT_AVAILABLE = '55P03';
 /** Our own code: people were erased with a key that this process does not have. */
 export const WRONG_ERASURE_KEY = 'erasure_key';
@@ -84,8 +84,8 @@ export function failureOf(error: unknown): Failure {
 }
 
 /**
- * Messages that come without a code of their own: a database that accepts connections but never answers, or hangs up. The
- * last one is Prisma's, which has the same code for a transaction that took too long.
+ * Error texts without a code of their own: a database that accepts connections but never answers, or hangs up. The last text
+ * is Prisma's, which uses the same code for a transaction that took too long.
  */
 const NO_ANSWER =
   /timeout exceeded when trying to connect|due to connection timeout|Query read timeout|Unable to start a transaction/i;
@@ -113,7 +113,7 @@ function* nested(error: unknown, depth = 0): Iterable<Record<string, unknown>> {
 
 export const isTooSlow = (code: unknown): boolean => typeof code === 'string' && SLOW.test(code);
 
-/** For the reader of a dead letter, after the code. Other codes are faults of the database, or bugs. */
+/** Shown to the reader of a dead letter, after the code. Other codes are faults of the database, or bugs. */
 const MEANINGS: readonly [RegExp, string][] = [
   [SLOW, 'the event alone exceeded the statement or transaction timeout, while other events did not'],
   [/^(40...|23505|P2034|stale_read)$/, 'other transactions changed the same people at the same time'],
@@ -121,7 +121,7 @@ const MEANINGS: readonly [RegExp, string][] = [
   [/^22...$/, 'the database cannot store one of its values'],
 ];
 
-/** A code with what it means, if that is known. */
+/** A code with its meaning, if that is known. */
 export function inWords(code: string): string {
   const meaning = MEANINGS.find(([codes]) => codes.test(code))?.[1];
   return meaning === undefined ? code : `${code}: ${meaning}`;
@@ -149,7 +149,7 @@ export function connectionProblem(error: unknown): string {
   return `The database cannot be used (${code}): ${cause}.`;
 }
 
-/** Whether {@link connectionProblem} can name the problem of a connection, whatever kind of failure it is. */
+/** Whether {@link connectionProblem} can explain a connection's problem, whatever kind of failure it is. */
 const hasConnectionProblem = (error: unknown): boolean =>
   tlsReason(error) !== undefined || FILE_CODES.has(failureOf(error).code);
 
@@ -157,11 +157,11 @@ const hasConnectionProblem = (error: unknown): boolean =>
 const NOT_PERMITTED =
   /^(28...|3D...|42501|transaction_pooling|AuthenticationFailed|Database(DoesNotExist|AccessDenied))$/;
 
-/** Whether only an operator can make the database usable, so that waiting for it is in vain. */
+/** Whether only an operator can make the database usable, so that waiting for it would not help. */
 export const needsOperator = (error: unknown): boolean =>
   hasConnectionProblem(error) || NOT_PERMITTED.test(failureOf(error).code);
 
-/** By SQLSTATE, or by the driver adapter's name where it hides the SQLSTATE. */
+/** By SQLSTATE, or by the name that the driver adapter gives the error if it hides the SQLSTATE. */
 const CAUSES: readonly [RegExp, string][] = [
   [/^28|^AuthenticationFailed$/, 'the server rejects the user or password in DATABASE_URL; correct them'],
   [/^3D|^DatabaseDoesNotExist$/, 'the database named in DATABASE_URL does not exist; create it, or correct the name'],

@@ -8,7 +8,7 @@ import { nextAlongClaims } from './tables/address-claim';
 /** Where a search begins: addresses, accounts, and contacts by token or id. */
 export interface Seeds extends ConnectedComponent {
   tokens: string[];
-  /** Of contacts, live or not. */
+  /** Ids of contacts, live or not. */
   ids?: string[];
 }
 
@@ -18,17 +18,17 @@ export class StaleReadError extends Error {
 }
 
 /**
- * An arbitrary lock number: shared by all transactions of a database that look before they lock. It comes before every other
- * lock that such a transaction takes and that one which looks alone may wait for, or the two could wait for each other.
+ * An arbitrary lock number, shared by all transactions of a database that look before they lock. A transaction must take this
+ * lock before any other lock that a transaction which looks alone may wait for; otherwise the two could wait for each other.
  */
 const LOOK_LOCK = 7_261_011;
 
-/** Until the end of the transaction, no other one looks: after this, a look is lost only to a sign-up at a new address. */
+/** Until this transaction ends, no other one looks. After this, only a sign-up at a new address can make a look stale. */
 export async function lookAlone(tx: Queries): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOOK_LOCK}::bigint)`;
 }
 
-/** Until the end of the transaction, no other one looks alone. For a transaction that locks something before its look. */
+/** Until this transaction ends, no other one looks alone. For a transaction that locks something before its look. */
 export async function lookTogether(tx: Queries): Promise<void> {
   await tx.$executeRaw`SELECT ${PERMISSION_TO_LOOK}`;
 }

@@ -1,4 +1,6 @@
+import type { Facts } from '../contacts/facts/facts';
 import type { LookupKey } from '../contacts/facts/lookup-key';
+import type { Person } from '../contacts/identity/ownership';
 import { contactSnapshot, type StoredContact } from '../contacts/profile/contact-snapshot';
 import { contactView } from '../contacts/profile/contact-view';
 import { arrayLiteral } from './array-literal';
@@ -13,7 +15,7 @@ export async function findContact(db: Database, key: LookupKey): Promise<StoredC
   return (await findContacts(db, [key]))[0] ?? null;
 }
 
-/** The contact of each key, in order, as {@link findContact} finds it; all of one moment. */
+/** The contact of each key, in order, as {@link findContact} finds it; all as of one moment. */
 export function findContacts(db: Database, keys: readonly LookupKey[]): Promise<(StoredContact | null)[]> {
   return inSnapshot(db, async (tx) => {
     const idOf = await idsOf(tx, keys);
@@ -72,7 +74,23 @@ const nameOf = (key: LookupKey): string => `${key.by} ${textOf(key)}`;
  * Live contacts as readers see them, in the order of the given ids; other contacts are left out. Runs a fixed number of
  * statements: call it in a snapshot.
  */
-export async function loadSnapshots(db: Queries, ids: readonly string[]): Promise<StoredContact[]> {
+export const loadSnapshots = async (db: Queries, ids: readonly string[]): Promise<StoredContact[]> =>
+  (await loadReaders(db, ids)).map(({ contact }) => contact);
+
+/** A live contact, with what its view is made of. */
+export interface Reader {
+  contact: StoredContact;
+  person: Person;
+  /** Also facts about others, because claims connect people. */
+  facts: Facts;
+}
+
+/** A live contact as it is now; null for every other id. */
+export const findReader = (db: Database, id: string): Promise<Reader | null> =>
+  inSnapshot(db, async (tx) => (await loadReaders(tx, [id]))[0] ?? null);
+
+/** The same as {@link loadSnapshots}, with the facts. */
+export async function loadReaders(db: Queries, ids: readonly string[]): Promise<Reader[]> {
   if (ids.length === 0) return [];
   const contacts = new Map((await loadLiveContacts(db, ids)).map((row) => [row.id, row]));
   const people = await loadPeople(db, ids);
@@ -85,6 +103,6 @@ export async function loadSnapshots(db: Queries, ids: readonly string[]): Promis
     if (!row || !person) return [];
     const { version, token, created_at: createdAt, updated_at: updatedAt } = row;
     const snapshot = contactSnapshot({ id, token, version }, contactView(facts, person), facts);
-    return [{ ...snapshot, createdAt, updatedAt }];
+    return [{ contact: { ...snapshot, createdAt, updatedAt }, person, facts }];
   });
 }

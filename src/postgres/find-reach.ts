@@ -20,17 +20,20 @@ export interface OwnershipEvents {
   deletions: readonly DeletionEvent[];
 }
 
-/** A time at an address, at which facts are added. */
+/** An address and a time at which facts are added there. */
 export interface Moment {
   address: string;
   at: Time;
 }
 
-/** All addresses and accounts that some events or facts can change anything of. */
+/** All addresses and accounts that some events or facts can affect. */
 export interface Reach extends ConnectedComponent {
   /** The indexes of the claims that continue their account's ownership period: they are reached only by other events. */
   continuing: number[];
-  /** An undone merge is reached, whose rules need all claims: the reach is the whole connected component. */
+  /**
+   * Whether the reach is the whole connected component. It is if an undone merge is reached, whose rules need all
+   * claims.
+   */
   isWhole: boolean;
 }
 
@@ -41,7 +44,7 @@ export const CLAIM_KEY: Columns<ClaimEvent> = {
   at: ['time', ({ at }) => at],
 };
 
-/** The empty uid sorts before all others: a fact at the very time of a claim belongs to the period before. */
+/** The empty uid sorts before all others: a fact at exactly the time of a claim belongs to the period before it. */
 const MOMENT: Columns<Moment> = {
   address: ['text', ({ address }) => address],
   uid: ['text', () => ''],
@@ -49,10 +52,10 @@ const MOMENT: Columns<Moment> = {
 };
 
 /**
- * What some events and facts reach (docs/model.md, **Reach**). How much that is depends on the contacts that change and
- * on their predecessors, not on who else once claimed their addresses. Takes no locks: lock the result, then look again.
+ * What some events and facts reach (docs/model.md, **Reach**). The size depends on the contacts that change and on
+ * their predecessors, not on who else once claimed their addresses. Takes no locks: lock the result, then look again.
  *
- * @param seeds whose contacts may change in any case
+ * @param seeds addresses, accounts and contacts that may change in any case
  */
 export async function findReach(
   db: Queries,
@@ -143,10 +146,10 @@ export async function findReach(
 const EVER = [Prisma.sql`x.uid`, Prisma.sql`'infinity'::timestamptz`] as const;
 
 /**
- * The incoming claims that change nothing but the time of their account's latest claim: a live account has the address, the
- * claim before it there is of the same account, and no other address of the account was claimed later. Held and blocked
- * claims, and what an undo left, are rare and have rules of their own: there, no claim is continuing. Each part is a look-up
- * in an index (LATERAL with LIMIT), because the planner would rather join whole tables.
+ * The incoming claims that change only the time of their account's latest claim: the account is live and has the address, the
+ * claim before it at the address is the account's own, and the account claimed no other address later. Held and blocked
+ * claims, and blocks of an undo, are rare and have rules of their own: with any of these, no claim is continuing. Each
+ * part is a look-up in an index (LATERAL with LIMIT), because the planner would rather join whole tables.
  */
 const CONTINUING = Prisma.sql`
   SELECT x.ordinal

@@ -8,7 +8,7 @@ const CLAIMED_BY_RELATED = BEGINNINGS_OF(Prisma.sql`related.uid`);
 
 /**
  * The accounts that the views of some contacts depend on, with the addresses that they claimed: the contacts' own, their
- * predecessors, and both sides of undone merges. Other accounts that claimed the same addresses are none of them.
+ * predecessors, and both sides of undone merges. Other accounts that claimed the same addresses are not included.
  *
  * @param members addresses and accounts of the contacts
  */

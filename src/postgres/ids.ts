@@ -10,7 +10,10 @@ export const ids: Ids = { contact: v7, merge: v7, token: () => randomUUID() };
 let lastMs = 0;
 let prefix = '';
 
-/** A uuid of version 7: 48 bits of time, then random ones. Node keeps random bytes in stock for `randomUUID` alone. */
+/**
+ * A uuid of version 7: 48 bits of time, then random bits, taken from `randomUUID`, because Node keeps a stock of random
+ * bytes only for that.
+ */
 function v7(): string {
   const now = Date.now();
   if (now !== lastMs) {

@@ -11,8 +11,8 @@ import { loadAddresses } from './tables/email-address';
 import { loadUndone } from './tables/merge';
 
 /**
- * All facts that the views of some contacts depend on. How many depends on their own history, not on that of others with
- * whom they shared an address. A fixed number of statements: call it in a snapshot where they must agree with each other.
+ * All facts that the views of some contacts depend on. Their number depends on the contacts' own history, not on that of
+ * others with whom they shared an address. Runs a fixed number of statements: call it in a snapshot if these must agree.
  *
  * @param members addresses and accounts of the contacts
  */

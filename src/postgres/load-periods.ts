@@ -27,16 +27,16 @@ const DELETION: Columns<DeletionEvent> = { uid: ['text', ({ uid }) => uid], at: 
 const INCOMING = [Prisma.sql`own.address`, Prisma.sql`claimant.uid`, Prisma.sql`own.at`] as const;
 
 /**
- * The claims from which everything about the periods of some accounts follows; how many depends on the changes of
+ * The claims from which everything about the periods of some accounts follows; their number depends on the changes of
  * ownership that these accounts took part in, not on their logins, nor on others' claims. They are, for each run of an
  * account (claims without another account's claim between): the first, where a period begins; the last, and the last
- * until the account's deletion, which decide the primary address; and the beginnings of the periods before and after. Of
- * each address, the beginning of the current period. Next to incoming claims, those of these accounts which a run would
- * continue with if they split it. Of addresses with an undone merge, all claims.
+ * until the account's deletion, which decide the primary address; and the beginnings of the periods before and after. In
+ * addition: for each address the beginning of the current period; next to incoming claims, the claims of these accounts with
+ * which a run would continue if an incoming claim splits it; for addresses with an undone merge, all claims.
  *
- * Of other accounts only effective claims are loaded, because their deletions may be unknown, and their periods may be
- * missing: nothing of these accounts' views falls into those. Each table is read in LATERAL look-ups, which the planner
- * cannot turn into joins of whole tables.
+ * Only the effective claims of other accounts are loaded, because the deletions of those accounts may not be loaded. Some of
+ * their periods may be missing: no view of the accounts in question depends on them. Each table is read in LATERAL
+ * look-ups, which the planner cannot turn into joins of whole tables.
  */
 export async function loadPeriods(
   db: Queries,

@@ -18,18 +18,18 @@ import { insertAddresses, lockAddresses } from './tables/email-address';
 export interface Scope {
   /** Named addresses and accounts: the new ones are inserted. */
   named: { addresses: ReadonlySet<string>; uids: ReadonlySet<string> };
-  /** The rows of named addresses and accounts that are new: addresses are asked for first, then accounts. */
+  /** The rows to insert for named addresses and accounts that are new. Called for addresses first, then for accounts. */
   newAddresses(missing: ReadonlySet<string>): StoredRow<AddressFacts, string>[];
   newAccounts(missing: ReadonlySet<string>): StoredRow<AccountFacts, string>[];
   /** Where the search for what to lock and load begins; null locks only the named addresses and accounts. */
   seeds: Seeds | null;
-  /** The key of this process, which must be the key of earlier erasures. Undefined where no event is applied. */
+  /** The erasure key of this process; it must be the key of earlier erasures. Undefined if no event is applied. */
   erasureKey?: string | null | undefined;
-  /** Events that may change ownership: what they reach is loaded. Without them, the whole connected component is. */
+  /** Events that may change ownership: loads what they reach. If absent, loads the whole connected component. */
   ownership?: OwnershipEvents;
   /**
-   * Whether a claim probably reaches nothing beyond its address and account. Nothing is looked up for it before it is locked;
-   * if it does, the look is lost.
+   * Whether a claim probably reaches nothing beyond its address and account. Nothing is looked up for such a claim
+   * before it is locked; if it does reach more, the look is lost.
    */
   isLocal?(claim: ClaimEvent): boolean;
 }
@@ -92,8 +92,8 @@ const namesAny = ({ addresses, uids, tokens, ids = [] }: Seeds): boolean =>
   addresses.length + uids.length + tokens.length + ids.length > 0;
 
 /**
- * What is reached now; with the locks, it stays so. Asks for no permission to look: a transaction that looks alone may wait
- * for these locks.
+ * Finds what is reached now; the locks keep it unchanged. Asks for no permission to look: a transaction that looks
+ * alone may wait for these locks.
  *
  * @throws StaleReadError if more is reached than what is locked
  */
@@ -105,7 +105,7 @@ async function lookUnderLocks(
   locked: Locked['rows'],
 ): Promise<Reach> {
   const reach = await findReach(tx, seeds, ownership);
-  // What is not stored has no row to lock: addresses that only refusals by stored addresses name, and erased ones.
+  // Addresses that are not stored have no row to lock: those of refusals that count only if stored, and erased ones.
   const notStored = { addresses: new Set([...seeds.addresses, ...before.addresses]), uids: new Set(before.uids) };
   const isLocked =
     reach.addresses.every((address) => locked.address.has(address) || notStored.addresses.has(address)) &&
@@ -122,14 +122,14 @@ async function loadReached(
   { claims, deletions }: OwnershipEvents = { claims: [], deletions: [] },
 ): Promise<Set<ClaimEvent>> {
   const [addresses, uids] = [new Set(reach.addresses), new Set(reach.uids)];
-  // The claim of an account that another event reaches is decided with all the others.
+  // If another event reaches the account of a claim, that claim is decided with all the others.
   const continuing = new Set(
     reach.continuing.map((index) => claims[index] as ClaimEvent).filter(({ uid }) => !uids.has(uid)),
   );
   if (addresses.size + uids.size === 0) return continuing;
   const others = claims.filter((event) => !continuing.has(event));
   const loaded = await loadOwnership(tx, reach, facts, { claims: others, deletions });
-  // With fewer addresses or accounts of a whole component, owners would be wrong.
+  // With only some addresses or accounts of a whole component, owners would be wrong.
   const isComplete = (claim: Claim): boolean =>
     addresses.has(claim.address) && uids.has(claim.uid) && facts.accounts.has(claim.uid);
   if (reach.isWhole && !loaded.every(isComplete)) throw new StaleReadError();
@@ -142,11 +142,11 @@ interface StoredRow<F, C> {
 }
 
 interface LockableTable<F, C> {
-  /** Locks and returns the stored ones of these rows, sorted by key. */
+  /** Locks and returns those of these rows that are stored, sorted by key. */
   lock(keys: readonly string[]): Promise<StoredRow<F, C>[]>;
   /** The rows to insert for named keys that are not stored. */
   create(missing: ReadonlySet<string>): StoredRow<F, string>[];
-  /** Inserts new rows, sorted by key, and returns how many were not there yet. */
+  /** Inserts new rows, sorted by key, and returns how many did not exist yet. */
   insert(rows: readonly StoredRow<F, string>[]): Promise<number>;
   keyOf(facts: F): string;
 }
@@ -164,13 +164,13 @@ async function lockRows<F, C>(
   const fresh = new Set<string>();
   for (const key of named) if (!contactOf.has(key)) fresh.add(key);
   const created = fresh.size === 0 ? [] : create(fresh);
-  // To lock a row that was inserted meanwhile would break the order of the locks.
+  // Locking a row that was inserted meanwhile would break the order of the locks.
   if (created.length > 0 && (await insert(created)) < created.length) throw new StaleReadError();
   for (const { facts, contactId } of created) contactOf.set(keyOf(facts), contactId);
   return { rows: created.length === 0 ? rows : [...rows, ...created], contactOf, fresh };
 }
 
-/** A scope's names and new rows, if what is said of each is known beforehand. @param candidates a contact id for each */
+/** A scope's names and new rows, if the facts of each are known beforehand. @param candidates a contact id for each */
 export const namedBy = (incoming: Facts, candidates: ReadonlyMap<string, string>) => {
   const rowsOf = <F>(facts: ReadonlyMap<string, F>, missing: ReadonlySet<string>): StoredRow<F, string>[] =>
     [...missing].map((key) => ({ facts: facts.get(key) as F, contactId: candidates.get(key) as string }));

@@ -14,7 +14,7 @@ import { insertChoices, isSetRefusing } from './tables/choice';
 
 /** A stored address or account that a batch adds choices to, or whose profile it changes. */
 interface TouchedOrigin extends Origin {
-  /** Its contact; null if it has none, or if the contact gets the next version anyway. */
+  /** The contact of the origin; null if it has none, or if the contact gets the next version anyway. */
   contactId: string | null;
   /** Whether the profile has a new value; null if it is unchanged. */
   hasNewValue: boolean | null;
@@ -27,20 +27,20 @@ const COLUMNS: Columns<TouchedOrigin> = {
   has_new_value: ['boolean', ({ hasNewValue }) => hasNewValue],
 };
 
-/** A choice that was added at an origin of which only the views can say whether it shows; without one, a new profile. */
+/** A choice whose effect only the views can tell, because of its origin; or, without a choice, a new profile. */
 export interface Uncertain {
   kind: Origin['kind'];
   key: string;
   newsletter: string | null;
   at: number | null;
-  /** Its contact, if that has the next version already. */
+  /** The contact of the origin, if that contact has already got the next version. */
   raised: string | null;
 }
 
 /**
- * Adds choices at stored addresses and accounts, and judges what they and new profiles mean for readers: queries for
- * `inOneStatement`. What shows at an address without claims is clear from the choices there. Elsewhere a choice may count
- * for several contacts, and the views must be compared.
+ * Queries for `inOneStatement` that add choices at stored addresses and accounts, and judge whether readers can see a
+ * difference. At an address without claims, the choices there tell. Elsewhere a choice may count for several contacts,
+ * and the views must be compared.
  */
 export function judgedChoices(choices: readonly Choice[], changes: ChangeSet) {
   const origins = touchedOrigins(choices, changes);
@@ -81,9 +81,9 @@ const judged = (origins: readonly TouchedOrigin[]): Prisma.Sql => Prisma.sql`
   ) AS touched`;
 
 /**
- * Of a choice at an address without claims, where only the choices there count. Without an opt-out, those about other
- * newsletters do not matter: a later choice shows, unless it repeats a subscription, proves nothing new and has the same
- * details. A set may have ended that subscription.
+ * The verdict on a choice at an address without claims, where only the choices there count. Without an opt-out, choices about
+ * other newsletters do not matter: a later choice shows, unless it repeats a subscription, proves nothing new and has
+ * the same details. But a set may have ended that subscription.
  */
 const VERDICT_AT_LONE_ADDRESS = Prisma.sql`
   CASE
@@ -165,7 +165,7 @@ export async function contactsWithAnotherView(
   for (const [address, facts] of perhapsShown.addresses)
     if (before.addresses.has(address)) before.addresses.set(address, facts.before);
   for (const [uid, facts] of perhapsShown.accounts) if (before.accounts.has(uid)) before.accounts.set(uid, facts);
-  // Of the other contacts with a reached address, only a part of the facts is loaded.
+  // For other contacts with a reached address, only a part of the facts is loaded.
   const people = await loadPeopleAt(tx, reach.isWhole ? reach : { addresses: touched.addresses, uids: reach.uids });
   const different = new Map<string, ChangedPart[]>();
   for (const [id, person] of people) {

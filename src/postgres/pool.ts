@@ -14,13 +14,13 @@ export interface PoolOptions extends SessionOptions {
   answerTimeoutMs?: number | undefined;
 }
 
-/** All servers together must answer before a transaction gives up waiting for a connection. */
+/** How long all servers together may take to connect: less than a transaction waits for a connection. */
 const CONNECT_MS = 5_000;
 const CONNECT_ONE_OF_SEVERAL_MS = 3_000;
 
 /**
- * The server refuses the session, or what the session has prepared: it is read-only, shutting down or does not accept the
- * login any more; a pooler has changed the connection behind it; the schema has changed. A new session may do better.
+ * The server refuses the session, or what the session has prepared: it is read-only, shutting down or no longer accepts the
+ * login; a pooler has changed the connection behind it; the schema has changed. A new session may work.
  */
 const SESSION_IS_LOST = /^(25006|25P02|57P0.|28...|26000|42P05|0A000|08P01)$/;
 
@@ -36,8 +36,8 @@ class Servers {
   constructor(private readonly url: Secret) {}
 
   /**
-   * The URL may come from a file that was read again. If the new one cannot be used the old one stays, and the server
-   * refuses it again, so that no message is blamed.
+   * The URL may come from a file that was read again. If the new URL cannot be used, the old one stays, and the server
+   * refuses it again: that way no message is blamed.
    */
   get target(): DatabaseTarget {
     const text = this.url.value;
@@ -75,7 +75,7 @@ class Servers {
   }
 }
 
-/** What `pg` has and its types lack. */
+/** What exists in `pg` but is missing in its types. */
 interface Internals {
   connection: NodeJS.EventEmitter;
   connectionParameters: { user: string; database: string; application_name: string };
@@ -86,7 +86,7 @@ export function openPool(options: PoolOptions): Pool {
   const servers = new Servers(Secret.of(options.url));
   const statements = pinning(options);
 
-  /** One connection. A session that is lost ends by itself: the driver adapter gives it back to the pool without its error. */
+  /** One connection. A lost session ends by itself, because the driver adapter returns it to the pool without its error. */
   class Session extends Client {
     constructor(
       config: ClientConfig,
@@ -111,7 +111,7 @@ export function openPool(options: PoolOptions): Pool {
       });
     }
 
-    /** Poolers refuse settings here, and the environment (PGOPTIONS) could add some. */
+    /** Sends no settings at start: poolers refuse them, and the environment (PGOPTIONS) could add some. */
     getStartupConf(): object {
       const { user, database, application_name } = internals(this).connectionParameters;
       return { user, database, application_name };
@@ -140,7 +140,7 @@ export function openPool(options: PoolOptions): Pool {
     connectionTimeoutMillis:
       servers.target.connectTimeoutMs ?? (servers.count > 1 ? CONNECT_ONE_OF_SEVERAL_MS : CONNECT_MS),
     ...(options.answerTimeoutMs !== undefined && { query_timeout: options.answerTimeoutMs }),
-    // A name that leads to another server now is followed within a minute, even if no connection breaks.
+    // If the host name now leads to another server, the pool follows within a minute, even if no connection breaks.
     maxLifetimeSeconds: 60,
     // Without these, a connection that the network silently dropped would never be noticed.
     keepAlive: true,
@@ -150,7 +150,7 @@ export function openPool(options: PoolOptions): Pool {
   };
   const pool = new ServersPool(config, servers);
   pool.on('remove', () => {
-    if (pool.totalCount === 0) pooler = undefined; // it may come back with other settings
+    if (pool.totalCount === 0) pooler = undefined; // a pooler may come back with other settings
   });
   return pool;
 }
@@ -214,7 +214,7 @@ function loginOf({ user, password, database, tls }: DatabaseTarget): ClientConfi
 }
 
 /**
- * Behind a pooler: whether the session loses its connection to the server while another session is in a transaction.
+ * Behind a pooler, checks whether the session loses its connection to the server while another session is in a transaction.
  *
  * @throws UnusableSession if the pooler does not pool sessions. A pooler that has no second connection now is not refused.
  */
@@ -231,13 +231,13 @@ async function refuseTransactionPooling(session: Client, pid: number, other: Cli
   }
 }
 
-/** Leaves the transaction open. Undefined if the pooler has no connection for it now. */
+/** Leaves the transaction open. Returns undefined if the pooler has no connection for it now. */
 async function pidInTransaction(client: Client): Promise<number | undefined> {
   try {
     await client.connect();
     return (await ask<Pick<ServerState, 'pid'>>(client, 'BEGIN; SELECT pg_backend_pid() AS pid')).pid;
   } catch (error) {
-    // PgBouncer has no code of its own for it.
+    // PgBouncer has no error code of its own for this.
     const poolsStatements = error instanceof DatabaseError && error.message.includes('statement pooling');
     if (poolsStatements) throw new UnusableSession('transaction_pooling');
     return undefined;

@@ -9,7 +9,7 @@ export interface RaisedContact {
   parts: readonly ChangedPart[];
 }
 
-/** For an UPDATE that is named `raised`: what {@link RAISED_ROWS} reads. */
+/** What an UPDATE with the name `raised` returns, for {@link RAISED_ROWS}. */
 export const RAISED_COLUMNS = Prisma.sql`RETURNING known.id, known.version, known.state`;
 
 /** The live ones; the columns are those of `Uncertain`, in whose rows `version` is null. */
@@ -32,7 +32,7 @@ export function raisedContacts(
 ): RaisedContact[] {
   const { created, changed } = changes.contacts;
   const named = partsNamedBy(changes);
-  // Ownership decides which facts count, so any part of a reconciled contact may be another one.
+  // Ownership decides which facts count, so any part of a reconciled contact may be different.
   const reconciled = new Set(changed.map(({ id }) => id));
   const partsOf = (id: string): readonly ChangedPart[] =>
     reconciled.has(id)
@@ -46,7 +46,7 @@ export function raisedContacts(
   ];
 }
 
-/** By contact: the parts that the batch says something about. What accounts say is compared anyway. */
+/** For each contact, the parts about which the batch says something. What accounts say is compared anyway. */
 function partsNamedBy(changes: ChangeSet): Map<string, Set<ChangedPart>> {
   const { addresses, choices, contactOfOrigin, perhapsShown } = changes;
   const named = new Map<string, Set<ChangedPart>>();

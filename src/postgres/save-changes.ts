@@ -16,9 +16,9 @@ import { updateAddresses, updateSpellings } from './tables/email-address';
 import { markUndone } from './tables/merge';
 
 /**
- * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it; after it
- * changes of a claim's status, undos, blocks, and the versions of contacts whose views had to be compared. The merge ledger
- * is written by `insertMerges`, once merges are explained.
+ * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it. After
+ * it follow changes of a claim's status, undos, blocks, and the versions of contacts whose views had to be compared.
+ * The merge ledger is written by `insertMerges`, once merges are explained.
  *
  * @param reports whether to return the live contacts that have a new version; otherwise none are returned
  */
@@ -31,7 +31,7 @@ export async function saveChanges(
   const { contacts, tokens } = changes;
   const accounts = changes.accounts.map((row) => ({ ...row, facts: facts.accounts.get(row.uid) as AccountFacts }));
   const created = new Set(contacts.created.map(({ id }) => id));
-  // A new contact may have an address of old: what is chosen there can also show at its former owners.
+  // A new contact may have an address that others owned before: a choice made there may also show in their contacts.
   const showsOnlyAtNew = ({ origin: { kind, key } }: Choice): boolean =>
     changes.fresh[kind].has(key) && created.has(changes.contactOfOrigin.get(key) ?? '');
   const [ofNewContacts, touching]: [Choice[], Choice[]] = [[], []];

@@ -12,7 +12,7 @@ export interface SessionOptions {
   writes: boolean;
 }
 
-/** Not as startup parameters, which poolers refuse. */
+/** Sent once connected, not as startup parameters, which poolers refuse. */
 const settings = ({
   statementTimeoutMs,
   idleInTransactionMs,
@@ -28,7 +28,7 @@ const settings = ({
   extra_float_digits: 1,
   array_nulls: 'on',
   standard_conforming_strings: 'on',
-  // A session setting needs no statement in each transaction.
+  // As a session setting, it needs no statement in each transaction.
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
   statement_timeout: statementTimeoutMs,
@@ -46,12 +46,15 @@ const settings = ({
   enable_indexonlyscan: 'on',
   enable_bitmapscan: 'on',
   enable_nestloop: 'on',
-  // An index on a prefix of the order is smaller, but all rows of one key would be read to sort them: of a page of an
-  // account's merges, all merges that it ever had.
+  // An incremental sort would use a smaller index and read all rows of one key to sort them: for one page of an account's
+  // merges, all merges that it ever had.
   enable_incremental_sort: 'off',
 });
 
-/** The time limit of transactions is of PostgreSQL 17 and later. A commit that is acknowledged must be on the disk. */
+/**
+ * Only PostgreSQL 17 and later have `transaction_timeout`. `synchronous_commit`: an acknowledged commit must be on the
+ * disk.
+ */
 const CONDITIONAL = `
   SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout';
   SELECT set_config('synchronous_commit', 'local', false) WHERE current_setting('synchronous_commit') = 'off'`;

@@ -5,7 +5,7 @@ import { Prisma } from './generated/prisma/client';
 
 /**
  * `time` is a timestamp in the database and milliseconds since 1970 here. `repeated text` is text that many rows share and
- * that may be long, such as the source of a sign-up for many newsletters: it is sent once. The others are PostgreSQL's.
+ * that may be long, such as the source of a sign-up for many newsletters: it is sent once. The other types are PostgreSQL's.
  */
 type ColumnType = 'text' | 'repeated text' | 'uuid' | 'boolean' | 'int' | 'json' | 'time' | EnumType;
 type EnumType = 'act' | 'claim_status' | 'contact_state' | 'origin_kind' | 'side' | 'token_policy';
@@ -83,7 +83,7 @@ export type Write = Prisma.Sql | null;
  * Runs writes as parts of one statement: one round trip for all of them. Each part sees the database as it was before
  * all of them, so no two may touch the same row.
  *
- * @param named queries that the writes may refer to, `name AS (…)` each
+ * @param named queries that the writes may refer to, each as `name AS (…)`
  * @param selected what to return of them
  */
 export async function inOneStatement<Row = never>(

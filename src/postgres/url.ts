@@ -1,4 +1,4 @@
-/** DATABASE_URL: one server or several, who logs in, and how TLS is used. Nothing in it can change how a session behaves. */
+/** DATABASE_URL: one server or several, the login, and how TLS is used. Nothing in it can change how a session behaves. */
 import { OperatorError } from '../foundation/operator-error';
 
 export interface Server {
@@ -20,13 +20,13 @@ export interface DatabaseTarget {
 const PORT = 5432;
 const FORM = 'postgresql://user:password@host:5432/database';
 
-/** What stands before the last @ may contain others. */
+/** The part before the last @ may contain other @ signs. */
 const URL_PARTS = /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/;
 
 const LOGIN = ['host', 'port', 'user', 'password', 'database', 'dbname', 'connect_timeout', 'target_session_attrs'];
 const isAllowed = (name: string): boolean => LOGIN.includes(name) || /^ssl[a-z]*$/.test(name);
 
-/** What to do about parameters that other programs know; by default, to leave them out. */
+/** What to do about parameters that other programs know; by default, they must be left out. */
 const INSTEAD: readonly [RegExp, string][] = [
   [/^schema$|^search_path$/, 'give OneContact a database of its own, where it uses the schema public'],
   [/^(fallback_)?application_name$/, 'leave it out, because OneContact names its sessions itself'],
@@ -102,7 +102,7 @@ function requirePrimary(attribute: string | undefined): void {
 }
 
 function refuseParameter(name: string): never {
-  // Part of a password with a ? in it looks like a parameter.
+  // If a password contains a ?, its rest looks like a parameter.
   if (!/^[a-z][a-zA-Z_]{1,40}$/.test(name)) {
     return refuse('has an unknown parameter: percent-encode reserved characters in the password (%3F for ?)');
   }
@@ -111,5 +111,5 @@ function refuseParameter(name: string): never {
 }
 
 function refuse(problem: string): never {
-  throw new OperatorError(`DATABASE_URL ${problem}; it is like ${FORM}.`);
+  throw new OperatorError(`DATABASE_URL ${problem}; the form is ${FORM}.`);
 }

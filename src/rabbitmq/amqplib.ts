@@ -1,6 +1,7 @@
 /**
- * amqplib with a bounded decoder of header tables. Its own overflows the stack on deeply nested tables, which ends the
- * connection again and again. It is replaced before amqplib's other modules read it, so nothing else may load amqplib first.
+ * amqplib with a bounded decoder of header tables. Its own decoder overflows the stack on deeply nested tables, which ends
+ * the connection again and again. It is replaced before amqplib's other modules load it, so only this module may load
+ * amqplib.
  */
 import { dirname, join } from 'node:path';
 import { decodeFields, MAX_DEPTH } from './field-table';
@@ -23,7 +24,10 @@ requireBound();
 
 export const { connect }: typeof import('amqplib') = require('amqplib');
 
-/** Decodes properties as amqplib does for a delivery: another version may read header tables in another place. */
+/**
+ * Decodes properties as amqplib does for a delivery, to test the replacement: another version may decode tables
+ * elsewhere.
+ */
 function requireBound(): void {
   const HEADERS_ONLY = 0b0010_0000_0000_0000;
   let nested: object = {};

@@ -17,7 +17,7 @@ export type Verdict =
   | { do: 'drop' };
 
 export interface BrowseOptions {
-  /** For consuming only, as everywhere. */
+  /** Used only for consuming, like every such connection. */
   readonly connection: BrokerConnection;
   readonly publisher: Publisher;
   readonly queue: string;
@@ -25,9 +25,9 @@ export interface BrowseOptions {
   readonly visit: (delivery: Delivery) => Verdict | Promise<Verdict>;
   /** The same message, to be published to the end of the same queue. */
   readonly copy: (delivery: Delivery) => OutgoingMessage;
-  /** Asked before each visit; true ends the browsing early. */
+  /** Called before each visit; true ends the browsing early. */
   readonly enough?: () => boolean;
-  /** The most messages that are going to be visited, if the caller knows. */
+  /** The highest number of messages that will be visited, if the caller knows it. */
   readonly expected?: number;
   readonly onProgress?: (seen: number, total: number) => void;
   /** Ends the browsing early, after the messages in flight. */
@@ -40,15 +40,15 @@ export interface BrowseResult {
   seen: number;
   sent: number;
   dropped: number;
-  /** To be sent, but no broker takes them as they are (too large): they stay in the queue. */
+  /** Messages that were to be sent and stay in the queue, because no broker accepts them (too large). */
   unsendable: number;
 }
 
 /** Unacknowledged deliveries at once. The messages of a longer queue rotate, unless the browsing ends early. */
 const WINDOW = 500;
-/** A message delivered this often before rotates rather than returns. */
+/** A message that was delivered this often before is rotated instead of returned. */
 const LOOKS = 2;
-/** Without a delivery for this long, ask whether the queue is empty. */
+/** After this long without a delivery, the broker is asked whether the queue is empty. */
 const IDLE_MS = 100;
 
 /**
@@ -56,8 +56,8 @@ const IDLE_MS = 100;
  * meanwhile are not visited. One process at a time: see {@link lockQueue}.
  *
  * **Nothing is lost**: a message is acknowledged when it is dropped, or when the broker has confirmed it at its new place
- * (persistent, mandatory). Wherever this process ends, each message is in the queue or at its new place; between confirm
- * and ack it is at both. A queue cannot show a message without delivering it, and counts each delivery that ends without
+ * (persistent, mandatory). Whenever this process ends, each message is in the queue or at its new place; between confirm
+ * and ack it is in both. A queue cannot show a message without delivering it, and counts each delivery that ends without
  * an ack; RabbitMQ 4.0 to 4.2 also count deliveries that are returned in good order, and **the 21st such delivery deletes
  * the message** (the default delivery limit; a policy may set a lower one). So browsing has two modes:
  *
@@ -65,7 +65,7 @@ const IDLE_MS = 100;
  * - *rotating*: kept messages are published to the end of the queue and acknowledged when that is confirmed. Once all have
  *   rotated, they have their old order and no deliveries counted. Rotating begins when a message is found that was
  *   delivered {@link LOOKS} times before, or when the queue has more messages, or more bytes, than can be held. The held messages then
- *   rotate too, and browsing goes on to the end of the queue, even if it has seen enough.
+ *   rotate too, and browsing continues to the end of the queue, even if it has seen enough.
  *
  * Rejects with a {@link BrokerRefusal} if the queue does not exist or a message could not be published.
  */
@@ -88,14 +88,14 @@ class QueueBrowser {
   readonly #window: number;
   /** Kept messages, oldest first, while holding. */
   #held: Delivery[] = [];
-  /** Messages that cannot be published anywhere: held to the end, also while rotating. */
+  /** The number of messages that cannot be published anywhere: they are held to the end, also while rotating. */
   #stuck = 0;
   #rotating = false;
-  /** Marks the messages that this run rotates: when the first of them is delivered, the run has seen all. */
+  /** Marks the messages that this run rotates: once the first of them is delivered again, the run has seen all. */
   readonly #round = randomUUID();
   readonly #inFlight = new Set<Promise<void>>();
   #failure: Error | undefined;
-  /** Nothing more is visited: what is held is about to be returned. */
+  /** No further message is visited: the held ones are about to be returned. */
   #finishing = false;
   #returning = false;
   #wake = (): void => undefined;
@@ -110,7 +110,9 @@ class QueueBrowser {
     channel.on('close', () => {
       this.#ledger.die();
       if (!this.#returning)
-        this.#fail(new BrokerRefusal('The connection to the broker was lost: what was not finished is where it was.'));
+        this.#fail(
+          new BrokerRefusal('The connection to the broker was lost: unfinished messages are in their old places.'),
+        );
     });
     options.signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
@@ -129,7 +131,7 @@ class QueueBrowser {
       this.#finishing = true;
       this.#held = [];
       this.#incoming.length = 0;
-      this.#ledger.releaseAll(); // else the answers that this waits for may not be read
+      this.#ledger.releaseAll(); // otherwise the answers that this waits for may not be read
       if (this.#ledger.alive) await this.#returnAll(consumerTag);
     }
     if (this.#failure) throw this.#failure;
@@ -174,7 +176,7 @@ class QueueBrowser {
     this.#publish(delivery, { ...copy, headers: { ...copy.headers, [HEADERS.round]: this.#round } }, 'rotate');
   }
 
-  /** Returns before the confirm: as many confirms as the window has places may be outstanding. */
+  /** Returns before the confirm: up to a window of confirms may be outstanding. */
   #publish(delivery: Delivery, message: OutgoingMessage, purpose: 'send' | 'rotate'): void {
     const work = this.options.publisher.publish(message).then((published) => {
       this.#inFlight.delete(work);
@@ -205,7 +207,11 @@ class QueueBrowser {
 
   #push(message: ConsumeMessage | null): void {
     if (message === null) {
-      this.#fail(new BrokerRefusal(`The queue ${this.options.queue} went away meanwhile.`));
+      this.#fail(
+        new BrokerRefusal(
+          `The broker stopped delivering from the queue ${this.options.queue}, which may have been deleted: try again.`,
+        ),
+      );
       return;
     }
     this.#ledger.delivered(message.fields.deliveryTag, message.content.length);
@@ -222,7 +228,7 @@ class QueueBrowser {
       // Counting alone would miss the end if messages expired or were consumed meanwhile.
       if (delivery?.headers[HEADERS.round] === this.#round) return undefined;
       if (delivery) return delivery;
-      // No more can be held, and more messages are to come: holding would wait for ever.
+      // No more messages can be held, but more will come: holding would wait forever.
       const isFull = this.#held.length + this.#stuck >= this.#window || this.options.connection.readLimit.isOver;
       if (isFull) this.#startRotating();
       if (await this.#woken()) continue;
@@ -268,11 +274,11 @@ export async function lockQueue(connection: BrokerConnection, queue: string): Pr
 
 function notTaken({ routingKey }: OutgoingMessage, result: { outcome: string; reason?: string; error?: Error }): Error {
   const why = {
-    returned: 'there is no such queue',
+    returned: 'it does not exist',
     nacked: 'it is full, or has no majority of its nodes',
     failed: describe(result.error).reason,
   }[result.outcome];
   return new BrokerRefusal(
-    `The queue ${routingKey} does not accept messages (${why}): all other messages are where they were. Fix the queue, then try again.`,
+    `The queue ${routingKey} does not accept messages (${why}): all other messages are in their old places. Fix the queue, then try again.`,
   );
 }

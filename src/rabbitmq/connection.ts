@@ -10,7 +10,10 @@ import { ReadLimit } from './read-limit';
 import { Hosts, parseAmqpUrls } from './url';
 
 export interface ConnectionOptions {
-  /** One URL, or several with commas between them, tried in turn. A secret's file is read again when the broker refuses the connection. */
+  /**
+   * One URL, or several separated by commas, tried in turn. The file of a secret is read again when the broker refuses
+   * it.
+   */
   readonly url: string | Secret;
   /** Shown by RabbitMQ in its list of connections. */
   readonly name: string;
@@ -30,7 +33,7 @@ interface ConnectionEvents {
   down: [Error];
   /** The broker blocks publishing on this connection (an alarm on its memory or disk). */
   blocked: [];
-  /** The end of that, or of the connection. */
+  /** The broker accepts publishing again, or the connection has ended. */
   unblocked: [];
   /** Final: closed by us, or refused for good before it was ever up. */
   closed: [];
@@ -38,7 +41,7 @@ interface ConnectionEvents {
 
 /** A handshake that hangs (a paused broker, a proxy without a broker behind it) counts as failed after this. */
 const HANDSHAKE_MS = 10_000;
-/** Refusals in a row, of each host, before the broker is believed: it may still be starting. */
+/** How often in a row each host must refuse before the refusal counts: the broker may still be starting. */
 const REFUSALS = 3;
 /** How long a close waits for the broker's answer. */
 const CLOSE_MS = 3_000;
@@ -49,15 +52,15 @@ const CLOSE_MS = 3_000;
  * States: *connecting* -> *up* <-> *down*, and from each of them -> *closed*, which is final.
  *
  * - connecting: no connection yet. Attempts go on with growing, jittered pauses for as long as it takes, unless the
- *   broker refuses for a reason that waiting does not cure: then the connection is closed, and {@link ready} rejects.
+ *   broker refuses for a reason that waiting does not resolve: then the connection is closed, and {@link ready} rejects.
  * - up: channels can be opened.
- * - down: it was up before. Attempts go on without end, whatever the reason (a password may be rotated just now).
+ * - down: it was up before. Attempts go on without end, whatever the reason (the password may just have been rotated).
  * - closed: no further attempts; opening a channel rejects.
  *
  * Channels do not survive a loss: their owners (consumer and publisher) open new ones.
  */
 export class BrokerConnection extends EventEmitter<ConnectionEvents> {
-  /** Of the unacknowledged deliveries, which its consumers report. */
+  /** The limit on unacknowledged deliveries, which the consumers of this connection report. */
   readonly readLimit = new ReadLimit();
   readonly #model: RecoveringChannelModel;
   readonly #log: Logger;
@@ -91,12 +94,15 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     return this.#closing !== undefined;
   }
 
-  /** Why the broker currently blocks publishing on this connection (an alarm on its memory or disk), if it does. */
+  /**
+   * The reason why the broker blocks publishing on this connection (an alarm on its memory or disk); undefined if it
+   * does not.
+   */
   get blocked(): string | undefined {
     return this.#blocked;
   }
 
-  /** Why it is not up, and what an operator has to do about it. */
+  /** Why the connection is not up, and what an operator has to do. */
   problems(): string[] {
     return this.#connected ? [] : [this.#problem];
   }
@@ -116,15 +122,15 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
     return this.#model.createChannel();
   }
 
-  /** The same with publisher confirms. */
+  /** Like {@link createChannel}, with publisher confirms. */
   createConfirmChannel(): Promise<ConfirmChannel> {
     return this.#model.createConfirmChannel();
   }
 
   /**
-   * Has the topology declared again, because the broker says that a queue or an exchange is missing, or returns a message.
+   * Has the topology declared again. Call it when the broker reports a missing queue or exchange, or returns a message.
    *
-   * @returns whether everything is in place then
+   * @returns whether everything is in place afterwards
    */
   async restoreTopology(): Promise<boolean> {
     return (await this.#topology?.check()) ?? false;
@@ -137,7 +143,7 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
 
   /**
    * Final, and never rejects: no attempt follows, and all channels are closed even if the broker does not answer. An
-   * attempt that is under way comes to nothing, but may take its 10 s to end.
+   * attempt that is under way is given up, but may take up to 10 s to end.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -177,7 +183,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
       this.#connected = true;
       this.#log.info({ version: this.#server.version }, 'broker connected');
       this.#announce('up');
-      // A socket closed right after the handshake: amqplib listens too late, and would keep a dead connection for good.
+      // The socket was closed right after the handshake: amqplib listens too late, and would keep a dead connection
+      // forever.
       if (this.#socket?.writable === false) established.emit('close', new Error('closed while connecting'));
     });
     model.on('disconnect', (error: Error) => {
@@ -224,8 +231,8 @@ export class BrokerConnection extends EventEmitter<ConnectionEvents> {
 }
 
 /**
- * Begins to connect and returns at once, also when the broker is not up yet. Wait for `ready()` where a broker is
- * needed. Rejects with a {@link BrokerRefusal} for an invalid URL.
+ * Begins to connect and returns at once, even if the broker is not up yet. Wait for `ready()` before work that needs the
+ * broker. Rejects with a {@link BrokerRefusal} for an invalid URL.
  */
 export async function openConnection(options: ConnectionOptions): Promise<BrokerConnection> {
   const url = Secret.of(options.url);
@@ -247,13 +254,13 @@ export async function openConnection(options: ConnectionOptions): Promise<Broker
     if (refusalOf(error) === undefined) return;
     url.readAgain();
     if (url.value === used) return;
-    used = url.value; // perhaps read again for another connection already
+    used = url.value; // another connection may already have read the file again
     hosts.replace(parseAmqpUrls(used));
   });
   return new BrokerConnection(model, hosts, options);
 }
 
-/** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer for good. */
+/** amqplib cannot end a connection whose peer is silent: its `close()` waits for an answer forever. */
 function socketOf(model: ChannelModel): Socket | undefined {
   return (model.connection as { stream?: Socket }).stream;
 }
@@ -265,7 +272,7 @@ function socketOf(model: ChannelModel): Socket | undefined {
 export async function closeChannel(channel: Channel): Promise<void> {
   const over = new AbortController();
   const closed = once(channel, 'close', { signal: over.signal }).catch(() => undefined);
-  channel.close().catch(() => over.abort()); // was closed already
+  channel.close().catch(() => over.abort()); // it was closed already
   await within(CLOSE_MS, closed, undefined);
   over.abort();
 }

@@ -8,12 +8,12 @@ import { codeOf, describe } from './errors';
 import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
-  /** For consuming only: under an alarm the broker stops reading from a connection that publishes, acks included. */
+  /** Used only for consuming: under an alarm the broker stops reading from a connection that publishes, acks included. */
   readonly connection: BrokerConnection;
   readonly queue: string;
-  /** The most unacknowledged deliveries, reached as acks show that the channel is good. */
+  /** The highest number of unacknowledged deliveries; a channel reaches it once its acks show that it works. */
   readonly prefetch: number;
-  /** The prefetch that a new channel begins with, unless earlier ones were lost too soon. */
+  /** The prefetch that a new channel begins with, unless earlier channels were lost too soon. */
   readonly firstWindow?: number;
   /** Called once for each delivery, synchronously, in order. An error is logged; the delivery stays unacknowledged. */
   readonly onMessage: (delivery: Delivery) => void;
@@ -23,8 +23,8 @@ export interface ConsumerOptions {
 }
 
 /**
- * RabbitMQ's quorum queue client, inside the channel, passes on 32 acks at once, keeps the rest back, and drops them
- * when the channel closes (seen on 3.10, 4.0 and 4.3). A cancel goes through the queue and so flushes them.
+ * RabbitMQ's channel passes acks of a quorum queue on in groups of 32, holds the others back, and drops those when the
+ * channel closes (seen on 3.10, 4.0 and 4.3). A cancel goes through the queue, and so flushes them.
  */
 const ACKS_ON_THEIR_WAY = 32;
 /** How long a stopping consumer waits for that cancel. */
@@ -36,12 +36,12 @@ const FLUSH_MS = 3_000;
  */
 const FIRST_WINDOW = 50;
 /**
- * The factor by which the prefetch of a channel grows with each whole window of acks. It grows by one more consumer: to
- * cancel the first would return the deliveries on their way, and raise their delivery counts.
+ * The factor by which the prefetch of a channel grows with each whole window of acks. It grows by adding a consumer:
+ * cancelling the first one would return the deliveries on their way, and raise their delivery counts.
  *
- * After a channel that was lost before that, the next begins with so many times fewer, down to one: a message that amqplib
- * cannot read ends the connection each time, and so it is soon the only one whose delivery count rises. A small window
- * grows no sooner than the first one.
+ * If a channel is lost before its window grows, the next channel begins with a window smaller by this factor, down to one
+ * message: a message that amqplib cannot read ends the connection each time, and soon only its own delivery count rises.
+ * A smaller window still has to collect as many acks as {@link FIRST_WINDOW} before it grows.
  */
 const WINDOW_GROWTH = 4;
 /** A window grows only if it then holds no more than this of messages like the last ones. Two queues share a connection. */
@@ -60,7 +60,7 @@ export type ConsumerState = 'opening' | 'consuming' | 'paused' | 'stopped';
  *
  * - opening: no channel, or one that is being set up. Waits for the connection, pauses with jitter between attempts.
  * - consuming: the broker pushes deliveries. A closed channel or a cancel by the broker (queue deleted, leader lost)
- *   leads back to opening, with a new channel; unacknowledged deliveries of the old one come again.
+ *   leads back to opening, with a new channel; unacknowledged deliveries of the old channel are delivered again.
  * - paused: nothing is taken. The channel stays open, so that deliveries already pushed can still be acknowledged.
  *   If it is lost meanwhile, the next one is opened on `resume()`.
  * - stopped: the channel is closed, so everything unacknowledged has gone back to the queue.
@@ -75,10 +75,10 @@ export class Consumer {
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
   #state: ConsumerState = 'opening';
-  /** On purpose. */
+  /** Whether `pause()` was called. */
   #paused = false;
-  /** Why the last channel could not consume, or does not any more. */
-  #trouble = 'it has not begun yet';
+  /** Why the last channel could not consume, or stopped consuming. */
+  #trouble = 'it has not started yet';
   /** The prefetch that the next channel begins with. */
   #firstWindow: number;
   #ledger: ChannelLedger | undefined;
@@ -96,10 +96,10 @@ export class Consumer {
     return this.#state;
   }
 
-  /** Why the queue is not consumed, and what an operator has to do about it. Empty while it is paused on purpose. */
+  /** Why the queue is not consumed, and what an operator has to do. Empty after `pause()`. */
   problems(): string[] {
     const { queue, connection } = this.#options;
-    // Paused without a purpose, it waits for earlier deliveries to be acknowledged.
+    // After `resume()`, a paused consumer only waits for earlier deliveries to be acknowledged.
     if (this.#paused || this.#state !== 'opening') return [];
     const why = connection.connected ? this.#trouble : 'there is no connection to the broker';
     return [`The queue ${queue} is not consumed: ${why}.`];
@@ -111,7 +111,7 @@ export class Consumer {
   }
 
   /**
-   * Takes nothing more. Deliveries already pushed can still be acknowledged. A few more may be pushed until the broker
+   * Stops taking messages. Deliveries already pushed can still be acknowledged. A few more may arrive until the broker
    * has answered.
    */
   pause(): void {
@@ -164,7 +164,7 @@ export class Consumer {
         if (connection.closed) break;
         this.#log.warn(describe(error), 'consumer channel failed, opening another');
         this.#trouble = this.#troubleOf(error);
-        // With the queue in place again, the next attempt follows soon.
+        // Once the queue is in place again, the next attempt follows soon.
         if (codeOf(error) === 404 && (await untilAborted(connection.restoreTopology(), stopping)))
           this.#backoff.reset();
       }
@@ -210,7 +210,7 @@ export class Consumer {
         (bytes / acked) * next() <= MAX_WINDOW_BYTES
       );
     };
-    /** Parked deliveries take up half of the window: it is extended by as many. */
+    /** If parked deliveries take up half of the window, it is extended by their number. */
     const isCrowded = (): boolean =>
       window < this.#options.prefetch && ledger.parked - before.parked >= Math.max(1, window / 2);
     const consume = async (prefetch: number): Promise<void> => {
@@ -261,7 +261,7 @@ export class Consumer {
           await this.#idle(tags.length === 0 ? 'paused' : 'consuming');
         }
       }
-      ledger.releaseAll(); // else the answers that a stop waits for may not be read
+      ledger.releaseAll(); // otherwise the answers that a stop waits for may not be read
       const unsure = tags.length > 0 || ledger.frames - framesAtCancel >= ACKS_ON_THEIR_WAY;
       if (!over && unsure) await this.#flushAcks(channel, tags[0]);
     } finally {
@@ -275,7 +275,7 @@ export class Consumer {
 
   /**
    * Flushes the acks that {@link ACKS_ON_THEIR_WAY} describes, before the channel is closed. If the consumer was already
-   * cancelled, another one is made for this; it has the lowest priority, and the message it may get goes back.
+   * cancelled, another one is started and cancelled for this. It has the lowest priority; a message that it gets goes back.
    */
   async #flushAcks(channel: Channel, consumerTag: string | undefined): Promise<void> {
     const flushed = (async () => {

@@ -6,7 +6,7 @@ import { DEAD_LETTERS, HEADERS, UNROUTED, WORK_QUEUES } from './names';
 import type { OutgoingMessage } from './outgoing';
 import { MAX_EARLIER } from './own-headers';
 
-/** One time that a message was dead-lettered. Texts are as received: sanitise them before showing them. */
+/** One death of a message: it was dead-lettered. The texts are as received, so sanitise them before showing them. */
 export interface Death {
   reason: string | null;
   error: string | null;
@@ -29,17 +29,17 @@ export interface DeadLetter extends Death {
 }
 
 /**
- * Why the broker itself dead-letters: a message that killed its workers, one that could not be published again, and what a
- * policy on a work queue lets expire or does not let in.
+ * Why the broker itself dead-letters a message: it killed its workers, it could not be published again, or a policy on a
+ * work queue let it expire or refused it.
  */
 export const BROKER_REASONS = ['delivery_limit', 'rejected', 'expired', 'maxlen'] as const;
 
 /** The only queues that a replay may send to, whatever a header says. */
 const ORIGINS: readonly string[] = [...WORK_QUEUES.values()];
-/** In bytes, for each text of an earlier death, so that their list never makes the headers too large. */
+/** The longest text of an earlier death, in bytes, so that the list of deaths never makes the headers too large. */
 const MAX_EARLIER_TEXT = 300;
 
-/** Reads the headers of a worker, or those of the broker, which dead-letters a message that killed its workers. */
+/** Reads the headers that a worker wrote, or the broker, if the broker itself dead-lettered the message. */
 export function readDeadLetter(delivery: Delivery): DeadLetter {
   const { headers, content } = delivery;
   const broker = brokerDeath(headers);
@@ -58,9 +58,9 @@ export function readDeadLetter(delivery: Delivery): DeadLetter {
 }
 
 /**
- * The id of a dead letter: a hash of its content and the fields of its death. It is the same in every listing, and another
- * one once a replayed message fails again. The message id would not do: producers need not set one, and may send a message
- * twice. Dead letters that are equal in all of this share an id and are handled together.
+ * The id of a dead letter: a hash of its content and the fields of its death. It is the same in every listing, and
+ * changes when a replayed message fails again. The message id would not do: producers need not set one, and may send a
+ * message twice. Dead letters that are equal in all of this share an id and are handled together.
  */
 function idOf(content: Buffer, fields: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(fields)).update(content).digest('hex').slice(0, 16);
@@ -116,7 +116,7 @@ function brokerDeath(headers: Delivery['headers']): { reason: string; queue: str
   const latest: unknown = Array.isArray(deaths) ? deaths[0] : undefined;
   if (!isTable(latest)) return undefined;
   const { reason, time, exchange } = latest;
-  // A message on its way from the alternate exchange belongs into a work queue.
+  // A message that the alternate exchange caught belongs into the work queue of its first exchange.
   const meant = latest.queue === UNROUTED && typeof exchange === 'string' ? WORK_QUEUES.get(exchange) : undefined;
   const queue = meant ?? latest.queue;
   if (typeof reason !== 'string' || typeof queue !== 'string') return undefined;

@@ -1,6 +1,6 @@
 import type { Delivery } from './delivery';
 
-/** How long a taker waits for more deliveries than there are. */
+/** How long a taker waits for more deliveries to arrive. */
 const PATIENCE_MS = 50;
 
 /**
@@ -24,7 +24,7 @@ export class DeliveryBuffer {
   /** The consumer's `onMessage`. After {@link close} the message is not kept and stays unacknowledged. */
   readonly push = (delivery: Delivery): void => {
     if (this.#closed) return;
-    // The first delivery of a new channel: those of the old one are dead, and must not pile up over many losses.
+    // This is the first delivery of a new channel: deliveries of the old one are dead, and must not pile up.
     if (this.#waiting.length > 0 && !this.#waiting[0]!.alive) this.#dropDead();
     this.#waiting.push(delivery);
     this.#takers.shift()?.();
@@ -35,8 +35,9 @@ export class DeliveryBuffer {
    * Deliveries read from the socket together stay together. Resolves with none only once closed. Several takers may wait
    * at once; each delivery goes to one of them.
    *
-   * @param worth how many are worth taking now, from 1; fewer are left for another taker, for up to {@link PATIENCE_MS}
-   * @param maxBytes the most bytes of content, if there are several
+   * @param worth how many deliveries are worth taking now, at least 1; fewer are left for another taker, for up to
+   * {@link PATIENCE_MS}
+   * @param maxBytes the limit for the content of several deliveries together; a single one may be larger
    */
   async take(max: number, worth: () => number = () => 1, maxBytes = Number.POSITIVE_INFINITY): Promise<Delivery[]> {
     let wake = (): void => undefined;

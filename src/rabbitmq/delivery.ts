@@ -47,7 +47,7 @@ export class ChannelLedger {
   constructor(
     private readonly channel: Channel,
     private readonly counts: AckCounts,
-    /** Told of the bytes of each delivery, and with a minus when it need not be in memory any more. */
+    /** Called with the bytes of each delivery, and with the negative number when it is no longer in memory. */
     private readonly onBytes: (bytes: number) => void,
     private readonly onProgress: () => void = () => undefined,
   ) {}
@@ -80,7 +80,7 @@ export class ChannelLedger {
     if (this.#counting) this.onBytes(bytes);
   }
 
-  /** This open delivery's content is not in memory any more. */
+  /** Notes that the content of an open delivery is no longer in memory. */
   release(tag: number): void {
     const bytes = this.#open.get(tag);
     if (!bytes) return;
@@ -96,13 +96,13 @@ export class ChannelLedger {
     this.onProgress();
   }
 
-  /** Neither the open deliveries nor later ones are kept in memory. */
+  /** Notes that neither the open deliveries nor later ones are kept in memory. */
   releaseAll(): void {
     this.#counting = false;
     for (const tag of this.#open.keys()) this.release(tag);
   }
 
-  /** To be called when the channel has closed. */
+  /** Call it when the channel has closed. */
   die(): void {
     this.#alive = false;
     this.releaseAll();
@@ -182,13 +182,16 @@ export class Delivery {
   readonly #ledger: ChannelLedger;
   readonly #tag: number;
   readonly content: Buffer;
-  /** The queue that it came from, and that a retry returns it to. */
+  /** The queue that it came from; a retry returns it there. */
   readonly queue: string;
   readonly messageId: string | undefined;
   /** The exchange that it was published to, as the broker says; '' is the default exchange. */
   readonly exchange: string;
   readonly routingKey: string;
-  /** As received from producers and the broker: untrusted. Of those under our names, only what we can have written. */
+  /**
+   * As received from producers and the broker: untrusted. Headers under our names are kept only if we can have written
+   * them.
+   */
   readonly headers: Readonly<Record<string, unknown>>;
   readonly properties: MessageProperties;
   readonly redelivered: boolean;
@@ -229,7 +232,7 @@ export class Delivery {
     return this.#ledger.lost;
   }
 
-  /** Its content is not in memory any more, although it is open. */
+  /** Notes that its content is no longer in memory, although it is open. */
   release(): void {
     this.#ledger.release(this.#tag);
   }

@@ -1,7 +1,7 @@
 import { tlsProblem } from '../foundation/tls-problem';
 
 /**
- * A refusal by the broker that waiting does not cure: wrong credentials, a missing vhost, an invalid URL, an existing
+ * A refusal by the broker that waiting does not resolve: wrong credentials, a missing vhost, an invalid URL, an existing
  * queue with other arguments. The message is one sentence that tells an operator what to do, without password or URL.
  */
 export class BrokerRefusal extends Error {
@@ -22,7 +22,7 @@ export function describe(error: unknown): { reason: string; code?: number | stri
   return code === undefined ? { reason } : { reason, code };
 }
 
-/** The certificate was refused, or the port does not use TLS: only another configuration helps. */
+/** The certificate was refused, or the port does not use TLS: only a change of the configuration helps. */
 const TLS_CODES =
   /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_(VERIFY|GET)|HOSTNAME_MISMATCH)/;
 
@@ -60,7 +60,7 @@ export function whyUnreachable(error: unknown): string {
 /**
  * Settles like `work`, but turns an error that an operator can solve into a {@link BrokerRefusal}.
  *
- * @param sentenceFor what to tell the operator; undefined for errors to pass through
+ * @param sentenceFor what to tell the operator; returns undefined for errors that pass through unchanged
  */
 export async function explained<T>(
   work: PromiseLike<T>,

@@ -4,9 +4,9 @@
 export const MAX_DEPTH = 32;
 
 /**
- * Decodes the fields of a table. The values are those of amqplib's own decoder, which has no bound: some thousand nested
- * tables overflow the stack, and that ends the connection. Here tables and arrays below {@link MAX_DEPTH} are null. Never
- * throws: from a field that cannot be read on, the rest of its table is left out.
+ * Decodes the fields of a table. The values are those of amqplib's own decoder, which has no limit: a few thousand nested
+ * tables overflow the stack, which ends the connection. Here tables and arrays below {@link MAX_DEPTH} are null. Never
+ * throws: from the first field that cannot be read, the rest of its table is left out.
  */
 export function decodeFields(bytes: Buffer): Record<string, unknown> {
   return readTable(bytes, 1);
@@ -34,7 +34,7 @@ function attempt(read: () => void): void {
   try {
     read();
   } catch {
-    // Truncated, or of an unknown type, whose length is unknown as well.
+    // The field is truncated, or has an unknown type, and so an unknown length.
   }
 }
 

@@ -4,8 +4,8 @@ import { DEAD_LETTERS, HEADERS, RETRY_EXCHANGE } from './names';
 import type { OutgoingMessage } from './outgoing';
 
 /**
- * Headers that must not travel on. With its own history, the broker would take a second pass through the same queue for a
- * cycle and drop the message; `CC`/`BCC` would route a copy elsewhere again.
+ * Headers that must not travel on. With its own history in a message, the broker would take a second pass through the same
+ * queue for a cycle, and drop the message; `CC`/`BCC` would route a copy elsewhere again.
  */
 const LEFT_BEHIND = /^(x-death|x-(first|last)-death-.*|x-delivery-count|x-acquired-count|CC|BCC)$/;
 
@@ -31,7 +31,7 @@ export function toQueue(queue: string, delivery: Delivery, headers: Headers): Ou
 }
 
 /**
- * Copies the content byte by byte, id, type, time and foreign headers. Leaves out `expiration` (the message would expire
+ * Copies the content (byte by byte), id, type, time and foreign headers. Leaves out `expiration` (the message would expire
  * in the dead letters), `userId` (the broker refuses another user's) and the broker's history.
  */
 function copyOf(delivery: Delivery, own: Headers): Omit<OutgoingMessage, 'exchange' | 'routingKey'> {

@@ -12,8 +12,8 @@ const MAX_TOTAL = 48 * 1_024;
 
 /**
  * Reduces headers to what can be published. Texts over 4 KiB are cut, values without an AMQP type are left out, and tables
- * and arrays below {@link MAX_DEPTH} levels become null. If the
- * rest is too large, the largest headers are left out until it fits; ours are small, so those are foreign. Never throws.
+ * and arrays below {@link MAX_DEPTH} levels become null. If the rest is too large, the largest headers are left out until it
+ * fits; these are always foreign, because ours are small. Never throws.
  */
 export function fitHeaders(headers: Headers): Record<string, unknown> {
   const entries: { key: string; value: unknown; size: number }[] = [];
@@ -44,7 +44,7 @@ export function cutText(text: string, maxBytes = MAX_TEXT): string {
 /**
  * The value as amqplib can write it, or `undefined`. Every type that amqplib can receive must be writable again.
  *
- * @param level of the value, if it is a table or an array; that of the headers themselves is 1
+ * @param level the level of the value, if it is a table or an array; the headers themselves have level 1
  */
 function encodable(value: unknown, level: number): unknown {
   if (typeof value === 'string') return cutText(value);

@@ -10,8 +10,8 @@ export const MAILER_QUEUE = 'mailer.contact-events';
 export const DEAD_LETTERS = 'contacts.dead-letters';
 
 /**
- * The alternate exchange of the two exchanges for events, and its queue: it takes what is published while a work queue or
- * its binding is missing. Only a policy makes it the alternate exchange.
+ * The alternate exchange of the two exchanges for events, and its queue: it catches what is published while a work queue or
+ * its binding is missing. Only a policy can make it the alternate exchange.
  */
 export const UNROUTED = 'contacts.unrouted';
 

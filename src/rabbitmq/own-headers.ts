@@ -2,10 +2,10 @@ import { DEAD_LETTERS, HEADERS, RETRY_DELAYS } from './names';
 
 /** The latest deaths that a replay carries. */
 export const MAX_EARLIER = 10;
-/** More than any message has lived through. */
+/** More than any count can reach. */
 const MAX_COUNT = 1_000_000;
 
-/** As `Date.toISOString` writes it. */
+/** A time as `Date.toISOString` writes it. */
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 const isText = (value: unknown): boolean => typeof value === 'string';
@@ -22,7 +22,7 @@ const isDeath = (value: unknown): boolean =>
   value !== null &&
   Object.values(value).every((field) => typeof field === 'string' || typeof field === 'number');
 
-/** What each header can be that we wrote ourselves, while the message waits to be handled. */
+/** Which values our own headers can have while a message waits to be handled. */
 const BOUNDS = new Map<string, (value: unknown) => boolean>([
   [HEADERS.attempts, isCount(RETRY_DELAYS.length)],
   [HEADERS.waits, isCount()],
@@ -46,7 +46,7 @@ type Received = Readonly<Record<string, unknown>>;
 /**
  * The headers of a received message, without those under our names that we cannot have written: producers may use the same
  * names, or may want to skip the retry delays. Retries, dead letters and replays return through the default exchange, so a
- * message from any other exchange carries none of ours. Where it says more than we ever write, the header is left out.
+ * message from any other exchange carries none of ours. A header with a value that we never write is left out.
  * Trace headers are the producer's, and stay.
  */
 export function believableHeaders(queue: string, exchange: string, headers: Received = {}): Received {
@@ -60,7 +60,7 @@ export function believableHeaders(queue: string, exchange: string, headers: Rece
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !isForeign(name)));
 }
 
-/** The exchange that it was published to. A message that the broker itself dead-lettered has it in the broker's history. */
+/** The exchange that a message was published to. If the broker itself dead-lettered it, the broker's history names it. */
 function exchangeOf(queue: string, exchange: string, headers: Received): string {
   const deaths = headers['x-death'];
   const latest: unknown = queue === DEAD_LETTERS && Array.isArray(deaths) ? deaths[0] : undefined;

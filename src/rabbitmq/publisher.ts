@@ -7,7 +7,7 @@ import { codeOf, describe } from './errors';
 import { failed, isReturn, type OutgoingMessage, optionsOf, type PublishResult } from './outgoing';
 
 export interface PublisherOptions {
-  /** For publishing only: an alarm stops everything on a connection that publishes. */
+  /** Used only for publishing: an alarm stops everything on a connection that publishes. */
   readonly connection: BrokerConnection;
   readonly log: Logger;
   /** How long a message may wait for a channel, and again for its confirm. */
@@ -27,9 +27,12 @@ interface Request {
   returned: string | undefined;
 }
 
-/** For a larger content RabbitMQ 4 closes the channel, which would fail all other messages in flight as well. */
+/** RabbitMQ 4 closes the channel when a content is larger, which would fail all other messages in flight as well. */
 const MAX_CONTENT_BYTES = 16 * 1_024 * 1_024;
-/** The most bytes of messages that await their confirms, unless one has more: amqplib copies what it is to write. */
+/**
+ * The limit for the bytes of messages that await their confirms; a single one may be larger. amqplib copies what it
+ * writes.
+ */
 const MAX_IN_FLIGHT_BYTES = 16 * 1_024 * 1_024;
 /** How a broker with a smaller limit reports it. */
 const TOO_LARGE = /message size \d+ (?:is )?larger than (?:configured )?max size (\d+)/;
@@ -70,7 +73,7 @@ export class Publisher {
   #inFlightBytes = 0;
   #channel: ConfirmChannel | undefined;
   #stalled = false;
-  /** Gives up the current channel: a channel that closed before its listeners were added emits nothing. */
+  /** Gives up the current channel. Needed because a channel that closed before its listeners were added emits nothing. */
   #over = (): void => undefined;
   #timer: NodeJS.Timeout | undefined;
   #drained = (): void => undefined;
@@ -93,7 +96,7 @@ export class Publisher {
     return this.#channel !== undefined;
   }
 
-  /** Whether the broker would take a message now, as far as is known without trying. */
+  /** Whether the broker would accept a message now, as far as is known without trying. */
   get ready(): boolean {
     return this.open && !this.#isBlocked;
   }
@@ -106,7 +109,7 @@ export class Publisher {
     }
     if (this.#forbidden !== undefined) {
       return [
-        `The broker does not let the user in AMQP_URL publish to the exchange ${this.#forbidden}: give it the right to write there.`,
+        `The broker does not let the user in AMQP_URL publish to the exchange ${this.#forbidden}: give the user the right to write there.`,
       ];
     }
     if (this.open) return [];
@@ -131,7 +134,7 @@ export class Publisher {
       return Promise.resolve(failed(`the message is larger than ${this.#maxContentBytes} bytes`, false));
     }
     if (!this.#mayWait(patience)) return Promise.resolve(this.#givenUp);
-    patience?.addEventListener('abort', this.#giveUp); // once a signal, however many messages have it
+    patience?.addEventListener('abort', this.#giveUp); // once per signal, however many messages share it
     return new Promise((settle) => {
       const deadline = performance.now() + this.#timeoutMs;
       const id = message.messageId ?? randomUUID();
@@ -157,7 +160,7 @@ export class Publisher {
     this.#lose(channel, 'publisher closed');
     if (channel === undefined) return;
     const closed = closeChannel(channel);
-    if (!this.#isBlocked) await closed; // else the broker does not read the request: the connection's end closes the channel
+    if (!this.#isBlocked) await closed; // a blocked broker does not read the request; then the end of the connection closes the channel
   }
 
   readonly #onConnectionClosed = (): void => {
@@ -186,7 +189,7 @@ export class Publisher {
     return failed(this.problems()[0] ?? 'given up');
   }
 
-  /** All time limits start again. */
+  /** Starts all time limits again. */
   readonly #onUnblocked = (): void => {
     const deadline = performance.now() + this.#timeoutMs;
     for (const request of [...this.#queued, ...this.#inFlight]) request.deadline = deadline;
@@ -306,7 +309,7 @@ export class Publisher {
     this.#giveUp();
   }
 
-  /** One timer for the oldest request instead of one for each. */
+  /** Uses one timer for the oldest request instead of one for each. */
   #scheduleExpiry(): void {
     if (this.#timer !== undefined || this.#isBlocked || this.pending === 0) return;
     const [queued] = this.#queued;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** The bytes of unacknowledged messages at which a connection is not read any more. */
+/** The bytes of unacknowledged messages at which a connection is no longer read. */
 export const MAX_UNACKED_BYTES = 32 * 1_024 * 1_024;
 
 /**
@@ -9,7 +9,7 @@ export const MAX_UNACKED_BYTES = 32 * 1_024 * 1_024;
  * read, and TCP holds the broker back.
  *
  * States: *open* <-> *over*. The messages already read must be acknowledged without an answer from this connection: no
- * answer arrives while over. If that takes longer than two heartbeats, the connection is lost, and begins again.
+ * answer arrives while over. If that takes longer than two heartbeats, the connection is lost, and opened again.
  */
 export class ReadLimit {
   #bytes = 0;
@@ -19,15 +19,15 @@ export class ReadLimit {
     return this.#bytes > MAX_UNACKED_BYTES;
   }
 
-  /** To be called for each new socket. */
+  /** Call it for each new socket. */
   attach(socket: Socket): void {
     this.#socket = socket;
-    // amqplib calls `read` for as long as there is something, so `pause` would have no effect.
+    // amqplib calls `read` while there is data, so `pause` would have no effect.
     const read = socket.read.bind(socket);
     socket.read = (size?: number): unknown => (this.isOver ? null : read(size));
   }
 
-  /** Adds the bytes of deliveries, or takes off those of acknowledged ones. */
+  /** Adds the bytes of deliveries, or subtracts those of acknowledged ones. */
   readonly add = (bytes: number): void => {
     const wasOver = this.isOver;
     this.#bytes += bytes;

@@ -3,14 +3,14 @@ import type { Channel } from 'amqplib';
 import { type BrokerConnection, closeChannel } from './connection';
 import type { ChannelLedger } from './delivery';
 
-/** Deliveries that are on their way arrive within this. */
+/** Deliveries that are on their way arrive within this time. */
 const QUIET_MS = 1_000;
-/** Returned messages are in the queue again within this, or the broker is in trouble. */
+/** Returned messages are in the queue again within this time, unless the broker has a problem. */
 const RETURNED_MS = 3_000;
 
 /**
- * Waits until the broker pushes nothing more, because the prefetch is used up or the queue is empty. A message on its way
- * at a cancel would return to the head of the queue, whatever its place was.
+ * Waits until the broker pushes nothing more, because the prefetch is used up or the queue is empty. A message that is on
+ * its way during a cancel would return to the head of the queue, whatever its old place was.
  */
 export async function untilQuiet(channel: Channel, queue: string, ledger: ChannelLedger): Promise<void> {
   for (let still = 0, end = performance.now() + QUIET_MS; still < 3 && performance.now() < end; still++) {

@@ -7,27 +7,27 @@ import { WORK_QUEUES } from './names';
 import { declareParts, QUEUE_SPECS } from './topology';
 
 export interface TopologyKeeperOptions {
-  /** For this only: a refused declaration may take the connection down. */
+  /** A connection of its own, because a refused declaration may take it down. */
   readonly connection: BrokerConnection;
   readonly log: Logger;
-  /** How often everything is declared while nothing calls for it. */
+  /** How often everything is declared without a reason to do so. */
   readonly everyMs?: number;
   /** Called with the exchanges and queues that had disappeared and were declared again. */
   readonly onRestored?: (parts: readonly string[]) => void;
 }
 
-/** RabbitMQ does not report a lost exchange or binding. */
+/** Short, because RabbitMQ does not report a lost exchange or binding. */
 const EVERY_MS = 30_000;
 /** The least pause between two checks, however many messages are returned meanwhile. */
 const LEAST_PAUSE_MS = 1_000;
-/** So many questions in a row, with nothing to restore, mean that the asker is connected to another broker. */
+/** After this many checks in a row with nothing to restore, the caller is probably connected to another broker. */
 const VAIN_CHECKS = 3;
 /** A declaration that takes longer is reported, and awaited. */
 const SLOW_MS = 10_000;
 
 /**
  * Keeps the topology in place: declares all of it at once, on every reconnect, whenever {@link check} is called, and every
- * 30 s. Nothing that the broker refuses ends it: {@link problems} has what an operator must do, until that is done.
+ * 30 s. A refusal of the broker does not end it: {@link problems} says what an operator must do, until that is done.
  *
  * States: *new* -> *in place* <-> *incomplete*, and from each of them -> *closed*.
  */
@@ -62,20 +62,20 @@ export class TopologyKeeper {
   }
 
   /**
-   * Resolves when everything is in place for the first time. Rejects with a {@link BrokerRefusal} if the broker refuses
-   * some of it before; the keeper continues nevertheless.
+   * Resolves when everything is in place for the first time. Rejects with a {@link BrokerRefusal} if the broker refuses a
+   * part before that; the keeper continues nevertheless.
    */
   ready(): Promise<void> {
     return this.#ready;
   }
 
-  /** What is not as it must be, and what an operator has to do about it. */
+  /** What is wrong, and what an operator has to do. */
   problems(): string[] {
     const { connection } = this.#options;
     return connection.connected ? [...this.#problems] : connection.problems();
   }
 
-  /** What is in order but worth to be known: events that may have been dropped. */
+  /** What works now but an operator should know: events may have been dropped. */
   hints(): string[] {
     return [...this.#losses].map(
       ([exchange, at]) =>
@@ -140,7 +140,7 @@ export class TopologyKeeper {
     await isOver.then(() => onRefused(new Error('closed before the topology was declared')), onRefused);
   }
 
-  /** The name in the URL may lead to another broker than it did. */
+  /** Reconnects, because the host name in the URL may now lead to another broker. */
   #followUrl(): void {
     this.#vain = 0;
     this.#options.log.info('broker topology is declared but a consumer still misses a part, reconnecting');
@@ -154,7 +154,7 @@ export class TopologyKeeper {
       this.#problems = [`The broker has not answered a declaration within ${SLOW_MS / 1_000} s: look at its log.`];
     }, SLOW_MS);
     const wasInPlace = this.#wasInPlace;
-    const restored: string[] = []; // also of an attempt that fails later
+    const restored: string[] = []; // including those of an attempt that fails later
     try {
       // A close must not wait for a broker that is away.
       const declaring = declareParts(connection, this.#forbidden, restored);

@@ -28,14 +28,14 @@ export interface QueueSpec {
   readonly binding?: { readonly exchange: string; readonly pattern: string; readonly arguments?: Arguments };
 }
 
-/** Deliveries without an ack after which a message is dead-lettered: it may be what kills the process. */
+/** After this many deliveries without an ack a message is dead-lettered: it may be what kills the process. */
 export const DELIVERY_LIMIT = 20;
 
 const QUORUM: Arguments = { 'x-queue-type': 'quorum' };
 
 /**
- * Lossless dead-lettering: a message leaves its queue only after the next queue has confirmed it. Without any one of
- * exchange, overflow and strategy, RabbitMQ silently falls back to at-most-once.
+ * Lossless dead-lettering: a message leaves its queue only after the next queue has confirmed it. If exchange,
+ * overflow or strategy is missing, RabbitMQ silently falls back to at-most-once.
  */
 const AT_LEAST_ONCE: Arguments = {
   ...QUORUM,
@@ -127,8 +127,8 @@ export interface TopologyOptions {
  * Declares our exchanges, queues and bindings; changes none that exist. Uses a connection of its own, because a refused
  * declaration may take the connection down. Waits while the broker is unreachable.
  *
- * Rejects with a {@link BrokerRefusal} that says what to do if the broker is not RabbitMQ 3.10 or later, has something
- * else under one of the names, or does not permit it.
+ * Rejects with a {@link BrokerRefusal} that says what to do if the broker is not RabbitMQ 3.10 or later, has
+ * something else under one of the names, or does not permit the declaration.
  */
 export async function declareTopology({ url, log, signal }: TopologyOptions): Promise<void> {
   const connection = await openConnection({ url, log, name: 'onecontact topology' });
@@ -163,7 +163,7 @@ async function declareUntilDone(connection: BrokerConnection, log: Logger, signa
 export interface Declared {
   /** The exchanges and queues that did not exist before, and do now. */
   readonly restored: readonly string[];
-  /** What an operator has to do about each part that is not as it must be. */
+  /** What is wrong with parts, and what an operator has to do. */
   readonly problems: readonly string[];
 }
 
@@ -175,7 +175,7 @@ export interface Declared {
  * refusal is an error in the broker's log
  * @param restored gets the exchanges and queues that did not exist before, and do now, one by one
  *
- * Rejects with a {@link BrokerRefusal} if the broker is unsuitable, with another error if it is worth another attempt.
+ * Rejects with a {@link BrokerRefusal} if the broker is unsuitable, with another error if another attempt may succeed.
  */
 export async function declareParts(
   connection: BrokerConnection,

@@ -11,7 +11,7 @@ import type { OutgoingMessage } from './outgoing';
 import type { Publisher } from './publisher';
 
 export interface UnroutedDrainOptions {
-  /** For consuming only, as everywhere. */
+  /** Used only for consuming, like every such connection. */
   readonly connection: BrokerConnection;
   readonly publisher: Publisher;
   readonly log: Logger;
@@ -23,10 +23,10 @@ export interface UnroutedDrainOptions {
 const PREFETCH = 200;
 
 /**
- * Moves what the alternate exchange has caught into the work queues, by the exchange that it was published to. A message
- * is acknowledged when the broker has confirmed it there.
+ * Moves the messages that the alternate exchange has caught into the work queues, according to the exchange that each was
+ * published to. A message is acknowledged when the broker has confirmed it in the work queue.
  *
- * A message from any other exchange becomes a dead letter: a policy must not give that exchange this alternate one.
+ * A message from any other exchange becomes a dead letter: a policy gave that exchange this alternate exchange by mistake.
  */
 export class UnroutedDrain {
   readonly #options: UnroutedDrainOptions;
@@ -49,7 +49,7 @@ export class UnroutedDrain {
     return this.#consumer.problems();
   }
 
-  /** Final: what is not confirmed goes back to the queue. */
+  /** Final. Messages that are not confirmed yet go back to the queue. */
   async stop(): Promise<void> {
     this.#consumer.pause();
     this.#stopping.abort();
@@ -83,7 +83,7 @@ function messageFor(delivery: Delivery): OutgoingMessage {
   const now = new Date().toISOString();
   return toDeadLetters(delivery, {
     [HEADERS.reason]: 'unknown_exchange',
-    [HEADERS.error]: `${UNROUTED} has it from the exchange ${delivery.exchange || '(default)'}`,
+    [HEADERS.error]: `${UNROUTED} received the message from the exchange ${delivery.exchange || '(default)'}`,
     [HEADERS.attempts]: 0,
     [HEADERS.firstSeen]: now,
     [HEADERS.lastSeen]: now,

@@ -7,7 +7,7 @@ const HEARTBEAT_SECONDS = 15;
 
 /**
  * Parses a list of AMQP URLs for amqplib, whose own parser reads percent-encoded passwords as Latin-1. Throws a
- * {@link BrokerRefusal} that does not contain them, unlike the errors of amqplib and Node.
+ * {@link BrokerRefusal} that contains no password, unlike the errors of amqplib and Node.
  */
 export function parseAmqpUrls(text: string): Options.Connect[] {
   const problem = amqpUrlsProblem(text);
@@ -17,7 +17,7 @@ export function parseAmqpUrls(text: string): Options.Connect[] {
 
 /** The hosts of a broker, in turn. Each round is in random order, so that processes spread over the nodes of a cluster. */
 export class Hosts {
-  /** The one to connect to. amqplib reads this object at each attempt. */
+  /** The host to connect to. amqplib reads this object at each attempt. */
   readonly current: Options.Connect = {};
   #left: Options.Connect[] = [];
 
@@ -25,7 +25,7 @@ export class Hosts {
     this.turn();
   }
 
-  /** The next attempt is at one of these. */
+  /** Replaces the hosts: the next attempt is at one of these. */
   replace(hosts: readonly Options.Connect[]): void {
     this.all = hosts;
     this.#left = [];
@@ -36,7 +36,7 @@ export class Hosts {
     return this.all.length;
   }
 
-  /** To be called after an attempt that failed, or a loss: the next attempt is at another host. */
+  /** Call it after a failed attempt or a loss: the next attempt is at another host. */
   readonly turn = (): void => {
     if (this.#left.length === 0) this.#left = [...this.all];
     const [next] = this.#left.splice(Math.floor(Math.random() * this.#left.length), 1);

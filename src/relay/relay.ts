@@ -18,22 +18,22 @@ export interface RelayOptions {
   publisher: Publisher;
   metrics: Metrics;
   log: Logger;
-  /** Whether the workers of this process have all they can do. @default never */
+  /** Whether the workers of this process are fully occupied. @default never */
   busy?: () => boolean;
 }
 
-/** The most messages in one pass; their confirms are awaited together. */
+/** The highest number of messages in one pass; their confirms are awaited together. */
 const PAGE = 500;
 /** How long a pass waits while the broker blocks publishing: it holds a transaction open, and locks on the outbox. */
 const PATIENCE_MS = 10_000;
 /** How often an idle relay reads the outbox. A worker of the same process calls `nudge` instead. */
 const IDLE_MS = 1_000;
 /**
- * How long `contact.changed` waits for busy workers: to publish a message costs nearly as much as to handle a sign-up, and a
- * burst of sign-ups comes first.
+ * How long `contact.changed` waits for busy workers. Publishing a message costs nearly as much as handling a sign-up, and a
+ * burst of sign-ups goes first.
  */
 const YIELD_MS = 60_000;
-/** How often a relay looks whether the workers that it yields to are still busy. */
+/** How often a relay checks whether the workers that it waits for are still busy. */
 const YIELDING_MS = 50;
 
 /**
@@ -119,7 +119,7 @@ export class Relay {
     });
   }
 
-  /** Publishes one after the other, up to the first failure. @returns the confirmed messages, and that failure */
+  /** Publishes messages one after the other, up to the first failure. @returns the confirmed messages, and that failure */
   async #publishInOrder(messages: PendingMessage[], patience: AbortSignal) {
     const { publisher, metrics } = this.#options;
     for (const [index, message] of messages.entries()) {
@@ -135,13 +135,13 @@ export class Relay {
     return { published: messages, refused: null };
   }
 
-  /** Once a type, because a counter with labels costs as much as the rest of a message. */
+  /** Counts once per type, because a counter with labels costs as much as everything else about a message. */
   #count(published: Iterable<PendingMessage>): void {
     for (const [type, messages] of groupBy(published, (message) => message.type))
       this.#options.metrics.notifications.inc({ type, outcome: 'confirmed' }, messages.length);
   }
 
-  /** Runs the work with a signal that ends its patience: in time, or when the relay stops. */
+  /** Runs the work with a signal that ends its patience: after {@link PATIENCE_MS}, or when the relay stops. */
   async #withPatience<T>(work: (patience: AbortSignal) => Promise<T>): Promise<T> {
     const patience = new AbortController();
     const end = (): void => patience.abort();
@@ -156,7 +156,7 @@ export class Relay {
     }
   }
 
-  /** A relay that stops yields to no worker: they have stopped before it. */
+  /** A stopping relay does not wait for workers, which have stopped before it. */
   get #busy(): boolean {
     return !this.#stopping.signal.aborted && this.#options.busy?.() === true;
   }
@@ -192,7 +192,7 @@ const REMEDIES: Record<Unpublished['outcome'], string> = {
   failed: 'restore the connection to the broker',
 };
 
-/** Deletes the rows whose messages are all published. A row of changes that are published in part keeps the others. */
+/** Deletes the rows whose messages are all published. A row of which only some changes are published keeps the others. */
 async function deletePublished(
   tx: Transaction,
   messages: readonly PendingMessage[],
@@ -233,14 +233,4 @@ function toOutgoing({ messageId, contactId, type, content, createdAt, trace }: P
       [HEADERS.traceState]: trace?.state,
     },
   };
-}
-
-/** A page takes well under a second: a notification that waits this long is stuck, or its relay hangs. */
-const LONG_SECONDS = 300;
-
-/** What the health check says of the age of the oldest notification, whichever process has the relay's lock. */
-export function outboxProblems(outbox: { oldestSeconds: number } | null): string[] {
-  if (outbox === null || outbox.oldestSeconds < LONG_SECONDS) return [];
-  const seconds = Math.round(outbox.oldestSeconds);
-  return [`The oldest notification has waited for ${seconds} s: look at the relays and at the queue ${MAILER_QUEUE}.`];
 }

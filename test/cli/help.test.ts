@@ -4,7 +4,20 @@ import { wrapHelp } from '../../src/cli/help';
 import { onecontact } from '../support/command-line';
 
 const COMMANDS = [
-  ...['start', 'migrate', 'topology', 'show', 'consent', 'merges', 'collisions', 'import', 'export', 'feed', 'erase'],
+  ...[
+    'start',
+    'console',
+    'migrate',
+    'topology',
+    'show',
+    'consent',
+    'merges',
+    'collisions',
+    'import',
+    'export',
+    'feed',
+    'erase',
+  ],
   ...['erasures', 'opt-out', 'purge', 'audit', 'send', 'dead-letters'],
 ];
 

@@ -200,7 +200,7 @@ describe('maintenance', () => {
     expect([await rows('claims'), await pages('left')]).toEqual([3, 1]);
   });
 
-  it('waits while the database is away, says so as a hint, and goes on once it is back', async () => {
+  it('waits while the database is away, says so as a hint, and continues once it is back', async () => {
     await apply(database.db, ...OLD);
     const proxy = await TcpProxy.to(database.url);
     try {

@@ -182,7 +182,7 @@ describe('an unproven subscription', () => {
     expect(before?.view.newsletters.get('x')).toMatchObject({ state: 'subscribed', since: at(4) });
   });
 
-  it('is purged between sets that list it, and stays where one that refuses it lies between', async () => {
+  it('is purged between sets that list it, and stays if a set that refuses it comes between', async () => {
     await happened(...[1, 2, 3, 4].map((t) => exactly('kept', ['n1', 'n2'], t)));
     const among = { among: ['n1', 'n2'] };
     await happened(

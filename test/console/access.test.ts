@@ -5,7 +5,7 @@ import { parseApiKeys } from '../../src/foundation/api-keys';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';
 import { apply } from '../support/stored';
-import { KEY, KEYS, startTestConsole, type TestConsole, Visitor } from './visitor';
+import { KEY, KEYS, startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 let data: TestDatabase;
 beforeAll(async () => {

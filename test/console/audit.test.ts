@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { type AuditEntry, addToAudit } from '../../src/postgres/tables/audit';
 import { keepRows } from '../../tools/table-rows';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { startTestConsole, type TestConsole, Visitor } from './visitor';
+import { startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 let data: TestDatabase;
 let empty: () => Promise<void>;

@@ -6,7 +6,7 @@ import { allRows, keepRows } from '../../tools/table-rows';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, signup, uidOf } from '../support/events';
 import { apply, brokenPromises, DEFAULTS } from '../support/stored';
-import { type Answer, startTestConsole, type TestConsole, Visitor } from './visitor';
+import { type Answer, startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 let data: TestDatabase;
 let empty: () => Promise<void>;

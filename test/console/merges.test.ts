@@ -6,7 +6,7 @@ import { allRows, keepRows } from '../../tools/table-rows';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, confirm, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, brokenPromises } from '../support/stored';
-import { startTestConsole, type TestConsole, Visitor } from './visitor';
+import { startTestConsole, type TestConsole, Visitor } from '../support/visitor';
 
 let data: TestDatabase;
 let empty: () => Promise<void>;

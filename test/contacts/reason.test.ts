@@ -56,7 +56,7 @@ describe('a reason that comes after an unsubscription', () => {
     expect(reasonsAt('a', left, because('a', 'b', ['x'], 3), because('a', 'c', [], 3))).toEqual({ x: 'c' });
   });
 
-  it('is no refusal, and gives no state', () => {
+  it('is not a refusal, and gives no state', () => {
     const { newsletters, optedOut } = viewIn(factsOf([signup('a', ['x'], 1), because('a', 'why', ['x', 'y'], 2)]), 'a');
     expect([[...newsletters.keys()], newsletters.get('x')?.state, optedOut]).toEqual([['x'], 'subscribed', false]);
   });

@@ -48,7 +48,7 @@ describe('a set', () => {
     expect(subscribedIn(viewIn(factsOf(events), 'a'))).toEqual(['hidden', 'y']);
   });
 
-  it('with an empty list ends everything, and is no opt-out', () => {
+  it('with an empty list ends everything, and is not an opt-out', () => {
     const view = viewIn(factsOf([signup('a', ['x', 'y'], 1, { optin: true }), exactly('a', [], 2)]), 'a');
     expect([subscribedIn(view), view.optedOut, view.doubleOptIn]).toEqual([[], false, true]);
   });

@@ -8,7 +8,7 @@ import { type Compose, type ComposeService, filesOf, readCompose } from '../supp
 import { describeWith, FETCH_MS, runProgram } from '../support/programs';
 
 const ROOT = join(__dirname, '../..');
-const OURS = ['topology', 'migration', 'onecontact', 'mailer'];
+const OURS = ['topology', 'migration', 'onecontact', 'console', 'mailer'];
 
 describeWith('compose')('compose.yaml', () => {
   let compose: Compose;
@@ -25,6 +25,7 @@ describeWith('compose')('compose.yaml', () => {
       topology: '',
       migration: '',
       onecontact: '',
+      console: 'console',
       mailer: 'mailer',
       mail: 'mailer',
       prometheus: 'monitoring',
@@ -61,17 +62,31 @@ describeWith('compose')('compose.yaml', () => {
     expect(parseApiKeys(file?.text ?? '').map(({ scopes }) => [...scopes])).toEqual([['write']]);
   });
 
+  it('has, in the commands at its top, the keys that it sets', async () => {
+    const [file] = await filesOf(compose, 'onecontact', '/etc/onecontact');
+    const top = readFileSync(join(ROOT, 'compose.yaml'), 'utf8').match(/^#.*$/gm)?.join('\n') ?? '';
+    const keys = [...top.matchAll(/Bearer ([\w-]+)/g)].map(([, key]) => key as string);
+    expect(keys).toHaveLength(2);
+    const set = [
+      serviceOf('onecontact').environment?.API_KEY,
+      ...(file?.text.match(/(?<=^site\s+write\s+)\S+$/gm) ?? []),
+    ];
+    expect(set).toEqual(expect.arrayContaining(keys));
+  });
+
   it('gives each process a login of its own', () => {
     const userOf = (name: string, variable: string) => new URL(serviceOf(name).environment?.[variable] ?? '').username;
     expect(OURS.map((name) => (name === 'migration' ? '' : userOf(name, 'AMQP_URL')))).toEqual([
       'onecontact_admin',
       '',
       'onecontact_service',
+      'onecontact_operator',
       'onecontact_mailer',
     ]);
     expect(OURS.map((name) => (name === 'topology' ? '' : userOf(name, 'DATABASE_URL')))).toEqual([
       '',
       'onecontact_migrate',
+      'onecontact_service',
       'onecontact_service',
       'mailer',
     ]);

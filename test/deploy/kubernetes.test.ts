@@ -13,7 +13,7 @@ const README = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 const SHUTDOWN_S = 25;
 
 /** Database connections of a process, as docs/scaling.md counts them with the default settings. */
-const CONNECTIONS = { events: 6, background: 7, 'look-ups': 9, intake: 0 } as const;
+const CONNECTIONS = { events: 6, background: 7, 'look-ups': 9, intake: 0, console: 6 } as const;
 const FOR_PROCESSES = 90;
 
 const megabytes = (quantity = ''): number => Number(/^(\d+)Mi$/.exec(quantity)?.[1]);
@@ -140,7 +140,9 @@ describeWith('kustomize')('deploy/kubernetes', () => {
     const [scaled] = all('ScaledObject') as [Manifest];
     const replicas = all('Deployment').map(({ metadata: { name }, spec }) => ({
       name: name as keyof typeof CONNECTIONS,
-      most: 1 + (name === 'events' ? Number(scaled.spec.maxReplicaCount) : spec.replicas),
+      most:
+        (spec.strategy?.type === 'Recreate' ? 0 : 1) +
+        (name === 'events' ? Number(scaled.spec.maxReplicaCount) : spec.replicas),
     }));
     expect(replicas.map(({ name }) => name).sort()).toEqual(Object.keys(CONNECTIONS).sort());
     const taken = replicas.reduce((sum, { name, most }) => sum + most * CONNECTIONS[name], 0);
@@ -170,7 +172,7 @@ describeWith('kustomize')('deploy/kubernetes', () => {
       const selector = (spec?.selector ?? spec?.podSelector) as { matchLabels?: unknown } | undefined;
       return selector ? [selector.matchLabels ?? {}] : [];
     }) as Record<string, string>[];
-    expect(selectors.length).toBe(2 + 4 + 4 + 3);
+    expect(selectors.length).toBe(2 + 5 + 5 + 3);
     expect(selectors.filter((selector) => !selected(selector))).toEqual([]);
   });
 });

@@ -21,8 +21,8 @@ describe('a file of API keys', () => {
     ['site read do-not-show-ü', /^line 3: the key must be printable ASCII/],
     ['first read do-not-show', /^line 3: the name first is taken/],
     ['default read do-not-show', /^line 3: the name default is taken/],
-    ['second read first-key', /^line 3: the key has another name already/],
-    ['second read the-default', /^line 3: the key has another name already/],
+    ['second read first-key', /^line 3: the key is listed under another name already/],
+    ['second read the-default', /^line 3: the key is listed under another name already/],
   ])('refuses the line %j by its number, without showing the key', (line, problem) => {
     const parse = () => parseApiKeys(`# Keys\nfirst read first-key\n${line}\n`, [defaultKey('the-default')]);
     expect(parse).toThrow(problem);

@@ -13,7 +13,7 @@ import { apply as applyTo } from '../support/stored';
 import { type Answer, ask } from './ask';
 import { failLookUps } from './fail-look-ups';
 
-const BUSY = '{"status":"error","code":99,"desc":"Too busy or the database is away: try again"}';
+const BUSY = '{"status":"error","code":99,"desc":"Too busy, or the database is away: try again"}';
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
 /** Of a newsletter whose latest choice said nothing besides. */
 const NO_DETAILS = { pending: false, source: null, lang: null, format: null, reason: null, fields: null };

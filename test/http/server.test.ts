@@ -17,7 +17,7 @@ const NOWHERE = 'postgresql://somebody:top-secret@127.0.0.1:1/nowhere';
 const VERSION = { source: 'https://repo.test', version: '1.2.3', commit: 'abc', build: '7' };
 const NOT_FOUND = '{"status":"error","code":4,"desc":"User not found"}';
 
-const BUSY = { status: 'error', code: 99, desc: 'Too busy or the database is away: try again' };
+const BUSY = { status: 'error', code: 99, desc: 'Too busy, or the database is away: try again' };
 const KEYS = { value: parseApiKeys('site read the-right-key\nwriter write the-writers-key') };
 const JSON_BODY = { 'content-type': 'application/json' };
 

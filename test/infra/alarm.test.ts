@@ -103,7 +103,7 @@ import { DEFAULTS } from '../support/stored';
     expect(await server().broker.ready(NEWSLETTER_QUEUE)).toBe(0);
   }, 180_000);
 
-  it('a queue is paused, and says so, once half the prefetch waits; it goes on by itself when the alarm ends', async () => {
+  it('a queue is paused, and says so, once half the prefetch waits; it resumes by itself when the alarm ends', async () => {
     await send(...malformed(100), ...good(5));
     await server().alarm(true);
     const connections = await Promise.all(
@@ -121,8 +121,8 @@ import { DEFAULTS } from '../support/stored';
     closing.push(() => worker.stop());
     await until(() => worker.problems().some((problem) => problem.includes('is paused')), 60_000);
     const [problem] = worker.problems();
-    const waiting = Number(/does not take (\d+) messages/.exec(problem ?? '')?.[1]);
-    expect(problem).toMatch(/^The queue contacts\.newsletter is paused: the broker does not take \d+ messages/);
+    const waiting = Number(/does not accept (\d+) messages/.exec(problem ?? '')?.[1]);
+    expect(problem).toMatch(/^The queue contacts\.newsletter is paused: the broker does not accept \d+ messages/);
     expect(waiting).toBeGreaterThanOrEqual(20);
     expect(waiting).toBeLessThan(40); // half the prefetch, and what the two slots had in hand
     expect(publisher.problems()).toEqual([

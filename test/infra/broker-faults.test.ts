@@ -185,7 +185,7 @@ describe('a part of the topology disappears', () => {
 });
 
 describe('the broker refuses or is away', () => {
-  it('without the right to read a queue the heartbeat is red, and consumption goes on once the right is back', async () => {
+  it('without the right to read a queue the heartbeat is red, and consumption resumes once the right is back', async () => {
     await trial({
       fault: 'Right to read revoked',
       async cause(world) {

@@ -75,7 +75,7 @@ function withLogin(url: string, password: string): string {
     for (const queue of [DEAD_LETTERS, ...RETRY_DELAYS.map(retryQueue)]) expect(await broker.ready(queue)).toBe(0);
   };
 
-  it('consumption pauses while the database refuses the password, and goes on once the file has the new one', async () => {
+  it('consumption pauses while the database refuses the password, and resumes once the file has the new one', async () => {
     service = await start({ broker: 'first', database: 'first' });
     await publish(broker, signup('ada', ['x'], 1));
     await eventually(stored, (n) => n === 1);

@@ -93,14 +93,14 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
     expect(await command(['migrate'], env)).toEqual({ code: 0, err: '' });
   });
 
-  const CA = 'is of no authority that is trusted here: set';
-  const HOST = 'is not for the host that';
+  const CA = 'is not signed by an authority that is trusted here: set';
+  const HOST = 'is not valid for the host in';
   it.each<[what: string, says: string, env: () => Record<string, string>]>([
     ['wrong CA', CA, () => ({ AMQP_URL: named(amqps()) })],
     ['wrong host name', HOST, () => ({ ...trusting(), AMQP_URL: amqps() })],
     [
       'plain port',
-      'speaks no TLS where AMQP_URL points',
+      'does not use TLS at the port in AMQP_URL',
       () => ({ AMQP_URL: named(services.amqpUrl).replace('amqp:', 'amqps:') }),
     ],
     [
@@ -125,7 +125,7 @@ const own = from.every((source) => source === 'local' || source === 'fetch');
     ['wrong CA', CA, () => verified(named(services.databaseUrl), file('other.pem'))],
     ['wrong host name', HOST, () => verified(services.databaseUrl)],
     ['missing CA file', 'cannot be read (ENOENT)', () => verified(services.databaseUrl, file('none.pem'))],
-    ['server without TLS', 'speaks no TLS where', () => verified(process.env.TEST_DATABASE_URL as string)],
+    ['server without TLS', 'does not use TLS at', () => verified(process.env.TEST_DATABASE_URL as string)],
   ])('a failure to connect to the database, %s, is explained in one sentence', async (_what, says, url) => {
     for (const args of [['migrate'], ['export']]) {
       const { code, err } = await command(args, { DATABASE_URL: url() });

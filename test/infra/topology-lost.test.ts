@@ -23,6 +23,7 @@ import { deleteAll } from '../../src/rabbitmq/topology';
 import { ChaosBroker } from '../../tools/chaos/servers/broker';
 import { fetchRabbit } from '../../tools/services/fetch-rabbitmq';
 import { installedRabbit } from '../../tools/services/rabbitmq';
+import { codeOf, OPERATOR_PAGES } from '../docs/mentions';
 import { silent, TestBroker, until } from '../support/broker';
 import { onecontact } from '../support/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
@@ -193,7 +194,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
     try {
       expect(await publisher.publish(message)).toMatchObject({ outcome: 'failed' });
       expect(publisher.problems()).toEqual([
-        expect.stringMatching(/publish to the exchange newsletter\.events: give it/),
+        expect.stringMatching(/publish to the exchange newsletter\.events: give the user/),
       ]);
       await grant('^newsletter\\.events$');
       await until(async () => (await publisher.publish(message)).outcome === 'confirmed', 60_000);
@@ -240,6 +241,33 @@ const context = { env: process.env, durable: false, log: () => undefined };
     });
     expect(await got).toMatchObject({ content: Buffer.from('a notification') });
     await mailer.close();
+  });
+
+  it('the commands of RabbitMQ that the pages name run', async () => {
+    const node = await server.ctl('eval', 'node().');
+    const codes = OPERATOR_PAGES.flatMap(codeOf).filter((code) => /^rabbitmq[a-z-]+ [a-z]/.test(code));
+    const commands = codes.flatMap((code) => {
+      // Those of deploy/rabbitmq are run, or compared with what runs, by the other tests.
+      if (/ (set_policy|import_definitions|add_user)/.test(code)) return [];
+      return [code.replace('NODE', node.trim().replaceAll("'", '')).split(' ')];
+    });
+    expect(commands.map(([program, command]) => `${program} ${command}`)).toEqual([
+      'rabbitmq-diagnostics alarms',
+      'rabbitmqctl list_consumers',
+      'rabbitmqctl list_queues',
+      'rabbitmq-queues grow',
+    ]);
+    for (const [program, ...args] of commands) await server.run(program as string, ...args);
+  });
+
+  it('the users of the README get the rights of permissions.json', async () => {
+    const [, names = ''] =
+      /^for user in ([a-z ]+); do rabbitmqctl add_user onecontact_\$user; done$/m.exec(README) ?? [];
+    const users = names.split(' ').map((name) => `onecontact_${name}`);
+    for (const name of users) await server.ctl('add_user', name, 'password');
+    await server.ctl('import_definitions', resolve(DEPLOY, 'permissions.json'));
+    const given = JSON.parse(await server.ctl('list_permissions', '--formatter', 'json')) as { user: string }[];
+    expect(given.map(({ user }) => user)).toEqual(expect.arrayContaining(users));
   });
 
   it('a message that a policy lets expire is a dead letter with this reason', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { LookTurns } from '../../src/ingest/look-turns';
 
@@ -33,5 +34,45 @@ describe('batches look alone', () => {
     expect(aloneAfter(turns, LOST, LOST)).toBeGreaterThan(0);
     expect(aloneAfter(turns, KEPT, KEPT, KEPT, KEPT, KEPT, KEPT)).toBe(0);
     expect(aloneAfter(turns, LOST)).toBe(0);
+  });
+});
+
+describe('slots', () => {
+  /** Two works that begin as far as they may. @returns how many run at the same time */
+  async function together(turns: LookTurns): Promise<number> {
+    let [running, most] = [0, 0];
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const work = async (): Promise<void> => {
+      running += 1;
+      most = Math.max(most, running);
+      await ended;
+      running -= 1;
+    };
+    const both = [turns.inTurn(work), turns.inTurn(work)];
+    await setImmediate();
+    end();
+    await Promise.all(both);
+    return most;
+  }
+
+  it('handle their batches at the same time, but one after the other while batches look alone', async () => {
+    const turns = new LookTurns();
+    expect(await together(turns)).toBe(2);
+    for (const lostLooks of [LOST, LOST]) turns.lookedTogether(lostLooks);
+    expect(await together(turns)).toBe(1);
+    while (turns.next());
+    expect(await together(turns)).toBe(2);
+  });
+
+  it('get their turn although the work before them failed', async () => {
+    const turns = new LookTurns();
+    for (const lostLooks of [LOST, LOST]) turns.lookedTogether(lostLooks);
+    const failing = turns.inTurn(() => Promise.reject(new Error('failed')));
+    const next = turns.inTurn(async () => 'done');
+    await expect(failing).rejects.toThrow('failed');
+    expect(await next).toBe('done');
   });
 });

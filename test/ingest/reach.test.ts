@@ -185,7 +185,7 @@ it.each<[string, ContactEvent[][]]>([
     [[acct('u1', 'a', 1), signup('a', ['x'], 6)], [acct('u3', 'a', 9)], [acct('u2', 'a', 5)], [del('u1', 4)]],
   ],
   [
-    'no deleted account before a claim that comes again beside a deletion',
+    'no deleted account before a claim that is repeated beside a deletion',
     [[acct('u1', 'a', 9), del('u2', 1)], [acct('u2', 'a', 5)], [del('u1', 6), acct('u3', 'a', 4), acct('u1', 'a', 9)]],
   ],
 ])('an event reaches %s', async (_, batches) => {

@@ -75,7 +75,7 @@ describe('the version of a contact', () => {
     expect(await rise('says', from('https://four.test/', 8))).toBe(0);
   });
 
-  it('rises with a set that ends or begins something, and not with one that changes nothing', async () => {
+  it('rises with a set that ends or begins something, and not with a set that changes nothing', async () => {
     await apply(database.db, signup('sets', ['x', 'y'], 1));
     expect(await rise('sets', exactly('sets', ['x', 'y'], 2))).toBe(0);
     expect(await rise('sets', exactly('sets', ['x'], 3))).toBe(1);
@@ -89,7 +89,7 @@ describe('the version of a contact', () => {
     expect(await rise('sets', signup('sets', ['x'], 7))).toBe(1);
   });
 
-  it('rises with a reason that is shown with a refusal, and not with one that explains nothing', async () => {
+  it('rises with a reason that is shown with a refusal, and not with a reason that explains nothing', async () => {
     await apply(database.db, signup('why', ['x', 'y'], 1));
     expect(await rise('why', because('why', 'early', ['x'], 3))).toBe(0);
     expect(await rise('why', unsub('why', ['x'], 2))).toBe(1);

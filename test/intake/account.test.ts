@@ -174,7 +174,7 @@ describe('POST /events/account', () => {
     ['no iat', { iat: undefined }, 'iat: is missing'],
     ['no jti', { jti: undefined }, 'jti: is missing'],
     ['a jti that is not text', { jti: { toString: 1 } }, 'jti: must be a text'],
-    ['an iat that is no time', { iat: 'today' }, 'iat: is not valid'],
+    ['an iat that is not a time', { iat: 'today' }, 'iat: is not valid'],
     ['no events, as an ID token', { events: undefined }, 'events: must be an object'],
     ['events that are a list', { events: [] }, 'events: must be an object'],
     ['no event at all', { events: {} }, 'events: names no event type'],
@@ -197,7 +197,7 @@ describe('POST /events/account', () => {
     );
   });
 
-  it('refuses deep nesting, a text that is no token, and the token of another form', async () => {
+  it('refuses deep nesting, text that is not a token, and a token in the other form', async () => {
     const deep = JSON.parse(`${'['.repeat(2_000)}${']'.repeat(2_000)}`);
     expect(await refusal(await issuer.sign(claimsOf({ [`${TYPE}profile-change`]: { email: deep } })))).toMatchObject({
       status: 400,
@@ -216,7 +216,7 @@ describe('POST /events/account', () => {
     expect((await send('x'.repeat(MAX_TOKEN_BYTES + 1))).status).toBe(413);
   });
 
-  it('takes a new key of the issuer at once, and refuses one that the issuer does not have', async () => {
+  it('accepts a new key of the issuer at once, and refuses a key that the issuer does not have', async () => {
     await issuer.addKey('k2');
     const url = await serve();
     const signed = await issuer.sign(claimsOf(), { kid: 'k2' });

@@ -171,7 +171,7 @@ describe('fields of a waitlist', () => {
     expect([keptOf(read), read.dropped]).toEqual([{ 'vpn-waitlist': '{"geo":"fr"}' }, ['fields']]);
   });
 
-  it('that are no object by newsletter are dropped; none at all are not counted', () => {
+  it('that are not an object by newsletter are dropped; absent ones are not counted', () => {
     for (const fields of ['de', ['de'], 5, true]) expect(waiting(fields)).toMatchObject({ dropped: ['fields'] });
     for (const fields of [undefined, null, {}]) expect(waiting(fields)).toMatchObject({ dropped: [] });
   });
@@ -215,7 +215,7 @@ describe('a reason that comes after an unsubscription', () => {
     expect(by('reason', { reason: 'why', ...fields })).toMatchObject({ reason: 'invalid_shape', problems: [problem] });
   });
 
-  it('is no refusal: an address that would be refused makes it a dead letter', () => {
+  it('is not a refusal: an address that would be refused makes it a dead letter', () => {
     expect(by('reason', { reason: 'why', email: '"ada"@mail.test' })).toMatchObject({ reason: 'invalid_address' });
   });
 });

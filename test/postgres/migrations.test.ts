@@ -62,7 +62,7 @@ describe('a migration', () => {
       await reader.query('BEGIN; LOCK TABLE contact IN ACCESS SHARE MODE');
       const folders = [OURS, COMPATIBLE, RAISING];
       await expect(migrate(database.url, { folders, lockTimeoutMs: 50 })).rejects.toThrow(
-        /did not get its lock, .* nothing of it was applied.*migrate again/,
+        /did not get its lock, .* nothing of the migration was applied.*migrate again/,
       );
       expect(await schemaState(database.db)).toEqual({ is: 'current' });
     } finally {

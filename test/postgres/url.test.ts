@@ -96,7 +96,7 @@ describe('the URL of the database', () => {
     ['a port that is not a number', `postgresql://ada:${SECRET}@db.test:port/x`, /invalid host or port/],
     ['a port that is too large', `postgresql://ada:${SECRET}@db.test:65536/x`, /invalid host or port/],
     ['an empty host among others', `postgresql://ada:${SECRET}@a.test,,b.test/x`, /invalid host or port/],
-    ['another protocol', `mysql://ada:${SECRET}@db.test/x`, /^DATABASE_URL cannot be read; it is like postgresql:/],
+    ['another protocol', `mysql://ada:${SECRET}@db.test/x`, /^DATABASE_URL cannot be read; the form is postgresql:/],
   ])('with %s is refused, and the password is not shown', (_what, url, says) => {
     expect(refusal(url)).toMatch(says);
   });

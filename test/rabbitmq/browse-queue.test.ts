@@ -120,7 +120,7 @@ describe('browsing a quorum queue', () => {
   it('keeps the messages that it cannot send, and says why', async () => {
     await addDeadLetters(broker(), 5);
     const send = browse((delivery) => ({ do: 'send', message: toQueue('test.nowhere', delivery, {}) }));
-    await expect(send).rejects.toThrow(/^The queue test\.nowhere does not accept messages \(there is no such queue\)/);
+    await expect(send).rejects.toThrow(/^The queue test\.nowhere does not accept messages \(it does not exist\)/);
     expect(await drain(broker())).toEqual(numbers(5));
   });
 

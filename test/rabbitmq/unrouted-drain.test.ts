@@ -82,7 +82,7 @@ describe('the drain of unrouted messages', () => {
     expect(letter.content.toString()).toBe('misled');
     expect(letter.properties.headers).toMatchObject({
       reason: 'unknown_exchange',
-      error: 'contacts.unrouted has it from the exchange contacts.unrouted',
+      error: 'contacts.unrouted received the message from the exchange contacts.unrouted',
     });
   });
 

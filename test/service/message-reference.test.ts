@@ -168,7 +168,7 @@ describe('the message reference', () => {
     expect(properties.headers).toEqual(headersIn(section));
   });
 
-  it('the example of a dead letter is set aside with the headers that stand there', async () => {
+  it('the example of a dead letter is dead-lettered with the headers of the page', async () => {
     const [section] = sectionsOf('Dead letters') as [Section];
     const [example] = examplesIn(section);
     await send(FXA_EVENTS, JSON.stringify(example));

@@ -23,7 +23,9 @@ export interface Ran {
   err: string;
 }
 
-const NEED_CONFIRMATION = ['erase', 'merges undo', 'collisions resolve', 'dead-letters drop'];
+const NEED_CONFIRMATION = [
+  ...['erase', 'erasures apply', 'merges undo', 'merges unblock', 'collisions resolve', 'dead-letters drop'],
+];
 
 /** The same command with `--yes`, if it needs a confirmation. */
 export function confirmed(args: readonly string[]): string[] {

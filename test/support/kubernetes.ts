@@ -41,7 +41,7 @@ export interface Manifest {
   apiVersion: string;
   kind: string;
   metadata: { name: string };
-  spec: Record<string, unknown> & { template: Pod; replicas: number };
+  spec: Record<string, unknown> & { template: Pod; replicas: number; strategy?: { type?: string } };
 }
 
 /** Each kind that the manifests may have: its validator, and where its type is. */

@@ -3,14 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from '@jest/globals';
 import { PASSES, purge } from '../../src/compaction/run';
+import { databaseFindings } from '../../src/console/health/database-checks';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { Part, Service } from '../../src/main';
 import type { ChangesAnswer, LookupAnswer } from '../../src/messages/http/schemas';
 import { readWholeLedger } from '../../src/operations/consent/store';
 import { appendToList } from '../../src/operations/erase/list';
 import { exportContacts } from '../../src/operations/export/store';
+import { FenceAge } from '../../src/postgres/feed/fence';
 import { erasureHashes } from '../../src/postgres/tables/erasure';
-import { startTestConsole, Visitor } from '../console/visitor';
 import type { TestBroker } from './broker';
 import type { TestDatabase } from './database';
 import { addDeadLetters } from './dead-letters';
@@ -26,6 +27,7 @@ import {
 } from './million-rows';
 import { ctms, newsletter } from './records';
 import { eventually, get } from './service';
+import { startTestConsole, Visitor } from './visitor';
 
 export interface World {
   data: TestDatabase;
@@ -208,6 +210,31 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
     },
   ],
   [
+    'pages of readers in the console, and of what became of former ones',
+    async ({ data }) => {
+      const { app, url } = await startTestConsole(data.db);
+      try {
+        const visitor = await Visitor.signedIn(url);
+        const keys = [
+          filledToken(1_000_000 + 20_001),
+          filledContact(1_000_000 + 1),
+          filledUid(FILLED.deleted),
+          `${filledAddress(FILLED.inCrowd)}@mail.test`,
+        ];
+        const found = await Promise.all(keys.map((key) => visitor.follow('/', '/find', { key })));
+        const ids = [FILLED.busy, FILLED.held, FILLED.contested, FILLED.undone, FILLED.blocked, FILLED.deleted];
+        const pages = ids.map((i) => `/contacts/${filledContact(i)}`);
+        const erase = `/contacts/${filledContact(FILLED.merged + 2)}/erase`;
+        const more = [`${pages[0]}/consent`, `${pages[0]}/opt-out`, erase];
+        const seen = await Promise.all([...pages, ...more].map((path) => visitor.get(path)));
+        expect([...found, ...seen].filter(({ status }) => status !== 200)).toEqual([]);
+        expect(await visitor.submit('/', '/find', { key: 'nobody@mail.test' })).toMatchObject({ status: 404 });
+      } finally {
+        await app.close();
+      }
+    },
+  ],
+  [
     'onecontact merges',
     async ({ handle, run }) => {
       await run('merges', 'list');
@@ -363,6 +390,14 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
       const stop = new Error('enough');
       await expect(exportContacts(data.db, () => Promise.reject(stop))).rejects.toBe(stop);
       await expect(readWholeLedger(data.db, () => Promise.reject(stop))).rejects.toBe(stop);
+    },
+  ],
+  [
+    'the health page of the console',
+    async ({ data }) => {
+      const checks = { db: data.db, erasureKey: FILLED_ERASURE_KEY, fenceAge: new FenceAge() };
+      const findings = await databaseFindings(checks);
+      expect(findings.filter(({ state }) => state === 'not checked')).toEqual([]);
     },
   ],
   ['a purge', ({ data }) => purge(data.db, { before: at(LATER), auditBefore: at(100), pageSize: 20_000 })],

@@ -6,8 +6,9 @@ import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EXCHANGES, QUEUES } from '../../src/rabbitmq/names';
-import { withBroker } from '../support/broker';
+import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { Visitor } from '../support/visitor';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
@@ -27,6 +28,7 @@ it('the help of the demo fits a terminal of 80 columns and needs no servers', as
   const { code, out } = await demo({}, ['--help']);
   expect([code, tooWide(out)]).toEqual([0, []]);
   expect(out).toContain('--verbose');
+  expect(out).toContain('--console');
 });
 
 it('the demo says in one sentence that a server cannot be downloaded without a network, and what to do', async () => {
@@ -93,6 +95,26 @@ describe('the demo, on a broker and a database named by the user', () => {
     expect(out).toMatch(/^ +token\.retired +[0-9a-f-]{36}$/m);
     expect(out).not.toContain('"merge_id"');
     expect(tooWide(out)).toEqual([]);
+    await expectNothingLeft();
+  });
+
+  it('leaves a console open with --console, prints the key to sign in, and ends with 0 on Ctrl-C, with nothing left', async () => {
+    await emptyBroker();
+    const child = start(env(), ['--console']);
+    const exited = once(child, 'exit');
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
+      out += chunk;
+    });
+    const err = text(child.stderr);
+    await until(() => child.exitCode !== null || out.includes('Ctrl-C closes it'), 120_000);
+    const url = /Open {5}(http:\S+)/.exec(out)?.[1] as string;
+    const staff = await Visitor.signedIn(url, /API key {2}(\S+)/.exec(out)?.[1]);
+    expect((await staff.submit('/', '/find', { key: 'cleo@mail.test' })).location).toMatch(/^\/contacts\//);
+    await until(async () => (await staff.get('/dead-letters')).text.includes('2 dead letters'));
+    child.kill('SIGINT');
+    expect([(await exited)[0], await err, out.match(/✗.*\n.*/g), tooWide(out)]).toEqual([0, '', null, []]);
+    expect(out).toMatch(/\nClosing the console, cleaning up …\n$/);
     await expectNothingLeft();
   });
 

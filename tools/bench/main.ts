@@ -5,6 +5,7 @@ import { optionsOrExit } from '../options';
 import { startServices } from '../services';
 import { type Bench, closeBench, openBench, readConfiguration } from './bench';
 import { WORKLOAD_NAMES } from './load/workloads';
+import { measureConsole } from './measure/console';
 import { measureIntake } from './measure/intake';
 import { measureLatency } from './measure/latency';
 import { measureMemory } from './measure/memory';
@@ -83,6 +84,10 @@ async function measure(bench: Bench): Promise<Results> {
   if (wants('notify')) {
     say('The change feed and NOTIFY_CHANGES …');
     results.notify = await measureNotify(bench);
+  }
+  if (wants('console')) {
+    say('The console …');
+    results.console = await measureConsole(bench);
   }
   if (wants('growth')) {
     say('Growth …');

@@ -9,6 +9,7 @@ const PARTS = [
   'slots',
   'intake',
   'notify',
+  'console',
   'growth',
   'memory',
   'sizes',
@@ -56,6 +57,8 @@ ${WORKLOAD_NAMES.map((name) => `                      ${name.padEnd(10)} ${WORKL
                       slots      CONCURRENCY 1 and 2 on few accounts, all connected
                       intake     events over HTTP, taken by one process, beside what one worker consumes (not by default)
                       notify     what the change feed and NOTIFY_CHANGES cost sign-ups, and a real-life mix
+                      console    pages of the console beside a look-up, with a million contacts and 300,000 merges (not
+                                 by default)
                       growth     throughput with more and more contacts in the database (not by default)
                       memory     peak memory of a worker at a large backlog, and of commands (not by default)
                       sizes      bytes a row of each table, with --contacts in the database (not by default)

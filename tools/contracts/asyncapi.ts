@@ -139,7 +139,7 @@ export function asyncApi(version: string) {
       deadLetters: {
         address: DEAD_LETTERS,
         title: DEAD_LETTERS,
-        description: 'What was set aside, for `onecontact dead-letters list|show|replay|drop`.',
+        description: 'Messages that could not be handled, for the commands of `onecontact dead-letters`.',
         bindings: queue(DEAD_LETTERS),
         'x-queue-arguments': queueArguments(DEAD_LETTERS),
         messages: messagesOf(DEAD_LETTER_MESSAGES),

@@ -31,7 +31,7 @@ const OUTGOING = headers('contact.headers', 'Headers of messages out', header.Co
 const DEAD = headers('dead-letter.headers', 'Headers of dead letters', header.DeadLetterHeaders);
 const DEAD_BY_BROKER = headers(
   'dead-letter.by-broker.headers',
-  'Headers of dead letters that the broker set aside',
+  'Headers of dead letters from the broker itself',
   header.BrokerDeadLetterHeaders,
 );
 
@@ -115,7 +115,7 @@ export const NEWSLETTER_MESSAGES: readonly MessageSpec[] = [
     'Exactly these newsletters',
     incoming.NewsletterSet,
     example.SET,
-    'What a preference page posts: a reader wants these newsletters and no others, of all or of those that the page showed.',
+    'What a preference page posts: the reader wants these newsletters and no others, among all newsletters or among the ones that the page showed.',
   ),
   message(
     'newsletter.reason',
@@ -208,7 +208,7 @@ export const DEAD_LETTER_MESSAGES: readonly MessageSpec[] = [
   },
   {
     name: 'dead-letter.by-broker',
-    title: 'Dead letter, set aside by the broker',
+    title: 'Dead letter, from the broker itself',
     summary: 'A message that killed its workers, or that was too large to be published again.',
     payload: null,
     headers: DEAD_BY_BROKER,

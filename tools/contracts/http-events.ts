@@ -62,7 +62,12 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
       shell: '"$TOKEN"',
     },
     answers: [
-      { status: 202, description: 'Taken, or not about anything that contacts have', schema: null, example: '' },
+      {
+        status: 202,
+        description: 'Accepted, or ignored because it does not concern contacts',
+        schema: null,
+        example: '',
+      },
       {
         status: 400,
         description: 'Refused: do not send it again. `err` is a code of RFC 8935',
@@ -72,7 +77,12 @@ export const EVENT_ENDPOINTS: readonly EndpointSpec[] = [
       refusal(413, 'More than 16 KiB', example.TOKEN_TOO_LARGE),
       refusal(415, 'Neither a body of that type nor a bearer token alone, or a Content-Encoding', example.NOT_TOKEN),
       FAILED,
-      refusal(503, 'The broker or the keys of the issuer are away: send it again', example.ACCOUNTS_AWAY, RETRY_AFTER),
+      refusal(
+        503,
+        'The broker is away, or the keys of the issuer cannot be read: send it again',
+        example.ACCOUNTS_AWAY,
+        RETRY_AFTER,
+      ),
     ],
   },
 ];

@@ -139,14 +139,14 @@ const error = (code: number, desc: string, more: Partial<ErrorBody> = {}): Error
 export const USER_NOT_FOUND = error(4, 'User not found');
 export const NOT_AUTHORISED = error(7, 'A valid API key is required');
 export const MISSING_SCOPE = error(7, 'This API key lacks the scope read');
-export const BUSY = error(99, 'Too busy or the database is away: try again');
+export const BUSY = error(99, 'Too busy, or the database is away: try again');
 export const FAILED = error(99, 'Something went wrong here');
 export const NOT_JSON = error(99, 'The Content-Type must be application/json');
 export const BAD_LIMIT = error(5, 'limit must be a whole number from 1 to 500');
 export const BAD_CURSOR = error(5, 'after must be a cursor: the value of next in an earlier answer');
 export const GONE = error(
   5,
-  'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that did not come',
+  'The cursor is from before a restore of the database: read everything again, without after, then delete the contacts that were not in it',
 );
 export const TOO_LARGE = error(5, 'keys: must be a list of at most 500 keys');
 export const TOO_OFTEN = error(99, 'Too many requests from this address: try again later');
@@ -169,7 +169,7 @@ export const UNPROVEN = error(7, 'This API key lacks the scope vouch', {
 export const TOO_MANY_EVENTS = error(5, 'The list must have at most 500 messages');
 export const BROKER_AWAY = error(
   99,
-  'The broker takes no messages now: send the same again, with the times in events; what was taken already does no harm',
+  'The broker accepts no messages now: send the same again, with the times in events; messages that were already accepted do no harm',
   { events: [EVENT] },
 );
 export const NOT_TOKEN = error(
@@ -177,7 +177,10 @@ export const NOT_TOKEN = error(
   'Send the token as a body of the type application/secevent+jwt, or as a bearer token without a body',
 );
 export const TOKEN_TOO_LARGE = error(5, 'The body is too large');
-export const ACCOUNTS_AWAY = error(99, 'The broker or the keys of the issuer are away: send the token again');
+export const ACCOUNTS_AWAY = error(
+  99,
+  'The broker is away, or the keys of the issuer cannot be read: send the token again',
+);
 
 export const HEALTHY = { status: 'ok', checks: { service: 'ok', database: 'ok', relay: 'ok' }, details: {} };
 export const UNHEALTHY = {

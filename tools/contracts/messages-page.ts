@@ -72,7 +72,7 @@ ${sections(CONTACT_MESSAGES)}
 
 ## Dead letters
 
-In the queue \`contacts.dead-letters\`, for \`onecontact dead-letters list|show|replay|drop\`.
+In the queue \`contacts.dead-letters\`, for the commands of \`onecontact dead-letters\`.
 
 ${sections(DEAD_LETTER_MESSAGES)}
 `;

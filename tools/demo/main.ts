@@ -12,11 +12,12 @@ import { migrate } from '../../src/postgres/migrations/migrate';
 import { optionsOrExit } from '../options';
 import { type Services, startServices } from '../services';
 import { cleanUp, inventory } from './clean';
+import { type OpenConsole, openConsole, useConsole } from './console';
 import { Report } from './report';
 import { SCENES } from './scenes';
 import { ExpectationFailed, type Stage, setStage } from './stage';
 
-const HELP = `npm run demo [-- --verbose]
+const HELP = `npm run demo [-- [--console] [--verbose]]
 
 Shows on a real RabbitMQ and a real PostgreSQL how two records of one person
 become one, checks each step, then removes everything it started.
@@ -26,21 +27,26 @@ downloaded once), or takes empty ones named by TEST_AMQP_URL and
 TEST_DATABASE_URL. Never touches AMQP_URL and DATABASE_URL.
 
 Options:
+  --console      leave the console for support staff open on the demo's data, on
+                 a free port, and print the key to sign in; Ctrl-C ends it
   --verbose, -v  show every message and mail in full
   --help, -h     show this help
 
 Examples:
   $ npm run demo
+  $ npm run demo -- --console
   $ npm run demo -- --verbose
   $ NO_COLOR=1 npm run demo
   $ export TEST_AMQP_URL=amqp://localhost/empty
   $ export TEST_DATABASE_URL=postgresql://localhost/empty
   $ npm run demo
 
-Exit codes: 0 every check passed, 1 failed, 2 bad usage, 130 interrupted.`;
+Exit codes: 0 every check passed (with --console, after Ctrl-C), 1 failed,
+2 bad usage, 130 interrupted.`;
 
 const NEXT = `
 What to try next:
+  npm run demo -- --console    look at the same data as support staff do
   npm run demo -- --verbose    the same, with every message and mail in full
   ./onecontact --help          all commands
   npm test                     prove each guarantee on servers like these
@@ -54,10 +60,12 @@ interface Run {
   log: Logger;
   /** Aborted when the demo is interrupted. */
   signal: AbortSignal;
+  /** Whether the console stays open until then. */
+  withConsole: boolean;
 }
 
 /** @returns whether every check passed. Stops everything it started and removes everything it created. */
-async function runDemo(report: Report, signal: AbortSignal): Promise<boolean> {
+async function runDemo({ report, signal, withConsole }: Omit<Run, 'log'>): Promise<boolean> {
   const begin = performance.now();
   report.heading('OneContact: one person, one contact record');
   report.note('Starting a RabbitMQ and a PostgreSQL of its own (downloaded the first time) …');
@@ -67,7 +75,7 @@ async function runDemo(report: Report, signal: AbortSignal): Promise<boolean> {
 
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
-  await attempt(report, () => runOn(services, { report, log, signal }));
+  await attempt(report, () => runOn(services, { report, log, signal, withConsole }));
   await attempt(report, () => services.stop());
   await checkNothingLeft(services, report);
 
@@ -114,21 +122,27 @@ async function runOn({ amqpUrl, databaseUrl, from }: Services, run: Run): Promis
 }
 
 async function play(amqpUrl: string, databaseUrl: string, db: Database, run: Run): Promise<void> {
-  const { report, log, signal } = run;
+  const { report, log, signal, withConsole } = run;
   const applied = await migrate(databaseUrl);
   report.note(`Schema: ${applied.length} migration${applied.length === 1 ? '' : 's'} applied`);
   // Ignores the user's own environment.
-  const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0' };
+  const settings = { AMQP_URL: amqpUrl, DATABASE_URL: databaseUrl, HTTP_PORT: '0', ERASURE_KEY: 'the key of the demo' };
   const service = await startService(readConfig(settings, SERVICE_NEEDS), { log });
   report.note(`Service: workers, relay and HTTP at ${service.url}`);
   let stage: Stage | undefined;
+  let staff: OpenConsole | undefined;
   try {
     stage = await setStage({ amqpUrl, httpUrl: service.url ?? '', db, log, signal });
     for (const scene of SCENES) {
       const play = { stage, report };
       if (!signal.aborted) await attempt(report, () => scene(play), signal);
     }
+    if (withConsole && !signal.aborted) {
+      staff = await openConsole(settings, log);
+      await useConsole(staff, { report, stage, signal });
+    }
   } finally {
+    await staff?.close();
     report.heading('Afterwards');
     report.check('the service finished its work and stopped in time', await service.stop(), 'it to stop in time');
     await stage?.close();
@@ -162,21 +176,25 @@ function answers(host: string, port: number): Promise<boolean> {
 
 async function main(): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const { verbose } = optionsOrExit(HELP, (args) => {
-    const options = { help: { type: 'boolean', short: 'h' }, verbose: { type: 'boolean', short: 'v' } } as const;
-    const { help, verbose = false } = parseArgs({ args, options }).values;
-    return help ? 'help' : { verbose };
+  const { verbose, withConsole } = optionsOrExit(HELP, (args) => {
+    const options = {
+      console: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+      verbose: { type: 'boolean', short: 'v' },
+    } as const;
+    const { help, verbose = false, console: withConsole = false } = parseArgs({ args, options }).values;
+    return help ? 'help' : { verbose, withConsole };
   });
   const colour = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
   const report = new Report({ print, colour, verbose });
   const interrupted = new AbortController();
   let code = 0;
   void stopRequested().then((signal) => {
-    report.interrupt();
-    code = 128 + constants.signals[signal];
+    // With the console open, this is how the demo ends.
+    if (!report.interrupt()) code = 128 + constants.signals[signal];
     interrupted.abort();
   });
-  const passed = await runDemo(report, interrupted.signal);
+  const passed = await runDemo({ report, signal: interrupted.signal, withConsole });
   if (passed && interrupted.signal.aborted) process.exit(code); // a download may still be under way
   return passed ? 0 : 1;
 }

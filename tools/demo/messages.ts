@@ -57,3 +57,13 @@ export const signUp = (email: string, ...newsletters: string[]): Sent =>
 
 export const unsubscribe = (email: string, ...newsletters: string[]): Sent =>
   newsletterEvent('newsletter.unsubscribe', email, 'unsubscribes from', newsletters);
+
+/** Messages that cannot be understood, the first in part. */
+export const faulty = (): Sent[] => {
+  const partly = signUp('dora@mail.test', 'hacks');
+  const addressless = signUp('dora@', 'hacks');
+  return [
+    { ...partly, body: { ...partly.body, newsletters: ['hacks', 7] }, summary: 'dora@mail.test signs up for hacks, 7' },
+    addressless,
+  ];
+};

@@ -20,6 +20,7 @@ export class Report {
   readonly #options: ReportOptions;
   #scenes = 0;
   #interrupted = false;
+  #isShown = false;
 
   constructor(options: ReportOptions) {
     this.#options = options;
@@ -87,10 +88,20 @@ export class Report {
     }
   }
 
-  /** From now on only failed checks are printed. */
-  interrupt(): void {
-    this.say('\nInterrupted: cleaning up …');
+  /**
+   * From now on only failed checks are printed.
+   *
+   * @returns whether everything had been shown
+   */
+  interrupt(): boolean {
+    this.say(this.#isShown ? '\nClosing the console, cleaning up …' : '\nInterrupted: cleaning up …');
     this.#interrupted = true;
+    return this.#isShown;
+  }
+
+  /** Everything has been shown: the demo goes on only until somebody ends it. */
+  shown(): void {
+    this.#isShown = true;
   }
 
   paint(style: keyof typeof CODES, text: string): string {

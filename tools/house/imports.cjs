@@ -24,7 +24,7 @@ const ROOMS = {
   // It adds endpoints to the server of `http/`, which does not know it.
   'intake/': [...LOWER, 'http/'],
   // Its pages call what the commands call.
-  'console/': [...LOWER, 'http/', 'ingest/transaction\\.ts', 'operations/'],
+  'console/': [...LOWER, 'http/', 'ingest/transaction\\.ts', 'operations/', 'relay/outbox-health\\.ts'],
 };
 
 /** The rooms inside `contacts`: each may import itself and those above it in this list. */

@@ -20,6 +20,12 @@ const COMPRESSION = /^lib(lz4-1|lzma5|zstd1|xxhash0)$/;
 /** The architecture in the paths of Debian's libraries. */
 const TRIPLET = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
 
+/** LD_LIBRARY_PATH for unpacked packages; `folders` are those below Debian's folder that libraries name in full. */
+export const libraryPath = (home: string, ...folders: string[]): string =>
+  ['', ...folders]
+    .flatMap((folder) => [join(home, 'usr/lib', TRIPLET, folder), join(home, 'lib', TRIPLET, folder)])
+    .join(':');
+
 export const findPgBouncer = (context: Context): Promise<FetchedProgram> =>
   installedOrFetched({ name: 'pgbouncer', what: 'PgBouncer', path: 'usr/sbin/pgbouncer' }, context, (name) =>
     name === 'pgbouncer' || LIBRARIES.test(name) || COMPRESSION.test(name) ? '.' : undefined,
@@ -33,7 +39,7 @@ export const findCurl = (context: Context): Promise<FetchedProgram> =>
 
 const COMPOSE = 'usr/libexec/docker/cli-plugins/docker-compose';
 
-/** Programs that stand alone in their package. Of the last two, older releases have none, or one that is too old. */
+/** Programs that need no other package. Older releases lack the last two, or have versions that are too old. */
 const ALONE = {
   prometheus: { name: 'prometheus', what: 'Prometheus', path: 'usr/bin/prometheus' },
   promtool: { name: 'prometheus', what: 'Prometheus', path: 'usr/bin/promtool' },
@@ -64,9 +70,7 @@ async function installedOrFetched(
   const program = path.split('/').at(-1) as string;
   const installed = suite === undefined && (await findProgram(program, [...pathFolders(context.env), '/usr/sbin']));
   if (installed) return { path: installed, env: {} };
-  const env = (home: string): NodeJS.ProcessEnv => ({
-    LD_LIBRARY_PATH: [join(home, 'usr/lib', TRIPLET), join(home, 'lib', TRIPLET)].join(':'),
-  });
+  const env = (home: string): NodeJS.ProcessEnv => ({ LD_LIBRARY_PATH: libraryPath(home) });
   const home = await cached(
     {
       name: `${name}-${process.arch}`,

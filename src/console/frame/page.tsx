@@ -2,6 +2,7 @@
 import { type ComponentChildren, createContext, type VNode } from 'preact';
 import { useContext } from 'preact/hooks';
 import { renderToString } from 'preact-render-to-string';
+import { harmlessLines } from '../../operations/render';
 import { ASSETS } from './assets';
 
 /** What the frame needs to know of a request. */
@@ -25,14 +26,17 @@ export interface PageProps {
   children: ComponentChildren;
 }
 
+/** Control characters and marks that reorder text become visible wherever they come from. */
 export const renderPage = (visit: Visit, { title, notice, children }: PageProps): string =>
-  `<!DOCTYPE html>${renderToString(
-    <CurrentVisit.Provider value={visit}>
-      <Frame title={title} notice={notice}>
-        {children}
-      </Frame>
-    </CurrentVisit.Provider>,
-  )}`;
+  harmlessLines(
+    `<!DOCTYPE html>${renderToString(
+      <CurrentVisit.Provider value={visit}>
+        <Frame title={title} notice={notice}>
+          {children}
+        </Frame>
+      </CurrentVisit.Provider>,
+    )}`,
+  );
 
 const SECTIONS = [
   ['/', 'Find'],

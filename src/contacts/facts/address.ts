@@ -1,11 +1,11 @@
 import { domainToASCII } from 'node:url';
 import type { Address } from './event';
 
-/** Characters of a normalised address; FxA's own limit. */
+/** The longest normalised address, in characters: the limit of Mozilla accounts. */
 export const MAX_ADDRESS_LENGTH = 256;
 
 /**
- * Characters of an address as typed, to bound what is parsed and stored. The limit is wider because a unicode domain can
+ * The longest address as typed, in characters: it bounds what is parsed and stored. It is wider, because a unicode domain can
  * shrink when it is normalised (decomposed accents, soft hyphens).
  */
 const MAX_TYPED_LENGTH = 512;
@@ -34,7 +34,7 @@ const ENDS_IN_NUMBER = /\.(?:[0-9]+|0x[0-9a-f]*)$/;
 /** ASCII that a domain cannot have; `domainToASCII` would strip, decode or cut at some of it. */
 const FOREIGN_ASCII = /[\0-,/:-@[-`{-\x7f]/;
 
-/** Why a text is not an address. Logs and dead letters repeat it, so it has no part of the address. */
+/** Why a text is not an address. Logs and dead letters quote it, so it contains no part of the address. */
 export type AddressProblem =
   | 'is empty'
   | 'is too long'
@@ -52,7 +52,10 @@ export type NormalisedAddress =
   | {
       ok: false;
       problem: AddressProblem;
-      /** An earlier version accepted it: it may be stored. A refusal at a stored address counts, nothing else does. */
+      /**
+       * An earlier version accepted this address, so it may be stored. If it is, refusals at it count, and nothing
+       * else.
+       */
       perhapsStored?: Address;
     };
 
@@ -96,7 +99,7 @@ export function normaliseAddress(raw: string): NormalisedAddress {
   return { ok: true, address };
 }
 
-/** The key under which a text may be stored as an address, also if it would be refused today. */
+/** The key under which a text may be stored as an address, even if the address would be refused today. */
 export function storedKeyOf(typed: string): string | undefined {
   const normalised = normaliseAddress(typed);
   return (normalised.ok ? normalised.address : normalised.perhapsStored)?.key;

@@ -4,13 +4,13 @@ import type { Refused } from './refused';
 /** Milliseconds since 1970, UTC: the event's own time, never the time of delivery. */
 export type Time = number;
 
-/** The time of what an import cannot date: earlier than every event, so that it overrides none. Readers see no time. */
+/** Used by an import where the time is unknown: earlier than every event, so it overrides none. Readers see no time. */
 export const TIME_UNKNOWN: Time = Date.UTC(1995, 0, 1);
 
 export interface Address {
   /** Normalised by `normaliseAddress`: only this form is compared. */
   key: string;
-  /** As typed, trimmed: only this form is shown. */
+  /** The address as typed, trimmed: only this form is shown. */
   typed: string;
 }
 
@@ -20,14 +20,14 @@ export interface Trace {
   state?: string;
 }
 
-/** Where an event came from. The ledger has it for each merge, without the trace. */
+/** Where an event came from. The merge ledger stores it, without the trace. */
 export interface Trigger {
   source: 'fxa' | 'newsletter';
   /** The event's name in its producer's spelling, such as `primaryEmailChanged`. */
   event: string;
   /** The first usable of jti, MessageId and the AMQP messageId, else a SHA-256 over the event's content. */
   id: string;
-  /** Notifications about the event carry the same trace. Nothing is decided by it. */
+  /** Notifications about the event carry the same trace. No decision depends on it. */
   trace?: Trace;
 }
 
@@ -78,24 +78,24 @@ export interface NewsletterEvent {
   trigger: Trigger;
   at: Time;
   /**
-   * The address if a message has both. `onlyIfStored`: the address would be refused today, so the event counts only where
+   * If a message has both, the address. `onlyIfStored`: the address would be refused today, so the event counts only where
    * it is stored already.
    */
   to: { address: Address; onlyIfStored?: true } | { token: string };
   act: Act;
   /**
-   * Without repetitions; empty for `opt_out` and `confirm`, and for a sign-up that only leaves an address. Of a `set`, those that
-   * it subscribes to; of a `reason`, empty for all email.
+   * Without repetitions; empty for `opt_out` and `confirm`, and for a sign-up that only leaves an address. For a `set`,
+   * those that it subscribes to. For a `reason`, empty means all email.
    */
   newsletters: string[];
-  /** Of a `set`; absent if it refuses none. */
+  /** What a `set` refuses; absent if it refuses nothing. */
   refused?: Refused | undefined;
-  /** By `optin`, or by a confirmation clicked in a mail to the address. */
+  /** Proven by `optin`, or by a confirmation clicked in a mail to the address. */
   proven: boolean;
   profile: Profile;
-  /** What waitlists asked for besides, by newsletter: canonical JSON. */
+  /** Further fields that waitlists asked for, by newsletter, as canonical JSON. */
   fields?: ReadonlyMap<string, string> | undefined;
-  /** The page it was made on. */
+  /** The page on which the reader acted. */
   source?: string | undefined;
   /** Why the reader left. */
   reason?: string | undefined;

@@ -13,7 +13,7 @@ export interface Dated<T extends string | null = string | null> {
 
 export type ProfileField = keyof Profile;
 
-/** The public name of each profile field: in JSON, and of the column that stores it. */
+/** The public name of each profile field, in JSON and as the name of its column. */
 export const FIELD_NAMES = {
   firstName: 'first_name',
   lastName: 'last_name',
@@ -25,7 +25,7 @@ export type FieldName = (typeof FIELD_NAMES)[ProfileField];
 
 export const PROFILE_FIELDS = Object.keys(FIELD_NAMES) as ProfileField[];
 
-/** Of an event that says nothing about the reader. */
+/** The profile of an event that says nothing about the reader. */
 export const NO_PROFILE: ProfileFacts = Object.freeze({});
 
 /** The latest value of each field; it belongs to the owner of the address at its time. */
@@ -41,7 +41,7 @@ export interface AddressFacts {
 /** Never changed: what is learned makes another object. */
 export interface AccountFacts {
   readonly uid: string;
-  /** The earliest time that was said. */
+  /** The earliest time that any event said. */
   readonly createdAt?: Time | undefined;
   /** The earliest `delete`: a uid never returns. */
   readonly deletedAt?: Time | undefined;
@@ -78,7 +78,7 @@ export interface UndoneMerge {
   claimant: string | null;
   /** The addresses of the retired side. */
   addresses: readonly string[];
-  /** From the trigger's event time until the undo. */
+  /** The merge stood from the trigger's event time until the undo. */
   from: Time;
   until: Time;
 }
@@ -90,7 +90,7 @@ export interface Origin {
 
 export interface Choice {
   origin: Origin;
-  /** Empty for acts about all email: `confirm` and `opt_out`. Of a `set` and a `reason`, a key of its own. */
+  /** Empty for acts about all email: `confirm` and `opt_out`. A `set` and a `reason` have a key of their own here. */
   newsletter: string;
   at: Time;
   act: Act;
@@ -99,13 +99,16 @@ export interface Choice {
   lang: string | null;
   format: string | null;
   reason: string | null;
-  /** What a waitlist asked for besides, as canonical JSON: ASCII, without spaces, keys sorted. Replaced as a whole. */
+  /**
+   * Further fields that a waitlist asked for, as canonical JSON: ASCII, without spaces, keys sorted. Replaced as a
+   * whole.
+   */
   fields: string | null;
-  /** Of a `set` and of no other act. */
+  /** Only a `set` has it. */
   refused?: Refused | undefined;
 }
 
-/** The details of a choice that says nothing but the act itself. */
+/** The details of a choice that has none. */
 export const NO_DETAILS = { source: null, lang: null, format: null, reason: null, fields: null } as const;
 
 /** The later value; at equal times a value before a null, and the greater value. The first of two equal ones. */
@@ -126,11 +129,11 @@ export function earliest<T extends string>(a: Dated<T> | undefined, b: Dated<T> 
   return a.value <= b.value ? a : b;
 }
 
-/** A profile has all fields, each of which may be undefined. */
+/** Whether any field has a value: a profile has all fields, each of which may be undefined. */
 export const hasProfile = ({ profile }: AddressFacts): boolean =>
   PROFILE_FIELDS.some((field) => profile[field] !== undefined);
 
-/** A `set` is a refusal, also where it subscribes. */
+/** A `set` is a refusal, even if it also subscribes. */
 export const isRefusalAct = (act: Act): boolean => act === 'unsubscribe' || act === 'opt_out' || act === 'set';
 /** Whether a choice counts for the successors of its account: a refusal, and the reason for one. */
 export const followsPerson = ({ act }: Pick<Choice, 'act'>): boolean => isRefusalAct(act) || act === 'reason';
@@ -144,7 +147,10 @@ export function mergeChoices(a: Choice, b: Choice): Choice {
   return kept.proven === proven ? kept : { ...kept, proven };
 }
 
-/** Orders the details of choices by their bytes, null first, as `insertChoices` does: the same one is kept everywhere. */
+/**
+ * Orders the details of choices by their bytes, null first. `insertChoices` does the same, so the same details are kept
+ * everywhere.
+ */
 const detail = (choice: Choice): Buffer =>
   Buffer.from(
     [choice.fields, choice.source, choice.lang, choice.format, choice.reason]
@@ -160,7 +166,10 @@ const claimKey = ({ address, uid, at }: Pick<Claim, 'address' | 'uid' | 'at'>): 
   `${address}\u0000${uid}\u0000${at}`;
 const blockKey = (uid: string, address: string): string => `${uid}\u0000${address}`;
 
-/** Facts in memory: of a batch and all that it touches, or of the whole database. Each `add` returns whether anything changed. */
+/**
+ * Facts in memory: those that a batch touches, or those of the whole database. Each `add` returns whether anything
+ * changed.
+ */
 export class Facts {
   readonly addresses = new Map<string, AddressFacts>();
   readonly accounts = new Map<string, AccountFacts>();
@@ -188,7 +197,10 @@ export class Facts {
     return this.#claimsBy.get(uid)?.addresses ?? [];
   }
 
-  /** Rises with everything that decides who owns an address: a claim on it, its status, the deletion of a claimant. */
+  /**
+   * Rises whenever something changes that decides who owns an address: a claim on it, its status, a claimant's
+   * deletion.
+   */
   ownershipRevision(address: string): number {
     return this.#claimsOn.get(address)?.revision ?? 0;
   }

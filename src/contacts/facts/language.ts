@@ -2,7 +2,7 @@ import Negotiator from 'negotiator';
 
 /**
  * A language tag (BCP 47): language, extended languages, script, region of two letters, and whatever follows. Not by
- * `Intl.Locale`: it takes `english` for a language, and replaces `tl` by `fil`, as the version of Node has it.
+ * `Intl.Locale`: it accepts `english` as a language, and replaces `tl` by `fil`, depending on the version of Node.
  */
 const TAG = /^([a-z]{2,3})(?:-[a-z]{3}){0,3}(?:-[a-z]{4})?(?:-([a-z]{2}))?(?:-[a-z0-9]{1,8})*$/i;
 

@@ -1,4 +1,7 @@
-/** A reason that a reader gives after leaving. It is kept beside the choices, because it is not known which refusal it is about. */
+/**
+ * A reason that a reader gives after leaving. It is stored as a choice of its own, because it does not say which
+ * refusal it is about.
+ */
 import type { Choice } from './facts';
 
 const PREFIX = ' reason ';

@@ -1,4 +1,4 @@
-/** Parsers for text from outside that names a contact. Each returns undefined for text that cannot be such a key. */
+/** Parsers for received text that names a contact. Each returns undefined for text that cannot be such a key. */
 
 import { normaliseAddress } from './address';
 

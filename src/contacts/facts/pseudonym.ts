@@ -13,9 +13,10 @@ export const shownKey = <K extends string | null>(key: K): K | null => (key !== 
 export const addressPseudonym = (name: string): string => `~${name}`;
 
 /**
- * A pseudonym that sorts as the uid does among those that it met: of claims on one address at one time, that of the
- * greater uid is the later one. The pseudonym comes directly before the uid. It keeps only as many leading characters of
- * the uid as tell it from the next smaller one: none in most cases, and never all of them.
+ * A pseudonym that sorts like the uid among the uids that share an address with it. The order matters: of claims on one
+ * address at one time, the claim of the greater uid is the later one. The pseudonym comes directly before the uid. It
+ * keeps only as many leading characters of the uid as distinguish it from the next smaller uid: none in most cases, and
+ * never all of them.
  *
  * @param met uids, and pseudonyms of earlier erasures
  * @param name see {@link addressPseudonym}

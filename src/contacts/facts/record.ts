@@ -28,7 +28,7 @@ export function insertableAddress(event: ContactEvent): Address | null {
   return event.kind === 'newsletter' && 'address' in event.to && event.to.onlyIfStored ? null : namedAddress(event);
 }
 
-/** What a batch says of some addresses: the rows to insert for new ones. */
+/** What a batch says about some addresses: the rows to insert for those that are new. */
 export function addressesIn(events: readonly ContactEvent[], wanted: ReadonlySet<string>): Iterable<AddressFacts> {
   const incoming = new Facts();
   for (const event of events) {
@@ -40,8 +40,8 @@ export function addressesIn(events: readonly ContactEvent[], wanted: ReadonlySet
 }
 
 /**
- * What a batch says of some accounts: the rows to insert for new ones. Deletions are left out, because they move addresses,
- * which needs all claims.
+ * What a batch says about some accounts: the rows to insert for those that are new. Deletions are left out, because
+ * they move addresses, which needs all claims.
  */
 export function accountsIn(events: readonly ContactEvent[], wanted: ReadonlySet<string>): Iterable<AccountFacts> {
   const incoming = new Facts();
@@ -124,7 +124,7 @@ export function newsletterChoices(event: NewsletterEvent, origin: Origin): Choic
 export const subscriptionsOf = (event: NewsletterEvent, origin: Origin): Choice[] =>
   choicesOf({ ...event, reason: undefined }, origin, 'subscribe');
 
-/** What a refusal refuses. */
+/** The choices that a refusal leads to. */
 function refusalsOf(event: NewsletterEvent, origin: Origin): Choice[] {
   if (event.act !== 'set') return choicesOf(event, origin, event.act);
   const { at, refused, source = null, reason = null } = event;
@@ -160,8 +160,8 @@ function keysOf({ newsletters, reason }: NewsletterEvent, act: Act): readonly st
 }
 
 /**
- * A refusal by token, at each mailbox that the token opened. Only the account has its details: an address may turn out to
- * be another reader's, who must not see them, and whose erasure would miss them.
+ * A refusal by token is recorded at each mailbox that the token opened. Only the account gets its details: an address may
+ * turn out to be another reader's, who must not see them, and whose erasure would miss them.
  */
 export function refusalsByToken(event: NewsletterEvent, uid: string | null, addresses: readonly string[]): Choice[] {
   const inAccount = uid === null ? [] : refusalsOf(event, { kind: 'account', key: uid });

@@ -1,11 +1,14 @@
-/** What a `set` refuses. It is kept as one fact, because most of the newsletters that it refuses are not known to it. */
+/**
+ * What a `set` refuses. It is stored as one fact, because a `set` does not know most of the newsletters that it
+ * refuses.
+ */
 import { hash } from 'node:crypto';
 
-/** These newsletters, or all but these. Sorted. */
+/** Either exactly these newsletters are refused, or all but these. Sorted. */
 export type Refused = { only: readonly string[] } | { all_but: readonly string[] };
 
 /**
- * What is refused by "exactly these newsletters".
+ * What "exactly these newsletters" refuses.
  *
  * @param among the newsletters that the reader chose from; undefined for all
  * @returns undefined if nothing is
@@ -21,7 +24,7 @@ export const isRefusedBy = (refused: Refused, newsletter: string): boolean =>
   'only' in refused ? refused.only.includes(newsletter) : !refused.all_but.includes(newsletter);
 
 /**
- * The key of a set, in place of a newsletter's name, which never begins with a space. Of two sets of one moment both are
- * kept, so what either refuses is refused, in any order.
+ * The key of a set, in place of a newsletter's name, which never begins with a space. Two sets of one moment are both
+ * stored, so whatever either of them refuses is refused, in any order.
  */
 export const setKey = (refused: Refused): string => ` set ${hash('sha256', JSON.stringify(refused), 'base64url')}`;

@@ -1,4 +1,4 @@
-/** Whose views depend on ownership periods: the accounts that a change of ownership can be seen in. */
+/** Which accounts' views can differ after a change of ownership. */
 import type { Facts } from '../facts/facts';
 import { addressesClaimedBy, isLive, isSamePeriod, type OwnershipPeriod, periodsOf } from './ownership';
 
@@ -15,7 +15,7 @@ export function affectedAccounts(before: readonly OwnershipPeriod[], after: read
   return new Set(different.flatMap(({ uid, owner, inheritedFrom }) => [uid, owner, inheritedFrom ?? uid]));
 }
 
-/** Some accounts and their successors at any distance, which get what was refused in their predecessors' periods. */
+/** Some accounts and all their successors, which inherit what was refused in their predecessors' periods. */
 export function withSuccessors(facts: Facts, uids: Iterable<string>): Set<string> {
   const found = new Set(uids);
   // The set grows during the iteration.

@@ -25,7 +25,7 @@ export interface Contact {
 
 export interface Token {
   id: string;
-  /** The contact it is stored with; null if it was issued in this batch, so no client can have seen it. */
+  /** The contact that has the token in the database; null if this batch issued the token, so no client can have seen it. */
   storedWith: string | null;
 }
 
@@ -79,12 +79,12 @@ export class ContactIndex {
     this.#contactOfToken.set(token, contactId);
   }
 
-  /** Notes the contact that one with this id was merged into. */
+  /** Notes which contact the contact with this id was merged into. */
   knowId(id: string, contactId: string): void {
     this.#contactOfId.set(id, contactId);
   }
 
-  /** Links a stored address or account to its contact: not a change. */
+  /** Links a stored address or account to its contact, which does not count as a change. */
   link(kind: 'address' | 'account', key: string, contactId: string): void {
     this.#contactOf[kind].set(key, contactId);
     if (kind === 'account') {
@@ -127,7 +127,7 @@ export class ContactIndex {
     return this.#liveRoot(this.#contactOfToken.get(token));
   }
 
-  /** The live contact that has an id or that the contact with this id ended in, at any depth of merges. */
+  /** The live contact with this id; if it was merged, its survivor, at any depth of merges. */
   ofId(id: string): Contact | null {
     return this.#liveRoot(this.#contactOfId.get(id) ?? id);
   }
@@ -169,7 +169,10 @@ export class ContactIndex {
     this.#mark(contact);
   }
 
-  /** Merges an empty contact, and all that were merged into it before, into another one; closes it if `into` is null. */
+  /**
+   * Merges an empty contact, with all contacts that were merged into it before, into another one; closes it if `into`
+   * is null.
+   */
   retire(contact: Contact, into: Contact | null): void {
     contact.state = into ? 'merged' : 'closed';
     contact.mergedInto = into?.id ?? null;
@@ -183,7 +186,7 @@ export class ContactIndex {
     }
   }
 
-  /** Makes a merged contact live again, and the target of the contacts that had been merged into it. */
+  /** Makes a merged contact live again; contacts that had been merged into it lead to it again. */
   revive(contact: Contact, followers: readonly string[]): void {
     contact.state = 'live';
     contact.mergedInto = null;

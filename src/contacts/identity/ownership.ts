@@ -22,7 +22,7 @@ export interface OwnershipPeriod {
   inheritedFrom: string | null;
 }
 
-/** A deleted account is not live, and neither is null, the account of a lone address. */
+/** A deleted account is not live. Null, the account of a lone address, is not live either. */
 export const isLive = (facts: Facts, uid: string | null): uid is string =>
   uid !== null && facts.deletedAt(uid) === undefined;
 
@@ -34,7 +34,7 @@ export function isEffective(facts: Facts, claim: Claim): boolean {
 const byTime = (a: Claim, b: Claim): number => a.at - b.at || compareText(a.uid, b.uid);
 
 interface Ownership {
-  /** Of the facts' `ownershipRevision`. */
+  /** The `ownershipRevision` of the facts that this was worked out from. */
   revision: number;
   /** The latest effective claim: its account owns the address. */
   last: Claim | null;
@@ -42,7 +42,7 @@ interface Ownership {
   byClaimant: ReadonlyMap<string, readonly OwnershipPeriod[]>;
 }
 
-/** Worked out once for each address and revision. */
+/** Ownership is worked out once for each address and revision. */
 const known = new WeakMap<Facts, Map<string, Ownership>>();
 
 function ownershipOf(facts: Facts, address: string): Ownership {
@@ -124,7 +124,7 @@ function periodsFrom(facts: Facts, claims: readonly Claim[]): OwnershipPeriod[] 
 /** The account that owns an address now, live or deleted; null for a lone address. */
 export const ownerOf = (facts: Facts, address: string): string | null => ownershipOf(facts, address).last?.uid ?? null;
 
-/** Who will own an address once an account is deleted, or was deleted earlier than known. */
+/** Who owns an address if an account is deleted at a time, or was deleted earlier than known. */
 export function ownerWithout(facts: Facts, address: string, deletion: { uid: string; at: Time }): string | null {
   const remains = (claim: Claim): boolean =>
     isEffective(facts, claim) && (claim.uid !== deletion.uid || claim.at <= deletion.at);
@@ -171,7 +171,10 @@ export function inheritedSince(facts: Facts, address: string, claimant: string |
   return uid > period.uid ? period.from - 1 : period.from; // at equal times the greater uid's claim is the later one
 }
 
-/** One person by the claims: an account (live, or deleted and still owning) with its addresses, or a lone address. */
+/**
+ * One person, according to the claims: an account (live, or deleted and still owning) with its addresses, or a lone
+ * address.
+ */
 export interface Person {
   uid: string | null;
   addresses: string[];

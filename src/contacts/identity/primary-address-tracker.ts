@@ -1,4 +1,4 @@
-/** Changes that are announced besides merges: another primary address, a live account left without an address. */
+/** The changes that are announced besides merges: a new primary address, or a live account left without an address. */
 
 import type { Time, Trigger } from '../facts/event';
 import type { Facts } from '../facts/facts';
@@ -30,8 +30,8 @@ interface PrimaryState {
 }
 
 /**
- * Compares the state of a contact before the batch with its state after the last step, so that a change is announced once
- * a batch, with the step that changed it last. Looks only at contacts that a step can change.
+ * Compares the state of a contact before the batch with its state after the last step. A change is announced once per
+ * batch, with the last step that caused it. Only contacts that a step can change are compared.
  */
 export class PrimaryAddressTracker {
   readonly #facts: Facts;

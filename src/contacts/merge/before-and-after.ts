@@ -1,4 +1,4 @@
-/** Both contacts of a merge as they would be without it, and the contact that they are now. */
+/** Both contacts of a merge as they would be without it, and the contact that they have become. */
 import type { Claim, Facts } from '../facts/facts';
 import { connectedComponent } from '../identity/connected-component';
 import type { Contact, ContactIndex } from '../identity/contact-index';

@@ -23,7 +23,7 @@ export interface UndoRequest {
   merge: MergePlan;
 }
 
-/** An undo request with what the ledger says, once the locks are held, about the time after the merge. */
+/** An undo request, with what the ledger says about the time since the merge. It is read under the locks. */
 export interface UndoCommand extends UndoRequest {
   /** A later merge that is not undone has the survivor on either side. */
   superseded: boolean;

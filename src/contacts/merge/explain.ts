@@ -33,7 +33,7 @@ export type Why =
   | 'account'
   /** At equal times the refusal wins. */
   | 'refusal'
-  /** The winner, who did not have the newsletter, had chosen exactly some others. */
+  /** The winner had chosen exactly some newsletters, without this one. */
   | 'set'
   /** The winner's opt-out ended the other side's subscription. */
   | 'opt_out'
@@ -109,7 +109,7 @@ const verdicts = <T>(named: [name: string, verdict: T | undefined][]): { [name: 
 
 type Values<T> = Record<Side | 'after', T | undefined>;
 
-/** One value of all three views. */
+/** The same value in all three views. */
 const valuesOf = <T>(
   { survivor, retired, after }: Record<Side | 'after', ContactView>,
   value: (view: ContactView) => T | undefined,
@@ -146,7 +146,7 @@ function decisionOnField({ survivor, retired, after }: Values<Dated>, sources: V
   const won = sameValue(survivor, after) ? 'survivor' : sameValue(retired, after) ? 'retired' : null;
   const expected = shownValue(latestOfEach(sources.survivor, sources.retired));
   if (!after || !sameValue(expected, after)) return { won: after ? won : null, why: 'left_behind' };
-  // One side cleared the field, and the other had a value of its own before that of the account.
+  // One side cleared the field; the other had a value of its own, which had hidden the account's.
   if (!won) return { won, why: 'account' };
   if (!survivor || !retired) return { won, why: 'only' };
   if (survivor.value === retired.value) return { won: 'both', why: 'same' };
@@ -205,7 +205,7 @@ function decisionOnNewsletter(values: Values<Subscription>): Decision {
   const { survivor, retired, after } = values;
   const last = Math.max(...SIDES.map((side) => values[side]?.chosenAt ?? Number.NEGATIVE_INFINITY));
   const [only, second] = SIDES.filter((side) => values[side]);
-  // A side that never had the newsletter can have refused it, with all that it did not list.
+  // A side that never had the newsletter may have refused it with a set that did not list it.
   const wasRefused = after?.by === 'choice' && after.state === 'unsubscribed';
   const isNews = after && (after.chosenAt > last || (only && values[only]?.state === 'subscribed'));
   if (only && !second && wasRefused && isNews) return { won: other(only), why: 'set' };
@@ -213,7 +213,7 @@ function decisionOnNewsletter(values: Values<Subscription>): Decision {
   if (survivor?.state === after.state && retired?.state === after.state) return { won: 'both', why: 'same' };
   const chose = SIDES.filter((side) => values[side]?.chosenAt === last);
   const won = chose.find((side) => values[side]?.state === after.state);
-  // Without a winner, the latest choice had another result than on its own side: the other side caused that.
+  // Without a winner, the latest choice has a different result than on its own side alone: the other side caused that.
   if (!won) return { won: chose.length === 1 ? other(chose[0] as Side) : null, why: because(after) };
   if (!survivor || !retired) return { won, why: 'only' };
   if (chose.length === 1) return { won, why: 'later' };

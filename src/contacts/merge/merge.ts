@@ -27,7 +27,7 @@ export interface MergeCause {
   addresses: string[];
 }
 
-/** What is decided of a merge. The ledger keeps it as it is. */
+/** What is decided about a merge. The ledger stores it unchanged. */
 export interface MergePlan extends MergeCause {
   id: string;
   survivorId: string;
@@ -42,7 +42,7 @@ export interface MergePlan extends MergeCause {
 
 /** A merge in the ledger. */
 export interface StoredMerge extends MergePlan {
-  /** Rises with each merge of one contact; across contacts, nearly so. */
+  /** Rises with each merge of one contact. Between different contacts it only roughly follows the order of time. */
   seq: bigint;
   mergedAt: Date;
   undoneAt: Date | null;

@@ -34,9 +34,9 @@ export interface MergeNotification {
   survivor: ContactSnapshot;
   /** The token that stopped working; null when only one side had a known token. */
   tokenRetired: string | null;
-  /** Newsletters that the account is subscribed to now and was not without the event that caused the merge. */
+  /** Newsletters that the account is subscribed to now, and would not be without the event that caused the merge. */
   added: string[];
-  /** Newsletters that either contact was subscribed to without that event, and the survivor is not now. */
+  /** Newsletters that either contact would be subscribed to without that event, and the survivor is not. */
   ended: string[];
 }
 
@@ -55,7 +55,7 @@ export interface AddressNotification {
   /** The former primary address as typed; null for an account that had none. */
   former: string | null;
   cause: Cause;
-  /** The merge of the batch, or the undone one, whose notification tells the present address, too. */
+  /** The merge (of this batch, or undone) whose notification also states the new address. */
   mergeId: string | null;
 }
 
@@ -71,7 +71,7 @@ export interface ErasureNotification {
 export interface ConfirmationNotification {
   kind: 'confirmation_needed';
   contact: ContactSnapshot;
-  /** Those of the sign-up that the contact is subscribed to. */
+  /** The newsletters of the sign-up that the contact is subscribed to. */
   newsletters: readonly string[];
   cause: NonNullable<Cause>;
 }
@@ -172,6 +172,6 @@ function merged({ plan, root, survivor: before, retired, after }: BeforeAndAfter
 const subscriptionsOf = ({ newsletters }: ContactView): string[] =>
   [...newsletters].flatMap(([name, { state }]) => (state === 'subscribed' ? name : []));
 
-/** A contact as saving the batch leaves it: with the next version. */
+/** The contact as it is once the batch is saved: with the next version. */
 const snapshotAfter = ({ id, token, version }: Contact, view: ContactView, facts: Facts): ContactSnapshot =>
   contactSnapshot({ id, token: (token as Token).id, version: version + 1 }, view, facts);

@@ -1,5 +1,5 @@
 /**
- * Brings stored contacts in line with ownership after each change of it: addresses move to their owner's contact, and a
+ * Brings stored contacts in line after each change of ownership: addresses move to their owner's contact, and a
  * contact that is left with nothing is merged or closed. The result must match `peopleOf` (ownership.ts);
  * the rules here decide which ids and tokens live on.
  */
@@ -38,7 +38,7 @@ export interface Closing {
   version: number;
   /** The token that stopped working; null if no client can have seen one. */
   token: string | null;
-  /** The deleted account that it had. */
+  /** The deleted account that the contact had. */
   uid: string | null;
   /** Null for compaction. */
   cause: { trigger: Trigger; at: Time } | null;
@@ -89,7 +89,7 @@ export function reconcileDeletion(context: ReconcileContext, { uid, trigger, at 
   own.changed = true;
   // Claims made after the deletion are not effective any more.
   const lost = contactIndex.addressesOf(own).filter((address) => ownerOf(facts, address) !== uid);
-  // Addresses with an owner move first, so that the contact keeps one without an owner rather than nothing.
+  // Addresses with an owner move first, so that the contact keeps an address without an owner rather than nothing.
   for (const address of lost) {
     const owner = ownerOf(facts, address);
     if (owner !== null) moveAddress(context, address, owner);
@@ -103,7 +103,7 @@ export function reconcileDeletion(context: ReconcileContext, { uid, trigger, at 
     contactIndex.detach(uid);
     return;
   }
-  // Held and blocked claims may be another person's: nothing follows from them.
+  // Held and blocked claims may be another person's, so they prove nothing.
   const claims = facts.claimsBy(uid).filter(({ status }) => status === 'active');
   const moved = claims.filter((claim) => lost.includes(claim.address) && ownerOf(facts, claim.address) !== null);
   const address =
@@ -132,7 +132,7 @@ export function takesAddress(
   return !joins(context, from, address, uid);
 }
 
-/** The same person with one address: the account has no contact yet, and the address's contact has no other address. */
+/** Whether an account without a contact joins the contact of an address, which has no other address. */
 function joins(
   { facts, contactIndex }: Pick<ReconcileContext, 'facts' | 'contactIndex'>,
   from: Contact,
@@ -172,7 +172,7 @@ function moveAddress(context: ReconcileContext, address: string, uid: string): M
   return from && { from, into: inherited ? to : null };
 }
 
-/** Neither an address nor a live account. */
+/** Whether a contact has neither an address nor a live account. */
 function hasNothingLeft({ facts, contactIndex }: ReconcileContext, contact: Contact): boolean {
   const account = contactIndex.accountOf(contact);
   return contactIndex.addressesOf(contact).length === 0 && (account === null || facts.deletedAt(account) !== undefined);
@@ -183,7 +183,7 @@ interface Cause extends Omit<MergeCause, 'claimant'> {
   moved: string[];
 }
 
-/** The same person: the contact is merged. A different person: it is closed for good. */
+/** Merges the contact if both are the same person; otherwise closes it for good. */
 function mergeOrClose(context: ReconcileContext, { from, into }: Move, { moved, ...cause }: Cause): void {
   const { facts, contactIndex, merges, closings, tokenPolicy, mergeId } = context;
   const claimant = contactIndex.accountOf(from);

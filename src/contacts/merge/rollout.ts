@@ -16,5 +16,5 @@ export function observer({ mergeMode, mergePercent }: Rollout): (uid: string) =>
   return (uid) => placeOf(uid) >= mergePercent;
 }
 
-/** From 0 to 99. */
+/** The place of an account: a number from 0 to 99. */
 const placeOf = (uid: string): number => createHash('sha256').update(uid).digest().readUInt32BE(0) % 100;

@@ -1,6 +1,7 @@
 /**
  * Undoing a merge blocks the account's claims on its addresses and restores the retired contact. Facts never moved, so
- * each side gets back its own, with those of the time while merged; see `attribution.ts` for **Opt-outs while merged count for both**.
+ * each side gets its own back, including those from the time of the merge; see `attribution.ts` for **Opt-outs while
+ * merged count for both**.
  */
 import type { Time } from '../facts/event';
 import type { Block, Claim, Facts } from '../facts/facts';

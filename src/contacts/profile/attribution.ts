@@ -1,7 +1,7 @@
 /**
  * Attribution: which choices count for which person. A choice made at an address belongs to the address's owner at that
- * time, a choice made in an account to the account. In addition, refusals and their reasons follow the person: to the successors
- * of a deleted account; opt-outs also to both sides of an undone merge.
+ * time, a choice made in an account to the account. In addition, refusals and their reasons also count for the
+ * successors of a deleted account, and opt-outs for both sides of an undone merge.
  */
 import type { Time } from '../facts/event';
 import { type Choice, type Facts, followsPerson, type Origin, type UndoneMerge } from '../facts/facts';
@@ -14,7 +14,7 @@ import {
   periodsClaimedBy,
 } from '../identity/ownership';
 
-/** Whether a fact at one of a person's addresses is the person's, by its time. At a lone address every fact is. */
+/** Whether a fact at one of a person's addresses belongs to the person, by its time. At a lone address every fact does. */
 export const belongsTo = (facts: Facts, uid: string | null, address: string, at: Time): boolean =>
   uid === null || periodAt(facts, address, at)?.owner === uid;
 
@@ -94,7 +94,7 @@ const madeInPeriodsOf = (facts: Facts, uid: string, address: string, choices: re
 /** For each undone merge, the opt-outs that either side made while the merge stood: they count for both sides. */
 type SharedOptOuts = ReadonlyMap<UndoneMerge, ReadonlySet<Choice>>;
 
-/** An opt-out that one merge shares can be shared again by another, so the search goes on until nothing is added. */
+/** An opt-out that one merge shares can be shared again by another, so the search continues until nothing is added. */
 function sharedOptOuts(facts: Facts): SharedOptOuts {
   const shared = new Map<UndoneMerge, Set<Choice>>();
   for (const merge of facts.undone) shared.set(merge, new Set());

@@ -42,7 +42,7 @@ export function viewFields(view: ContactView) {
   };
 }
 
-/** By (first address, account); no address and no account sort first. */
+/** Sorts by (first address, account); contacts without an address, or without an account, come first. */
 const byFirstAddress = (a: ContactView, b: ContactView): number =>
   compareText(a.addresses[0] ?? '', b.addresses[0] ?? '') || compareText(a.account ?? '', b.account ?? '');
 

@@ -8,5 +8,5 @@ export interface Tombstone {
   survivorId: string | null;
 }
 
-/** What became of a contact, as the change feed tells it: the whole contact, or its end. */
+/** What became of a contact, as the change feed reports it: the whole contact, or its end. */
 export type Change = { contact: StoredContact } | { tombstone: Tombstone };

@@ -24,7 +24,7 @@ const PART: Record<ChangedPart, (view: ContactView) => unknown> = {
       by === 'unconfirmed',
       details,
     ]),
-  // What a proof changes besides: whether an address counts as verified.
+  // A proof also changes whether an address counts as verified.
   opt_out: ({ optOut, doubleOptIn, emails }) => [optOut, doubleOptIn, emails.map(({ verified }) => verified)],
   address: ({ emails, primary }) => [emails.map(({ address }) => address), primary],
   profile: ({ profile }) => PROFILE_FIELDS.map((field) => profile[field]),

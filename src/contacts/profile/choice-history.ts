@@ -6,13 +6,16 @@ import { compareText, greatest } from '../facts/order';
 import { isRefusedBy } from '../facts/refused';
 
 export interface ChoiceHistory {
-  /** Without reasons. Sets are written out: each is an unsubscription from every newsletter of the person that it refuses. */
+  /**
+   * Without reasons. Sets are written out: each as an unsubscription from every newsletter of the person that it
+   * refuses.
+   */
   choices: readonly Choice[];
   /** The times of opt-outs. */
   optOuts: readonly Time[];
   /** The times of proven acts: each lifts an earlier opt-out. */
   proofs: readonly Time[];
-  /** Those that came after a refusal. */
+  /** The reasons that came after a refusal. */
   reasons: readonly LaterReason[];
 }
 
@@ -20,7 +23,7 @@ export interface LaterReason {
   choice: Choice;
   /** Empty for all email. */
   newsletter: string;
-  /** The time of the latest refusal at or before it: of its newsletter, or of whatever it was. */
+  /** The time of the latest refusal, at or before the reason: of its newsletter, or else of anything. */
   refusedAt: Time;
 }
 
@@ -61,7 +64,7 @@ export function reasonGivenLater(
   );
 }
 
-/** A newsletter that only a set is about has no state, so it is not written out. */
+/** A newsletter that only sets mention has no state, so none is written out for it. */
 function writtenOut(attributed: readonly Choice[]): readonly Choice[] {
   const sets = attributed.filter(({ act }) => act === 'set');
   if (sets.length === 0) return attributed;
@@ -73,7 +76,7 @@ function writtenOut(attributed: readonly Choice[]): readonly Choice[] {
       if (!refused || !isRefusedBy(refused, newsletter)) continue;
       const choice: Choice = { ...set, act: 'unsubscribe', newsletter };
       const known = written.get(ledgerKey(choice));
-      // Under one key the refusal wins: a subscription that was made with it is none, and no proof.
+      // Under one key the refusal wins: a subscription under the same key does not count, not even as a proof.
       written.set(ledgerKey(choice), known ? mergeChoices(known, choice) : choice);
     }
   }
@@ -100,8 +103,8 @@ export function optedOutBefore(history: ChoiceHistory, before: Time): boolean {
 }
 
 /**
- * When a subscription takes effect: an unproven one made while opted out, only with a later proven `confirm` at its
- * origin. Plus infinity for never.
+ * When a subscription takes effect. An unproven subscription made while opted out takes effect only with a later proven
+ * `confirm` at its origin. Plus infinity for never.
  */
 export function takesEffectAt(choice: Choice, history: ChoiceHistory): Time {
   if (choice.proven || !optedOutBefore(history, choice.at)) return choice.at;

@@ -23,7 +23,7 @@ import { type Subscription, subscriptions } from './contact-view';
 
 /** Why a choice counts: without it, a newsletter's state, the opt-out, or the reason of either could be different. */
 const COUNTED = [
-  /** The latest about its newsletter: its state. */
+  /** The latest choice about its newsletter: it decides the state. */
   'decides',
   /** The opt-out in force. */
   'stands',
@@ -43,17 +43,17 @@ type IgnoredBecause =
   | 'superseded'
   /** A reason, with no refusal before it. */
   | 'explains_nothing'
-  /** A set, and all that it refuses is unknown to the person. */
+  /** A set that refuses only newsletters that the person never had. */
   | 'refuses_nothing'
   /** A subscription, with a refusal of the same newsletter at the same time. */
   | 'refusal_wins'
-  /** The latest about its newsletter, but an opt-out came at its time or later. */
+  /** The latest choice about its newsletter, but an opt-out came at its time or later. */
   | 'ended_by_opt_out'
-  /** The latest about its newsletter, but made while opted out, without proof, and never confirmed at its origin. */
+  /** The latest choice about its newsletter, but made while opted out, without proof, and never confirmed at its origin. */
   | 'unproven_while_opted_out'
   /** A confirmation without proof. */
   | 'unproven'
-  /** An opt-out with a strictly later proven act. */
+  /** An opt-out before a strictly later proven act. */
   | 'lifted'
   /** Made at an address of the person, in another account's period. */
   | 'not_their_period'
@@ -75,8 +75,8 @@ export interface LedgerEntry extends Omit<Choice, 'origin'> {
 }
 
 /**
- * The choices attributed to a person, and those that are not but were made at its addresses, in its account (live or
- * deleted) or in its predecessors' accounts. Each choice once, by time; copies of a refusal once.
+ * The choices attributed to a person, and others that were made at its addresses, in its account (live or deleted) or in
+ * its predecessors' accounts. Sorted by time; copies of a refusal are listed once.
  */
 export function consentOf(facts: Facts, person: Person): LedgerEntry[] {
   const attributed = attributedChoices(facts, person);
@@ -98,8 +98,8 @@ export function consentOf(facts: Facts, person: Person): LedgerEntry[] {
 }
 
 /**
- * A refusal by token is recorded at the account and, without details, at each mailbox. Of such copies one is listed, at
- * the account if possible.
+ * A refusal by token is recorded at the account and, without details, at each mailbox. Only one of these copies is
+ * listed, the one at the account if possible.
  */
 function withoutCopies(entries: readonly LedgerEntry[]): LedgerEntry[] {
   const original = new Map<string, LedgerEntry>();
@@ -157,7 +157,7 @@ function judge(history: ChoiceHistory): (choice: Choice) => Why {
   };
 }
 
-/** The time of the opt-out that a newsletter's state is due to. */
+/** The time of the opt-out that caused a newsletter's state. */
 function endingOf({ by, since }: Subscription, lastOut: Time): Time[] {
   if (by === 'opt_out') return [since];
   return by === 'unconfirmed' ? [lastOut] : [];
@@ -196,7 +196,7 @@ function ofNewsletter(choice: Choice, { chosenAt, state, by }: Subscription, his
   return takesEffectAt(choice, history) === Number.POSITIVE_INFINITY ? 'unproven_while_opted_out' : 'decides';
 }
 
-/** By time; at equal times by newsletter and origin, so that the same facts always give the same list. */
+/** Sorts by time; at equal times by newsletter and origin, so that the same facts always give the same list. */
 const byTime = (a: LedgerEntry, b: LedgerEntry): number =>
   a.at - b.at ||
   compareText(a.newsletter, b.newsletter) ||

@@ -14,7 +14,7 @@ export interface ContactSnapshot {
 /** A stored contact, with the times of its row. */
 export interface StoredContact extends ContactSnapshot {
   createdAt: Date;
-  /** When the version last rose; null for a contact that has not changed since these times are recorded. */
+  /** When the version last rose; null for a contact that has not changed since this time was first recorded. */
   updatedAt: Date | null;
 }
 

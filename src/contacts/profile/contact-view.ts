@@ -35,29 +35,29 @@ export interface Subscription {
   state: 'subscribed' | 'unsubscribed';
   /**
    * The start of the unbroken run of subscriptions: the time of its first choice, or of the confirmation that it waited for.
-   * Of an ended one, the time of the refusal or of the opt-out.
+   * For an ended subscription, the time of the refusal or of the opt-out.
    */
   since: Time;
   /** The time of the latest choice about the newsletter. */
   chosenAt: Time;
-  /** The cause of the state: that choice alone, or its later confirmation, an opt-out, a missing confirmation. */
+  /** The cause of the state: the latest choice alone, its later confirmation, an opt-out, or a missing confirmation. */
   by: 'choice' | 'confirmation' | 'opt_out' | 'unconfirmed';
-  /** What the latest choice said besides. */
+  /** The details of the latest choice. */
   details: Pick<Choice, keyof typeof NO_DETAILS>;
 }
 
 /** The opt-out in force. */
 export interface OptOut {
   at: Time;
-  /** Null if its reader gave none, and if another person made it while a merge stood that was undone. */
+  /** Null if its reader gave none, or if another person opted out during a merge that was undone. */
   reason: string | null;
 }
 
-/** What the account service said of a live account. */
+/** What the account service said about a live account. */
 export interface AccountProfile {
   createdAt: Time | null;
   firstService: string | null;
-  /** As the account has it: an Accept-Language value. */
+  /** The Accept-Language value, as the account service sent it. */
   locale: string | null;
 }
 
@@ -76,7 +76,7 @@ export const shownSource = ({ reader, account }: ProfileSources = {}): keyof Pro
 export const shownValue = (sources: ProfileSources = {}): Dated | undefined => sources[shownSource(sources)];
 
 export interface Email {
-  /** As typed. */
+  /** The address as typed. */
   address: string;
   primary: boolean;
   /** The contact's account claimed the address, or a proven act confirmed it there. */
@@ -92,7 +92,7 @@ export interface ContactView {
   accountProfile: AccountProfile | null;
   primary: string | null;
   profile: Record<ProfileField, string | null>;
-  /** Where these values come from; without the fields that no fact has. */
+  /** Where these values come from; without fields that have no fact. */
   profileSources: Partial<Record<ProfileField, ProfileSources>>;
   optedOut: boolean;
   optOut: OptOut | null;
@@ -100,7 +100,7 @@ export interface ContactView {
   newsletters: Map<string, Subscription>;
 }
 
-/** As typed: the addresses besides the primary one. */
+/** The addresses besides the primary one, as typed. */
 export const formerAddresses = ({ emails }: ContactView): string[] =>
   emails.flatMap(({ address, primary }) => (primary ? [] : address));
 
@@ -251,7 +251,7 @@ const startOf = (subscribes: readonly Choice[], history: ChoiceHistory): Time =>
   earliest(subscribes.map((choice) => takesEffectAt(choice, history)));
 
 /**
- * When the unbroken run of subscriptions began: each repeated one found the subscription in effect, so it changed nothing
+ * When the unbroken run of subscriptions began. A repeated subscription finds the first one in effect, so it changes nothing
  * that readers see.
  *
  * @param before the earlier choices of each time, the latest first

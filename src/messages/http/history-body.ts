@@ -5,7 +5,7 @@ import type { HistoryBody } from './schemas';
 /**
  * A page of the merges that led to a contact, without their tokens.
  *
- * @param next what the request for the next page has as `after`; null on the last page
+ * @param next the value of `after` in the request for the next page; null on the last page
  */
 export const historyBody = (contactId: string, merges: readonly StoredMerge[], next: string | null): HistoryBody => ({
   contact_id: contactId,

@@ -1,7 +1,7 @@
 import type { ContactSnapshot } from '../../contacts/profile/contact-snapshot';
 import type { PreferencesBody } from './schemas';
 
-/** Only what a preference page needs: whoever has the link to the page sees it. */
+/** Only what a preference page needs, because anyone who has the link to the page can see it. */
 export const preferencesBody = ({ view, primaryAsTyped }: ContactSnapshot): PreferencesBody => ({
   email: primaryAsTyped && masked(primaryAsTyped),
   newsletters: Object.fromEntries(
@@ -20,5 +20,5 @@ function masked(address: string): string {
   return `${hidden(address.slice(0, at))}@${hidden(domain)}${dot === -1 ? '' : domain.slice(dot)}`;
 }
 
-/** As long for every text. */
+/** The result has the same length for every text. */
 const hidden = (text: string): string => `${[...text][0] ?? ''}***`;

@@ -10,7 +10,7 @@ import {
 import { ContactBody, NewsletterBody } from '../outgoing/contact-schema';
 import { ContactMerged, TokenDecisionBody, TriggerBody } from '../outgoing/schemas';
 
-/** The most keys of one look-up. */
+/** The highest number of keys in one look-up. */
 export const MAX_KEYS = 500;
 
 const Instant = z.iso.datetime();
@@ -56,7 +56,7 @@ export const HistoryBody = z.object({
   ),
 });
 
-/** What the change feed tells of one contact: the whole contact, or its end. */
+/** What the change feed says about one contact: the whole contact, or how it ended. */
 export const ChangeBody = z.union([
   z.object({ contact: ContactBody }),
   z.object({
@@ -74,12 +74,12 @@ export const ChangesAnswer = z.object({
   has_more: z.boolean().describe('True: ask again at once'),
 });
 
-/** The most messages of one request. */
+/** The highest number of messages in one request. */
 export const MAX_MESSAGES = 500;
 
 const Problem = z.object({ place: z.string(), problem: z.string() });
 
-/** A message that comes alone may leave its time to the service. */
+/** A message that is sent alone may leave its time to the service. */
 const alone = { ts: NewsletterSubscribe.shape.ts.optional() };
 
 export const IntakeRequest = z.union([
@@ -112,7 +112,7 @@ export const SECURITY_EVENT_ERRORS = [
   'authentication_failed',
 ] as const;
 
-/** A refusal of a Security Event Token, as RFC 8935 has it. */
+/** A refusal of a Security Event Token, in the format of RFC 8935. */
 export const SecurityEventRefusal = z.object({
   err: z.enum(SECURITY_EVENT_ERRORS),
   description: z.string().describe('For people'),
@@ -163,7 +163,7 @@ export const VersionBody = z.object({
   build: z.string(),
 });
 
-/** The front page; of `links`, what begins with a slash is served, and the others are files of the sources. */
+/** The front page. Links that begin with a slash are served; the others are files of the sources. */
 export const IndexBody = z.object({
   name: z.string(),
   description: z.string(),

@@ -4,7 +4,7 @@ import { givenId } from './fields';
 import { decodeFxa } from './fxa';
 import { decodeNewsletter } from './newsletter';
 
-/** Bytes of a message; real ones have a few hundred. */
+/** The largest message, in bytes; real ones have a few hundred. */
 export const MAX_BYTES = 256 * 1_024;
 
 const DECODERS = { fxa: decodeFxa, newsletter: decodeNewsletter };
@@ -24,7 +24,7 @@ export function decode(source: 'fxa' | 'newsletter', content: Buffer, context: D
   return decoded;
 }
 
-/** For the log: the id in a message that could not be decoded, if it has one. Never throws. */
+/** The id in a message that could not be decoded, if it has one, for the log. Never throws. */
 export function idIn(content: Buffer): string | undefined {
   if (content.length > MAX_BYTES) return undefined;
   const message = readJsonObject(textOf(content), 'message');

@@ -10,12 +10,12 @@ export const DEAD_LETTER_REASONS = [
   'invalid_time',
   'unknown_event',
   'unknown_token',
-  /** The message was handled, but for a part of its choice that could not be understood. */
+  /** The message was handled, except for a part of its choice that could not be understood. */
   'partial',
 ] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
-/** The fields without which a message can still be understood: the label of a counter. */
+/** The fields without which a message can still be understood. They are labels of a counter. */
 export const DETAIL_FIELDS = [
   'id',
   'email',
@@ -41,7 +41,7 @@ export type DetailField = (typeof DETAIL_FIELDS)[number];
 /** The result of decoding a message. */
 export type Decoded =
   | Understood
-  /** The message does not concern contacts. `type` labels a counter: known types by name, all others as `other`. */
+  /** The message does not concern contacts. `type` is the label of a counter: the name of a known type, or `other`. */
   | { kind: 'ignored'; type: string }
   | Dead;
 
@@ -51,7 +51,10 @@ export interface Understood {
   event: ContactEvent;
   /** The details that could not be used and were left out; usually none. */
   dropped: readonly DetailField[];
-  /** What could not be understood of the reader's choice. If there is any, the message is also kept as a dead letter. */
+  /**
+   * The parts of the reader's choice that could not be understood. If there are any, the message is also kept as a dead
+   * letter.
+   */
   partial: readonly string[];
 }
 
@@ -76,16 +79,19 @@ export function dead(reason: DeadLetterReason, ...problems: string[]): Dead {
   return { kind: 'dead', reason, problems };
 }
 
-/** Several faults of one message as one dead letter: a wrong shape names it, because other problems may follow from it. */
+/**
+ * Several faults of one message as one dead letter. A wrong shape gives the reason, because it may have caused the
+ * others.
+ */
 export function allDead(faults: readonly [Dead, ...Dead[]]): Dead {
   const { reason } = faults.find((fault) => fault.reason === 'invalid_shape') ?? faults[0];
   return dead(reason, ...listed(faults.flatMap(({ problems }) => problems)));
 }
 
-/** Tells a fault from what was read. Not for foreign objects, which may have any field. */
+/** Whether reading failed. Not for received objects, which may have any field. */
 export const isDead = <T>(read: T | Dead): read is Dead => typeof read === 'object' && read !== null && 'kind' in read;
 
-/** The problems of a message that are shown. */
+/** How many problems of a message are shown. */
 export const MAX_PROBLEMS = 20;
 
 /** The first problems, and how many more there are. */
@@ -102,7 +108,7 @@ const KINDS: Record<string, string> = {
   boolean: 'true or false',
 };
 
-/** Most schemas say what they want; for the others Zod would name types of JavaScript. */
+/** Most schemas have a message of their own. For the others, Zod would name types of JavaScript. */
 const problemIn = (issue: z.core.$ZodIssue): string =>
   issue.code === 'invalid_type' && issue.message.startsWith('Invalid input')
     ? `must be ${KINDS[issue.expected] ?? issue.expected}`
@@ -112,7 +118,8 @@ const problemIn = (issue: z.core.$ZodIssue): string =>
  * The problems of a value that does not fit its schema. They name types and bounds, never the value; unknown keys are
  * never part of a path, because no schema here is strict.
  *
- * A problem of the value as a whole is one of `record`: an envelope is known to be an object, a record of an import is not.
+ * A problem of the value as a whole is named `record`. Only an import has such problems: an envelope is known to be an
+ * object.
  */
 export function shapeProblems(error: z.ZodError): string[] {
   return listed(
@@ -134,8 +141,8 @@ export function isJsonObject(value: unknown): value is JsonObject {
 export const MAX_DEPTH = 64;
 
 /**
- * Reads a JSON object. What it returns is safe to walk recursively, and to write as JSON: V8 parses any depth, but a walk
- * of 10,000 levels ends the process. The parser's own message is dropped because it quotes the text.
+ * Reads a JSON object. The result is safe to walk recursively, and to write as JSON: V8 parses any depth, but a recursive
+ * walk of 10,000 levels ends the process. The parser's own message is dropped because it quotes the text.
  *
  * @param name the text's name in problems
  */

@@ -2,8 +2,8 @@ import type { DetailField, JsonObject } from './decoded';
 import { isBlank, isNumber } from './fields';
 
 /**
- * Reads the details of one message. A detail that cannot be used is left out and noted, so that no message, above all no
- * refusal, is lost over it.
+ * Reads the details of one message. A detail that cannot be used is left out and noted, so that no message is lost
+ * because of it, above all no refusal.
  */
 export class Details {
   readonly dropped: DetailField[] = [];
@@ -11,8 +11,8 @@ export class Details {
   constructor(private readonly message: JsonObject) {}
 
   /**
-   * The text of a field as `read` understands it, trimmed before. Undefined if the field is absent, null or blank, which
-   * is an ordinary way to say nothing, and if it cannot be used.
+   * The text of a field, trimmed, then read by `read`. Undefined if the field is absent, null or blank (which are ordinary
+   * ways to say nothing), or if it cannot be used.
    */
   text<T>(field: DetailField, read: (text: string) => T | undefined): T | undefined {
     const sent = this.message[field];
@@ -20,7 +20,7 @@ export class Details {
     return typeof sent === 'string' ? (read(sent.trim()) ?? this.drop(field)) : this.drop(field);
   }
 
-  /** The number of a field as `read` understands it; undefined as for `text`. */
+  /** The number of a field, read by `read`. Undefined in the same cases as for `text`. */
   number<T>(field: DetailField, read: (value: number) => T | undefined): T | undefined {
     const sent = this.message[field];
     if (isBlank(sent)) return undefined;

@@ -2,17 +2,17 @@ import { asUid } from '../../contacts/facts/lookup-key';
 import { type Dead, dead, isDead, isJsonObject, type JsonObject, readJsonObject } from './decoded';
 import { isBlank } from './fields';
 
-/** FxA's prefix of event types in a token. Another issuer's types are not understood. */
+/** The prefix of Mozilla accounts for event types in a token. Types of other issuers are not understood. */
 export const TYPE_PREFIX = 'https://schemas.accounts.firefox.com/event/';
 
 /** An account event without its envelope: the fields under their flat names, not yet validated. */
 export interface FlatMessage {
-  /** The producer's spelling; a token's type without the prefix. */
+  /** The name in the producer's spelling; for a token, the type without the prefix. */
   event: string;
   fields: JsonObject;
   /** Candidates for the event's id, best first. */
   ids: unknown[];
-  /** The envelope's names of fields, where they are not the flat names. */
+  /** The envelope's own names of fields, where they differ from the flat names. */
   names?: Readonly<Record<string, string>>;
   /** Two fields that cannot both be true. */
   contradiction?: string;
@@ -22,11 +22,11 @@ export interface FlatMessage {
  * Takes an account event out of its envelope:
  *
  * 1. the flat message itself;
- * 2. SNS to SQS without raw delivery: one of the others as a JSON text in `Message`;
- * 3. as documented in 2026: the fields in `data`, where they win over those beside it;
+ * 2. a message from SNS to SQS without raw delivery: one of the other envelopes, as JSON text in `Message`;
+ * 3. the envelope documented in 2026: the fields are in `data`, and win over fields beside it;
  * 4. a decoded Security Event Token (RFC 8417), as relying parties receive it.
  *
- * One wrapper is opened, not a wrapper inside it.
+ * Only one wrapper is opened, not a further one inside it.
  */
 export function unwrap(message: JsonObject): FlatMessage | Dead {
   if (message.event !== undefined || typeof message.Message !== 'string') return open(message, []);
@@ -61,7 +61,10 @@ const withData = (outer: JsonObject, data: JsonObject): JsonObject =>
 
 const TOKEN_NAMES = { uid: 'sub', ts: 'iat' } as const;
 
-/** The first that a token has is used: a deletion is final, then comes the only other type that can prove an address. */
+/**
+ * The first of these that a token has is used: a deletion is final; the second is the only other type that can prove an
+ * address.
+ */
 const TOKEN_TYPES = [
   'delete-user',
   'profile-change',

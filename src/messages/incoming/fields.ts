@@ -1,4 +1,4 @@
-/** Fields that both streams have, and that an import has too. */
+/** Fields that both streams and imports have. */
 import { hash } from 'node:crypto';
 import { getAlpha2Codes } from 'i18n-iso-countries/index';
 import { z } from 'zod';
@@ -28,7 +28,7 @@ export function isBlank(sent: unknown): boolean {
   return sent === undefined || sent === null || (typeof sent === 'string' && sent.trim() === '');
 }
 
-/** Not Infinity, which JSON can express as 1e999. */
+/** Excludes Infinity, which JSON can express as 1e999. */
 export const isNumber = (sent: unknown): sent is number => typeof sent === 'number' && Number.isFinite(sent);
 
 /** ISO 3166-1 codes of two and of three letters, lower-case, to the code of two letters, lower-case. */
@@ -49,13 +49,16 @@ const CONTROL_OR_UNSTORABLE = /[\p{Cc}\p{Cs}]/u;
 
 const isStorable = (text: string): boolean => !UNSTORABLE.test(text);
 
-/** The most UTF-16 code units of a text that is kept. A longer one is cut, because no message is lost for its length. */
+/**
+ * The longest stored texts, in UTF-16 code units. Longer ones are cut, so that no message is lost because of its
+ * length.
+ */
 export const MAX_NAME = 255;
 export const MAX_SERVICE = 255;
 export const MAX_SOURCE = 2_000;
 export const MAX_REASON = 1_000;
 
-/** A text as it is kept: trimmed, and cut at a code point. Undefined if nothing is left, or if it cannot be stored. */
+/** A text as it is stored: trimmed, and cut at a code point. Undefined if nothing is left, or if it cannot be stored. */
 export function tidy(text: string, max: number): string | undefined {
   const kept = cut(text.trim(), max).trimEnd();
   return kept !== '' && isStorable(kept) ? kept : undefined;
@@ -94,9 +97,12 @@ export const NewsletterName = z
 export interface ReadNewsletters {
   /** Each name once, trimmed, in the order of first mention. */
   names: string[];
-  /** What could not be understood: such a name is never cut, because another newsletter may have the shorter name. */
+  /**
+   * The problems of names that could not be understood. Such a name is never cut, because another newsletter may have
+   * the shorter name.
+   */
   problems: string[];
-  /** There were more names than are read. */
+  /** There were too many names; the rest was not read. */
   isCut?: true;
 }
 
@@ -110,7 +116,7 @@ export function readNewsletters(sent: unknown, field = 'newsletters'): ReadNewsl
     const name = typeof value === 'string' ? value.trim() : (value ?? '');
     if (name === '') continue;
     const problem = newsletterProblem(name);
-    // Only the first are shown: a hundred thousand faults are not worth a text each.
+    // Only the first problems are shown: a hundred thousand faults are not worth a text each.
     if (problem !== undefined)
       problems.push(problems.length < MAX_PROBLEMS ? `${field}.${index}: ${problem}` : problem);
     else if (names.size < MAX_NEWSLETTERS || names.has(name)) names.add(name);
@@ -134,7 +140,7 @@ const MAX_ID_LENGTH = 255;
 
 /**
  * The event's id for tracing: the first usable candidate, else a SHA-256 (hexadecimal) over the event's content.
- * An unusable candidate is skipped, not refused, because nothing is decided by the id.
+ * An unusable candidate is skipped, not refused, because no decision depends on the id.
  *
  * @param content read only if no candidate is usable; JSON values in a fixed order
  */

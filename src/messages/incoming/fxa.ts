@@ -73,7 +73,7 @@ export function decodeFxa(message: JsonObject, context: DecodeContext): Decoded 
 
 const NO_NEWSLETTERS: ReadNewsletters = { names: [], problems: [] };
 
-/** A dead letter only if account, address or time cannot be understood: a detail that cannot be used is left out. */
+/** A dead letter only if account, address or time cannot be understood. A detail that cannot be used is left out. */
 function eventOf({ event, names = {}, fields, ids }: FlatMessage, handling: Handling, context: DecodeContext): Decoded {
   const details = new Details(fields);
   const uid = uidOf(fields.uid, names.uid ?? 'uid');
@@ -120,7 +120,7 @@ function addressOf(email: unknown): Address | Dead {
   return normalised.ok ? normalised.address : dead('invalid_address', `email: ${normalised.problem}`);
 }
 
-/** `timestamp` has milliseconds, `ts` float seconds. The first counts, unless only the second is a number. */
+/** `timestamp` has milliseconds, `ts` float seconds. `timestamp` counts, unless only `ts` is a number. */
 function timeOf(
   { timestamp, ts }: JsonObject,
   names: NonNullable<FlatMessage['names']>,

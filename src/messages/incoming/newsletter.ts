@@ -43,8 +43,8 @@ type NewsletterType = (typeof NEWSLETTER_TYPES)[number];
 
 /**
  * Decodes a newsletter event: unverified input. The message is a dead letter only if its event, its time, its addressee or
- * its choice cannot be understood. A detail that cannot be used is left out, and fields that the event does not have are
- * not looked at. In a profile field `null` clears the value, and a blank text has no effect.
+ * its choice cannot be understood. A detail that cannot be used is left out, and fields that do not belong to the event
+ * are ignored. In a profile field `null` clears the value, and a blank text has no effect.
  */
 export function decodeNewsletter(message: JsonObject, context: DecodeContext): Decoded {
   const type = typeOf(message.event);
@@ -59,7 +59,7 @@ export function decodeNewsletter(message: JsonObject, context: DecodeContext): D
     return allDead([first as Dead, ...others]);
   }
   const { act, optin, refused, partial } = choice;
-  // At an address that is only taken if it is stored, nothing but a refusal counts.
+  // At an address that counts only if it is stored, nothing but a refusal counts.
   const signsUp = (type === 'newsletter.subscribe' || type === 'newsletter.set') && !('onlyIfStored' in to);
   const newsletters = type === 'newsletter.set' && !signsUp ? [] : choice.newsletters;
 
@@ -160,8 +160,8 @@ function refusalOf({ all, newsletters }: JsonObject): Choice | Dead {
 }
 
 /**
- * A reason without newsletters is about all email. A blank one is an empty field of a form; without any, nobody knows what the
- * message was to say.
+ * A reason without newsletters is about all email. A blank reason is an empty field of a form; a message without any reason
+ * says nothing, so it is a dead letter.
  */
 function reasonOf(message: JsonObject): Choice | Dead {
   const { reason, all, newsletters } = message;
@@ -175,14 +175,14 @@ function reasonOf(message: JsonObject): Choice | Dead {
   return { act: 'reason', newsletters: names, optin: false, partial };
 }
 
-/** In place of a list: every newsletter that the reader has, which is no opt-out. */
+/** In place of a list it means every newsletter that the reader has, which is not an opt-out. */
 const EVERY_NEWSLETTER = '*';
 const isEvery = (newsletters: unknown): boolean =>
   typeof newsletters === 'string' && newsletters.trim() === EVERY_NEWSLETTER;
 
 /**
- * A set refuses what it does not list, so a list that is not understood as a whole would end newsletters that the reader
- * keeps. A single name that cannot be one ends nothing.
+ * A set refuses what it does not list, so if a list is understood only in part, the set would end newsletters that the reader
+ * wants. A single name that no newsletter can have does no harm.
  */
 function setOf({ newsletters, among }: JsonObject, details: Details): Choice | Dead {
   if (!Array.isArray(newsletters)) {
@@ -226,7 +226,7 @@ function addresseeOf(message: JsonObject, details: Details, isRefusal: boolean):
     if (email !== undefined) details.drop('email');
     return { token: uuid };
   }
-  // An address that was accepted once: a refusal still counts where it is stored.
+  // An earlier version accepted such addresses: where one is stored, a refusal still counts.
   if (isRefusal && normalised?.perhapsStored) return { address: normalised.perhapsStored, onlyIfStored: true };
   if (isBlank(email) && token !== undefined && token !== null) {
     return typeof token === 'string'

@@ -1,6 +1,6 @@
 /**
- * The messages that producers should send. The decoders accept more: they leave out a detail that they cannot use, where a
- * schema would refuse the message. Tests hold both together.
+ * The messages that producers should send. The decoders accept more: they leave out a detail that they cannot use, while a
+ * schema would refuse the message. Tests compare the two.
  */
 import { z } from 'zod';
 import { MAX_NAME, MAX_NEWSLETTERS, MAX_REASON, MAX_SERVICE, MAX_SOURCE, NewsletterName } from './fields';
@@ -77,7 +77,7 @@ const reader = {
   id: z.string().optional().describe('For tracing only'),
   ts: z.number().describe('Event time, float seconds since 1970'),
   email: z.string().optional().describe('The address of the reader; takes precedence over `token`'),
-  token: z.string().optional().describe("The reader's `basket_token`; required unless `email` is there"),
+  token: z.string().optional().describe("The reader's `basket_token`; required unless `email` is present"),
 };
 const optin = z.boolean().nullish().describe('True when the caller vouches for the address');
 const source_url = z.string().nullish().describe(`The page it was made on; cut at ${MAX_SOURCE}`);

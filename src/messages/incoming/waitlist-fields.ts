@@ -1,4 +1,4 @@
-/** What a waitlist asked for besides the address: a flat object. */
+/** The fields that a waitlist asked for besides the address: a flat object. */
 import { isJsonObject, type JsonObject } from './decoded';
 
 export const MAX_KEYS = 20;
@@ -22,8 +22,8 @@ function isScalar(value: unknown): boolean {
 }
 
 /**
- * One text for the same fields: sorted keys, no spaces, and ASCII, so that the database and this code order it alike. A
- * null is absent; null if nothing is left.
+ * The same text for the same fields: sorted keys, no spaces, and ASCII, so that the database and this code sort it in the
+ * same way. Fields that are null are left out; null if none is left.
  */
 export function canonicalFields(fields: JsonObject | null | undefined): string | null {
   const entries = Object.entries(fields ?? {}).filter(([, value]) => value !== null);

@@ -52,7 +52,7 @@ const newsletterBody = ({ by, details, ...newsletter }: Subscription): Newslette
   fields: details.fields === null ? null : JSON.parse(details.fields),
 });
 
-/** A contact in a notification: no more than a mailer needs. */
+/** A contact in a notification, with no more than a mailer needs. */
 export const contactPart = ({ id, token, version, view, primaryAsTyped }: ContactSnapshot): ContactPart => ({
   contact_id: id,
   account_id: view.account,
@@ -69,7 +69,7 @@ export const contactPart = ({ id, token, version, view, primaryAsTyped }: Contac
   mailable: isMailable(view),
 });
 
-/** The newsletters of a contact in a notification. @param which those to list; by default all */
+/** The newsletters of a contact in a notification. @param which the newsletters to list; by default all */
 export const newslettersPart = (
   { view }: Pick<ContactSnapshot, 'view'>,
   which: (name: string) => boolean = () => true,

@@ -20,7 +20,7 @@ export const triggerBody = ({ trigger, at }: { trigger: Trigger; at: Time }) => 
   event_time: iso(at),
 });
 
-/** Without its id: a merge that is only planned has none to show. */
+/** Without the id, because a merge that is only planned has none to show. */
 const mergeBody = (merge: MergePlan) => ({
   reason: merge.reason,
   trigger: triggerBody(merge),
@@ -58,7 +58,7 @@ export const mergeDetailsBody = (merge: MergeDetails) => ({
   explanation: explanationBody(merge),
 });
 
-/** With the value after the merge spelled out in each verdict; null for a merge without an explanation. */
+/** Spells the value after the merge out in each verdict; null for a merge without an explanation. */
 function explanationBody({ explanation }: ExplainedMerge) {
   if (!explanation) return null;
   const { primary, fields, newsletters, opted_out } = explanation;

@@ -31,11 +31,11 @@ export interface NotificationMessage {
   messageId: string;
   /** Messages about one contact keep their order. */
   contactId: string;
-  /** Also the routing key. */
+  /** The type of the message, which is also its routing key. */
   type: (typeof NOTIFICATION_TYPES)[number];
   schemaVersion: number;
   body: object;
-  /** The trace of the message that caused it; absent where an operator decided. */
+  /** The trace of the message that caused it; absent if an operator caused it. */
   trace?: Trace | undefined;
 }
 
@@ -61,7 +61,7 @@ function causeOf(notification: Notification) {
   return 'cause' in notification ? notification.cause : null;
 }
 
-/** @param now when it is written: the event time is in the trigger */
+/** @param now the time of writing; the event time is in the trigger */
 function bodyOf(notification: Notification, now: string): object {
   switch (notification.kind) {
     case 'merged':

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { CHANGED_PARTS } from '../../contacts/profile/changed-parts';
 
 /**
- * The header `schema-version` of messages written by this program: rises when a field goes or changes its meaning. The outbox
- * keeps the version of each message, so an older one is published with the version and the shape that it was written in.
+ * The header `schema-version` of messages written by this program. It rises when a field is removed or changes its meaning.
+ * The outbox stores the version of each message, so an older message is published with the version and shape it was
+ * written in.
  */
 export const SCHEMA_VERSION = 2;
 /** Versions that may still be in outboxes and queues. */

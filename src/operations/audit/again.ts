@@ -1,4 +1,4 @@
-/** The commands that make the decisions of an export again, with the names and ids of this database. */
+/** The commands that repeat the decisions of an export, with the names and ids of this database. */
 import { readFile } from 'node:fs/promises';
 import type { Time } from '../../contacts/facts/event';
 import { parseJson } from '../../foundation/json';
@@ -27,8 +27,8 @@ export async function readExport(path: string): Promise<ExportedEntry[]> {
 }
 
 /**
- * Lines for a shell, in the order of the export. A decision that cannot be made now is a comment: its merge or its claim
- * is not here yet, or it was made already.
+ * Lines for a shell, in the order of the export. A decision that cannot be repeated now becomes a comment: its merge or
+ * claim is not in the database yet, or the decision has already been made.
  */
 export async function commandsAgain(
   db: Queries,
@@ -68,7 +68,8 @@ export async function commandsAgain(
     const isOpen = ({ address, isHeld, isBlocked }: Claimed): boolean =>
       command === 'collisions resolve' ? isHeld : isBlocked || undone.has(`${uid} ${address}`);
     const open = addresses.filter(isOpen);
-    for (const { address } of open) lines.push(shell(command, '--', uid, address));
+    const yes = command === 'merges unblock' ? ['--yes'] : [];
+    for (const { address } of open) lines.push(shell(command, ...yes, '--', uid, address));
     if (open.length === 0) lines.push(notNow(entry, addresses.length > 0 ? 'nothing to do' : 'no such claim'));
   }
   return lines;
@@ -83,7 +84,7 @@ const shell = (command: string, ...args: readonly string[]): string =>
 
 const quoted = (word: string): string => (/^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 
-/** The reason of an opt-out: the export does not have the first one. */
+/** The reason for a repeated opt-out: the export does not contain the original one. */
 const AGAIN = 'again, after a restore';
 
 /** The addresses of opt-outs, by their hashes, as far as they are stored. */
@@ -114,7 +115,7 @@ const claimedBy = (db: Queries, uid: string): Promise<Claimed[]> => db.$queryRaw
     EXISTS (SELECT FROM claim_block AS block WHERE block.uid = ${uid} AND block.address = claimed.address) AS "isBlocked"
   FROM (SELECT DISTINCT address FROM address_claim WHERE uid = ${uid} AND NOT continues) AS claimed ORDER BY address`;
 
-/** Undone ones first: an unblocked claim may have merged again, for the same event. */
+/** Undone merges come first, because an unblocked claim may have merged again, for the same event. */
 const mergesOf = (db: Queries, uid: string, eventId: string): Promise<{ id: string; isUndone: boolean }[]> =>
   db.$queryRaw`
     SELECT id, undone_at IS NOT NULL AS "isUndone" FROM merge

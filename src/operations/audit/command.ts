@@ -75,12 +75,12 @@ Examples:
       }
       const words = wordsAbout(
         {
-          uid: options.account === undefined ? undefined : uidFrom(command, options.account),
-          address: options.address === undefined ? undefined : addressFrom(command, options.address).key,
+          uids: options.account === undefined ? [] : [uidFrom(command, options.account)],
+          addresses: options.address === undefined ? [] : [addressFrom(command, options.address).key],
         },
         erasureKey,
       );
-      await show(context, { ...options, words });
+      await show(context, { ...options, words: words.length === 0 ? undefined : words });
     });
 }
 

@@ -1,4 +1,4 @@
-/** What must be done again after a restore, without addresses, free text and generated ids (docs/recovery.md). */
+/** The decisions to repeat after a restore, without addresses, free text and generated ids (docs/recovery.md). */
 import { z } from 'zod';
 import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { iso } from '../../foundation/times';
@@ -9,26 +9,26 @@ import { hashIn } from '../erased-name';
 /** The commands that are decisions. */
 const Decision = z.enum(['import', 'merges undo', 'merges unblock', 'collisions resolve', 'opt-out']);
 
-/** Strict, because `--again` prints it for a shell. */
+/** Strict, because `--again` prints the values for a shell. */
 export const ExportedEntry = z.object({
   at: z.iso.datetime(),
   operator: z.string(),
   command: Decision,
-  /** Of an import. */
+  /** The file of an import. */
   file: z.string().optional(),
-  /** Of a decision about an account. */
+  /** The account of a decision about an account. */
   account_id: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
     .optional(),
-  /** Keyed: addresses of the account, or the one of an opt-out. */
+  /** Keyed hashes of the account's addresses, or of the address of an opt-out. */
   address_hashes: z.array(z.string()).optional(),
   /** The event that caused the merge. */
   trigger_event_id: z.string().optional(),
 });
 export type ExportedEntry = z.infer<typeof ExportedEntry>;
 
-/** What these commands have as their targets. */
+/** The targets of these commands. */
 interface Target {
   file?: string;
   account_id?: string;
@@ -39,8 +39,8 @@ interface Target {
 }
 
 /**
- * One for each decision. None for other commands: erasures have a list of their own, and a purge or a dead letter need
- * not be done again. None about an erased person.
+ * One entry for each decision. Other commands have none: erasures have a list of their own, and a purge or a dead letter
+ * need not be repeated. Decisions about erased people are left out.
  */
 export function exportedEntries(entry: StoredAuditEntry, erasureKey: string): ExportedEntry[] {
   const command = Decision.safeParse(entry.command).data;

@@ -16,7 +16,7 @@ export interface Resolved {
   merged: number;
   /** The account got the address without a merge. */
   moved: number;
-  /** The account had the address before, does not win it, or is deleted. */
+  /** The account already had the address, does not get it, or is deleted. */
   nothing: number;
   /** Pairs that are still held, by error code. */
   failed: Record<string, number>;
@@ -40,9 +40,9 @@ export interface ResolveRun {
   author: Author;
   /** Pairs in one transaction. */
   batchSize: number;
-  /** Pairs in all. */
+  /** The limit of pairs in all. */
   limit: number;
-  /** Pairs a second. */
+  /** The limit of pairs per second. */
   rate: number;
   /** The run ends when more pairs than this have failed. */
   maxErrors: number;
@@ -56,7 +56,7 @@ export class TooManyErrors extends Error {
   }
 }
 
-/** The next batch is decided while the database works on the one before. */
+/** The next batch is decided while the database works on the previous one. */
 const CONCURRENCY = 2;
 
 const releaseOf = ({ uid, address }: Pair): ReleaseCommand => ({ kind: 'release', uid, address });
@@ -69,7 +69,7 @@ export async function previewRelease(db: Database, held: Pair, options: ApplyOpt
 
 /**
  * Releases held claims batch by batch, each in one transaction. Released claims are not listed again, so another run
- * continues one that was interrupted. A pair that fails is isolated and stays held.
+ * continues an interrupted one. A pair that fails is isolated and stays held.
  *
  * @throws TooManyErrors
  */
@@ -170,7 +170,7 @@ async function release(db: Database, page: readonly Pair[], run: Release, resolv
   }
 }
 
-/** Pairs of account and address, with a space between. */
+/** The pairs of account and address that were released, as text with a space between. */
 const releasedBy = ({ statusChanges }: Pick<ChangeSet, 'statusChanges'>): Set<string> =>
   new Set(statusChanges.map(({ uid, address }) => `${uid} ${address}`));
 

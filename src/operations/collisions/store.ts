@@ -25,7 +25,7 @@ export interface HeldFilter {
   address?: string | null;
 }
 
-/** Text that is the same for the same filter, so that each has a plan of its own. */
+/** The text differs only between kinds of filters, so that each kind has a plan of its own. */
 function held({ uid = null, address = null }: HeldFilter): Prisma.Sql {
   const ofAccount = uid === null ? Prisma.empty : Prisma.sql`AND uid = ${uid}`;
   const atAddress = address === null ? Prisma.empty : Prisma.sql`AND address = ${address}`;
@@ -102,7 +102,10 @@ export async function countHeldUpTo(db: Queries, filter: HeldFilter, most: numbe
 export interface AccountWithoutAddress {
   uid: string;
   contactId: string;
-  /** The address it claimed last, erased ones aside, when (milliseconds since 1970), and the contact that has it now. */
+  /**
+   * The address that it claimed last (except erased ones), the time (milliseconds since 1970), and the contact that has
+   * the address now.
+   */
   address: string | null;
   claimedAt: number | null;
   holderId: string | null;

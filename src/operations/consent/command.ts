@@ -1,9 +1,5 @@
 import type { Command } from 'commander';
-import type { Choice } from '../../contacts/facts/facts';
-import { newsletterOf } from '../../contacts/facts/later-reason';
 import { isPseudonym } from '../../contacts/facts/pseudonym';
-import { consentOf, type Why } from '../../contacts/profile/consent';
-import { contactView } from '../../contacts/profile/contact-view';
 import { OperatorError } from '../../foundation/operator-error';
 import { knownTime } from '../../messages/outgoing/contact-body';
 import type { StoredChoice } from '../../postgres/tables/choice';
@@ -12,27 +8,9 @@ import type { Context } from '../context';
 import { makePace, makeProgress } from '../progress';
 import { listing, number, shortTime, table } from '../render';
 import { withDatabase } from '../servers';
-import { type FoundPerson, findPerson, readWholeLedger } from './store';
-
-/** Why a choice counts or not, for people. */
-const WHY: Record<Why, string> = {
-  decides: 'latest choice for this newsletter',
-  stands: 'opt-out in force',
-  ends: 'opt-out whose effect on newsletters lasts',
-  lifts: 'proof that lifted the opt-out',
-  confirms: 'proven confirmation',
-  superseded: 'superseded by a later choice',
-  explains: 'reason given for a refusal',
-  explains_nothing: 'no refusal came before this reason',
-  refuses_nothing: 'nothing that it refuses is known',
-  refusal_wins: 'an opt-out or unsubscribe at the same time wins',
-  ended_by_opt_out: 'ended by an opt-out',
-  unproven_while_opted_out: 'made while opted out, without proof',
-  unproven: 'confirmation without proof',
-  lifted: 'lifted by a later proof',
-  not_their_period: "made in another account's ownership period",
-  account_deleted: 'the account was deleted',
-};
+import { type ConsentBody, choiceBody, consentBody } from './body';
+import { findPerson, readWholeLedger } from './store';
+import { aboutText, placeOf, WHY } from './text';
 
 export function addConsent(program: Command, context: Context): void {
   const command = program
@@ -91,37 +69,6 @@ const ledgerBody = ({ at, contactId, origin, ...choice }: StoredChoice) => ({
   ...choiceBody(choice),
 });
 
-/** A set is about the newsletters that it refuses, so it names none. */
-const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields'>>(choice: C) => ({
-  ...choice,
-  newsletter: newsletterOf(choice),
-  fields: fieldsBody(choice.fields),
-});
-
-const fieldsBody = (fields: string | null) =>
-  fields === null ? null : (JSON.parse(fields) as Record<string, unknown>);
-
-/** The keys of the person are those of a look-up; the keys of a choice are those of the model. */
-function consentBody({ contactId, person, facts }: FoundPerson) {
-  const view = contactView(facts, person);
-  return {
-    contact_id: contactId,
-    addresses: view.addresses,
-    account_id: view.account,
-    opted_out: view.optedOut,
-    newsletters: Object.fromEntries(
-      [...view.newsletters].map(([name, { state, since }]) => [name, { state, since: knownTime(since) }]),
-    ),
-    choices: consentOf(facts, person).map(({ at, origin, ...entry }) => ({
-      event_time: knownTime(at),
-      origin: origin && isPseudonym(origin.key) ? null : origin,
-      ...choiceBody(entry),
-    })),
-  };
-}
-
-type ConsentBody = ReturnType<typeof consentBody>;
-
 function textOf({ contact_id, addresses, account_id, opted_out, choices }: ConsentBody, columns: number): string {
   const person = table([
     ['contact', contact_id],
@@ -140,16 +87,4 @@ function textOf({ contact_id, addresses, account_id, opted_out, choices }: Conse
   ]);
   const head = ['time (UTC)', 'newsletter', 'act', 'counts', 'why', 'made at', 'source'];
   return `${[...person, '', ...(rows.length > 0 ? listing(head, rows, columns) : ['No choices found.'])].join('\n')}\n`;
-}
-
-function aboutText({ newsletter, refused }: ConsentBody['choices'][number]): string {
-  if (!refused) return newsletter || 'all email';
-  if ('only' in refused) return refused.only.join(', ');
-  return refused.all_but.length > 0 ? `all but ${refused.all_but.join(', ')}` : 'all newsletters';
-}
-
-function placeOf({ origin, via }: ConsentBody['choices'][number]): string {
-  const place = origin?.key ?? (via === 'undone_merge' ? 'another contact' : 'an erased address');
-  if (via === 'undone_merge') return `${place}, while merged`;
-  return via === 'predecessor' ? `${place}, of a deleted account` : place;
 }

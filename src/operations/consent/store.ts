@@ -1,33 +1,20 @@
-import type { Facts } from '../../contacts/facts/facts';
-import { addressesOwnedBy, ownerOf, type Person } from '../../contacts/identity/ownership';
 import { type Database, inSnapshot } from '../../postgres/database';
-import { loadFacts } from '../../postgres/load-facts';
+import { loadReaders, type Reader } from '../../postgres/find-contact';
 import { countChoices, readLedger, type StoredChoice } from '../../postgres/tables/choice';
-
-export interface FoundPerson {
-  contactId: string;
-  person: Person;
-  /** All facts about the person; also about others, because claims connect people. */
-  facts: Facts;
-}
+import { findHolder } from '../../postgres/tables/email-address';
 
 /** Finds the owner of an address, with all facts that their consent depends on. Null for an unknown address. */
-export function findPerson(db: Database, address: string): Promise<FoundPerson | null> {
+export function findPerson(db: Database, address: string): Promise<Reader | null> {
   return inSnapshot(db, async (tx) => {
-    const [row] = await tx.$queryRaw<{ id: string }[]>`
-      SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
-    if (!row) return null;
-    const facts = await loadFacts(tx, { addresses: [address], uids: [] });
-    const uid = ownerOf(facts, address);
-    const addresses = uid === null ? [address] : addressesOwnedBy(facts, uid);
-    return { contactId: row.id, person: { uid, addresses }, facts };
+    const id = await findHolder(tx, address);
+    return id === null ? null : ((await loadReaders(tx, [id]))[0] ?? null);
   });
 }
 
 /**
  * Reads every choice of everyone from one snapshot, page by page.
  *
- * @param each called with each page and about how many choices there are, if that is known; awaited before the next page
+ * @param each called with each page and the approximate number of all choices, if known; awaited before the next page
  */
 export function readWholeLedger(
   db: Database,

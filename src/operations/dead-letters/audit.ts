@@ -4,9 +4,9 @@ import type { AuditDetails } from '../../postgres/tables/audit';
 import { addressFrom } from '../arguments';
 import { audited, authorOf } from '../audited';
 import { withDatabase } from '../servers';
-import type { Browsed } from './run';
+import type { Browsed, Replayed } from './run';
 
-/** What was selected, as it was given. */
+/** The selection as the operator gave it. */
 export const targetOf = (
   ids: readonly string[],
   { address, dryRun: _, json: __, ...filters }: { address?: string | undefined; dryRun?: true; json?: true },
@@ -17,7 +17,7 @@ export const targetOf = (
   ...filters,
 });
 
-/** The broker has no transaction that the audit could be part of: the entry comes before the work. */
+/** Writes the audit entry before the work, because the broker has no transaction that the entry could be part of. */
 export const inAudit = <T extends Browsed>(
   env: NodeJS.ProcessEnv,
   verb: 'replay' | 'drop',
@@ -26,6 +26,11 @@ export const inAudit = <T extends Browsed>(
 ): Promise<T> => {
   readConfig(env, ['broker', 'database', 'audit']); // all problems at once
   const entry = { ...authorOf(env), command: `dead-letters ${verb}` as const, target };
-  const resultOf = ({ total, matched }: T) => ({ dead_letters: total, matched });
   return withDatabase(env, (db) => audited(db, entry, work, resultOf));
 };
+
+/** What the audit says of a replay or a drop. */
+export const resultOf = (done: Browsed | Replayed): AuditDetails => ({
+  ...{ dead_letters: done.total, matched: done.matched },
+  ...('replayed' in done ? { replayed: done.replayed } : { dropped: done.dropped }),
+});

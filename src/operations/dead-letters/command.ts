@@ -1,9 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
-import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
-import { BROKER_REASONS } from '../../rabbitmq/dead-letter';
-import { DEAD_LETTERS, WORK_QUEUES } from '../../rabbitmq/names';
+import { DEAD_LETTERS } from '../../rabbitmq/names';
 import { addressFrom, parseWhen, positive } from '../arguments';
 import { confirmation, withYes } from '../confirm';
 import type { Context } from '../context';
@@ -12,12 +10,14 @@ import { makeProgress } from '../progress';
 import { count, number } from '../render';
 import { type Broker, withBroker } from '../servers';
 import { inAudit, targetOf } from './audit';
-import { type Filter, isNarrow } from './filter';
+import { type Filter, isNarrow, ORIGIN_QUEUES } from './filter';
+import { REASONS } from './reasons';
 import {
   type Browsed,
   type BrowseRun,
   browseDeadLetters,
   dropDeadLetters,
+  exactly,
   type Replayed,
   replayDeadLetters,
 } from './run';
@@ -183,7 +183,7 @@ Examples:
         result = await drop(filter, true);
         if (result.matched > 0) {
           await ask(`${number(result.matched)} of ${letters(result.total)} match.\nDelete them for good?`);
-          result = await forGood(exactly(filter, result));
+          result = await forGood(exactly(known(filter, result), result));
         }
       }
       const { total, matched } = result;
@@ -193,21 +193,16 @@ Examples:
     });
 }
 
-/** Those that were counted, and none that came after them. */
-const exactly = (filter: Filter, { matched, unknownIds }: Browsed): Filter => ({
+/** Without the ids that were reported as unknown already. */
+const known = (filter: Filter, { unknownIds }: Browsed): Filter => ({
   ...filter,
   ids: new Set([...filter.ids].filter((id) => !unknownIds.includes(id))),
-  limit: matched,
 });
-
-const REASONS = [...DEAD_LETTER_REASONS, 'failed', 'unknown_exchange', ...BROKER_REASONS];
-
-const ORIGIN_QUEUES = [...WORK_QUEUES.values()];
 
 function addFilters(command: Command): Command {
   return command
-    .addOption(new Option('--reason <reason>', 'only dead letters with this reason').choices(REASONS))
-    .addOption(new Option('--origin-queue <queue>', 'only dead letters from this queue').choices(ORIGIN_QUEUES))
+    .addOption(new Option('--reason <reason>', 'only dead letters with this reason').choices([...REASONS.keys()]))
+    .addOption(new Option('--origin-queue <queue>', 'only dead letters from this queue').choices([...ORIGIN_QUEUES]))
     .option(
       '--since <time>',
       'only messages dead-lettered at this time or later; an age such as 2h works, too',
@@ -268,11 +263,17 @@ async function withDeadLetters<T extends Browsed>(
     progress.clear();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+  if (result.interrupted) throw new OperatorError(interruptedText(result));
   if (result.unknownIds.length > 0) {
     context.exitCode = 1;
     context.stderr.write(`onecontact: No dead letter has the id ${result.unknownIds.join(', ')}.\n`);
   }
   return result;
+}
+
+function interruptedText({ seen, total, sent, dropped }: Browsed): string {
+  const done = sent + dropped > 0 ? `${number(sent + dropped)} are done, ` : '';
+  return `Interrupted after ${number(seen)} of ${letters(total)}: ${done}all others are where they were.`;
 }
 
 const letters = (n: number): string => count(n, 'dead letter');

@@ -1,8 +1,11 @@
 import type { DeadLetter } from '../../rabbitmq/dead-letter';
+import { WORK_QUEUES } from '../../rabbitmq/names';
+
+export const ORIGIN_QUEUES: readonly string[] = [...WORK_QUEUES.values()];
 
 /** Selects the dead letters that match every field that is set. */
 export interface Filter {
-  /** Empty for any id. */
+  /** If empty, every id matches. */
   ids: ReadonlySet<string>;
   reason?: string;
   originQueue?: string;
@@ -10,7 +13,7 @@ export interface Filter {
   until?: Date;
   /** Whether a body names the wanted address. */
   mentions?: (body: Buffer) => boolean;
-  /** The first matches only, oldest first. */
+  /** Selects only this many matches, oldest first. */
   limit?: number;
 }
 
@@ -28,7 +31,7 @@ export function matches(filter: Filter, letter: DeadLetter, body: Buffer): boole
   );
 }
 
-/** Whether the filter selects by anything but number. */
+/** Whether the filter has any condition besides the limit. */
 export function isNarrow({ ids, reason, originQueue, since, until, mentions }: Filter): boolean {
   return ids.size > 0 || [reason, originQueue, since, until, mentions].some((value) => value !== undefined);
 }

@@ -4,7 +4,7 @@ import type { DeadLetter } from '../../rabbitmq/dead-letter';
 import type { Delivery } from '../../rabbitmq/delivery';
 import { type Field, fields, harmless, shortTime, tableRow } from '../render';
 
-/** Fixed widths: rows are printed while the queue is read. */
+/** The widths are fixed, because rows are printed while the queue is read. */
 const WIDTHS = [16, 19, 16, 8];
 const BEFORE_ERROR = 16 + 2 + 19 + 2;
 
@@ -14,13 +14,13 @@ const twoLines = (first: readonly string[], origin: string, error: string): stri
 
 export const HEADING = twoLines(['id', 'last seen (UTC)', 'reason', 'attempts'], 'origin queue', 'error');
 
-/** A header may hold anything. */
+/** Accepts any text, because a header may contain anything. */
 function timeOf(text: string | null): string {
   const at = text === null ? undefined : readTime(text);
   return at === undefined ? (text ?? '-') : shortTime(at);
 }
 
-/** Headers may be nested deeper than JSON can be written of. */
+/** Headers may be nested too deeply to be written as JSON. */
 const MAX_DEPTH = 32;
 
 function shallow(value: unknown, levels = MAX_DEPTH): unknown {
@@ -59,14 +59,19 @@ export function summaryBody(delivery: Delivery, letter: DeadLetter) {
   };
 }
 
+/** All but the content. */
+export const letterHead = (delivery: Delivery, letter: DeadLetter) => ({
+  ...summaryBody(delivery, letter),
+  earlier_deaths: letter.earlier.map(({ lastSeen, ...death }) => ({ ...death, last_seen: lastSeen })),
+  properties: propertiesOf(delivery),
+  headers: shallow(delivery.headers),
+});
+
 /** The JSON of `show`. */
 export function letterBody(delivery: Delivery, letter: DeadLetter) {
-  const { content, headers } = delivery;
+  const { content } = delivery;
   return {
-    ...summaryBody(delivery, letter),
-    earlier_deaths: letter.earlier.map(({ lastSeen, ...death }) => ({ ...death, last_seen: lastSeen })),
-    properties: propertiesOf(delivery),
-    headers: shallow(headers),
+    ...letterHead(delivery, letter),
     ...(isUtf8(content) ? { body: content.toString() } : { body_base64: content.toString('base64') }),
   };
 }

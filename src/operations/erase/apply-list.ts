@@ -8,11 +8,11 @@ import { erasePerson } from './run';
 import type { Wanted } from './store';
 
 export interface AppliedErasures {
-  /** In the list. */
+  /** How many erasures are in the list. */
   erasures: number;
-  /** Of which the database knew these already. */
+  /** How many of them the database already knew. */
   known: number;
-  /** Contacts that were found and erased; in a dry run, that would be. */
+  /** How many contacts were found and erased; in a dry run, how many would be. */
   contacts: number;
   /**
    * Contacts that have an address of an erased person, and an account that the list does not name with it: another person
@@ -27,7 +27,7 @@ export interface ApplyListOptions {
   dryRun: boolean;
 }
 
-/** An erasure of the list with the stored names that it is about. */
+/** An erasure of the list, with the stored addresses and accounts that it is about. */
 interface Found {
   erasure: ListedErasure;
   addresses: string[];
@@ -35,8 +35,8 @@ interface Found {
 }
 
 /**
- * Each erasure has its own time: what the person did after it, and is replayed later, counts. An erasure that the
- * database knows is skipped for the same reason. It can be interrupted, and run again.
+ * Erases with the time of each erasure, so that what a person did after it counts when it is replayed. For the same reason
+ * an erasure that the database knows is skipped. It can be interrupted, and run again.
  */
 export async function applyList(
   db: Database,

@@ -1,4 +1,4 @@
-/** The audit forgets an erased person: hashes stand where their names stood. */
+/** Makes the audit forget an erased person: hashes replace the person's names. */
 import type { Transaction } from '../../postgres/database';
 import { type AuditDetails, auditCandidates, rewriteAuditEntry } from '../../postgres/tables/audit';
 import { erasureHash } from '../../postgres/tables/erasure';
@@ -9,10 +9,10 @@ import { mentionsOf, type Names, wordsOf } from '../mentions';
 const EVENT_ID = 'trigger_event_id';
 
 /**
- * Replaces addresses, accounts and tokens of an erased person, and in the entries about this person also what operators
- * wrote as their reason.
+ * Replaces the addresses, accounts and tokens of an erased person. In entries about this person it also replaces the reasons
+ * that operators wrote.
  *
- * @param ids of the person's contacts and merges: they stay, but show that an entry is about the person.
+ * @param ids the ids of the person's contacts and merges: they stay, but show that an entry is about the person.
  */
 export async function eraseFromAudit(
   tx: Transaction,
@@ -31,7 +31,7 @@ export async function eraseFromAudit(
     if (typeof value !== 'string') return value;
     return key === EVENT_ID ? hashOf(value) : hashNames(value);
   };
-  // A replacer runs on every value, at any depth.
+  // JSON.parse calls its reviver with every value, at any depth.
   const forgetAll = <T extends AuditDetails | null>(details: T): T => JSON.parse(JSON.stringify(details, forget));
 
   for (const entry of await auditCandidates(tx, [...wordsOf(names), ...ids])) {

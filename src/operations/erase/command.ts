@@ -11,6 +11,7 @@ import { withBroker, withDatabase } from '../servers';
 import { eraseWithDeadLetters } from './dead-letters';
 import { erasePeopleOfList } from './people-command';
 import { type Erased, type EraseOptions, erasePerson } from './run';
+import { deletedText, NO_ERASURE_KEY } from './text';
 
 interface Options {
   file?: string;
@@ -56,9 +57,7 @@ Examples:
       const ask = confirmation(context, command, yes, dryRun);
       const { erasureKey, erasureList } = readConfig(context.env, ['database', 'erasure', 'erasureList']);
       if (erasureKey === null) {
-        throw new OperatorError(
-          'ERASURE_KEY is not set: set it to a secret of 16 characters or more, here and for the service, and keep it.',
-        );
+        throw new OperatorError(NO_ERASURE_KEY);
       }
       const erase: EraseOptions = { erasureKey, dryRun, author: authorOf(context.env, reason), list: erasureList };
       if (wanted === null) return erasePeopleOfList(context, file as string, options, erase, ask);
@@ -94,9 +93,8 @@ function databaseText({ known, at, deleted }: Shown, dryRun: boolean): string {
       ? 'The address is unknown: nothing to delete. Its keyed hash would be stored. Nothing was changed.\n'
       : `The address is unknown: nothing to delete. Its keyed hash is stored. ${until} it are dropped.\n`;
   }
-  const numbers = Object.entries(NAMES).map(([name, noun]) => count(deleted[name as keyof Erased['deleted']], noun));
-  if (dryRun) return `Would be deleted: ${numbers.join(', ')}. Nothing was changed.\n`;
-  return `Deleted: ${numbers.join(', ')}.\n${until} the person are dropped.\n`;
+  if (dryRun) return `Would be deleted: ${deletedText(deleted)}. Nothing was changed.\n`;
+  return `Deleted: ${deletedText(deleted)}.\n${until} the person are dropped.\n`;
 }
 
 function brokerText({ deadLetters }: Shown, dryRun: boolean): string {
@@ -104,14 +102,3 @@ function brokerText({ deadLetters }: Shown, dryRun: boolean): string {
   if (dryRun) return '';
   return 'Dead letters may still name the person: see `onecontact dead-letters list --address EMAIL`.\n';
 }
-
-const NAMES: Record<keyof Erased['deleted'], string> = {
-  contacts: 'contact',
-  addresses: 'address',
-  accounts: 'account',
-  claims: 'claim',
-  choices: 'choice',
-  tokens: 'token',
-  merges: 'merge',
-  messages: 'pending message',
-};

@@ -8,8 +8,8 @@ import { type Erased, type EraseOptions, erasePerson } from './run';
 import { UnknownContactError, type Wanted } from './store';
 
 /**
- * Drops the dead letters that name a person, then erases the person. In this order, because only the database knows all
- * names: an interrupted command can be run again.
+ * Drops the dead letters that name a person, then erases the person. The order lets an interrupted command be run again: only
+ * the database knows all names of the person.
  *
  * @returns also how many dead letters were dropped; in a dry run, how many would be
  */
@@ -25,7 +25,7 @@ export async function eraseWithDeadLetters(
 }
 
 /**
- * The queue must be locked.
+ * Call it only while the queue is locked.
  *
  * @returns how many dead letters of these people were dropped; in a dry run, how many would be
  */
@@ -59,7 +59,7 @@ export async function dropDeadLettersOf(
   return deadLetters;
 }
 
-/** Without names for an unknown id: erasing it fails, and says so. */
+/** Returns no names for an unknown id: erasing it fails, and says so. */
 async function namesOf(db: Database, wanted: Wanted, options: EraseOptions): Promise<Names> {
   try {
     return (await erasePerson(db, wanted, { ...options, dryRun: true })).names;

@@ -34,7 +34,7 @@ const Line = z.object({
 
 /**
  * Appends an erasure, and returns once it is on the disk. Call it last in the transaction: an erasure that then fails to
- * commit is in the list for nothing, which is better than the other way round.
+ * commit is in the list needlessly, which is better than a committed erasure that is missing.
  *
  * @throws OperatorError if the file cannot be written
  */
@@ -43,7 +43,7 @@ export async function appendToList(
   erasureKey: string,
   { at, addresses, accounts }: ListedErasure,
 ): Promise<void> {
-  // Rounded as the database does it, so that the erasure is recognised there.
+  // Rounded in the same way as in the database, so that the erasure is recognised there.
   const line = { at: iso(Math.round(at)), key: fingerprint(erasureKey), addresses, accounts };
   try {
     await appendDurably(path, JSON.stringify(line));
@@ -68,7 +68,7 @@ async function appendDurably(path: string, line: string): Promise<void> {
   } finally {
     await file.close();
   }
-  const folder = await open(dirname(path), 'r'); // a new file's name is in its folder
+  const folder = await open(dirname(path), 'r'); // so that the name of a new file is on the disk, too
   try {
     await folder.sync();
   } finally {
@@ -77,9 +77,9 @@ async function appendDurably(path: string, line: string): Promise<void> {
 }
 
 /**
- * @returns the erasures, earliest first, and the numbers of the lines that are not one: a crash in the middle of a line
- *   came before the commit, so nothing was erased
- * @throws OperatorError if the file does not exist, or the hashes are of another key
+ * @returns the erasures, earliest first, and the numbers of unreadable lines: those are from a crash in the middle of a
+ *   line, before the commit, so nothing was erased
+ * @throws OperatorError if the file does not exist, or its hashes were made with another key
  */
 export async function readList(
   path: string,

@@ -18,7 +18,7 @@ interface Options {
   json?: boolean;
 }
 
-/** Erases the people of a file, and prints what became of them. */
+/** Erases the people in a file, and prints the results. */
 export async function erasePeopleOfList(
   context: Context,
   file: string,
@@ -84,7 +84,7 @@ function openText(open: readonly OpenLine[], resumed: number): string {
   return `${parts.join(', ')}.\n`;
 }
 
-/** Of all lines of the list, those of earlier runs included. */
+/** The numbers for all lines of the list, including those that earlier runs have done. */
 function numbersOf(lines: readonly ListLine[], report: EraseReport) {
   const entries = lines.flatMap(({ line }) => report.entries.get(line) ?? []);
   const numberOf = (result: string): number => entries.filter((entry) => entry.result === result).length;

@@ -13,7 +13,7 @@ import { type EraseReport, isDone, type ReportEntry } from './report';
 import { type EraseOptions, erasePerson } from './run';
 import { UnknownContactError, type Wanted } from './store';
 
-/** A line that nothing was done for yet. */
+/** A line that has not been done yet. */
 export interface OpenLine {
   line: number;
   hash: string;
@@ -21,7 +21,7 @@ export interface OpenLine {
 }
 
 /**
- * The lines that are left to do. A line that could not be used may be corrected in the list, and is tried again.
+ * The lines that are not done yet. A line that could not be used is among them, because it may have been corrected.
  *
  * @throws OperatorError if the report is about another list
  */
@@ -39,23 +39,23 @@ export function openLines(lines: readonly ListLine[], report: EraseReport, erasu
   });
 }
 
-/** Dead letters are read once for so many lines. */
+/** Dead letters are read once for this many lines. */
 const CHUNK = 100;
 
 export interface ErasePeopleRun {
   open: readonly OpenLine[];
   report: EraseReport;
   options: EraseOptions;
-  /** For dropping dead letters, too. */
+  /** Set if dead letters are dropped, too. */
   broker: Broker | null;
-  /** Ends the run after the person in work. */
+  /** Ends the run after the current person. */
   signal: AbortSignal;
   onLine(done: number): void;
 }
 
 /**
- * Each line is in the report once it is done; after a kill in between, a line may be done twice, which changes nothing but the
- * time up to which events are dropped.
+ * Each line is added to the report once it is done. If the process is killed in between, the line is done twice, which
+ * changes only the time up to which events are dropped.
  *
  * @returns how many dead letters were dropped; in a dry run, would be
  */

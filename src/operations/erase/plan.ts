@@ -1,5 +1,5 @@
 /**
- * Which facts of an erased person are deleted, and what replaces them so that nobody else's view changes.
+ * Which facts of an erased person are deleted, and what replaces them so that no other person's view changes.
  *
  * Other people may have owned the person's addresses before, and may own former addresses of the person now. Their
  * facts at these addresses stay. So do the person's claims between two other people's periods, under pseudonyms: without
@@ -43,18 +43,18 @@ export interface ErasurePlan {
   addresses: string[];
   /** The person's account and its predecessors: they are deleted with their claims and the choices made in them. */
   uids: string[];
-  /** Further choices to delete: made in the person's periods at addresses that are other people's now. */
+  /** Further choices to delete: made in the person's periods at addresses that other people own now. */
   choices: Choice[];
-  /** Those of the latter addresses that had values of the person, now without them. */
+  /** The facts of such addresses, without values that the person had given. */
   profiles: AddressFacts[];
-  /** What is written after all that is deleted. */
+  /** What is written after the deletions. */
   replacements: { accounts: AccountFacts[]; claims: Claim[]; choices: Choice[] };
   pseudonyms: Pseudonyms;
   /** All facts after the erasure. */
   left: Facts;
 }
 
-/** What stands for the person's addresses and accounts where other people's facts and merges refer to them. */
+/** What replaces the person's addresses and accounts where other people's facts and merges refer to them. */
 export interface Pseudonyms {
   address: ReadonlyMap<string, string>;
   account: ReadonlyMap<string, string>;
@@ -130,8 +130,8 @@ export function planErasure(facts: Facts, person: Person, { now, newName, merges
 }
 
 /**
- * The account and its predecessors: deleted accounts that own no address any more and have no other successors. Also
- * the pseudonyms of earlier erasures that nothing needs after this one.
+ * The account and its predecessors, which are deleted accounts that own no address any more and have no other
+ * successors. Also pseudonyms of earlier erasures that are not needed after this one.
  */
 function accountsOf(facts: Facts, { uid, addresses }: Person): Set<string> {
   const uids = new Set(uid === null ? [] : [uid]);
@@ -161,7 +161,7 @@ const successorsOf = (facts: Facts, uid: string): string[] =>
     periodsOf(facts, address).flatMap((period) => (period.inheritedFrom === uid ? period.uid : [])),
   );
 
-/** The other accounts that claimed an address at the very time at which an account did. */
+/** The other accounts that claimed an address at exactly the same time as an account. */
 function metBy(facts: Facts, uid: string): Set<string> {
   const met = new Set<string>();
   for (const address of addressesClaimedBy(facts, uid)) {
@@ -179,7 +179,7 @@ function isOfPerson({ facts, addresses, uids }: Subject, { kind, key }: Origin, 
   return owner === undefined ? addresses.has(key) : uids.has(owner);
 }
 
-/** The facts of an address without the person's, and the times of the person's. */
+/** The facts of an address without the person's facts, and the times of the person's facts. */
 function splitProfile(subject: Subject, stored: AddressFacts): { rest: AddressFacts; times: Time[] } {
   const { address, typed } = stored;
   const isDeleted = subject.addresses.has(address);
@@ -209,8 +209,8 @@ function replacementsFor(subject: Subject, deleted: Deleted): ErasurePlan['repla
   );
   const kept = deleted.claims.filter((claim) => isEffective(facts, claim) && shared.has(claim.address));
   const claims = kept.map((claim) => pseudonymise(subject, claim));
-  // A period is inherited if its account was deleted before the next one began. A live account's is not: its pseudonym
-  // is deleted after all claims.
+  // A period is inherited if its account was deleted before the next period began. The period of a live account is not
+  // inherited, so its pseudonym is deleted after all claims.
   const afterAll = 1 + latestOf([...claimsIn(facts)].map(({ at }) => at));
   const accounts = kept.flatMap(({ uid }, i) =>
     uids.has(uid) ? { uid: (claims[i] as Claim).uid, deletedAt: facts.deletedAt(uid) ?? afterAll } : [],
@@ -261,7 +261,7 @@ function factsLeft(
   return left;
 }
 
-/** Deleted refusals that counted for other people: as these people's own, each once, without details. */
+/** Deleted refusals that counted for other people, as choices of these people, each once and without details. */
 function lostRefusals({ facts, addresses, uids }: Subject, left: Facts): Choice[] {
   return peopleOf(facts).flatMap((other) => {
     const [address = ''] = other.addresses;

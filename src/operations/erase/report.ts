@@ -1,6 +1,6 @@
 /**
- * What became of each line of a list, for the operator and for a run that goes on. It has keyed hashes instead of names, so
- * that it may be kept when the list is deleted.
+ * The result of each line of a list, for the operator and for a run that continues. It contains keyed hashes instead of
+ * names, so it may be kept when the list is deleted.
  */
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
@@ -10,9 +10,9 @@ import { OperatorError } from '../../foundation/operator-error';
 
 const Entry = z.object({
   line: z.int().positive(),
-  /** Of the text of the line. */
+  /** The keyed hash of the line's text. */
   hash: z.string().regex(/^[0-9a-f]{64}$/),
-  /** `unknown`: no contact had the address, which is remembered as erased. The last two did nothing. */
+  /** `unknown`: no contact had the address, which is remembered as erased. With the last two, nothing was done. */
   result: z.enum(['erased', 'unknown', 'invalid', 'failed']),
   problem: z.string().optional(),
   /** Events up to this time are dropped. */
@@ -24,13 +24,13 @@ export type ReportEntry = z.infer<typeof Entry>;
 export const isDone = ({ result }: ReportEntry): boolean => result === 'erased' || result === 'unknown';
 
 export class EraseReport {
-  /** By line; of a line that was tried again, the last one. */
+  /** The entries by line; for a line that was tried again, the last one. */
   readonly entries = new Map<number, ReportEntry>();
   #file: FileHandle | null = null;
 
   private constructor(
     readonly path: string,
-    /** The length of the whole lines: a crash may have cut off the last one. */
+    /** The length of all complete lines: a crash may have cut off the last line. */
     private readonly bytes: number,
   ) {}
 
@@ -50,7 +50,7 @@ export class EraseReport {
     return report;
   }
 
-  /** Call it before the first {@link add}. Without it, nothing is written: for a dry run. */
+  /** Call it before the first {@link add}. If it is not called, as in a dry run, nothing is written. */
   async openForWriting(): Promise<void> {
     try {
       this.#file = await open(this.path, 'a', 0o600);

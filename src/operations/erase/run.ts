@@ -32,7 +32,7 @@ export interface Erased {
   /** Events up to this time that name the person are dropped from now on. */
   at: Time;
   deleted: ErasedFacts & { contacts: number; tokens: number; merges: number; messages: number };
-  /** What messages name the person by. Personal data: for a search, never to be shown. */
+  /** The names by which messages refer to the person. Personal data: use them for a search, and never show them. */
   names: Names;
 }
 
@@ -42,26 +42,28 @@ export interface EraseOptions {
   dryRun?: boolean;
   /** Who erases, for the audit. */
   author?: Author;
-  /** A file outside the database that the erasure is added to. */
+  /** A file outside the database to which the erasure is appended. */
   list?: string | null;
   /** When the person was erased, if not now. */
   until?: Time;
+  /** Called before the commit: what it throws ends the erasure, and nothing is changed. */
+  confirm?(erased: Erased): void;
 }
 
 /**
  * Erases the person who has an address or a contact, with all their addresses, accounts and contacts, in one transaction under the
  * same locks as events. Other people's facts stay, but do not name the erased person any more (see `planErasure`).
  *
- * @throws OperatorError for another key than that of earlier erasures, and for an unknown id.
+ * @throws OperatorError if earlier erasures used another key, and for an unknown id.
  */
 export const erasePerson = (db: Database, wanted: Wanted, options: EraseOptions): Promise<Erased> =>
   retryTransient(() => inTransaction(db, (tx) => erase(tx, wanted, options), { dryRun: options.dryRun }));
 
-/** An arbitrary number of ours: one erasure at a time, so that no two can be the first, with different keys. */
+/** An arbitrary lock number: one erasure runs at a time, so that two with different keys cannot both be the first. */
 const ERASURE_LOCK = 7_261_002;
 
 async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Promise<Erased> {
-  const { erasureKey, author, dryRun, list, until } = options;
+  const { erasureKey, author, dryRun, list, until, confirm } = options;
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ERASURE_LOCK}::bigint)`;
   await holdRelay(tx);
   await lookTogether(tx);
@@ -101,7 +103,10 @@ async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Pr
     };
     await addToAudit(tx, { ...author, command: 'erase', target, result: deleted });
   }
-  await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey); // the reason above, too
+  // The reason above, too. It searches the whole audit, and changes nothing that a dry run shows.
+  if (!dryRun) await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey);
+  const result = { known: contactId !== null, at: plan.at, deleted, names };
+  confirm?.(result);
   if (list && !dryRun) await appendToList(list, erasureKey, hashes);
-  return { known: contactId !== null, at: plan.at, deleted, names };
+  return result;
 }

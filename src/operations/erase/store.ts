@@ -19,7 +19,7 @@ import { removeChanges } from '../../postgres/tables/outbox-changes';
 import { mentionsOf, type Names, wordsOf } from '../mentions';
 import type { ErasurePlan, Pseudonyms } from './plan';
 
-/** Everything known of the people whom an address leads to, locked until the commit. */
+/** Everything known about the people to whom an address leads, locked until the commit. */
 export interface LockedFacts {
   facts: Facts;
   component: ConnectedComponent;
@@ -30,7 +30,7 @@ export interface LockedFacts {
   contactId: string | null;
 }
 
-/** Whom to erase: the person with an address, or with a live contact whose address cannot be typed any more. */
+/** Whom to erase: the person with an address, or with a live contact (whose address may no longer be accepted as input). */
 export type Wanted = Address | { contactId: string };
 
 export class UnknownContactError extends OperatorError {
@@ -155,7 +155,7 @@ export async function eraseFacts(
 }
 
 /**
- * Deletes merges with the blocks that their undoing left, and removes erased addresses and accounts from the merges of
+ * Deletes merges with the blocks that their undo left, and removes erased addresses and accounts from the merges of
  * other people. Merges of accounts that ever shared an address with the erased person lose their explanations, which
  * contain names.
  *
@@ -194,7 +194,10 @@ export async function eraseMerges(
     WHERE known.id = renamed.id AND (is_named OR known.explanation IS NOT NULL)`;
 }
 
-/** Deletes tokens. Of contacts only the ids stay: they are never issued again, and answer like unknown ids. */
+/**
+ * Deletes tokens, and everything about contacts but their ids. The ids are never issued again, and answer like unknown
+ * ids.
+ */
 export async function eraseContacts(
   tx: Queries,
   { contacts, tokens }: Pick<ContactGroup, 'contacts' | 'tokens'>,
@@ -208,7 +211,7 @@ export async function eraseContacts(
 
 /**
  * Deletes pending notifications about erased contacts, and all others that name an erased address, account or token: a
- * mailer would write to the erased address. The relay must be kept from publishing (`holdRelay`).
+ * mailer would write to the erased address. Call `holdRelay` before, so that the relay does not publish meanwhile.
  *
  * @returns how many were deleted
  */
@@ -217,7 +220,7 @@ export async function eraseNotifications(
   contacts: readonly string[],
   erased: Required<Names>,
 ): Promise<number> {
-  // Candidates, whose bodies are then read.
+  // These words find candidates, whose bodies are then read.
   const words = wordsOf(erased);
   const rows = await tx.$queryRaw<{ seq: bigint; contact_id: string; body: string }[]>`
     SELECT seq, contact_id, body::text AS body FROM outbox

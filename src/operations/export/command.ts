@@ -16,7 +16,7 @@ interface Options {
   canonical?: true;
   newsletter?: string;
   mailable?: true;
-  /** True for the beginning. */
+  /** True to start from the beginning. */
   since?: Position | true;
 }
 

@@ -37,7 +37,8 @@ export function exportContacts(
 }
 
 /**
- * Reads what changed since a position, page by page, each page from a snapshot of its own: a long run keeps no old rows alive.
+ * Reads what changed since a position, page by page, each page from a snapshot of its own, so that a long run does not
+ * keep old rows alive.
  *
  * @param after null for the beginning
  * @param each awaited before the next page is read
@@ -60,5 +61,5 @@ export async function exportChanges(
 }
 
 const GONE =
-  'The cursor is from before a restore of the database: export everything again with --since alone, then delete the contacts that did not come.';
+  'The cursor is from before a restore of the database: export everything again with --since alone, then delete the contacts that were not in it.';
 const NOT_RENEWED = 'The database was restored from a dump: run `onecontact feed renew` first (docs/recovery.md).';

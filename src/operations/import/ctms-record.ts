@@ -1,4 +1,4 @@
-/** The shape of a record as CTMS exports it, and which parts of a record that does not fit can still be read. */
+/** The shape of a record as CTMS exports it, and what can still be read of a record that does not fit. */
 import { z } from 'zod';
 import { asUid, asUuid } from '../../contacts/facts/lookup-key';
 import { isJsonObject, type JsonObject } from '../../messages/incoming/decoded';
@@ -31,7 +31,7 @@ const Waitlist = z.object({
   ...Timestamps,
 });
 
-/** Unknown fields are ignored. An entry of a list is null once it was dropped. */
+/** Unknown fields are ignored. A dropped entry of a list is null. */
 export const CtmsRecord = z.object({
   email: z.object({
     email_id: z.string().refine((id) => asUuid(id) !== undefined, 'must be a uuid'),
@@ -103,18 +103,18 @@ export function withoutUnfit(json: unknown, { issues }: z.ZodError): JsonObject 
   return record;
 }
 
-/** The groups of a contact that an import does not take, and the older forms of waitlists. */
+/** The groups of a contact that an import leaves out. */
 const GROUPS_NOT_TAKEN = ['amo', 'mofo', 'products'];
 const OLD_WAITLISTS = ['relay_waitlist', 'vpn_waitlist'];
 
-/** The groups with content that an import does not take. */
+/** The groups with content that an import leaves out. */
 export function groupsNotTaken(json: JsonObject): string[] {
   // Newer exports have both forms of a waitlist.
   const groups = Array.isArray(json.waitlists) ? GROUPS_NOT_TAKEN : [...GROUPS_NOT_TAKEN, ...OLD_WAITLISTS];
   return groups.filter((group) => hasContent(json[group]));
 }
 
-/** Whether a group says more than that it is empty: CTMS exports groups that nobody has filled in. */
+/** Whether a group has any content: CTMS exports groups that were never filled in, too. */
 function hasContent(group: unknown): boolean {
   if (Array.isArray(group)) return group.length > 0;
   if (!isJsonObject(group)) return Boolean(group);

@@ -6,7 +6,7 @@ import { OperatorError } from '../../foundation/operator-error';
 
 /** A file or a stream, read only as fast as it is consumed. */
 export interface Input {
-  /** Unpacked. */
+  /** The content, unpacked. */
   chunks: AsyncIterable<Buffer>;
   /** Bytes of the file read so far, compressed if it is. */
   bytesRead(): number;
@@ -79,7 +79,7 @@ const UNREADABLE: Record<string, string> = {
 /** The first bytes of a gzip file (RFC 1952). */
 const GZIP = [0x1f, 0x8b];
 
-/** Unpacks gzip, recognised by its first bytes and not by the name of the file. */
+/** Unpacks gzip, which is recognised by its first bytes, not by the name of the file. */
 async function* unpacked(chunks: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const iterator = chunks[Symbol.asyncIterator]();
   let first = Buffer.alloc(0);

@@ -42,7 +42,7 @@ export class LineSplitter {
     else this.#parts.push(part);
   }
 
-  /** Ends the current line. Returns nothing for a line that is skipped. */
+  /** Ends the current line. Returns an empty list for a line that is skipped. */
   #take(): Line[] {
     const number = this.#number++;
     const isTooLarge = this.#bytes > this.maxBytes;

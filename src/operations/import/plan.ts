@@ -1,7 +1,7 @@
 /**
  * Importing contacts: (state, records) -> changes, by the same rules as events, with two exceptions. A new record keeps
- * its id and its token. Nothing is merged: a claim that would take an address from a contact is held, whatever came
- * first.
+ * its id and its token. Nothing is merged: a claim that would take an address from a contact is held, whichever
+ * came first.
  */
 import { ChangeRecorder, type ChangeSet, type WorkingSet } from '../../contacts/change-recorder';
 import type { DeletionEvent } from '../../contacts/facts/event';
@@ -18,9 +18,9 @@ import {
   type ImportRecord,
 } from './record';
 
-/** The stored contacts of the names that records use; for a merged contact, the one it was merged into. */
+/** The stored contacts with ids, tokens, addresses or accounts of the records; for a merged contact, its survivor. */
 export interface Known {
-  /** The live contact of each stored id; null if there is none any more. */
+  /** The live contact of each stored id; null if it has ended. */
   ids: ReadonlyMap<string, string | null>;
   tokens: ReadonlyMap<string, string | null>;
   addresses: ReadonlyMap<string, string>;
@@ -30,15 +30,16 @@ export type Admission = 'new' | 'known' | ImportConflict;
 
 export interface ImportPlan {
   changes: ChangeSet;
-  /** One for each record. */
+  /** One admission for each record. */
   admissions: Admission[];
   /**
-   * How many contacts have another primary address than their record's own now, because their account claims it; less
-   * those that lost it again, because its own record came.
+   * How many contacts now have a primary address other than their record's own, because their account claims it. Minus those
+   * that lost it again, because the record that owns the address came.
    */
   readdressed: number;
   /**
-   * Deletions of accounts that were stored before. They are applied as events, because they may move, merge and close.
+   * Deletions of accounts that were stored before. They are applied as events, because they may move addresses, and merge or
+   * close contacts.
    */
   deletions: DeletionEvent[];
 }
@@ -110,7 +111,7 @@ export function planImport(
   }
 
   /**
-   * Frees an address, for the record whose own it is, if a contact has it only because imported accounts claim it.
+   * Frees an address for the record that owns it, if a contact has it only because imported accounts claim it.
    * These claims are held from now on, as if this record had come first.
    */
   function separate(contact: Contact, address: string): boolean {

@@ -31,13 +31,13 @@ import {
 
 export interface Unreadable {
   reason: 'not_json' | 'invalid_shape' | 'invalid_address';
-  /** Each names a field and what is wrong with it, never a value. */
+  /** Each problem names a field and what is wrong with it, never a value. */
   problems: string[];
 }
 
 /**
- * A field that cannot be used is reported in the record's problems, and everything else is read: a refusal must not be
- * lost over a detail.
+ * A field that cannot be used is reported in the record's problems, and everything else is read: a refusal must not be lost
+ * because of a detail.
  *
  * @param json a parsed line
  * @param now milliseconds since 1970; no time in the record may be more than a day later
@@ -65,7 +65,7 @@ export function readRecord(json: unknown, now: Time): ImportRecord | Unreadable 
   return record;
 }
 
-/** What counts at an address that would be refused today, if it is stored; null if nothing does. */
+/** The part of a record that counts if its address would be refused today but is stored; null if nothing does. */
 function refusalsOf(record: ImportRecord): ImportRecord | null {
   const choices = record.choices.filter(isRefusal);
   return choices.length === 0 ? null : { ...record, onlyIfStored: true, profile: {}, account: null, choices };
@@ -75,7 +75,7 @@ export const isUnreadable = (read: ImportRecord | Unreadable): read is Unreadabl
 
 interface Reading {
   now: Time;
-  /** Takes the name of a field and what is wrong with it. */
+  /** Called with the name of a field and what is wrong with it. */
   report(problem: string): void;
 }
 
@@ -88,7 +88,7 @@ function translate(
   const updated = timeOf(email.update_timestamp, 'email.update_timestamp');
   const createdAt = created ?? updated ?? TIME_UNKNOWN;
   const at = Math.max(createdAt, updated ?? createdAt);
-  // Nothing was refused after the last write. Too early a time could lose a refusal, too late a time cannot.
+  // The refusal was not made after the last write. A time that is too early could lose it; one that is too late cannot.
   const refusedAt = updated === undefined ? AT_FIRST_IMPORT : at;
   const uid = fxa?.fxa_id ? uidIn(fxa.fxa_id) : undefined;
   return {
@@ -106,7 +106,7 @@ function translate(
     ],
   };
 
-  /** A time that cannot be used is as good as none. */
+  /** A time that cannot be used is treated as absent. */
   function timeOf(text: string | null | undefined, field: string): Time | undefined {
     if (text === null || text === undefined || text === '') return undefined;
     const read = readTime(text);
@@ -117,8 +117,8 @@ function translate(
   }
 
   /**
-   * The record does not say when these were made. A confirmation counts from the creation: it must not lift an opt-out
-   * that may have been later.
+   * The record does not say when these choices were made. A confirmation counts from the creation of the contact: it must not
+   * lift an opt-out that may have been later.
    */
   function aboutAllEmail(): Choice[] {
     const choices: Choice[] = [];
@@ -145,7 +145,7 @@ function translate(
     });
   }
 
-  /** Without spreads, which took most of the time of reading a record. */
+  /** Uses no spreads, which took most of the time of reading a record. */
   function choice(
     newsletter: string,
     chosenAt: Time,
@@ -191,7 +191,7 @@ function translate(
   }
 }
 
-/** The name by which sites and mails know a waitlist: CTMS leaves the end out, and calls one of them differently. */
+/** The name by which sites and mails know a waitlist: CTMS leaves its end out, and has another name for one of them. */
 function slugOf(waitlist: string): string {
   if (waitlist === 'vpn') return 'guardian-vpn-waitlist';
   return waitlist.endsWith('-waitlist') ? waitlist : `${waitlist}-waitlist`;

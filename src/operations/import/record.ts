@@ -1,20 +1,20 @@
-/** A contact of another contact service, as it is imported: its id, its token, and its facts. */
+/** A contact from another contact service, as it is imported: its id, its token, and its facts. */
 import type { Address, Profile, Time } from '../../contacts/facts/event';
 import type { Choice } from '../../contacts/facts/facts';
 
 export interface ImportRecord {
-  /** The contact's id in the other service, which it keeps. */
+  /** The contact's id in the other service. The contact keeps it. */
   id: string;
-  /** The basket token, which it keeps; null if it has none. */
+  /** The basket token, which the contact keeps; null if it has none. */
   token: string | null;
   createdAt: Time;
-  /** When the record was last written, as far as it says. */
+  /** When the record was last written, if it says so. */
   at: Time;
   /** The address that only this contact has in the other service (CTMS: `email.primary_email`). */
   address: Address;
-  /** The address would be refused today: the record's refusals count if it is stored, and nothing else of it does. */
+  /** The address would be refused today: if it is stored, the record's refusals count, and nothing else does. */
   onlyIfStored?: true;
-  /** Learned at the address, at `at`. */
+  /** The profile at the address, as of `at`. */
   profile: Profile;
   account: ImportedAccount | null;
   /** Choices at the address. */
@@ -28,21 +28,21 @@ export interface ImportRecord {
 export interface ImportedAccount {
   /** 32 lower-case hexadecimal digits. */
   uid: string;
-  /** When it was created. */
+  /** When the account was created. */
   at: Time;
-  /** Accept-Language, and the first service used: both when the account was created. */
+  /** The Accept-Language value and the first service used, both as of the account's creation. */
   locale?: string;
   service?: string;
-  /** On the record's address when the account was created, and on the account's own address at the last write. */
+  /** Claims on the record's address at the account's creation, and on the account's own address at the last write. */
   claims: ImportedClaim[];
-  /** Set if the account is deleted. Not before its claims: they are effective. */
+  /** Set if the account is deleted; not earlier than its claims, which are effective. */
   deletedAt?: Time;
 }
 
 export interface ImportedClaim {
   address: Address;
   at: Time;
-  /** One of the two below; the ledger and `collisions list` show it. */
+  /** One of the two names below; the ledger and `collisions list` show it. */
   event: string;
 }
 
@@ -74,13 +74,16 @@ export const ACCOUNT_ADDRESS_CLAIM = 'import.fxa.primary_email';
 
 /** Why a record cannot become a contact of its own. */
 export type ImportConflict =
-  /** The id is another contact's, or its contact has another address now or none: nothing of the record is imported. */
+  /**
+   * The id belongs to another contact, or its contact now has another address or none: nothing of the record is
+   * imported.
+   */
   | 'email_id_taken'
-  /** The token is another contact's: nothing of the record is imported. */
+  /** The token belongs to another contact: nothing of the record is imported. */
   | 'basket_token_taken'
-  /** The address is on another contact: the record's facts are imported, its id and token are not. */
+  /** Another contact has the address: the record's facts are imported, but not its id and token. */
   | 'address_taken'
-  /** The contact has another token: the record's facts are imported, its token is not. */
+  /** The contact has another token: the record's facts are imported, but not its token. */
   | 'token_changed'
   /** The address would be refused today, and no contact has it: nothing of the record is imported. */
   | 'invalid_address'
@@ -88,8 +91,8 @@ export type ImportConflict =
   | 'refusals_only';
 
 /**
- * The part of a record that is later than an erasure of its person; null if the record was not written since, or does
- * not say so.
+ * The part of a record that is later than an erasure of its person; null if the record was not written after the erasure,
+ * or does not say so.
  */
 export function since(record: ImportRecord, time: Time): ImportRecord | null {
   if (record.at <= time) return null;

@@ -3,20 +3,20 @@ import { chmod, type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { OperatorError } from '../../foundation/operator-error';
 import { type Line, LineSplitter } from './line-splitter';
 
-/** A record that could not be taken, or not completely. */
+/** A record that could not be imported, or not completely. */
 export interface Reject {
   line: number;
   reason: string;
-  /** Each names a field and what is wrong with it, or what was not taken. */
+  /** Each problem names a field and what is wrong with it, or what was not imported. */
   problems: string[];
-  /** The line as it was read, if it is JSON. Never the parsed value: nesting can be too deep to write it again. */
+  /** The line as it was read, if it is JSON. Not the parsed value, which may be nested too deeply to be written again. */
   bytes?: Buffer;
 }
 
-/** Longer lines of a rejects file are not ours: a record of the maximum length and its problems fit. */
+/** Longer lines in a rejects file were not written by an import: a record of the maximum length and its problems fit. */
 const MAX_REJECT = 2 * 1024 * 1024;
 
-/** NDJSON with personal data, so only its owner may read it (mode 0600). Created with the first reject. */
+/** A file of NDJSON with personal data, so only its owner may read it (mode 0600). Created with the first reject. */
 export class RejectsFile {
   #file: FileHandle | null = null;
 
@@ -87,13 +87,13 @@ const BEGINNING = Buffer.from('{"line":');
 const NEWLINE = Buffer.from('\n');
 const END = Buffer.from('}\n');
 
-/** One line: the record is part of it byte for byte. */
+/** One line, which contains the record byte for byte. */
 function chunksOf({ bytes, ...reject }: Reject): Buffer[] {
   const text = JSON.stringify(reject);
   return bytes ? [Buffer.from(`${text.slice(0, -1)},"record":`), bytes, END] : [Buffer.from(text), NEWLINE];
 }
 
-/** Split at newlines only: a record may hold other line separators, such as U+2028. Null for a line that is not ours. */
+/** Splits only at newlines, because a record may contain other line separators, such as U+2028. Null for a foreign line. */
 async function* linesOf(path: string): AsyncIterable<(Buffer | null)[]> {
   const splitter = new LineSplitter(MAX_REJECT);
   const bytesOf = (line: Line): Buffer | null => line.bytes;

@@ -13,17 +13,17 @@ import { type ImportedBatch, importRecords } from './store';
 
 /** Maximum bytes of a line; longer lines are rejected. */
 export const MAX_LINE = 1024 * 1024;
-/** Maximum records, and maximum bytes of their lines, in one transaction. */
+/** The limits of one transaction: records, and bytes of their lines. */
 const BATCH = 1_000;
 const BATCH_BYTES = 8 * MAX_LINE;
-/** Choices at which a batch is full: each is a row of a statement. */
+/** A batch with this many choices is full, because each choice is a row of a statement. */
 const BATCH_CHOICES = 10_000;
 /** Concurrent batches, and so connections: the database works on some while the next one is read and decided. */
 export const SLOTS = 3;
-/** Batches between two saves of the progress: the most that a run repeats after a kill. */
+/** Batches between two saves of the progress: after a kill, a run repeats at most this many. */
 const SAVE_EVERY = 5;
 
-/** Covers the whole file, with the lines that an earlier run has done. */
+/** Covers the whole file, including the lines that an earlier run has done. */
 export interface ImportSummary {
   /** Lines skipped because an earlier run had done them. */
   resumed: number;
@@ -34,7 +34,7 @@ export interface ImportSummary {
   known: number;
   /** Records dropped because their person was erased after they were written. */
   erased: number;
-  /** Records of which nothing was taken, by reason. */
+  /** Records of which nothing was imported, by reason. */
   rejected: Record<string, number>;
   /** Records imported without their id or token, by reason. */
   partly: Record<string, number>;
@@ -63,25 +63,25 @@ export interface ImportRun {
   dryRun: boolean;
   /** What an earlier run has done; null if there was none. */
   done: ImportProgress<Partial<ImportCounts>> | null;
-  /** Ends the run after the batches in flight: what is done is saved. */
+  /** Ends the run after the batches in flight; their progress is saved. */
   signal: AbortSignal;
   onBatch(summary: Readonly<ImportSummary>): void;
 }
 
 interface Batch {
-  /** Number of its last line, blank lines included. */
+  /** The number of the batch's last line, blank lines included. */
   lastLine: number;
   records: { line: number; record: ImportRecord; bytes: Buffer }[];
   unreadable: Reject[];
-  /** Of all its lines. */
+  /** The bytes of all its lines. */
   bytes: number;
-  /** Of all its records. */
+  /** The number of choices in all its records. */
   choices: number;
 }
 
 /**
  * Imports the input batch by batch, in constant memory: input is read only as fast as batches finish. Progress is saved
- * behind the batches, in the order of the file, so an interrupted run resumes; repeating a batch changes nothing.
+ * after the batches, in the order of the file, so an interrupted run resumes; repeating a batch changes nothing.
  */
 export async function importInput(db: Database, run: ImportRun): Promise<ImportSummary> {
   const { input, rejects, dryRun, done, signal } = run;
@@ -119,14 +119,14 @@ export async function importInput(db: Database, run: ImportRun): Promise<ImportS
   async function finishOldest(): Promise<void> {
     const { batch, result } = inFlight[0] as (typeof inFlight)[number];
     await rejects.add(addToSummary(summary, batch, await result));
-    inFlight.shift(); // only now: a failed batch stays first, so no later one counts as done
+    inFlight.shift(); // removed only now: a failed batch stays first, so no later batch counts as done
     lastLine = batch.lastLine;
     run.onBatch(summary);
     batches += 1;
     if (batches % SAVE_EVERY === 0) await keepProgress();
   }
 
-  /** Flushes the rejects first: a resumed run does not read these lines again. */
+  /** Flushes the rejects first, because a resumed run does not read these lines again. */
   async function keepProgress(): Promise<void> {
     if (fingerprint === null || lastLine === savedLine) return;
     await rejects.flush();
@@ -170,18 +170,17 @@ const increment = (counts: Record<string, number>, reason: string): void => {
 
 const NOTHING_TAKEN = {
   email_id_taken:
-    'email.email_id: is another contact’s, or its contact has another address now or is gone; nothing was taken',
-  basket_token_taken: 'email.basket_token: is another contact’s; nothing was taken',
-  invalid_address: 'email.primary_email: no contact has this address; nothing was taken',
+    'email.email_id: belongs to another contact, or its contact now has another address or has ended; nothing was imported',
+  basket_token_taken: 'email.basket_token: belongs to another contact; nothing was imported',
+  invalid_address: 'email.primary_email: no contact has this address; nothing was imported',
 };
 
 const CONFLICTS: Record<Exclude<Admission, 'new' | 'known'>, string> = {
   ...NOTHING_TAKEN,
   address_taken:
-    'email.primary_email: is on another contact; what the record says was taken, but not its id and its token',
-  refusals_only: 'email.primary_email: a contact has this address; the refusals were taken, and nothing else',
-  token_changed:
-    'email.basket_token: is not the one that its contact has; what the record says was taken, but not its token',
+    'email.primary_email: another contact has this address; the record was imported without its id and its token',
+  refusals_only: 'email.primary_email: a contact has this address; only the refusals were imported',
+  token_changed: 'email.basket_token: its contact has another token; the record was imported without its token',
 };
 
 /** Imports the records, then applies the deletions of accounts that existed already, as events. */

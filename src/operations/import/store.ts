@@ -14,26 +14,26 @@ import { type Admission, findConflicts, type Known, planImport } from './plan';
 import { type ImportRecord, needsFirstImport, since, withFirstImport } from './record';
 
 export interface ImportOptions {
-  /** Key of the erasure hashes; without it, erased people are not recognised. */
+  /** The key of the erasure hashes; without it, erased people are not recognised. */
   erasureKey: string | null;
   /** Returns what would be done, and changes nothing. */
   dryRun: boolean;
 }
 
 export interface ImportedBatch {
-  /** One for each record; `erased` if the person was erased after the record was last written. */
+  /** One outcome for each record; `erased` if the person was erased after the record was last written. */
   outcomes: (Admission | 'erased')[];
   /** How many claims were held. */
   held: number;
-  /** How many contacts are mailed at another address than their record's own now. */
+  /** How many contacts are now mailed at an address other than their record's own. */
   readdressed: number;
-  /** Still to be applied, as events. */
+  /** Deletions of accounts that still have to be applied, as events. */
   deletions: DeletionEvent[];
 }
 
 /**
- * Imports records as facts and contacts, in one transaction with a fixed number of statements. Nothing is announced:
- * readers have these contacts already.
+ * Imports records as facts and contacts, in one transaction with a fixed number of statements. Nothing is announced,
+ * because other systems already have these contacts.
  */
 export const importRecords = (
   db: Database,
@@ -56,7 +56,7 @@ async function importBatch(
     kept.filter((_, i) => conflicts[i] === null),
   );
   const state = await lockAndLoadRecords(tx, accepted, known, erasureKey);
-  // Repeated under the locks, which have waited for an erasure in progress.
+  // Checked again under the locks: an erasure that was in progress has ended before they were granted.
   if (erasureKey !== null && sizesOf(await withoutErased(tx, records, erasureKey)) !== sizesOf(remaining)) {
     throw new StaleReadError();
   }
@@ -84,7 +84,7 @@ async function withoutErased(
   return records.map((record, i) => since(record, times[i] as Time));
 }
 
-/** A second run gives undated refusals the time of the first one, so that it does not end what was chosen since. */
+/** A repeated import gives undated refusals the time of the first import, so that they do not end what was chosen since. */
 async function withFirstImports(tx: Queries, records: readonly ImportRecord[]): Promise<ImportRecord[]> {
   const times = await firstImports(
     tx,
@@ -105,7 +105,7 @@ const namedIn = ({ address, account }: ImportRecord): Hashed[] => [
 const sizesOf = (remaining: readonly (ImportRecord | null)[]): string =>
   remaining.map((record) => record && `${record.choices.length} ${record.account?.claims.length}`).join();
 
-/** The names that records use and that are stored already. */
+/** The ids, tokens, addresses and accounts of records that are already stored. */
 interface KnownNames extends Known {
   uids: ReadonlySet<string>;
 }
@@ -153,7 +153,10 @@ async function lockAndLoadRecords(
   return { ...locked, contactIndex: await loadContactIndex(tx, locked, seeds) };
 }
 
-/** Under the locks everything must be as it was looked up: which names are stored, and the contacts of the records. */
+/**
+ * Checks, under the locks, that nothing has changed since the look-up: which names are stored, and the records'
+ * contacts.
+ */
 function requireUnchanged(
   { rows, fresh }: Locked,
   records: readonly ImportRecord[],

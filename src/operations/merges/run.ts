@@ -68,7 +68,7 @@ export async function previewClaim(
 export interface UndoResult {
   result: 'undone' | 'already_undone' | UndoRefusal;
   merge: MergeDetails;
-  /** The token that a contact has after the undo; null for one that a dry run issued, which exists nowhere. */
+  /** The token that a contact has after the undo; null for a token that a dry run issued, which does not exist. */
   tokenOf(contactId: string): string | null;
   /** Both contacts after the undo; null if there is none. */
   after: Record<Side, StoredContact> | null;

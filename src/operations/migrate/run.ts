@@ -8,7 +8,7 @@ import { withDatabase } from '../servers';
  * Brings the schema up to this version, and notes in the audit who did it.
  *
  * @returns the names of the migrations that were applied
- * @throws OperatorError also for a newer schema that this version cannot run on
+ * @throws OperatorError also if the schema is too new for this version
  */
 export async function migrateSchema(env: NodeJS.ProcessEnv): Promise<string[]> {
   const { databaseUrl } = readConfig(env, ['database', 'audit']);

@@ -7,14 +7,14 @@ import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../rabbitmq/names';
 import type { PublishResult } from '../../rabbitmq/outgoing';
 import type { Publisher } from '../../rabbitmq/publisher';
 
-/** Messages that wait for their confirms. */
+/** How many messages may wait for their confirms. */
 const IN_FLIGHT = 100;
 
 /**
  * Publishes each line that the service would understand, in their order.
  *
- * @param report is told of each line that is not sent, and why; a problem never repeats a value
- * @throws OperatorError when the broker does not take a message
+ * @param report called with each line that is not sent, and why; a problem never quotes a value
+ * @throws OperatorError if the broker does not accept a message
  */
 export async function sendLines(
   lines: AsyncIterable<string>,
@@ -63,9 +63,9 @@ function isNewsletter(line: string): boolean {
 function notTaken(result: Exclude<PublishResult, { outcome: 'confirmed' }>, sent: number): string {
   const reason =
     result.outcome === 'returned'
-      ? 'it has no queue for it; start the service once, or run `onecontact topology --apply`'
+      ? 'no queue is bound for it; start the service once, or run `onecontact topology --apply`'
       : result.outcome === 'failed'
         ? describe(result.error).reason
         : 'a queue is full or has no majority';
-  return `The broker took ${sent} messages and then refused one: ${reason}. Sending all of them again is harmless.`;
+  return `The broker accepted ${sent} messages and then refused one: ${reason}. Sending all of them again is harmless.`;
 }

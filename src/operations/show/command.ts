@@ -80,7 +80,7 @@ function optOutOf({ opted_out, opted_out_at, opt_out_reason }: ContactBody): str
     .join('  ');
 }
 
-/** The state and what the latest choice said besides. */
+/** The state and the details of the latest choice. */
 function cellsOf({ state, since, pending, source, lang, format, reason, fields }: NewsletterBody): string[] {
   const asked = Object.entries(fields ?? {}).map(([field, value]) => `${field}: ${value}`);
   const details = [pending ? 'awaiting confirmation' : null, source, lang, format, reason, ...asked];

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { readConfig } from '../../config';
 import { OperatorError } from '../../foundation/operator-error';
+import type { Database } from '../../postgres/database';
 import { addToAudit } from '../../postgres/tables/audit';
 import { BrokerRefusal, describe, explained } from '../../rabbitmq/errors';
 import { declareParts } from '../../rabbitmq/topology';
@@ -38,13 +39,10 @@ Examples:
     .action(async ({ apply, vhost, rabbitmq: major }: Options) => {
       if (!apply) return context.print(`${JSON.stringify(definitionsFor({ vhost, major }), null, 2)}\n`);
       const { amqpUrl } = readConfig(context.env, ['broker']);
-      const broker = await withBroker(context.env, async ({ connection }) => ({
-        ...(await explained(declareParts(connection), unfinished)),
-        major: Number.parseInt(connection.serverProperties?.version ?? '', 10) === 3 ? (3 as const) : (4 as const),
-      }));
-      if (broker.problems.length > 0) throw new OperatorError(broker.problems.join('\n'));
-      await audit(context.env, broker.restored);
-      const commands = policyCommands(vhostOf(amqpUrl), broker.major).map((line) => `  ${line}\n`);
+      const brokersMajor = hasDatabase(context.env)
+        ? await withDatabase(context.env, (db) => declareOnBroker(context.env, db))
+        : await declareOnBroker(context.env, null);
+      const commands = policyCommands(vhostOf(amqpUrl), brokersMajor).map((line) => `  ${line}\n`);
       return context.print(
         `The topology is in place. Policies are set with rabbitmqctl or the management plugin:\n${commands.join('')}`,
       );
@@ -52,10 +50,18 @@ Examples:
 }
 
 /** The broker may be set up before there is a database. */
-async function audit(env: NodeJS.ProcessEnv, declared: readonly string[]): Promise<void> {
-  if (!env.DATABASE_URL && !env.DATABASE_URL_FILE) return;
-  const entry = { ...authorOf(env), command: 'topology' as const, target: { declared }, result: {} };
-  await withDatabase(env, (db) => addToAudit(db, entry));
+const hasDatabase = (env: NodeJS.ProcessEnv): boolean => Boolean(env.DATABASE_URL || env.DATABASE_URL_FILE);
+
+/** @param db for the audit @returns the major version of the broker */
+async function declareOnBroker(env: NodeJS.ProcessEnv, db: Database | null): Promise<3 | 4> {
+  const { restored, problems, major } = await withBroker(env, async ({ connection }) => ({
+    ...(await explained(declareParts(connection), unfinished)),
+    major: Number.parseInt(connection.serverProperties?.version ?? '', 10) === 3 ? (3 as const) : (4 as const),
+  }));
+  if (problems.length > 0) throw new OperatorError(problems.join('\n'));
+  const entry = { ...authorOf(env), command: 'topology' as const, target: { declared: restored }, result: {} };
+  if (db) await addToAudit(db, entry);
+  return major;
 }
 
 const unfinished = (error: unknown): string | undefined =>

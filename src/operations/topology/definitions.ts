@@ -8,7 +8,7 @@ export interface Policy {
   readonly definition: Readonly<Record<string, string | number>>;
 }
 
-/** At this length a queue refuses messages, which then wait where they are: none is dropped. */
+/** A queue of this length refuses messages, which then wait where they are. None is dropped. */
 const MAX_LENGTH = 1_000_000;
 
 const only = (...names: readonly string[]): string =>
@@ -20,7 +20,7 @@ const only = (...names: readonly string[]): string =>
  * Only exchanges for events get the alternate exchange. A message that `contacts.events` or `contacts.retry` cannot route
  * must be returned, so that it stays in the outbox, or unacknowledged.
  *
- * The limits drop nothing: at its length a queue rejects what is published, and no number of deliveries deletes a message.
+ * The limits drop nothing: a full queue rejects what is published, and no number of deliveries deletes a message.
  * RabbitMQ 3 has no default delivery limit, and refuses -1.
  */
 export function policiesFor(major: 3 | 4): Policy[] {
@@ -71,7 +71,7 @@ export function definitionsFor({ vhost, major }: { vhost: string; major: 3 | 4 }
   };
 }
 
-/** The same policies for an operator to type. */
+/** The same policies, as commands for an operator to type. */
 export const policyCommands = (vhost: string, major: 3 | 4): string[] =>
   policiesFor(major).map(
     ({ name, pattern, 'apply-to': applyTo, definition }) =>

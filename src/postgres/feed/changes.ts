@@ -8,13 +8,13 @@ export interface Changes {
   changes: Change[];
   /** Where to continue. */
   next: Position;
-  /** Whether there may be more at once. */
+  /** Whether more changes may be available at once. */
   hasMore: boolean;
 }
 
 /**
  * Why nothing is read. `gone`: the position is from before a restore. `not_renewed`: the database was restored from a dump,
- * which has transaction ids of another server, and its epoch has not been renewed.
+ * with transaction ids of another server, and its epoch has not been renewed since.
  */
 export type NoChanges = 'gone' | 'not_renewed';
 
@@ -22,8 +22,8 @@ const BEGINNING = { changedIn: 0n, contactId: '00000000-0000-0000-0000-000000000
 
 /**
  * The contacts whose last change comes after a position and before the fence, in the order of these changes. A contact that
- * changes again comes again; what it was in between is not told. A change that commits later never comes before a position
- * that was returned: its transaction has not ended, so its id is not below the fence.
+ * changes again is returned again, but not with the states in between. A change that commits later never comes before a
+ * position that was returned: its transaction has not ended, so its id is not below the fence.
  *
  * @param after null for the beginning: every contact, also those that ended
  */
@@ -63,7 +63,7 @@ interface Row {
 interface State {
   epoch: string;
   fence: string;
-  /** The first id that no transaction had when the snapshot was taken. */
+  /** The first id that no transaction had been given when the snapshot was taken. */
   end: string;
   /** The highest `changed_in`; null without contacts. */
   newest: string | null;

@@ -3,15 +3,15 @@ import { type Database, inTransaction } from '../database';
 const PAGE = 10_000;
 
 /**
- * Lets readers of the change feed begin again. Contacts with the transaction id of another server, from a dump, come first
- * from now on: here their id will be given out again.
+ * Makes readers of the change feed begin again. Contacts with a transaction id of another server, from a dump, come
+ * first from now on, because this server will give out that id again.
  *
  * @param onPage called with the number of such contacts, after each of their pages
- * @returns how many they were
+ * @returns the number of all such contacts
  */
 export async function renewEpoch(db: Database, onPage: (contacts: number) => void = () => undefined): Promise<number> {
   let contacts = 0;
-  // Before the epoch: a reader who began again already would miss them.
+  // Before the epoch changes: a reader who had already begun again would miss these contacts.
   for (;;) {
     const page = await inTransaction(
       db,

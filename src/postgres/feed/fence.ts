@@ -1,4 +1,4 @@
-/** The fence of the change feed: changes before it are complete, those behind it wait. */
+/** The fence of the change feed: all changes before it are known, and changes behind it wait. */
 import type { Queries } from '../database';
 import { Prisma } from '../generated/prisma/client';
 
@@ -6,9 +6,9 @@ import { Prisma } from '../generated/prisma/client';
  * The id of the oldest transaction of this database that may still commit, as of the statement's snapshot: every transaction
  * with a lower id has ended, and none with a lower id will begin.
  *
- * `pg_snapshot_xmin` would be of the whole server: a long transaction in another database would hold the feed back. So the
- * transactions in progress are taken one by one, without those that `pg_locks` shows in a session of another database. One
- * that it does not show has ended since, is prepared, or has not locked its id yet: it counts.
+ * `pg_snapshot_xmin` is about the whole server: a long transaction in another database would hold the feed back. So the
+ * transactions in progress are taken one by one, without those that `pg_locks` shows in a session of another database. A
+ * transaction that `pg_locks` does not show counts: it has ended since, is prepared, or has not locked its id yet.
  */
 export const FENCE = Prisma.sql`
   coalesce((
@@ -36,8 +36,8 @@ export async function readFence(db: Queries): Promise<FenceState> {
 }
 
 /**
- * How long the same transaction has held changes back, in seconds, as far as this process has seen. The server would say when
- * it began, but not to every role.
+ * How long the same transaction has held changes back, in seconds, as far as this process has seen. The server knows when it
+ * began, but does not tell every role.
  */
 export class FenceAge {
   #fence: string | undefined;

@@ -10,7 +10,10 @@ import { openPool } from '../pool';
 import { requireOurs } from './require-ours';
 import { type SchemaEngine, startSchemaEngine } from './schema-engine';
 
-/** From src/postgres/migrations in a checkout and dist/postgres/migrations in a package: three levels up. */
+/**
+ * Three levels above this module, both in a checkout (src/postgres/migrations) and in a package
+ * (dist/postgres/migrations).
+ */
 const PRISMA_FOLDER = resolve(__dirname, '../../../prisma');
 const MIGRATIONS = join(PRISMA_FOLDER, 'migrations');
 
@@ -63,7 +66,7 @@ export async function migrate(
         try {
           return await withEngine(url, (engine) => engine.applyMigrations(input), lockTimeoutMs);
         } catch (error) {
-          // Nothing of it is left in the database, so it may simply be run again.
+          // It left nothing in the database, so it may simply be run again.
           if (error instanceof ScriptFailure) await forgetFailure(tx);
           return { error };
         }
@@ -105,9 +108,9 @@ const NO_RIGHT =
 const REFUSALS: Readonly<Record<string, string>> = {
   P3005: 'The database has tables that are not OneContact’s: set DATABASE_URL to an empty database of its own.',
   P3009:
-    'A migration failed here before (its log is in the table _prisma_migrations): mend the cause, run `prisma migrate resolve --rolled-back NAME`, then migrate again.',
+    'A migration failed here before (its log is in the table _prisma_migrations): fix the cause, run `prisma migrate resolve --rolled-back NAME`, then migrate again.',
   '55P03':
-    'A migration did not get its lock, because another transaction holds a table for long; nothing of it was applied. Look for long transactions in pg_stat_activity, then migrate again.',
+    'A migration did not get its lock, because another transaction has held a table for a long time; nothing of the migration was applied. Look for long transactions in pg_stat_activity, then migrate again.',
   '42501': NO_RIGHT,
   SchemaConnectorError: NO_RIGHT, // has neither a code nor details
 };

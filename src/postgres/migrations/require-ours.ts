@@ -1,4 +1,7 @@
-/** What no migration can mend: a database of another kind, or of another program, and a user without the rights. */
+/**
+ * Problems that no migration can fix: a database with a wrong encoding, or of another program, or a user without
+ * rights.
+ */
 import { OperatorError } from '../../foundation/operator-error';
 import type { Database, Queries } from '../database';
 
@@ -48,13 +51,13 @@ export async function requireOurs(db: Queries, rights: Rights, known: readonly s
   }
 }
 
-/** A table of migrations without a row is that of a first migration that failed. */
+/** A table of migrations without rows is left by a first migration that failed. */
 async function hasMigrationsOf(db: Queries, known: readonly string[]): Promise<boolean> {
   const rows = await db.$queryRaw<{ name: string }[]>`SELECT migration_name AS name FROM _prisma_migrations`;
   return rows.length === 0 || rows.some(({ name }) => known.includes(name));
 }
 
-/** What the process does with the tables; it reads `_prisma_migrations` alone. */
+/** What the process does with the tables, except with `_prisma_migrations`, which it only reads. */
 const PRIVILEGES = { read: ['SELECT'], write: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] };
 
 /** @throws OperatorError that names the tables that this user may not use. Call it on a schema of this version. */

@@ -4,15 +4,15 @@ import { isMigrated, knownMigrations } from './migrate';
 import { requireOurs, requireRights } from './require-ours';
 
 /**
- * What the table `schema_compatibility` is compared with. Raise it in the version that stops using something, so that a
- * later migration which removes it can name this version as the oldest that runs on the schema.
+ * The number that the table `schema_compatibility` is compared with. Raise it in the version that stops using
+ * something, so that a later migration which removes it can name this version as the oldest that runs on the schema.
  */
 export const SCHEMA_NUMBER = 3;
 
 export type SchemaState =
   | { is: 'current' }
   | { is: 'behind'; missing: string[] }
-  /** Made by a newer version. `oldestProgram` is the schema number that a program needs to run on it. */
+  /** A newer version made it. `oldestProgram` is the schema number that a program needs to run on it. */
   | { is: 'ahead'; unknown: string[]; oldestProgram: number };
 
 /** Whether a database has the schema of this version. */
@@ -35,7 +35,7 @@ export async function schemaState(db: Queries): Promise<SchemaState> {
 /**
  * @param rights what this process does with the tables.
  * @throws OperatorError unless this version can run on the schema (its own, or a newer one that is compatible), and its user
- *   has the rights; errors of the database as they are.
+ *   has the rights. Errors of the database are thrown unchanged.
  */
 export async function requireSchema(db: Database, rights: 'read' | 'write' = 'read'): Promise<void> {
   await requireOurs(db, rights, knownMigrations());

@@ -5,7 +5,7 @@ import type { SchemaEngine } from '@prisma/schema-engine-wasm/schema_engine_bg';
 
 export type { SchemaEngine };
 
-/** The part of WebAssembly that is used here: Node's types lack it, and the browser's would bring the whole DOM. */
+/** The part of WebAssembly that is used here. Node's types lack it, and the browser's types would bring the whole DOM. */
 declare const WebAssembly: {
   instantiate(code: Uint8Array, imports: object): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>;
 };
@@ -32,7 +32,10 @@ export async function startSchemaEngine(
   return (await loaded).new({ datamodels }, () => undefined, adapter);
 }
 
-/** The package's own entry imports the .wasm file as a module, which Node does not support: the same steps by hand. */
+/**
+ * The package's own entry imports the .wasm file as a module, which Node does not support, so its steps are repeated
+ * here.
+ */
 async function load(): Promise<EngineFactory> {
   const glue = (await import('@prisma/schema-engine-wasm/schema_engine_bg')) as unknown as Glue;
   const folder = dirname(require.resolve('@prisma/schema-engine-wasm/schema_engine_bg'));

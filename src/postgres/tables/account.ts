@@ -56,7 +56,7 @@ export async function loadAccounts(db: Queries, uids: readonly string[]): Promis
   return rows.map(accountFactsOf);
 }
 
-/** Locks and returns the stored ones of these accounts, in the order of their uids. */
+/** Locks and returns those of these accounts that are stored, in the order of their uids. */
 export async function lockAccounts(tx: Queries, uids: readonly string[]): Promise<StoredAccount[]> {
   const rows = await tx.$queryRaw<AccountRow[]>`
     SELECT ${ACCOUNT_COLUMNS} FROM account WHERE uid = ANY (${arrayLiteral(uids)}::text[])
@@ -78,8 +78,8 @@ export function insertAccounts(tx: Queries, rows: readonly StoredAccount[]): Pro
 }
 
 /**
- * Takes all deleted accounts off their contacts, before {@link updateAccounts}: an account that was created again may
- * get its predecessor's contact, while the predecessor gets another.
+ * Detaches all deleted accounts from their contacts, before {@link updateAccounts}: an account that was created again may get
+ * its predecessor's contact, while the predecessor gets another one.
  */
 export const detachDeletedAccounts = (rows: readonly StoredAccount[]): Write =>
   update(rows.filter(({ facts }) => facts.deletedAt !== undefined).map(({ facts }) => ({ facts, contactId: null })));

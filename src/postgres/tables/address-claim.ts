@@ -35,7 +35,7 @@ export async function loadAllClaims(db: Queries, { addresses, uids }: ConnectedC
 }
 
 /**
- * Adds claims; one that is stored already stays as it is.
+ * Adds claims; a claim that is already stored stays unchanged.
  *
  * @param continuing claims that follow another claim of their account on their address
  */
@@ -74,7 +74,10 @@ export const deletionOf = (claim: 'before' | 'next' | 'own' | 'known'): Prisma.S
 
 const FIELDS = Prisma.sql`address, uid, at, status, event, event_id`;
 
-/** Of the claims that begin a run, the one next to a claim `own`. Written so that only one index can find it, in one step. */
+/**
+ * The nearest claim, before or after a claim `own`, that begins a run. Written so that only one index can find it, in
+ * one step.
+ */
 const beginning = (where: 'before' | 'after', condition?: Prisma.Sql): Prisma.Sql => {
   const [than, order] = where === 'before' ? ['<', 'DESC'] : ['>', 'ASC'];
   // With a condition on the address alone, the planner may sort all claims on it. So the scan ends at the next address.
@@ -104,7 +107,7 @@ export const BEGINNINGS_OF = (uid: Prisma.Sql): Prisma.Sql =>
   Prisma.sql`SELECT ${FIELDS} FROM address_claim WHERE uid = ${uid} AND NOT continues OFFSET 0`;
 
 /**
- * Marks the stored claims just behind claims of other accounts that are inserted now: they continue nothing any more.
+ * Marks the stored claims directly after newly inserted claims of other accounts: they no longer continue a period.
  */
 export function endContinuation(inserted: readonly Claim[]): Write {
   if (inserted.length === 0) return null;

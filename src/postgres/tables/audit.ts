@@ -30,7 +30,7 @@ export interface AuditEntry {
   /** What it changed. */
   target: AuditDetails;
   reason: string | null;
-  /** What came of it; null while the command runs, and for good if it was interrupted. */
+  /** The result; null while the command runs, and forever if it was interrupted. */
   result: AuditDetails | null;
 }
 
@@ -75,8 +75,8 @@ const ENTRY = Prisma.sql`
 const timeOf = (at: Time): Prisma.Sql => Prisma.sql`to_timestamp(${at}::float8 / 1000)`;
 
 /**
- * Entries of one page, newest first; the next page is behind the last of them. Reads the entries of the operator and of the
- * time that are asked for until the page is full: the other conditions are in no index that has this order.
+ * The entries of one page, newest first; the next page begins after the last of them. Reads the entries of the given
+ * operator and time until the page is full, because no index in this order has the other conditions.
  */
 export function listAudit(
   db: Queries,
@@ -92,13 +92,25 @@ export function listAudit(
     since === undefined ? undefined : Prisma.sql`at >= ${timeOf(since)}`,
     until === undefined ? undefined : Prisma.sql`at < ${timeOf(until)}`,
     command === undefined ? undefined : Prisma.sql`(command = ${command} OR starts_with(command, ${`${command} `}))`,
-    words && Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`,
+    words && hasOneOf(words),
   ].filter((condition) => condition !== undefined);
   const first = operator === undefined ? Prisma.empty : Prisma.sql`operator DESC,`;
   return db.$queryRaw`
     SELECT ${ENTRY} FROM audit WHERE ${Prisma.join(conditions, ' AND ')}
     ORDER BY ${first} audit.at DESC, seq DESC LIMIT ${limit}`;
 }
+
+/** Entries about a reader are in no order of readers, so only the newest are searched. */
+export const SEARCHED_ENTRIES = 2_000;
+
+/** The newest entries whose target has one of these texts, of the newest {@link SEARCHED_ENTRIES}. */
+export const findInAudit = (db: Queries, words: readonly string[], limit: number): Promise<StoredAuditEntry[]> =>
+  db.$queryRaw`
+    SELECT ${ENTRY} FROM (SELECT * FROM audit ORDER BY at DESC, seq DESC LIMIT ${SEARCHED_ENTRIES}) AS audit
+    WHERE ${hasOneOf(words)} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
+
+const hasOneOf = (words: readonly string[]): Prisma.Sql =>
+  Prisma.sql`EXISTS (SELECT FROM unnest(${words}::text[]) AS word WHERE strpos(target::text, word) > 0)`;
 
 /** Null for an unknown key. */
 export async function findAuditEntry(db: Queries, seq: bigint): Promise<StoredAuditEntry | null> {
@@ -137,14 +149,14 @@ export async function* auditPages(db: Queries, since: Time = 0, size = 500): Asy
 }
 
 /**
- * What a text that names a person has: an @, plain or encoded, or the beginning of a uid, a token or an id. It keeps `erase`
- * from reading every reason; without the encodings a name in one of them would stay.
+ * Matches every text that may name a person: it has an @, plain or encoded, or the beginning of a uid, a token or an id. It
+ * spares `erase` from reading every reason.
  */
 const MAY_NAME_A_PERSON = '[@%\\\\]|[0-9a-f]{8}';
 
 /**
- * Entries that may be about a person: with one of these words in what the command changed, and those with text of an
- * operator that may name a person in any spelling.
+ * Entries that may be about a person: those with one of these words in what the command changed, and those with an operator's
+ * text that may name a person in any spelling.
  */
 export function auditCandidates(tx: Queries, words: readonly string[]): Promise<StoredAuditEntry[]> {
   return tx.$queryRaw`

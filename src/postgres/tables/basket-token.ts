@@ -18,7 +18,7 @@ interface Resolved {
   contact_id: string;
 }
 
-/** The contact of each token that was ever issued, and of each id, or the one that it was merged into, at any depth. */
+/** The contact of each token that was ever issued, and of each id; if it was merged, its survivor, at any depth. */
 export function resolveTokens(
   db: Queries,
   tokens: readonly string[],

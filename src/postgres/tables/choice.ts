@@ -21,7 +21,7 @@ const COLUMNS: Columns<Choice> = {
   fields: ['text', ({ fields }) => fields],
 };
 
-/** With what only a `set` has: most batches have none, and need no such column. */
+/** Includes the column that only a `set` needs: most batches have no set, and leave it out. */
 const ALL_COLUMNS: Columns<Choice> = {
   ...COLUMNS,
   refused: ['repeated text', ({ refused }) => (refused ? JSON.stringify(refused) : null)],
@@ -76,7 +76,7 @@ export async function readLedger(tx: Transaction, each: (page: StoredChoice[]) =
   }
 }
 
-/** About how many choices there are, as the server has counted them last; null if it has not. */
+/** Roughly how many choices there are, by the server's last count; null if it has not counted yet. */
 export async function countChoices(db: Queries): Promise<number | null> {
   const [row] = await db.$queryRaw<{ count: number }[]>`
     SELECT reltuples::float8 AS count FROM pg_class WHERE oid = 'choice'::regclass`;
@@ -130,8 +130,8 @@ const orderedDetails = (row: 'excluded' | 'known' | 'w', separator = ','): Prism
   );
 
 /**
- * Adds choices to the consent ledger. For one with a stored key `mergeChoices` decides: the refusal wins (the greater
- * act), the same act twice is proven if either is, the greater detail is kept.
+ * Adds choices to the consent ledger. If the key is already stored, the result is that of `mergeChoices`: the refusal wins
+ * (the greater act), the same act twice is proven if either is, the greater detail is kept.
  *
  * @param returning what to return of each choice that changed the ledger
  */

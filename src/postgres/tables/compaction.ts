@@ -1,14 +1,14 @@
-/** The one row that says how far compaction has come, and which process is at work. */
+/** The one row that says how far compaction has come, and which process is running it. */
 import type { Queries } from '../database';
 
-/** A process that works renews its hold with each page; one that was killed loses it after this time. */
+/** A running process renews its hold with each page; a process that was killed loses it after this time. */
 const HOLD_SECONDS = 60;
 
 /**
  * Takes the row if a run is due and no other process holds it.
  *
  * @param everyMs a run is due this long after the end of the last one
- * @returns the pass to go on with; null if there is nothing to do for this process
+ * @returns the pass to continue with; null if this process has nothing to do
  */
 export async function takeCompaction(db: Queries, holder: string, everyMs: number): Promise<number | null> {
   const [row] = await db.$queryRaw<{ pass: number }[]>`
@@ -43,7 +43,7 @@ export async function saveCompaction(db: Queries, holder: string, next: number |
   return saved > 0;
 }
 
-/** Another process may take over at once. */
+/** Gives the row up, so that another process may take over at once. */
 export async function releaseCompaction(db: Queries, holder: string): Promise<void> {
   await db.$executeRaw`UPDATE compaction SET holder = NULL WHERE holder = ${holder}::uuid`;
 }

@@ -37,7 +37,7 @@ export function loadContacts(db: Queries, ids: readonly string[]): Promise<Conta
     FROM contact c WHERE c.id = ANY (${arrayLiteral(ids)}::uuid[])`;
 }
 
-/** The live ones of these contacts, each with its times. */
+/** Those of these contacts that are live, each with its times. */
 export function loadLiveContacts(db: Queries, ids: readonly string[]): Promise<LiveContactRow[]> {
   return db.$queryRaw<LiveContactRow[]>`
     SELECT c.id, c.version, c.created_at, c.updated_at,
@@ -78,7 +78,10 @@ export function updateContacts(changed: readonly Contact[], touched?: Prisma.Sql
     ${returning}`;
 }
 
-/** Points contacts that were merged into one of these, now merged itself, to the same survivor: never a chain. */
+/**
+ * If a contact is merged now, points all contacts that were merged into it to the new survivor, so that there are no
+ * chains.
+ */
 export function repointMerged({ created, changed }: ChangeSet['contacts']): Write {
   const merged = [...created, ...changed].filter(({ mergedInto }) => mergedInto !== null);
   if (merged.length === 0) return null;

@@ -61,10 +61,17 @@ export async function loadAddresses(db: Queries, addresses: readonly string[]): 
   return rows.map(addressFactsOf);
 }
 
+/** The contact that has an address. */
+export async function findHolder(db: Queries, address: string): Promise<string | null> {
+  const [row] = await db.$queryRaw<{ id: string }[]>`
+    SELECT contact_id AS id FROM email_address WHERE address = ${address}`;
+  return row?.id ?? null;
+}
+
 /**
- * Locks and returns the stored ones of these addresses, in the order of the addresses.
+ * Locks and returns those of these addresses that are stored, in the order of the addresses.
  *
- * @param erasureKey is checked in the same round trip; undefined where no event is applied.
+ * @param erasureKey is checked in the same round trip; undefined if no event is applied.
  * @throws WrongErasureKeyError
  */
 export async function lockAddresses(

@@ -1,4 +1,4 @@
-/** Keyed hashes of erased addresses and accounts, and the checks that every process uses the same key. */
+/** Keyed hashes of erased addresses and accounts, and checks that every process uses the same key. */
 import { createHmac } from 'node:crypto';
 import type { ContactEvent, Time } from '../../contacts/facts/event';
 import { namedAddress } from '../../contacts/facts/record';
@@ -26,7 +26,7 @@ export const erasureHashes = (
   accounts: uids.map((key) => erasureHash(erasureKey, { kind: 'account', key })),
 });
 
-/** Stores the hashes of an erased person; of a hash that is stored already the later time stays. */
+/** Stores the hashes of an erased person; if a hash is already stored, it keeps the later time. */
 export async function saveErasureHashes(
   tx: Queries,
   erasureKey: string,
@@ -52,7 +52,7 @@ export async function knownErasures(
 /**
  * The events that name an erased address or account and are not newer than its erasure.
  *
- * Call it under the locks on what the events name, so that an erasure in progress has been waited for.
+ * Call it while the addresses and accounts of the events are locked: then no erasure of them is in progress.
  */
 export async function findErased<E extends ContactEvent>(
   tx: Queries,
@@ -82,7 +82,7 @@ export async function erasureTimes(
   return hashed.map((group) => Math.max(...group.map((hash) => erasedAt.get(hash) ?? Number.NEGATIVE_INFINITY)));
 }
 
-/** The times of those of these hashes that are stored. */
+/** The times of these hashes, as far as they are stored. */
 async function timesOf(db: Queries, hashes: ReadonlySet<string>): Promise<Map<string, Time>> {
   if (hashes.size === 0) return new Map();
   const rows = await db.$queryRaw<{ hash: string; at: number }[]>`
@@ -98,7 +98,7 @@ const isWrongKey = (erasureKey: string | null): Prisma.Sql => Prisma.sql`
 const checkHash = (erasureKey: string | null): string =>
   erasureKey === null ? '' : erasureHash(erasureKey, { kind: 'check' });
 
-/** With another key, or without one, late events would bring erased people back. */
+/** With a wrong key, or without one, late events would bring erased people back. */
 export class WrongErasureKeyError extends OperatorError {
   readonly code = WRONG_ERASURE_KEY;
 
@@ -106,7 +106,7 @@ export class WrongErasureKeyError extends OperatorError {
     super(
       erasureKey === null
         ? 'People were erased from this database, and ERASURE_KEY is not set: set it to the key that they were erased with, or late events would bring them back.'
-        : 'ERASURE_KEY is not the key that people were erased with from this database: set it to that one, or late events would bring them back.',
+        : 'ERASURE_KEY is not the key with which people were erased from this database: set it to that key, or late events would bring them back.',
     );
   }
 }
@@ -118,8 +118,8 @@ export async function requireErasureKey(db: Queries, erasureKey: string | null):
 }
 
 /**
- * Checks the key in the same round trip as a query. The check holds until the end of the transaction: the first erasure
- * waits for it (see {@link awaitOtherKeys}), and finds what the transaction has stored.
+ * Checks the key in the same round trip as a query. The result stays true until the end of the transaction: the first erasure
+ * waits for this transaction (see {@link awaitOtherKeys}), and then finds what it has stored.
  *
  * @throws WrongErasureKeyError
  */
@@ -135,12 +135,12 @@ export async function withErasureKey<Row extends object>(
   return rows[0]?.is_row ? rows : [];
 }
 
-/** Other sessions wait as long for their next batch. */
+/** While the first erasure waits, other sessions wait with their next batch, so not for long. */
 const FIRST_ERASURE_LOCK_TIMEOUT = '5s';
 
 /**
- * Before the first erasure with a key: waits for all transactions that have found no key, and keeps others from looking
- * until the commit. Call it before any row is locked.
+ * Call it before the first erasure with a key. Waits for all transactions that have found no key, and keeps others from
+ * looking for one until the commit. Call it before any row is locked.
  *
  * @throws OperatorError if one of them takes too long
  */

@@ -61,6 +61,20 @@ export interface MergeFilter {
   undone?: boolean | undefined;
 }
 
+/** Merges with a contact on either side, newest first. A contact is retired a few times at most, when merges are undone. */
+export async function listMergesOf(db: Queries, contactId: string, limit: number): Promise<StoredMerge[]> {
+  const rows = await db.$queryRaw<StoredRow[]>`
+    SELECT ${STORED} FROM (
+      SELECT * FROM (
+        SELECT * FROM merge WHERE (survivor_id, seq) < (${contactId}::uuid, ${LAST_SEQ})
+        ORDER BY survivor_id DESC, seq DESC LIMIT ${limit}
+      ) AS survived WHERE survivor_id = ${contactId}::uuid
+      UNION ALL
+      SELECT * FROM (SELECT * FROM merge WHERE retired_id = ${contactId}::uuid OFFSET 0) AS retired
+    ) AS merge ORDER BY seq DESC LIMIT ${limit}`;
+  return rows.map(storedMergeOf);
+}
+
 type StoredRow = Omit<Merge, 'explanation'>;
 
 const STORED = Prisma.sql`
@@ -69,7 +83,7 @@ const STORED = Prisma.sql`
   trigger_at AS "triggerAt", addresses, token_policy AS "tokenPolicy", token_reason AS "tokenReason",
   token_side AS "tokenSide", token_kept AS "tokenKept", token_retired AS "tokenRetired", announced`;
 
-/** Newest first. An account is looked up on each side by itself, because no index serves a condition on both. */
+/** Newest first. The two sides are searched for an account separately, because no index serves a condition on both. */
 export async function listMerges(db: Queries, { limit, before, uid, undone }: MergeFilter): Promise<StoredMerge[]> {
   const older = Prisma.sql`${before ?? LAST_SEQ}::bigint`;
   const page = Prisma.sql`ORDER BY seq DESC LIMIT ${limit}`;
@@ -82,7 +96,7 @@ export async function listMerges(db: Queries, { limit, before, uid, undone }: Me
     ? (column: Prisma.Sql) => Prisma.sql`
         SELECT * FROM (SELECT * FROM merge WHERE ${column} = ${uid} AND undone_at IS NOT NULL OFFSET 0) AS known
         WHERE seq < ${older}`
-    : // Only the index of the side can serve this order: for another one, the planner might read the whole ledger.
+    : // Only the index of the side can serve this order: with another order, the planner might read the whole ledger.
       (column: Prisma.Sql) => Prisma.sql`
         SELECT * FROM (
           SELECT * FROM merge WHERE ${column} IS NOT NULL AND (${column}, seq) < (${uid}, ${older})
@@ -252,7 +266,7 @@ export async function markUndone(tx: Queries, undone: readonly Undone[]): Promis
     UPDATE merge AS known SET undone_at = x.at FROM ${rowSource(undone, UNDONE)} WHERE known.id = x.id`;
 }
 
-/** The undone merges of some accounts. Those of an address are among them, because its claims lead to the account. */
+/** The undone merges of some accounts. They include those of an address, because its claims lead to the account. */
 export async function loadUndone(db: Queries, uids: readonly string[]): Promise<UndoneMerge[]> {
   const rows = await db.$queryRaw<(Omit<UndoneMerge, 'mergeId'> & { id: string })[]>`
     SELECT id, uid, claimant, addresses, (extract(epoch FROM trigger_at) * 1000)::float8 AS "from",
@@ -267,7 +281,7 @@ export interface SinceMerge extends Pick<UndoCommand, 'superseded' | 'followers'
 }
 
 /**
- * What an undo has to know about the time after the merge. It stays true until the commit if the locks on the merge's
+ * What an undo has to know about the time since the merge. It stays true until the commit if the locks on the merge's
  * addresses and accounts are held: without them, no transaction can merge or undo anything of its survivor.
  */
 export async function loadSinceMerge(tx: Queries, mergeId: string): Promise<SinceMerge> {

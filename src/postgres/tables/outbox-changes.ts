@@ -8,12 +8,12 @@ import { ids } from '../ids';
 import type { RaisedContact } from '../raised';
 import { type Columns, namesOf, rowSource, type Write } from '../statement';
 
-interface ChangedAlike {
+interface ChangedTogether {
   parts: readonly ChangedPart[];
   contacts: readonly RaisedContact[];
 }
 
-const COLUMNS: Columns<ChangedAlike> = {
+const COLUMNS: Columns<ChangedTogether> = {
   parts: ['text', ({ parts }) => arrayLiteral(parts)],
   contact_ids: ['text', ({ contacts }) => arrayLiteral(contacts.map(({ contactId }) => contactId))],
   versions: ['text', ({ contacts }) => arrayLiteral(contacts.map(({ version }) => version))],
@@ -22,15 +22,15 @@ const COLUMNS: Columns<ChangedAlike> = {
 
 export function insertChanges(changed: readonly RaisedContact[]): Write {
   if (changed.length === 0) return null;
-  const alike = groupBy(changed, ({ parts }) => parts.join()).values();
-  const rows = [...alike].map((contacts): ChangedAlike => ({ parts: contacts[0]?.parts ?? [], contacts }));
+  const groups = groupBy(changed, ({ parts }) => parts.join()).values();
+  const rows = [...groups].map((contacts): ChangedTogether => ({ parts: contacts[0]?.parts ?? [], contacts }));
   return Prisma.sql`
     INSERT INTO outbox_changes (${namesOf(COLUMNS)})
     SELECT parts::text[], contact_ids::uuid[], versions::int[], message_ids::uuid[] FROM ${rowSource(rows, COLUMNS)}`;
 }
 
 /**
- * Removes changes, and rows without any left.
+ * Removes changes, and rows that have no changes left.
  *
  * @param gone ids of contacts or of messages
  * @returns how many changes were removed

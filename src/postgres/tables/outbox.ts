@@ -11,12 +11,12 @@ export interface OutboxMessage {
   /** The broker's `messageId`, the same each time the message is published. */
   messageId: string;
   contactId: string;
-  /** Also the routing key. */
+  /** The type of the message, which is also its routing key. */
   type: string;
-  /** The header `schema-version`: of the program that wrote the message, whichever publishes it. */
+  /** The header `schema-version`: the version of the program that wrote the message, not of the one that publishes it. */
   schemaVersion: number;
   body: unknown;
-  /** For the headers `traceparent` and `tracestate`. */
+  /** The source of the headers `traceparent` and `tracestate`. */
   trace?: Trace | undefined;
 }
 
@@ -56,7 +56,7 @@ export async function isInOutbox(db: Queries, messageId: string): Promise<boolea
   return rows.length > 0;
 }
 
-/** A message of the outbox, or one of a row of `outbox_changes`: several of these have its `seq`. */
+/** A message of the outbox, or one message of a row of `outbox_changes`: all messages of such a row have its `seq`. */
 export interface PendingMessage extends Omit<OutboxMessage, 'body' | 'schemaVersion'> {
   seq: bigint;
   content: Written | ChangedContact;
@@ -69,7 +69,7 @@ interface Written {
   body: string;
 }
 
-/** What the message is made of when it is published. */
+/** The parts from which the message is made when it is published. */
 interface ChangedContact {
   version: number;
   parts: readonly ChangedPart[];
@@ -79,8 +79,8 @@ interface ChangedContact {
  * The oldest unpublished messages, for one relay at a time: other relays get none until this transaction ends. A single
  * relay keeps the order of each contact's messages, whichever process it runs in.
  *
- * @param max whole rows are taken, until they have so many messages or more
- * @param changesAfterMs takes changes that no other message follows only once they have waited for so long
+ * @param max whole rows are taken, until they have at least this many messages
+ * @param changesAfterMs changes that no other message follows are taken only once they have waited this long
  */
 export async function takeFromOutbox(tx: Queries, max: number, changesAfterMs = 0): Promise<PendingMessage[]> {
   const [lock] = await tx.$queryRaw<
@@ -142,7 +142,7 @@ function messagesOf({ seq, type, created_at: createdAt, ...row }: Row): PendingM
   }));
 }
 
-/** Counting further would read the whole table. */
+/** Counting stops here, because it would read the whole table. */
 const COUNTED = 100_000;
 
 /** The number of unpublished messages, up to {@link COUNTED} of each kind, and the age of the oldest. */
@@ -157,6 +157,46 @@ export async function outboxState(db: Queries): Promise<{ pending: number; oldes
         (SELECT created_at FROM outbox ORDER BY seq LIMIT 1),
         (SELECT created_at FROM outbox_changes ORDER BY seq LIMIT 1)))::float8 AS oldest`;
   return { pending: row?.pending ?? 0, oldestSeconds: Math.max(0, row?.oldest ?? 0) };
+}
+
+/** Which notifications of a contact wait to be published. */
+export interface WaitingMessages {
+  messages: { type: string; messageId: string; createdAt: Date }[];
+  /** Whether more wait than were searched. */
+  isPartial: boolean;
+}
+
+/** Notifications are in no order of contacts, so only the oldest are searched. */
+const SEARCHED = 2_000;
+
+/** @param messageIds those of further messages: `contact.merged` is the survivor's */
+export async function findWaiting(
+  db: Queries,
+  contactId: string,
+  messageIds: readonly string[] = [],
+): Promise<WaitingMessages> {
+  const rows = await db.$queryRaw<(WaitingMessages['messages'][number] & { isPartial: boolean })[]>`
+    SELECT waiting.type, waiting.message_id AS "messageId", waiting.created_at AS "createdAt", size.more AS "isPartial"
+    FROM (
+      SELECT greatest(
+        (SELECT count(*) FROM (SELECT seq FROM outbox ORDER BY seq LIMIT ${SEARCHED + 1}) AS x),
+        (SELECT count(*) FROM (SELECT seq FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED + 1}) AS y)) > ${SEARCHED} AS more
+    ) AS size
+    LEFT JOIN (
+      SELECT seq, type, message_id, created_at
+      FROM (SELECT seq, type, message_id, contact_id, created_at FROM outbox ORDER BY seq LIMIT ${SEARCHED}) AS oldest
+      WHERE contact_id = ${contactId}::uuid OR message_id = ANY (${arrayLiteral(messageIds)}::uuid[])
+      UNION ALL
+      SELECT seq, 'contact.changed', changed.message_id, created_at
+      FROM (SELECT seq, contact_ids, message_ids, created_at FROM outbox_changes ORDER BY seq LIMIT ${SEARCHED}) AS oldest,
+        LATERAL unnest(contact_ids, message_ids) AS changed (contact_id, message_id)
+      WHERE changed.contact_id = ${contactId}::uuid
+    ) AS waiting ON true
+    ORDER BY waiting.seq`;
+  return {
+    messages: rows.flatMap(({ isPartial: _, ...row }) => (row.type === null ? [] : row)),
+    isPartial: rows[0]?.isPartial ?? false,
+  };
 }
 
 /** An arbitrary number, the same in every process. */

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { StoredMerge } from '../../../src/contacts/merge/merge';
 import { erasePerson } from '../../../src/operations/erase/run';
+import { listMerges } from '../../../src/postgres/tables/merge';
 import { onecontact } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, because, del, exactly, optout, signup, uidOf, unsub } from '../../support/events';
@@ -124,9 +126,8 @@ describe('the consent command', () => {
     await apply(data.db, signup('lone', ['x'], 1), acct('u5', 'main', 2));
     await apply(data.db, acct('u5', 'lone', 3));
     await apply(data.db, optout('main', 4));
-    // The rows as an undo leaves them.
-    await data.sql(`UPDATE merge SET undone_at = $1 WHERE uid = $2`, [iso(5), uidOf('u5')]);
-    await data.sql(`UPDATE address_claim SET status = 'blocked' WHERE address = 'lone@mail.test'`);
+    const [merge] = await listMerges(data.db, { limit: 1, uid: uidOf('u5') });
+    await apply(data.db, { kind: 'undo', at: at(5), merge: merge as StoredMerge });
     expect(await json('lone@mail.test')).toMatchObject({
       account_id: null,
       opted_out: true,

@@ -41,7 +41,7 @@ describe('the erasure key', () => {
     const start = (erasureKey: string) =>
       startService(readConfig({ ...config, ERASURE_KEY: erasureKey }, SERVICE_NEEDS), { log: silent });
     await expect(start('')).rejects.toThrow(/^People were erased .* ERASURE_KEY is not set: set it to the key/);
-    await expect(start(OTHER_KEY)).rejects.toThrow(/^ERASURE_KEY is not the key that people were erased with/);
+    await expect(start(OTHER_KEY)).rejects.toThrow(/^ERASURE_KEY is not the key with which people were erased/);
     await requireErasureKey(database.db, KEY);
   });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { keepRows } from '../../../tools/table-rows';
-import { confirmed, onecontact } from '../../support/command-line';
+import { confirmed, onecontact, terminal } from '../../support/command-line';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, signup, uidOf } from '../../support/events';
 import { apply, canonicalExportOf } from '../../support/stored';
@@ -107,6 +107,24 @@ describe('onecontact erasures apply', () => {
     });
   });
 
+  it('asks on a terminal, after it has shown how many would be erased, and needs --yes elsewhere', async () => {
+    await apply(data.db, signup('a', ['x'], 1));
+    await restoreBefore(async () => void (await run('erase', key('a'))));
+    const ask = (stdin?: ReturnType<typeof terminal>) =>
+      onecontact(['erasures', 'apply', list], { DATABASE_URL: data.url, ERASURE_KEY: KEY }, stdin);
+    const before = await canonicalExportOf(data.db);
+    expect(await ask()).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });
+    const counted = '1 erasure in the list, 0 known to the database: 1 contact';
+    expect(await ask(terminal('n'))).toEqual({
+      ...{ code: 1, out: '' },
+      err: `${counted} would be erased, nothing was changed.\nErase for good? [y/N] onecontact: Not confirmed: nothing was changed.\n`,
+    });
+    expect(await canonicalExportOf(data.db)).toEqual(before);
+    expect(await ask(terminal('y'))).toMatchObject({ code: 0, out: `${counted} erased.\n` });
+    // Nothing is left to ask about.
+    expect(await ask(terminal())).toMatchObject({ code: 0, err: '' });
+  });
+
   it('does nothing when it is run again, and leaves a person who came back after their erasure', async () => {
     await apply(data.db, signup('a', ['x'], 1));
     await run('erase', key('a'));
@@ -154,10 +172,10 @@ describe('onecontact erasures apply', () => {
     await apply(data.db, signup('a', ['x'], 1));
     await restoreBefore(async () => void (await run('erase', key('a'))));
     const other = { DATABASE_URL: data.url, ERASURE_KEY: 'another key for erasure' };
-    expect((await onecontact(['erasures', 'apply', list], other)).err).toMatch(
+    expect((await onecontact(confirmed(['erasures', 'apply', list]), other)).err).toMatch(
       /^onecontact: Line 1 of the list of erasures was written with another ERASURE_KEY: set ERASURE_KEY to that key\.\n$/,
     );
-    expect((await onecontact(['erasures', 'apply', list], { DATABASE_URL: data.url })).err).toMatch(
+    expect((await onecontact(confirmed(['erasures', 'apply', list]), { DATABASE_URL: data.url })).err).toMatch(
       /ERASURE_KEY is not set/,
     );
     expect((await run('erasures', 'apply', `${list}.none`)).err).toMatch(/cannot be read \(ENOENT\): name the file/);

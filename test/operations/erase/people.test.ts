@@ -213,7 +213,7 @@ describe('onecontact erase --file', () => {
     expect(err).toContain('3 lines');
   });
 
-  it('drops with --dead-letters those that name any of the people, and no other', async () => {
+  it('drops, with --dead-letters, the dead letters that name any of the people, and no others', async () => {
     await broker().freshTopology();
     const bodies = [key('ada'), key('eve'), key('bea'), `x${key('ada')}`].map((email) => JSON.stringify({ email }));
     await broker().send('', DEAD_LETTERS, bodies, { persistent: true, headers: { reason: 'failed' } });

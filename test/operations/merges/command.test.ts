@@ -457,6 +457,20 @@ describe('merges unblock', () => {
     expect(await json('unblock', uidOf('u'), 'b@mail.test')).toMatchObject({ result: 'unblocked', outcome: 'merged' });
   });
 
+  it('asks on a terminal, after it has shown what would happen, and needs --yes elsewhere', async () => {
+    const ask = (stdin?: ReturnType<typeof terminal>) =>
+      onecontact(['merges', 'unblock', uidOf('u'), 'b@mail.test'], { DATABASE_URL: data.url }, stdin);
+    expect(await withoutChange(() => ask())).toMatchObject({ code: 2, err: expect.stringContaining('--yes') });
+    expect(await withoutChange(() => ask(terminal('n')))).toEqual({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(
+        /^Dry run: the claims can be unblocked\..*Merge: .*Unblock them\? \[y\/N\] onecontact: Not confirmed: /s,
+      ),
+    });
+    expect((await ask(terminal('y'))).out).toMatch(/^The claims count again\.\nMerge: /);
+  });
+
   it('fails with a clear message when nothing is blocked', async () => {
     await unblock();
     const sentence = 'onecontact: No claims of this account on this address are blocked: nothing to do.\n';

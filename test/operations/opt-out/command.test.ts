@@ -143,7 +143,7 @@ describe('onecontact opt-out', () => {
     });
   });
 
-  it('goes on after an address that the database refuses, and reports it', async () => {
+  it('continues after an address that the database refuses, and reports it', async () => {
     await data.sql(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'secret'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON email_address FOR EACH ROW WHEN (NEW.address LIKE 'ada@%') EXECUTE FUNCTION refuse()`);
@@ -172,7 +172,7 @@ describe('onecontact opt-out', () => {
     expect((await run('audit', '--json')).out.trimEnd().split('\n')).toHaveLength(1);
   });
 
-  it('does nothing on bad usage: no address, both kinds, a text that is no address, no reason', async () => {
+  it('does nothing on bad usage: no address, both kinds, text that is not an address, no reason', async () => {
     for (const args of [
       ['--reason', 'r'],
       ['--reason', 'r', '--file', 'list.txt', key('ada')],

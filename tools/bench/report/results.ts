@@ -1,3 +1,4 @@
+import type { PageTime } from '../measure/console';
 import type { Intake } from '../measure/intake';
 import type { Latency } from '../measure/latency';
 import type { Memory } from '../measure/memory';
@@ -18,6 +19,7 @@ export interface Results {
   slots?: Slots[];
   intake?: Intake[];
   notify?: NotifyCost[];
+  console?: PageTime[];
   growth?: Growth[];
   memory?: Memory;
   sizes?: Size[];

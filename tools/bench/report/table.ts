@@ -9,7 +9,7 @@ import { targetsOf } from './targets';
 
 /** Everything that was measured but the profiles, for a terminal. */
 export function tables(results: Results): string {
-  return [configuration, throughput, latency, processes, slots, intake, notify, growth, sizes, targets]
+  return [configuration, throughput, latency, processes, slots, intake, notify, console, growth, sizes, targets]
     .map((part) => part(results))
     .filter((text) => text !== '')
     .join('\n\n');
@@ -104,6 +104,18 @@ function notify({ notify = [] }: Results): string {
   });
   const head = ['With', 'events/s', 'until published', 'until acked', 'µs of CPU', 'PostgreSQL', 'RabbitMQ'];
   return rows.length === 0 ? '' : table(head, rows);
+}
+
+/** Beside the look-up, which is the first. */
+function console({ console: pages = [] }: Results): string {
+  const lookUp = pages[0]?.p95 ?? Number.NaN;
+  const rows = pages.map(({ page, p50, p95 }) => [
+    page,
+    p50.toFixed(1),
+    p95.toFixed(1),
+    `${(p95 / lookUp).toFixed(1)} x`,
+  ]);
+  return rows.length === 0 ? '' : table(['Console', 'p50 ms', 'p95 ms', 'p95 / look-up'], rows);
 }
 
 function growth({ growth = [] }: Results): string {

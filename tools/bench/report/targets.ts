@@ -31,6 +31,7 @@ export function targetsOf(results: Results): Target[] {
     ...slots(results),
     ...intake(results),
     ...notify(results),
+    ...console(results),
     ...memory(results),
   ];
 }
@@ -120,6 +121,14 @@ function intake({ intake = [] }: Results): Target[] {
   return [
     { what, wanted: `<= ${worker.toFixed(0)} µs (worker)`, measured: `${lists.toFixed(0)} µs`, met: lists <= worker },
   ];
+}
+
+/** Staff wait for a page hardly longer than a site for a contact. */
+function console({ console: [lookUp, ...pages] = [] }: Results): Target[] {
+  return pages.map(({ page, p95 }) => {
+    const ratio = p95 / (lookUp?.p95 ?? Number.NaN);
+    return { what: `console, ${page} / look-up`, wanted: '<= 5 x', measured: `${ratio.toFixed(1)} x`, met: ratio <= 5 };
+  });
 }
 
 /** To the last ack: `contact.changed` is published once the workers have caught up. */

@@ -118,11 +118,16 @@ export class ChaosBroker {
   }
 
   /** Runs `rabbitmqctl` on a node that is up. */
-  async ctl(...args: string[]): Promise<string> {
+  ctl(...args: string[]): Promise<string> {
+    return this.run('rabbitmqctl', '--quiet', ...args);
+  }
+
+  /** Runs a program of RabbitMQ on a node that is up. */
+  async run(program: string, ...args: string[]): Promise<string> {
     const node = this.nodes.find(({ server }) => server.up);
     if (!node) throw new Error('no node of the broker is up');
-    const program = join(dirname(this.programs.server), 'rabbitmqctl');
-    return run(program, ['--quiet', ...args], { env: node.env, cwd: '/', timeout: 60_000 });
+    const path = join(dirname(this.programs.server), program);
+    return run(path, args, { env: node.env, cwd: '/', timeout: 60_000 });
   }
 
   /** Each queue with its messages, unacknowledged ones included, and the nodes that have it. */
