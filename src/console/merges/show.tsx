@@ -106,11 +106,9 @@ function StateNow({ merge, later, people }: Pick<Props, 'merge' | 'later' | 'peo
         </>
       )}
       {undoneAt === null && (
-        <form method="get" action={`/merges/${merge.id}/undo`} class="inline">
-          <button type="submit" class="outline">
-            Preview undoing this merge
-          </button>
-        </form>
+        <p class="actions">
+          <a href={`/merges/${merge.id}/undo`}>Preview undoing this merge</a>
+        </p>
       )}
       {undoneAt !== null && <Blocked merge={merge} />}
     </>
