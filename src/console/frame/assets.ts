@@ -18,6 +18,8 @@ form.inline { display: inline; }
 form.inline button { width: auto; margin: 0; padding: 0.25rem 0.75rem; }
 h2 { margin-top: 2rem; }
 code { overflow-wrap: anywhere; }
+a code { color: inherit; text-decoration: underline; }
+td { min-width: 5rem; }
 dl > div { display: grid; grid-template-columns: minmax(8rem, 12rem) 1fr; gap: 0 1rem; padding: 0.25rem 0; }
 dt { font-weight: 600; }
 dd { margin: 0; overflow-wrap: anywhere; }
@@ -29,7 +31,11 @@ mark { padding: 0 0.2em; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: center; }
 .actions [role="button"], .actions button { width: auto; margin: 0; }
 @media (max-width: 36rem) { dl > div { grid-template-columns: 1fr; } }
-@media print { header, .skip, .actions, form { display: none; } }
+@media print {
+  header, .skip, .actions, form { display: none; }
+  .overflow-auto { overflow: visible; }
+  td { overflow-wrap: anywhere; }
+}
 `;
 
 /** Pages work without it: it keeps a form from being sent twice, and shows times as the reader's clock does. */
