@@ -1,6 +1,6 @@
 /** The body of a dead letter as a page shows it. */
 import { describe, expect, it } from '@jest/globals';
-import { bodyLines, problemsNow } from '../../src/console/dead-letters/body-lines';
+import { bodyLines, problemsNow, readerIn } from '../../src/console/dead-letters/body-lines';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
 
 const marked = (body: string | Buffer, ...problems: string[]): [string, readonly string[]][] =>
@@ -92,5 +92,14 @@ describe('the body of a dead letter', () => {
       null,
       null,
     ]);
+  });
+
+  it('names a reader by an address, a token or an account, in any envelope', () => {
+    const uid = 'ab'.repeat(16);
+    const named = (value: unknown) => readerIn(Buffer.from(json(value)));
+    expect(named({ email: 'ada@', token: 'b1f4d2a0-0d2c-4b8e-9a51-3f4f2b1c9d10' })).toMatch(/^b1f4/);
+    expect(named({ Message: json({ event: 'login', uid, email: 7 }) })).toBe(uid);
+    expect(named({ event: 'login', data: { email: 'ada@mail.test' }, uid })).toBe('ada@mail.test');
+    expect([named([]), named({ email: ['x'] }), readerIn(Buffer.from('{'))]).toEqual([null, null, null]);
   });
 });

@@ -146,6 +146,24 @@ describeInBrowser('the console in a browser', () => {
       expect(await text(page)).toContain('The merge was undone');
       const ids = await Promise.all([`undo-${mode}`, `undo-${mode}-home`].map((it) => contactOf(`${it}@mail.test`)));
       expect(new Set(ids).size).toBe(2);
+      await press(page, /^Preview unblocking/);
+      await expectNoBarriers();
+    });
+
+    it('releases a claim that observe mode holds', async () => {
+      const [name, person] = [`held-${mode}`, `h-${mode}`];
+      await apply(data.db, signup(name, [SCRIPT], 1), acct(person, `${name}-home`, 0));
+      await applyBatch(data.db, [acct(person, name, 2)], { ...DEFAULTS, observes: () => true });
+      const page = await open({ javaScript, cookies });
+      await page.goto('/collisions');
+      await expectNoBarriers();
+      await press(page, `Preview releasing ${name}@mail.test`);
+      await expectNoBarriers();
+      await page.getByLabel('Reason').fill('Checked with the person');
+      await press(page, 'Release 1 pair');
+      expect(await text(page)).toContain('The claim was released');
+      await expectHarmless(page);
+      expect(await contactOf(`${name}@mail.test`)).toBe(await contactOf(`${name}-home@mail.test`));
     });
 
     it('replays a dead letter, and shows another with its problems', async () => {
@@ -232,9 +250,6 @@ describeInBrowser('the console in a browser', () => {
 
   it('keeps nobody from using a page, and is harmless on each', async () => {
     await merge('stands', 'u-stands');
-    await apply(data.db, signup('held', [SCRIPT], 1));
-    const observing = { ...DEFAULTS, observes: () => true };
-    await applyBatch(data.db, [acct('u-held', 'held-home', 0), acct('u-held', 'held', 2)], observing);
     const page = await open({ cookies });
     await find(page, 'stands@mail.test');
     const reader = new URL(page.url()).pathname;

@@ -90,6 +90,17 @@ describe('the list of dead letters', () => {
     expect(new Set([...idsOf(first.html), ...idsOf(second.html)]).size).toBe(60);
   });
 
+  it('finds those that name an address, in every spelling, without the address in a URL', async () => {
+    for (const body of ['{"email":" Ada@Mail.test"}', '{"email":"bob@mail.test"}', '<b>?to=ada%40mail.test'])
+      await send(body);
+    const found = await visitor.submit('/dead-letters', '/dead-letters/search', { address: 'ADA@mail.test' });
+    expect([found.status, found.location, idsOf(found.html).length]).toEqual([200, null, 2]);
+    expect(found.text).toContain('2 of 3 dead letters name the address.');
+    const none = await visitor.submit('/dead-letters', '/dead-letters/search', { address: 'eve@mail.test' });
+    expect(none.text).toContain('0 of 3 dead letters name the address.');
+    expect((await visitor.submit('/dead-letters', '/dead-letters/search', { address: 'x' })).status).toBe(400);
+  });
+
   it('shows what outsiders wrote as text, and has none of it in an address', async () => {
     const evil = '<script>alert(1)</script>"\u202e';
     await send(JSON.stringify({ [evil]: evil }), {
@@ -121,6 +132,11 @@ describe('the page of a dead letter', () => {
     expect(html.match(/<mark>/g)).toHaveLength(1);
     expect(text).toContain('Replayed 1 time');
     expect(text).toMatch(/origin-queue contacts\.newsletter/);
+    expect(hidden(html)).toMatchObject({ key: 'ada@mail.test' });
+    expect(await visitor.post('/find', hidden(html))).toMatchObject({
+      status: 404,
+      text: expect.stringContaining('No contact has it'),
+    });
   });
 
   it('says that a replay may help once this version understands the message', async () => {
@@ -129,7 +145,7 @@ describe('the page of a dead letter', () => {
     });
     const [id] = idsOf((await visitor.get('/dead-letters')).html);
     expect((await visitor.get(`/dead-letters/${id}`)).text).toContain(
-      'This version can read the message as a whole now',
+      'This version understands the message as a whole now',
     );
   });
 

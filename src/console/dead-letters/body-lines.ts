@@ -4,6 +4,7 @@ import { decode, MAX_BYTES, textOf } from '../../messages/incoming/decode';
 import { isDeeperThan, isJsonObject, MAX_DEPTH } from '../../messages/incoming/decoded';
 import { cut } from '../../messages/incoming/fields';
 import { harmless } from '../../operations/render';
+import { keysOf } from '../../operations/show/run';
 import { FXA_QUEUE, NEWSLETTER_QUEUE } from '../../rabbitmq/names';
 
 export interface Line {
@@ -37,6 +38,22 @@ export function problemsNow(content: Buffer, origin: string | null, now = Date.n
   const decoded = decode(source, content, { now });
   if (decoded.kind === 'dead') return decoded.problems;
   return decoded.kind === 'event' ? decoded.partial : [];
+}
+
+const MAX_KEY = 500;
+
+/** The address, token or account that a message names, as it has it; null if it names none. */
+export function readerIn(content: Buffer): string | null {
+  const value = parsed(content);
+  if (!isJsonObject(value)) return null;
+  const message = isJsonObject(value.Message) ? value.Message : value;
+  const places = [message.data, message].filter(isJsonObject);
+  const names = places.flatMap(({ email, token, uid, sub }) => [email, token, uid, sub]);
+  return (
+    names.find(
+      (name): name is string => typeof name === 'string' && keysOf(name).length > 0 && name.length < MAX_KEY,
+    ) ?? null
+  );
 }
 
 /** @param problems each names a field and what is wrong with it, such as `newsletters.2: must be a string` */

@@ -1,30 +1,34 @@
 /** One dead letter: why it is here, what to do, and what it says. */
 import type { VNode } from 'preact';
+import { DEAD_LETTER_REASONS } from '../../messages/incoming/decoded';
 import { cut } from '../../messages/incoming/fields';
 import { REASONS } from '../../operations/dead-letters/reasons';
 import type { letterHead } from '../../operations/dead-letters/text';
 import { count, harmless, number } from '../../operations/render';
-import { Facts, Table, Time } from '../frame/page';
+import { Facts, Form, Hidden, Table, Time } from '../frame/page';
 import type { BodyLines } from './body-lines';
 import { nameOf, pathTo } from './list-page';
 
 export interface Letter {
   shown: ReturnType<typeof letterHead>;
   body: BodyLines;
-  /** What could not be understood: as it was recorded, or as this version finds it. */
-  problems: readonly string[];
-  /** Whether this version would still refuse it; null if that cannot be told. */
-  isRefusedNow: boolean | null;
+  /** What this version does not understand; null if that cannot be told. */
+  problemsNow: readonly string[] | null;
+  /** The address, token or account that it names. */
+  reader: string | null;
   /** Equal messages in the queue: they have the same id, and are replayed or dropped together. */
   equals: number;
   isReplayable: boolean;
 }
 
+/** The reasons that depend on how the message is read. */
+const NOT_UNDERSTOOD: ReadonlySet<string> = new Set(DEAD_LETTER_REASONS.filter((reason) => reason !== 'unknown_token'));
+
 /** Headers and errors may be long. */
 const MAX_VALUE = 2_000;
 
 export function LetterPage({ letter }: { letter: Letter }): VNode {
-  const { shown, problems, equals, isReplayable, isRefusedNow } = letter;
+  const { shown, equals, isReplayable, reader } = letter;
   const { id, reason, error, origin_queue, total_attempts, replays, first_seen, last_seen, earlier_deaths } = shown;
   const text = reason === null ? undefined : REASONS.get(reason);
   return (
@@ -38,9 +42,6 @@ export function LetterPage({ letter }: { letter: Letter }): VNode {
         <strong>What to do: </strong>
         {text?.remedy ?? 'Look at the error and the message. If nobody knows it, drop it.'}
       </p>
-      {isRefusedNow === false && reason !== 'failed' && reason !== 'delivery_limit' && reason !== 'unknown_token' && (
-        <p class="notice">This version can read the message as a whole now: a replay may help.</p>
-      )}
       <Facts
         rows={[
           ['Id', <code>{id}</code>],
@@ -65,12 +66,14 @@ export function LetterPage({ letter }: { letter: Letter }): VNode {
       </p>
       <h2>The message</h2>
       <p>It may contain personal data (addresses, names, tokens): take care where you paste it.</p>
-      {problems.length > 0 && (
-        <ul>
-          {problems.map((problem) => (
-            <li key={problem}>{long(problem)}</li>
-          ))}
-        </ul>
+      <ReadAgain letter={letter} />
+      {reader !== null && (
+        <Form action="/find" class="inline">
+          <Hidden values={{ key: reader }} />
+          <button type="submit" class="outline">
+            Find the reader that it names
+          </button>
+        </Form>
       )}
       <Body body={letter.body} bytes={shown.bytes} />
       {earlier_deaths.length > 0 && <h2>Before it was replayed</h2>}
@@ -103,6 +106,29 @@ export function LetterPage({ letter }: { letter: Letter }): VNode {
 
 const long = (text: string): string =>
   text.length > MAX_VALUE ? `${harmless(cut(text, MAX_VALUE))}…` : harmless(text);
+
+/** Whether another version of OneContact would refuse it, too. */
+function ReadAgain({ letter: { shown, problemsNow } }: { letter: Letter }): VNode | null {
+  const { reason, error } = shown;
+  if (problemsNow === null) return null;
+  if (problemsNow.length === 0) {
+    const wasUnderstood = reason === null || !NOT_UNDERSTOOD.has(reason);
+    if (wasUnderstood) return null;
+    return <p class="notice">This version understands the message as a whole now: a replay may help.</p>;
+  }
+  const others = problemsNow.filter((problem) => !(error ?? '').includes(problem));
+  if (others.length === 0) return null;
+  return (
+    <>
+      <p>If it were replayed now, it would not be understood for these reasons:</p>
+      <ul>
+        {others.map((problem) => (
+          <li key={problem}>{long(problem)}</li>
+        ))}
+      </ul>
+    </>
+  );
+}
 
 function Body({ body: { lines, isJson, isUtf8, isCut }, bytes }: { body: BodyLines; bytes: number }): VNode {
   const hasMarks = lines.some(({ problems }) => problems.length > 0);

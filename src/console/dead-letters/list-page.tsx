@@ -5,7 +5,7 @@ import { ORIGIN_QUEUES } from '../../operations/dead-letters/filter';
 import type { Kind, Overview, Summary } from '../../operations/dead-letters/overview';
 import { REASONS } from '../../operations/dead-letters/reasons';
 import { count, harmless, number } from '../../operations/render';
-import { Facts, Table, Time } from '../frame/page';
+import { Facts, Form, Table, Time } from '../frame/page';
 
 /** Which dead letters a page shows: never with anything that an outsider wrote. */
 export interface Choice {
@@ -53,29 +53,69 @@ export function ListPage({ overview, choice, isLater }: ListProps): VNode {
       {others > 0 && <p>{letters(others)} have still other reasons.</p>}
       <h2>{isNarrow ? 'Those chosen' : 'Messages'}</h2>
       {isNarrow && (
-        <Facts
-          rows={[
-            ['Reason', choice.reason],
-            ['From the queue', choice.origin],
-            ['', <a href={PATH}>Show all reasons</a>],
-          ]}
-        />
+        <>
+          <Facts
+            rows={[
+              ['Reason', choice.reason],
+              ['From the queue', choice.origin],
+            ]}
+          />
+          <p>
+            <a href={PATH}>Show all reasons</a>
+          </p>
+        </>
       )}
       <p>{listed(page.length, matched, isLater)}</p>
-      <Table
-        label="Dead letters"
-        head={['Message', 'Last seen', 'Reason', 'From the queue', 'Error', 'Attempts']}
-        rows={page.map(letterRow)}
-        empty="None: they may have been replayed or dropped."
-      />
+      <Letters page={page} />
+      {isLater && (
+        <p>
+          <a href={pathTo(PATH, { ...choice })}>First page (oldest)</a>
+        </p>
+      )}
       {hasMore && (
         <p>
           <a href={pathTo(PATH, { ...choice, after: page.at(-1)?.id })}>Next page (newer)</a>
         </p>
       )}
+      <h2>Of one person</h2>
+      <Form action={`${PATH}/search`}>
+        <label>
+          Email address
+          <input name="address" required autocomplete="off" aria-describedby="search-hint" />
+          <small id="search-hint">Found anywhere in a message, in every spelling.</small>
+        </label>
+        <button type="submit">Find dead letters that name it</button>
+      </Form>
     </>
   );
 }
+
+/** What was found of one person. */
+export function FoundPage({ overview }: { overview: Overview }): VNode {
+  const { page, matched, total } = overview;
+  return (
+    <>
+      <p>
+        <a href={PATH}>All dead letters</a>
+      </p>
+      <Stopped overview={overview} />
+      <p>
+        {`${number(matched)} of ${letters(total)} ${matched === 1 ? 'names' : 'name'} the address.`}
+        {page.length < matched && ` These are the oldest ${number(page.length)}.`}
+      </p>
+      <Letters page={page} />
+    </>
+  );
+}
+
+const Letters = ({ page }: { page: readonly Summary[] }): VNode => (
+  <Table
+    label="Dead letters"
+    head={['Message', 'Last seen', 'Reason', 'From the queue', 'Error', 'Attempts']}
+    rows={page.map(letterRow)}
+    empty="None here: they may have been replayed or dropped."
+  />
+);
 
 function listed(shown: number, matched: number, isLater: boolean): string {
   if (isLater) return `${number(shown)} of ${letters(matched)}, oldest first.`;
@@ -83,16 +123,18 @@ function listed(shown: number, matched: number, isLater: boolean): string {
 }
 
 /** Counts are of those that were looked at. */
-export function Stopped({
+function Stopped({
   overview: { looked, total, interrupted },
 }: {
   overview: Pick<Overview, 'looked' | 'total' | 'interrupted'>;
 }) {
   if (looked >= total) return null;
-  const why = interrupted ? 'Looking at all of them would take too long' : 'There are too many to look at all of them';
+  const which = interrupted
+    ? `Looking took too long, and was ended: this page counts ${number(looked)} of ${number(total)}, which need not be the oldest.`
+    : `There are too many to look at all of them: this page counts the oldest ${number(looked)} of ${number(total)}.`;
   return (
     <p role="note" class="problem">
-      {`${why}: this page counts the oldest ${number(looked)} of ${number(total)} only. Replay or drop some, then look again.`}
+      {which} Replay or drop some, then look again.
     </p>
   );
 }

@@ -7,10 +7,10 @@ import type { ConsoleContext } from '../frame/context';
 import { NotNow } from '../frame/not-now';
 
 /** How long a page waits for another page of this console. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 25_000;
 
 /** As long as somebody waits for a page. */
-export const PAGE_MS = 10_000;
+export const PAGE_MS = 20_000;
 /** As long as somebody waits for a change that they asked for. */
 export const CHANGE_MS = 120_000;
 

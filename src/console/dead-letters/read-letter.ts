@@ -3,13 +3,17 @@ import { browseDeadLetters } from '../../operations/dead-letters/run';
 import { letterHead } from '../../operations/dead-letters/text';
 import type { Broker } from '../../operations/servers';
 import { toReplay } from '../../rabbitmq/dead-letter';
-import { bodyLines, problemsNow } from './body-lines';
+import { bodyLines, problemsNow, readerIn } from './body-lines';
 import type { Letter } from './letter-page';
 
-/** @returns what a page shows of a dead letter; null if there is none with this id */
-export async function readLetter(broker: Broker, id: string, run: Omit<BrowseRun, 'filter'>): Promise<Letter | null> {
+/** @returns what a page shows of a dead letter; null if there is none with this id, or it was not found in time */
+export async function readLetter(
+  broker: Broker,
+  id: string,
+  run: Omit<BrowseRun, 'filter'>,
+): Promise<{ letter: Letter | null; interrupted: boolean }> {
   let found: Letter | null = null;
-  const { matched } = await browseDeadLetters(
+  const { matched, interrupted } = await browseDeadLetters(
     broker,
     { ...run, filter: { ids: new Set([id]) } },
     async (delivery, letter) => {
@@ -17,14 +21,14 @@ export async function readLetter(broker: Broker, id: string, run: Omit<BrowseRun
         const now = problemsNow(delivery.content, letter.origin);
         const problems = [...new Set([...recorded(letter.error), ...(now ?? [])])];
         found = {
-          ...{ shown: letterHead(delivery, letter), problems, body: bodyLines(delivery.content, problems) },
-          ...{ isRefusedNow: now && now.length > 0, isReplayable: toReplay(delivery, letter) !== undefined, equals: 1 },
+          ...{ shown: letterHead(delivery, letter), problemsNow: now, body: bodyLines(delivery.content, problems) },
+          ...{ reader: readerIn(delivery.content), isReplayable: toReplay(delivery, letter) !== undefined, equals: 1 },
         };
       }
       return { do: 'keep' };
     },
   );
-  return found && { ...(found as Letter), equals: matched };
+  return { letter: found && { ...(found as Letter), equals: matched }, interrupted };
 }
 
 /** The problems in the error of a message that was not understood: each names a field. Other errors are about no field. */

@@ -1,18 +1,28 @@
 /** The dead letters by reason, one of them, replay and drop. */
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { normaliseAddress } from '../../contacts/facts/address';
 import { audited } from '../../operations/audited';
 import { resultOf } from '../../operations/dead-letters/audit';
 import { type Filter, ORIGIN_QUEUES } from '../../operations/dead-letters/filter';
-import { pageBounds, readOverview } from '../../operations/dead-letters/overview';
+import { pageBounds, readOverview, searchBounds } from '../../operations/dead-letters/overview';
 import { REASONS } from '../../operations/dead-letters/reasons';
-import { areStillThere, dropDeadLetters, exactly, replayDeadLetters } from '../../operations/dead-letters/run';
+import {
+  areStillThere,
+  type BrowseRun,
+  dropDeadLetters,
+  exactly,
+  replayDeadLetters,
+} from '../../operations/dead-letters/run';
+import { mentionsOf } from '../../operations/mentions';
 import type { Broker } from '../../operations/servers';
+import { failureOf } from '../../postgres/errors';
 import type { ConsoleContext } from '../frame/context';
 import { authorOf, BadForm, Reason, readForm } from '../frame/forms';
+import { NotNow } from '../frame/not-now';
 import { ConfirmPage, type Target, TITLES } from './confirm-page';
 import { LetterPage } from './letter-page';
-import { ListPage } from './list-page';
+import { FoundPage, ListPage } from './list-page';
 import { CHANGE_MS, PAGE_MS, queueWork } from './queue';
 import { readLetter } from './read-letter';
 import { resultPath, resultText } from './result';
@@ -27,6 +37,7 @@ const ListQuery = z.object({
   origin: Known.origin.optional().catch(undefined),
   after: Id.optional().catch(undefined),
 });
+const SearchForm = z.object({ address: z.string('Enter an email address.') });
 const absent = z.literal('').transform(() => undefined);
 const TARGET = {
   act: z.enum(['replay', 'drop'], 'Say whether to replay or to drop.'),
@@ -44,7 +55,7 @@ const ConfirmForm = z.object({
 });
 
 export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleContext): Promise<void> {
-  const { db } = context;
+  const { db, log } = context;
   const onQueue = queueWork(context);
 
   app.get('/dead-letters', async (request, reply) => {
@@ -59,11 +70,23 @@ export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleCon
     });
   });
 
+  // An address is never part of an address of the console.
+  app.post('/dead-letters/search', async (request, reply) => {
+    const { address } = readForm(SearchForm, request);
+    const key = normaliseAddress(address);
+    if (!key.ok) throw new BadForm(`The address ${key.problem}.`);
+    const filter = { ids: new Set<string>(), mentions: mentionsOf({ addresses: [key.address.key] }) };
+    const run = { filter, size: PAGE, signal: AbortSignal.timeout(PAGE_MS), ...pageBounds() };
+    const overview = await onQueue((broker) => readOverview(broker, run));
+    return reply.page({ title: 'Dead letters of one person', children: <FoundPage overview={overview} /> });
+  });
+
   app.get<{ Params: { id: string } }>('/dead-letters/:id', async (request, reply) => {
     const { success, data: id } = Id.safeParse(request.params.id);
     if (!success) return reply.callNotFound();
-    const run = { signal: AbortSignal.timeout(PAGE_MS), ...pageBounds() };
-    const letter = await onQueue((broker) => readLetter(broker, id, run));
+    const run = { signal: AbortSignal.timeout(PAGE_MS), ...searchBounds() };
+    const { letter, interrupted } = await onQueue((broker) => readLetter(broker, id, run));
+    if (letter === null && interrupted) throw new NotNow(TOO_MANY);
     if (letter === null) return reply.page({ status: 404, title: 'Not found', children: <Gone /> });
     return reply.page({ title: 'Dead letter', children: <LetterPage letter={letter} /> });
   });
@@ -81,14 +104,25 @@ export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleCon
     if (!isTarget(target)) throw new BadForm('Say which dead letters.');
     const counted = { matched, mark };
     const changed = await onQueue(async (broker) => {
-      const run = { filter: selection(target), signal: AbortSignal.timeout(CHANGE_MS) };
+      const run = runOf(target);
       if (!(await areStillThere(broker, run, counted))) return null;
       const entry = {
         ...authorOf(request, reason),
         command: `dead-letters ${target.act}` as const,
         target: target.id === undefined ? filterOf(target) : { ids: [target.id] },
       };
-      return audited(db, entry, () => act(broker, target, { isTrial: false, counted }), resultOf);
+      let done: Awaited<ReturnType<typeof act>> | undefined;
+      const work = async () => {
+        done = await act(broker, target, { isTrial: false, counted });
+        return done;
+      };
+      try {
+        return await audited(db, entry, work, resultOf);
+      } catch (error) {
+        if (done === undefined) throw error;
+        log.error({ code: failureOf(error).code }, 'console: the result of a change is not in the audit');
+        return done;
+      }
     });
     if (changed !== null) return reply.redirect(resultPath(changed), 303);
     const again = await onQueue((broker) => act(broker, target, { isTrial: true }));
@@ -99,6 +133,9 @@ export async function deadLetterRoutes(app: FastifyInstance, context: ConsoleCon
 
 const CHANGED = 'Not done: meanwhile, some of these dead letters were replayed or dropped. This is what is there now.';
 
+const TOO_MANY =
+  'There are too many dead letters: looking for this one took too long. Replay or drop some of them, then try again.';
+
 /** All dead letters at once are never a target. */
 const isTarget = ({ id, reason }: Target): boolean => (id === undefined) !== (reason === undefined);
 
@@ -107,9 +144,10 @@ const filterOf = ({ reason, origin }: Pick<Target, 'reason' | 'origin'>): Pick<F
   ...(origin !== undefined && { originQueue: origin }),
 });
 
-const selection = (target: Target): Filter => ({
-  ids: new Set(target.id === undefined ? [] : [target.id]),
-  ...filterOf(target),
+const runOf = (target: Target): BrowseRun => ({
+  filter: { ids: new Set(target.id === undefined ? [] : [target.id]), ...filterOf(target) },
+  signal: AbortSignal.timeout(CHANGE_MS),
+  ...(target.id !== undefined && searchBounds()),
 });
 
 interface ActOptions {
@@ -119,8 +157,8 @@ interface ActOptions {
 }
 
 function act(broker: Broker, target: Target, { isTrial, counted }: ActOptions) {
-  const filter = counted ? exactly(selection(target), counted) : selection(target);
-  const run = { filter, signal: AbortSignal.timeout(CHANGE_MS) };
+  const { filter, ...bounds } = runOf(target);
+  const run = { ...bounds, filter: counted ? exactly(filter, counted) : filter };
   return target.act === 'replay' ? replayDeadLetters(broker, run, isTrial) : dropDeadLetters(broker, run, isTrial);
 }
 

@@ -10,16 +10,19 @@ export interface Asset {
 }
 
 const STYLE = `
+:root { --pico-font-size: 100%; }
+.container { max-width: 76rem; padding-inline: 1rem; }
+time { white-space: nowrap; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { position: static; }
 nav ul { flex-wrap: wrap; }
-nav [aria-current="page"] { text-decoration: underline; }
+nav a[aria-current="page"] { text-decoration: underline; }
+main form { max-width: 40rem; }
 form.inline { display: inline; }
 form.inline button { width: auto; margin: 0; padding: 0.25rem 0.75rem; }
 h2 { margin-top: 2rem; }
 code { overflow-wrap: anywhere; }
-a code { color: inherit; text-decoration: underline; }
-td { min-width: 5rem; }
+a code { display: inline; color: inherit; overflow-wrap: break-word; }
 dl > div { display: grid; grid-template-columns: minmax(8rem, 12rem) 1fr; gap: 0 1rem; padding: 0.25rem 0; }
 dt { font-weight: 600; }
 dd { margin: 0; overflow-wrap: anywhere; }

@@ -82,7 +82,7 @@ export function databaseFindings({ db, erasureKey, fenceAge, now = Date.now() }:
     check('Size', async () => {
       const { bytes, contacts, merges } = await brief(databaseSize);
       return ok(
-        `About ${count(contacts, 'contact')} and ${count(merges, 'merge')}; ${number(Math.ceil(bytes / 1_048_576))} MiB on disk.`,
+        `${number(Math.ceil(bytes / 1_048_576))} MiB on disk. By the last estimate of the server: ${count(contacts, 'contact')}, ${count(merges, 'merge')}.`,
       );
     }),
   ]);

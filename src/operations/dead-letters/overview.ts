@@ -39,30 +39,38 @@ interface OverviewOptions extends BrowseRun {
   size: number;
 }
 
-/** A longer queue is looked at only from its head: otherwise every look would rewrite the whole queue. */
-const MOST = 10_000;
+/** A longer queue is looked at only in part: looking at more than the head of a queue rewrites all of it. */
+const MOST = 5_000;
 /** As many as the broker lends at once: they return to their places, and nothing is written. */
 const FROM_HEAD = 500;
 
-/** Ends browsing before it is too much for a page that somebody waits for. */
-export function pageBounds(most = MOST, fromHead = FROM_HEAD): Required<Pick<BrowseRun, 'enough' | 'onProgress'>> {
-  let [seen, total] = [0, 0];
+type Bounds = Required<Pick<BrowseRun, 'enough' | 'onProgress'>>;
+
+function bounds(isEnough: (now: { seen: number; total: number; matched: number }) => boolean): Bounds {
+  let now = { seen: 0, total: 0 };
   return {
-    onProgress: (...now) => {
-      [seen, total] = now;
+    onProgress: (seen, total) => {
+      now = { seen, total };
     },
-    enough: () => total > most && seen >= fromHead,
+    enough: (matched) => isEnough({ ...now, matched }),
   };
 }
+
+/** Ends browsing before it is too much for a page that somebody waits for. */
+export const pageBounds = (most = MOST, fromHead = FROM_HEAD): Bounds =>
+  bounds(({ seen, total }) => total > most && seen >= fromHead);
+
+/** Ends the search for one dead letter once it is found, unless it costs little to find those that are equal to it. */
+export const searchBounds = (most = MOST): Bounds => bounds(({ total, matched }) => total > most && matched > 0);
 
 const MAX_KINDS = 100;
 
 export async function readOverview(broker: Broker, options: OverviewOptions): Promise<Overview> {
-  const { filter, after, size, ...bounds } = options;
+  const { filter, after, size, ...rest } = options;
   const kinds = new Map<string, Kind>();
   const found = { looked: 0, others: 0, matched: 0, page: [] as Summary[], hasMore: false };
   let isBehind = after === undefined;
-  const run = { ...bounds, filter: { ids: new Set<string>() } };
+  const run = { ...rest, filter: { ids: new Set<string>() } };
   const { total, interrupted } = await browseDeadLetters(broker, run, async (delivery, letter) => {
     found.looked += 1;
     if (!addTo(kinds, letter)) found.others += 1;

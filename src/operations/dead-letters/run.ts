@@ -10,8 +10,8 @@ export interface BrowseRun {
   /** Ends the browsing early; what is in flight is finished. */
   signal: AbortSignal;
   onProgress?(seen: number, total: number): void;
-  /** Asked before each message; true ends the browsing early. */
-  enough?(): boolean;
+  /** Asked before each message, with the number of matches so far; true ends the browsing early. */
+  enough?(matched: number): boolean;
 }
 
 export interface Browsed extends BrowseResult {
@@ -44,7 +44,7 @@ export async function browseDeadLetters(
     queue: DEAD_LETTERS,
     signal,
     copy: toTail,
-    enough: () => matched >= limit || enough(),
+    enough: () => matched >= limit || enough(matched),
     ...(!isNarrow(filter) && filter.limit !== undefined && { expected: filter.limit }),
     ...(onProgress && { onProgress }),
     visit: async (delivery) => {

@@ -1,6 +1,7 @@
 /** The dead letters at a glance, and where looking at them ends. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { pageBounds, readOverview } from '../../../src/operations/dead-letters/overview';
+import { pageBounds, readOverview, searchBounds } from '../../../src/operations/dead-letters/overview';
+import { dropDeadLetters } from '../../../src/operations/dead-letters/run';
 import type { Broker } from '../../../src/operations/servers';
 import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
 import { DEAD_LETTERS } from '../../../src/rabbitmq/names';
@@ -35,6 +36,15 @@ describe('an overview of the dead letters', () => {
     expect(bounded.page).toHaveLength(2);
     expect(await readOverview(open, { ...options, ...pageBounds(6, 3) })).toMatchObject({ looked: 6, matched: 6 });
     expect(await drain(broker())).toEqual(bodies);
+  });
+
+  it('looks for one dead letter of a long queue until it is found, and in a short one also for those equal to it', async () => {
+    await addDeadLetters(broker(), 6);
+    const { page } = await readOverview(open, options);
+    const filter = { ids: new Set([page[1]?.id as string]) };
+    const find = (most: number) => dropDeadLetters(open, { ...options, filter, ...searchBounds(most) }, true);
+    expect(await find(5)).toMatchObject({ matched: 1, seen: 2 });
+    expect(await find(6)).toMatchObject({ matched: 1, seen: 6 });
   });
 
   it('says that it was interrupted, and at which point', async () => {
