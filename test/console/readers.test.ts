@@ -55,16 +55,16 @@ describe('the page of a reader', () => {
       'in-account subscribed 2026-01-01 00:00 UTC The reader signed up.',
       'news unsubscribed 2026-01-01 00:00 UTC The reader left it.',
       'reason: too many',
-      'signed up news No: superseded by a later choice eve@mail.test https://site.test/',
-      'signed up, with proof in-account Yes: latest choice for this newsletter in account',
-      'said why news Yes: reason given for a refusal',
+      'signed up: news No: superseded by a later choice eve@mail.test https://site.test/',
+      'signed up, with proof: in-account Yes: latest choice for this newsletter in account',
+      'said why, about: news Yes: reason given for a refusal',
       'This reader was never merged',
       'None waits to be sent',
       'No entry names this reader',
     ])
       expect(text).toContain(part);
     // The newest first.
-    expect(text.indexOf('said why news')).toBeLessThan(text.indexOf('signed up news'));
+    expect(text.indexOf('said why, about: news')).toBeLessThan(text.indexOf('signed up: news'));
     // Not even in the title, which browsers remember.
     expect(/<title>(.*)<\/title>/.exec(html)?.[1]).toBe('Reader · OneContact');
   });
@@ -157,12 +157,12 @@ describe('the page of a reader', () => {
     await apply(data.db, ...Array.from({ length: 101 }, (_, i) => signup('keen', [`n${i}`], i)));
     const id = await idOf('keen');
     const { text, html } = await visitor.get(`/contacts/${id}`);
-    expect(text.match(/signed up n\d+ Yes/g)).toHaveLength(100);
-    expect(text).not.toContain('signed up n0 Yes');
+    expect(text.match(/signed up: n\d+ Yes/g)).toHaveLength(100);
+    expect(text).not.toContain('signed up: n0 Yes');
     expect(text).toContain('These are the newest 100 of 101');
     expect(html).toContain(`href="/contacts/${id}/consent"`);
     const all = (await visitor.get(`/contacts/${id}/consent`)).text;
-    expect(all.match(/signed up n\d+ Yes/g)).toHaveLength(101);
+    expect(all.match(/signed up: n\d+ Yes/g)).toHaveLength(101);
   });
 
   it('runs no text from outside, and makes marks that reorder text visible', async () => {

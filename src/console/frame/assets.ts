@@ -34,7 +34,11 @@ mark { padding: 0 0.2em; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: center; }
 .actions [role="button"], .actions button { width: auto; margin: 0; }
 @media (max-width: 36rem) { dl > div { grid-template-columns: 1fr; } }
-@media print { header, .skip, .actions, form { display: none; } }
+@media print {
+  header, .skip, .actions, form { display: none; }
+  .overflow-auto { overflow: visible; }
+  td { overflow-wrap: anywhere; }
+}
 `;
 
 /** Pages work without it: it keeps a form from being sent twice, and shows times as the reader's clock does. */

@@ -6,7 +6,7 @@ import { knownTime } from '../../messages/outgoing/contact-body';
 import { STAFF_SOURCE } from '../../operations/audited';
 import { type ChoiceBody, fieldsBody } from '../../operations/consent/body';
 import { Table, Time } from '../frame/page';
-import { detailsText, sourceText } from '../privacy/ledger';
+import { detailsText } from '../privacy/ledger';
 
 interface MailProps {
   contact: ContactSnapshot;
@@ -73,13 +73,12 @@ function whoOptedOut(choices: readonly ChoiceBody[]): string {
 export const Newsletters = ({ contact: { view } }: Pick<MailProps, 'contact'>): VNode => (
   <Table
     label="Newsletters"
-    head={['Newsletter', 'State', 'Since', 'Why', 'Source', 'Details']}
+    head={['Newsletter', 'State', 'Since', 'Why', 'Source and details']}
     rows={[...view.newsletters].map(([name, newsletter]) => [
       <strong key="name">{name}</strong>,
       newsletter.state,
       <Time key="since" at={knownTime(newsletter.since)} />,
       <Why key="why" newsletter={newsletter} />,
-      sourceText(newsletter.details.source),
       detailsText({ ...newsletter.details, fields: fieldsBody(newsletter.details.fields) }),
     ])}
     empty="This reader has chosen no newsletter, and left none."
