@@ -25,7 +25,7 @@ code { overflow-wrap: anywhere; }
 a code { display: inline; color: inherit; overflow-wrap: break-word; }
 dl > div { display: grid; grid-template-columns: minmax(8rem, 12rem) 1fr; gap: 0 1rem; padding: 0.25rem 0; }
 dt { font-weight: 600; }
-dd { margin: 0; overflow-wrap: anywhere; }
+dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0.75rem; }
 mark { padding: 0 0.2em; }
 .notice { border-left: 0.3rem solid var(--pico-primary); padding: 0.5rem 1rem; }
