@@ -275,7 +275,7 @@ describeInBrowser('the console in a browser', () => {
     expect([...visited.keys()]).toEqual(
       expect.arrayContaining(['/contacts/ID', '/contacts/ID/erase', '/merges', '/merges/ID/undo', '/dead-letters/ID']),
     );
-  });
+  }, 300_000); // some twenty pages
 });
 
 /** What a screen reader calls the element that has the focus. */
