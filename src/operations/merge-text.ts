@@ -73,6 +73,7 @@ export interface ValueRow {
   survivor: Cell | null;
   retired: Cell | null;
   after: Cell | null;
+  won: Verdict<unknown>['won'];
   why: string;
 }
 
@@ -101,7 +102,7 @@ function row<T>(name: string, verdict: Verdict<T> | undefined, cellOf: (value: T
     return { text, at: at === TIME_UNKNOWN ? null : at };
   };
   const sides = { survivor: cell(survivor), retired: cell(retired), after: cell(valueAfter(verdict)) };
-  return [{ name, ...sides, why: whyText(why, won, name) }];
+  return [{ name, ...sides, won, why: whyText(why, won, name) }];
 }
 
 function valueTable(explanation: Explanation, columns: number): string[] {

@@ -35,3 +35,10 @@ export function checkedEffect({ contacts, addresses, accounts, tokens, ...change
   if (seen !== undefined && seen !== effect) throw new EffectChanged();
   return effect;
 }
+
+/** Null if the effect is not the one that was shown. */
+export const unlessChanged = <T>(work: Promise<T>): Promise<T | null> =>
+  work.catch((error: unknown) => {
+    if (error instanceof EffectChanged) return null;
+    throw error;
+  });

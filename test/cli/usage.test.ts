@@ -61,7 +61,7 @@ describe('onecontact', () => {
     ['erase', '--yes'],
     ['opt-out', '--reason', 'asked'],
     ['merges', 'preview', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
-    ['merges', 'unblock', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
+    ['merges', 'unblock', '--yes', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
     ['collisions', 'resolve', '9f3c1a7be2d84c06b5a1e0774cd2f8aa'],
     ['audit', '--address'],
     ['dead-letters', 'list', '--address'],

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Browser, Cookie, Page } from 'playwright-core';
+import type { Browser, Cookie, Locator, Page } from 'playwright-core';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { applyBatch } from '../../src/ingest/transaction';
 import { type Service, startService } from '../../src/main';
@@ -61,10 +61,16 @@ describeInBrowser('the console in a browser', () => {
     window = await Window.open(browser, service.consoleUrl as string, look);
     return window.page;
   }
+  /** Clicks what leads to another page, and waits until it is there. */
+  async function leaveBy(page: Page, element: Locator): Promise<void> {
+    const loaded = page.waitForEvent('load');
+    await element.click();
+    await loaded;
+  }
   const press = (page: Page, button: string | RegExp): Promise<void> =>
-    page.getByRole('button', { name: button }).click();
+    leaveBy(page, page.getByRole('button', { name: button }));
   const follow = (page: Page, link: string | RegExp): Promise<void> =>
-    page.locator('main').getByRole('link', { name: link }).first().click();
+    leaveBy(page, page.locator('main').getByRole('link', { name: link }).first());
 
   async function signIn(page: Page, key = KEY): Promise<void> {
     await page.goto('/sign-in');
@@ -137,7 +143,7 @@ describeInBrowser('the console in a browser', () => {
       await merge(`undo-${mode}`, `u-${mode}`);
       const page = await open({ javaScript, cookies });
       await page.goto('/merges');
-      await page.locator('main a[href^="/merges/"]').first().click();
+      await leaveBy(page, page.locator('main a[href^="/merges/"]').first());
       await expectHarmless(page);
       await follow(page, /undo/i);
       await expectHarmless(page);
@@ -146,6 +152,23 @@ describeInBrowser('the console in a browser', () => {
       expect(await text(page)).toContain('The merge was undone');
       const ids = await Promise.all([`undo-${mode}`, `undo-${mode}-home`].map((it) => contactOf(`${it}@mail.test`)));
       expect(new Set(ids).size).toBe(2);
+      await press(page, /^Preview unblocking/);
+      await expectNoBarriers();
+    });
+
+    it('releases a claim that observe mode holds', async () => {
+      const [name, person] = [`held-${mode}`, `h-${mode}`];
+      await apply(data.db, signup(name, [SCRIPT], 1), acct(person, `${name}-home`, 0));
+      await applyBatch(data.db, [acct(person, name, 2)], { ...DEFAULTS, observes: () => true });
+      const page = await open({ javaScript, cookies });
+      await page.goto('/collisions');
+      await press(page, `Preview releasing ${name}@mail.test`);
+      await expectNoBarriers();
+      await page.getByLabel('Reason').fill('Checked with the person');
+      await press(page, 'Release 1 pair');
+      expect(await text(page)).toContain('The claim was released');
+      await expectHarmless(page);
+      expect(await contactOf(`${name}@mail.test`)).toBe(await contactOf(`${name}-home@mail.test`));
     });
 
     it('replays a dead letter, and shows another with its problems', async () => {
@@ -160,10 +183,10 @@ describeInBrowser('the console in a browser', () => {
       );
       const page = await open({ javaScript, cookies });
       await page.goto('/dead-letters?reason=invalid_shape');
-      await page.locator('main a[href^="/dead-letters/"]:has(code)').first().click();
+      await leaveBy(page, page.locator('main a[href^="/dead-letters/"]:has(code)').first());
       await expectHarmless(page);
       await page.goto('/dead-letters?reason=failed');
-      await page.locator('main a[href^="/dead-letters/"]:has(code)').first().click();
+      await leaveBy(page, page.locator('main a[href^="/dead-letters/"]:has(code)').first());
       await expectHarmless(page);
       await follow(page, /^Replay/);
       await page.getByLabel('Reason').fill('The database is back');
@@ -187,7 +210,6 @@ describeInBrowser('the console in a browser', () => {
       await page.getByLabel('Reason').fill('Ticket 8');
       await press(page, /^Erase/);
       expect(await text(page)).toContain('was erased');
-      await expectNoBarriers();
       expect(await contactOf(address)).toBeUndefined();
       await find(page, address);
       expect(await text(page)).toContain('was erased');
@@ -232,14 +254,14 @@ describeInBrowser('the console in a browser', () => {
 
   it('keeps nobody from using a page, and is harmless on each', async () => {
     await merge('stands', 'u-stands');
-    await apply(data.db, signup('held', [SCRIPT], 1));
-    const observing = { ...DEFAULTS, observes: () => true };
-    await applyBatch(data.db, [acct('u-held', 'held-home', 0), acct('u-held', 'held', 2)], observing);
     const page = await open({ cookies });
     await find(page, 'stands@mail.test');
     const reader = new URL(page.url()).pathname;
     const visited = new Map<string, string[]>();
-    const waiting = [reader, '/', '/no-such-page'];
+    const [widest] = await data.sql<{ seq: string }>(
+      `SELECT seq FROM audit WHERE command = 'collisions resolve' LIMIT 1`,
+    );
+    const waiting = [reader, `/audit/${widest?.seq}`, '/', '/no-such-page'];
     for (let path = waiting.shift(); path; path = waiting.shift()) {
       const kind = kindOf(path);
       if (visited.has(kind)) continue;
@@ -261,4 +283,4 @@ const FOCUSED = `((it) => [...(it.labels?.length ? it.labels : [it])].map((label
 
 /** Pages of the same kind differ only in ids, and in what is chosen of a list. */
 const kindOf = (path: string): string =>
-  path.replace(/[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID').replace(/\?(?!act=).*|&.*/, '');
+  path.replace(/[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f-]{27}|\d+$/g, 'ID').replace(/\?(?!act=).*|&.*/, '');

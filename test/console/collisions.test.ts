@@ -117,7 +117,7 @@ describe('releasing held claims', () => {
     const { text } = await preview(pair('u', 'b'));
     expect(await allRows(data)).toEqual(before);
     expect(text).toContain('Merge: the two contacts are one person.');
-    expect(text).toContain('newsletter x none subscribed since 2026-01-01 00:00 UTC subscribed');
+    expect(text).toContain('newsletter x none subscribed since 2026-01-01 00:00 UTC subscribed retired');
     const { location } = await release([pair('u', 'b')]);
     expect(location).toMatch(/^\/merges\/[0-9a-f-]{36}\?done=released$/);
     const merge = await ada.get(location as string);

@@ -116,19 +116,21 @@ describe('the page of a merge', () => {
     await receive(...MERGED.slice(-1));
     const { text, html } = await ada.get(`/merges/${await mergeId()}`);
     expect(text).toContain(`Account ${uidOf('u')} proves that it owns b@mail.test, which belonged to no account.`);
-    expect(text).toContain('event primaryEmailChanged of the account provider, made 2026-01-01 00:00 UTC');
+    expect(text).toContain(
+      'the account has a new primary address: event primaryEmailChanged of the account provider, made 2026-01-01 00:00 UTC',
+    );
     for (const row of [
-      'primary address a@mail.test since 2026-01-01 00:00 UTC b@mail.test since 2026-01-01 00:00 UTC b@mail.test claimed later',
-      'first name none Ada since 2026-01-01 00:00 UTC Ada only the retired had it',
-      "newsletter x unsubscribed since 2026-01-01 00:00 UTC subscribed since 2026-01-01 00:00 UTC unsubscribed the survivor's is later",
-      'opted out yes none none the opt-out was lifted by a proof of the retired',
-      `Survivor ${own.id} : live`,
+      'primary address a@mail.test since 2026-01-01 00:00 UTC b@mail.test since 2026-01-01 00:00 UTC b@mail.test retired claimed later',
+      'first name none Ada since 2026-01-01 00:00 UTC Ada retired only the retired had it',
+      "newsletter x unsubscribed since 2026-01-01 00:00 UTC subscribed since 2026-01-01 00:00 UTC unsubscribed survivor the survivor's is later",
+      'opted out yes none none retired the opt-out was lifted by a proof of the retired',
+      `Survivor ${own.id} : live, with a@mail.test, b@mail.test`,
       `Retired ${lone.id} : ended in another contact, ${own.id}`,
       `Token that stays ${lone.token} , because the retired contact had the account's primary address`,
       `Token that is retired ${own.token} .`,
       'The message contact.merged is still waiting to be sent. It says:',
       'Newsletters that the account got: none. Newsletters that ended: x, z.',
-      'Nobody on the staff changed anything about this merge.',
+      'Staff changed nothing about this merge.',
     ]) {
       expect(text).toContain(row);
     }

@@ -146,7 +146,7 @@ describe('the proof of consent in the console', () => {
     expect(text).toContain('Addresses eve@mail.test Account none Opted out of all email no');
     expect(text).toContain('1 choice, newest first');
     expect(text).toContain(
-      'signed up x Yes: latest choice for this newsletter eve@mail.test https://site.test/ language: de',
+      'signed up: x Yes: latest choice for this newsletter eve@mail.test https://site.test/; language: de',
     );
   });
 

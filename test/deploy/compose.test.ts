@@ -62,6 +62,18 @@ describeWith('compose')('compose.yaml', () => {
     expect(parseApiKeys(file?.text ?? '').map(({ scopes }) => [...scopes])).toEqual([['write']]);
   });
 
+  it('has, in the commands at its top, the keys that it sets', async () => {
+    const [file] = await filesOf(compose, 'onecontact', '/etc/onecontact');
+    const top = readFileSync(join(ROOT, 'compose.yaml'), 'utf8').match(/^#.*$/gm)?.join('\n') ?? '';
+    const keys = [...top.matchAll(/Bearer ([\w-]+)/g)].map(([, key]) => key as string);
+    expect(keys).toHaveLength(2);
+    const set = [
+      serviceOf('onecontact').environment?.API_KEY,
+      ...(file?.text.match(/(?<=^site\s+write\s+)\S+$/gm) ?? []),
+    ];
+    expect(set).toEqual(expect.arrayContaining(keys));
+  });
+
   it('gives each process a login of its own', () => {
     const userOf = (name: string, variable: string) => new URL(serviceOf(name).environment?.[variable] ?? '').username;
     expect(OURS.map((name) => (name === 'migration' ? '' : userOf(name, 'AMQP_URL')))).toEqual([

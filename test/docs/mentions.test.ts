@@ -46,7 +46,7 @@ describeWith('compose')('the pages', () => {
   it(
     'name only commands and options that Docker Compose has',
     async () => {
-      const codes = PAGES.flatMap((page) => codeOf(page)).filter((code) => code.startsWith('docker compose '));
+      const codes = PAGES.flatMap(codeOf).filter((code) => code.startsWith('docker compose '));
       expect(codes).not.toEqual([]);
       for (const code of codes) {
         const [, command = '', rest = ''] = /^docker compose ([a-z]+)(.*?)(?: onecontact .*)?$/.exec(code) ?? [];

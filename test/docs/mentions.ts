@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { onecontact } from '../support/command-line';
+import { blocksOf } from './page';
 
 const CHECKOUT = resolve(__dirname, '../..');
 
@@ -19,15 +20,13 @@ export const OPERATOR_PAGES: readonly string[] = [
   ...['deploy/rabbitmq/README.md', 'deploy/kubernetes/README.md'],
 ];
 
-/** The code of a page: the lines of blocks for a shell, and spans; or whole blocks in another language. */
-export function codeOf(page: string, language = 'sh'): string[] {
+/** The code of a page: the lines of its blocks for a shell, and its spans. */
+export function codeOf(page: string): string[] {
   const text = readFileSync(resolve(CHECKOUT, page), 'utf8');
-  const blocks = [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map(
-    ([, block = '']) => block,
-  );
-  if (language !== 'sh') return blocks;
   const spans = text.replace(/^```.*?^```$/gms, '').match(/(?<=`)[^`]+(?=`)/g) ?? [];
-  return [...blocks.flatMap((block) => block.split('\n')), ...spans].map((code) => code.replaceAll(/\s+/g, ' '));
+  return [...blocksOf(page).flatMap((block) => block.split('\n')), ...spans].map((code) =>
+    code.replaceAll(/\s+/g, ' '),
+  );
 }
 
 export interface Mention {

@@ -11,6 +11,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, signup, uidOf } from '../support/events';
 import { publish, startOn } from '../support/service';
 import { codeOf, type Mention, mentionsOn, OPERATOR_PAGES, optionIn } from './mentions';
+import { blocksOf } from './page';
 
 const ADA = addressOf('ada').key;
 
@@ -76,6 +77,8 @@ describe('the pages for operators', () => {
     expect(await run('merges list')).toContain(id.slice(0, 8));
     expect(await run('merges show', id)).toContain(id);
     expect(await run('merges undo', id, '--yes')).toContain('The merge is undone.');
+    const unblock = ['merges unblock', uidOf('ada'), addressOf('work').key, '--yes'] as const;
+    expect(await run(...unblock)).toContain('The claims count again.');
     expect(await run('collisions resolve', '--yes')).toContain('No claims are held');
 
     expect(await run('dead-letters list --address', ADA)).toContain('not_json');
@@ -114,7 +117,7 @@ describe('the pages for operators', () => {
   });
 
   it('find a transaction that holds back the change feed, and end it', async () => {
-    const [block = ''] = codeOf('docs/operations.md', 'sql').filter((code) => code.includes('backend_xid'));
+    const [block = ''] = blocksOf('docs/operations.md', 'sql');
     const [open, prepared] = block.split(';') as [string, string];
     const forgotten = new Client({ connectionString: database.url });
     await forgotten.connect();
@@ -135,9 +138,7 @@ describe('the pages for operators', () => {
   });
 
   it('have statements that the database runs', async () => {
-    const statements = OPERATOR_PAGES.flatMap((page) => codeOf(page)).filter((code) =>
-      /^(SELECT .* FROM |VACUUM |ANALYZE)/.test(code),
-    );
+    const statements = OPERATOR_PAGES.flatMap(codeOf).filter((code) => /^(SELECT .* FROM |VACUUM |ANALYZE)/.test(code));
     expect(statements).toHaveLength(4);
     for (const statement of statements) await database.sql(statement);
   });

@@ -16,10 +16,11 @@ export interface Ran {
   output: string;
 }
 
-/** The shell blocks of a page. */
-export function blocksOf(page: string): string[] {
+/** The blocks of a page in a language; by default, those for a shell. */
+export function blocksOf(page: string, language = 'sh'): string[] {
   const text = readFileSync(resolve(CHECKOUT, page), 'utf8');
-  return [...text.matchAll(/^```sh\n((?:.*\n)*?)```$/gm)].map(([, block]) => block as string);
+  const blocks = new RegExp(`^\`\`\`${language}\\n((?:.*\\n)*?)\`\`\`$`, 'gm');
+  return [...text.matchAll(blocks)].map(([, block]) => block as string);
 }
 
 /** What pasted blocks run in: one folder, one environment, and the service that a line has started. */

@@ -245,7 +245,7 @@ const context = { env: process.env, durable: false, log: () => undefined };
 
   it('the commands of RabbitMQ that the pages name run', async () => {
     const node = await server.ctl('eval', 'node().');
-    const codes = OPERATOR_PAGES.flatMap((page) => codeOf(page)).filter((code) => /^rabbitmq[a-z-]+ [a-z]/.test(code));
+    const codes = OPERATOR_PAGES.flatMap(codeOf).filter((code) => /^rabbitmq[a-z-]+ [a-z]/.test(code));
     const commands = codes.flatMap((code) => {
       // Those of deploy/rabbitmq are run, or compared with what runs, by the other tests.
       if (/ (set_policy|import_definitions|add_user)/.test(code)) return [];

@@ -265,6 +265,61 @@ export const USE_CASES: readonly [name: string, work: (world: World) => Promise<
     },
   ],
   [
+    'pages of the console about merges, held claims and the audit',
+    async ({ data, handle }) => {
+      const { uid } = account();
+      await handle(claim(uid, filledAddress(lone()), LATER));
+      const { app, url } = await startTestConsole(data.db);
+      try {
+        const visitor = await Visitor.signedIn(url);
+        const [busy, undone, blocked] = [
+          filledMerge(1),
+          filledMerge(FILLED.undone),
+          filledMerge(FILLED.blocked - 30_000),
+        ];
+        const paths = [
+          '/merges',
+          '/merges?undone=yes',
+          `/merges?account=${filledUid(FILLED.busy)}&before=10000`,
+          `/merges?account=${filledUid(FILLED.undone)}&undone=yes`,
+          ...[busy, undone, blocked, `${filledMerge(20_500)}/undo`].map((path) => `/merges/${path}`),
+          '/collisions',
+          `/collisions?account=${filledUid(FILLED.held + 200)}`,
+          '/collisions/accounts',
+          '/audit',
+          '/audit?command=merges+undo',
+          '/audit/1',
+        ];
+        const pages = await Promise.all(
+          paths.map(async (path) => ({ path, status: (await visitor.get(path)).status })),
+        );
+        const pair = (i: number): string =>
+          `${filledUid(FILLED.held + i)} ${filledAddress(FILLED.contested + i)}@mail.test`;
+        const forms = await Promise.all(
+          [
+            ['/collisions', { after: pair(300) }] as const,
+            ['/collisions/preview', { pair: pair(301) }] as const,
+            ['/collisions/preview', { account: filledUid(FILLED.held + 302) }] as const,
+            ['/collisions/release', { pair: pair(303), seen: '', reason: 'asked' }] as const,
+            ['/audit', { operator: 'grace' }] as const,
+          ].map(async ([path, fields]) => ({ path, status: (await visitor.submit('/merges', path, fields)).status })),
+        );
+        const merge = await data.db.merge.findFirstOrThrow({ where: { uid } });
+        const path = `/merges/${merge.id}`;
+        const { html } = await visitor.get(`${path}/undo`);
+        const seen = /name="seen" value="([^"]+)"/.exec(html)?.[1] as string;
+        const undo = await visitor.follow('/', `${path}/undo`, { seen, reason: 'asked' });
+        const unblock = await visitor.submit(path, `${path}/unblock`, { address: merge.addresses[0] as string });
+        expect([undo.status, unblock.status]).toEqual([200, 200]);
+        expect([...pages, ...forms].filter(({ status }) => status !== 200)).toEqual([
+          { path: '/collisions/release', status: 303 },
+        ]);
+      } finally {
+        await app.close();
+      }
+    },
+  ],
+  [
     'onecontact import',
     async ({ run, folder }) => {
       const file = join(folder, 'contacts.ndjson');

@@ -25,7 +25,7 @@ const FONTS = 'fonts-dejavu-core';
 const LEFT_OUT = /^lib(c6$|llvm|z3-|icu|gl1-mesa|glx-mesa)/;
 
 const folderOf = (name: string): string | undefined => {
-  if (name === FONTS) return 'fonts';
+  if (name.startsWith('fonts-')) return 'fonts';
   const isWanted = name === SHELL || name === 'chromium-common' || (name.startsWith('lib') && !LEFT_OUT.test(name));
   return isWanted ? '.' : undefined;
 };
@@ -74,5 +74,7 @@ const fontsIn = (home: string): string => `<?xml version="1.0"?>
 <fontconfig>
   <dir>${join(home, 'fonts')}</dir>
   <cachedir>${join(home, 'fonts-cache')}</cachedir>
+  <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>
+  <alias><family>serif</family><prefer><family>DejaVu Serif</family></prefer></alias>
 </fontconfig>
 `;

@@ -3,7 +3,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import pino from 'pino';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
 import { SERVICE_PARTS, startService } from '../../src/main';
 import { openDatabase } from '../../src/postgres/database';
@@ -25,6 +25,8 @@ The browser is the installed Chromium, or one that is downloaded once.`;
 
 const FOLDER = resolve(__dirname, '../../docs/images');
 const WIDTH = 1_200;
+/** Above what a picture begins with. */
+const MARGIN = 24;
 /** Pages load quickly and the repository stays small. */
 const MOST_BYTES = 150_000;
 
@@ -81,11 +83,16 @@ function brokenMessages(): Sent[] {
   }));
 }
 
-/** @param height of the part that is shown, from the top */
-async function take(page: Page, name: string, height: number): Promise<void> {
+interface Picture {
+  /** What is at the top; by default the page from its beginning. */
+  from?: Locator;
+  height: number;
+}
+
+async function take(page: Page, name: string, { from, height }: Picture): Promise<void> {
   const path = join(FOLDER, `console-${name}.png`);
-  await page.setViewportSize({ width: WIDTH, height });
-  await page.screenshot({ path });
+  const top = from ? ((await from.boundingBox())?.y ?? 0) - MARGIN : 0;
+  await page.screenshot({ path, fullPage: true, clip: { x: 0, y: top, width: WIDTH, height } });
   const { size } = await stat(path);
   log(`${relative(process.cwd(), path)}: ${Math.round(size / 1_000)} kB`);
   if (size > MOST_BYTES) throw new Error(`${path} has ${size} bytes, more than ${MOST_BYTES}: show less of the page`);
@@ -94,13 +101,13 @@ async function take(page: Page, name: string, height: number): Promise<void> {
 async function takeAll(page: Page): Promise<void> {
   await page.goto('/');
   await page.getByLabel('Email address').fill(WORK);
-  await page.getByRole('button', { name: 'Find' }).click();
-  await take(page, 'reader', 1_000);
+  await page.getByRole('button', { name: /^Find/ }).click();
+  await take(page, 'reader', { height: 1_100 });
   await page.goto('/merges');
   await page.locator('main a[href^="/merges/"]').first().click();
-  await take(page, 'merge', 1_000);
+  await take(page, 'merge', { from: page.getByRole('heading', { name: 'Side by side' }), height: 900 });
   await page.goto('/dead-letters');
-  await take(page, 'dead-letters', 800);
+  await take(page, 'dead-letters', { height: 900 });
 }
 
 async function main(): Promise<void> {
@@ -135,6 +142,7 @@ async function main(): Promise<void> {
     const page = await browser.newPage({
       baseURL: service.consoleUrl as string,
       colorScheme: 'light',
+      viewport: { width: WIDTH, height: 800 },
       extraHTTPHeaders: { [OPERATOR.header]: OPERATOR.name },
     });
     await mkdir(FOLDER, { recursive: true });

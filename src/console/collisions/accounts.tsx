@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import type { AccountsStep, AccountWithoutAddress } from '../../operations/collisions/store';
 import { harmless } from '../../operations/render';
 import { ContactLink, Table, Time } from '../frame/page';
-import { AccountLink } from '../merges/explained';
+import { AccountLink } from '../merges/account';
 
 export const ACCOUNTS = 50;
 

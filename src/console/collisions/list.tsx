@@ -3,6 +3,7 @@ import { shownKey } from '../../contacts/facts/pseudonym';
 import type { HeldClaims, Pair } from '../../operations/collisions/store';
 import { count, harmless, number } from '../../operations/render';
 import { ContactLink, Form, Hidden, Problem, Table, Time } from '../frame/page';
+import { AccountField } from '../merges/account';
 
 export const PAGE = 50;
 /** Pairs are counted up to here: the number only says how much there is to do. */
@@ -30,17 +31,7 @@ export const CollisionList = ({ account, held, hasMore, total, problem }: Props)
       MERGE_PERCENT. Until then both contacts stay as they are, and the reader may get mails twice.
     </p>
     <form method="get" action="/collisions">
-      <label>
-        Account
-        <input
-          name="account"
-          value={account}
-          autocomplete="off"
-          aria-describedby="account-hint"
-          aria-invalid={problem === undefined ? undefined : true}
-        />
-        <small id="account-hint">The uid of an account, 32 hexadecimal digits. Empty for all accounts.</small>
-      </label>
+      <AccountField value={account} isInvalid={problem !== undefined} />
       <button type="submit">Show held claims</button>
     </form>
     {problem === undefined ? (

@@ -35,9 +35,10 @@ export function ReleasePage({ pairs, preview, account, problem }: Props): VNode 
           <h2>What would happen</h2>
           {held.length === 1 ? <One {...first} /> : <Many preview={preview} />}
           <h2>Release</h2>
+          <p>Nothing was changed yet. Once released, the claims count, and what is shown above happens.</p>
           <p>
-            Nothing was changed yet. Releasing counts {count(held.length, 'pair')} of address and account as proven.
-            Merges can be undone afterwards, each on its own page.
+            Each merge can be undone on its own page. A move cannot be undone here: the account that loses the address
+            takes it back by verifying it again.
           </p>
           <Form action="/collisions/release">
             <Pairs pairs={held} />
@@ -88,7 +89,7 @@ function NotReleased({ asked, preview }: { asked: number; preview: ReleasedPairs
 const One = ({ pair, outcome }: { pair: Pair; outcome: ClaimOutcome }): VNode => (
   <>
     <p>
-      Account <code>{pair.uid}</code> gets {harmless(pair.address)} if its claim is released:
+      Account <code>{pair.uid}</code> claims {harmless(pair.address)}. If the claim is released:
     </p>
     <Outcome outcome={outcome} />
   </>

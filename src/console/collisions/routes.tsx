@@ -4,10 +4,11 @@ import { z } from 'zod';
 import { asUid } from '../../contacts/facts/lookup-key';
 import { failures, releasePairs } from '../../operations/collisions/run';
 import { accountsPage, countHeldUpTo, heldPage, type Pair } from '../../operations/collisions/store';
-import { EffectChanged } from '../../operations/previewed';
+import { unlessChanged } from '../../operations/previewed';
 import { count, number } from '../../operations/render';
 import type { ConsoleContext } from '../frame/context';
-import { authorOf, BadForm, Reason, readForm } from '../frame/forms';
+import { authorOf, BadForm, EFFECT_CHANGED, Reason, readForm } from '../frame/forms';
+import { NOT_A_UID } from '../merges/account';
 import { ACCOUNTS, AccountList } from './accounts';
 import { AT_ONCE, COUNTED, CollisionList, PAGE, pairText } from './list';
 import { ReleasePage } from './release';
@@ -34,10 +35,6 @@ const ReleaseForm = z.object({
   announce: z.literal('yes').optional(),
 });
 
-const NOT_A_UID = 'This is not an account: a uid has 32 hexadecimal digits.';
-const CHANGED =
-  'Something about these contacts changed after the preview. Nothing was done: this is the preview of now.';
-
 export async function collisionRoutes(app: FastifyInstance, context: ConsoleContext): Promise<void> {
   const { db } = context;
   const apply = { ...context.apply, observes: () => false };
@@ -62,11 +59,8 @@ export async function collisionRoutes(app: FastifyInstance, context: ConsoleCont
     const { account, pair: pairs, seen, reason, announce } = readForm(ReleaseForm, request);
     const author = authorOf(request, reason);
     const options = { apply: { ...apply, announce: announce === 'yes' }, author, seen: seen || undefined };
-    const released = await releasePairs(db, pairs, options).catch((error: unknown) => {
-      if (error instanceof EffectChanged) return null;
-      throw error;
-    });
-    if (!released) return preview(request, reply, account, pairs, CHANGED);
+    const released = await unlessChanged(releasePairs(db, pairs, options));
+    if (!released) return preview(request, reply, account, pairs, EFFECT_CHANGED);
     const [first] = released.outcomes;
     if (pairs.length === 1 && first?.outcome.outcome === 'merged') {
       return reply.redirect(`/merges/${first.outcome.merge.id}?done=released`, 303);

@@ -10,17 +10,22 @@ export interface Asset {
 }
 
 const STYLE = `
+:root { --pico-font-size: 100%; }
+.container { max-width: 76rem; padding-inline: 1rem; }
+time { white-space: nowrap; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { position: static; }
 nav ul { flex-wrap: wrap; }
-nav [aria-current="page"] { text-decoration: underline; }
+nav a[aria-current="page"] { text-decoration: underline; }
+main form { max-width: 40rem; }
 form.inline { display: inline; }
 form.inline button { width: auto; margin: 0; padding: 0.25rem 0.75rem; }
 h2 { margin-top: 2rem; }
 code { overflow-wrap: anywhere; }
+a code { display: inline; color: inherit; overflow-wrap: break-word; }
 dl > div { display: grid; grid-template-columns: minmax(8rem, 12rem) 1fr; gap: 0 1rem; padding: 0.25rem 0; }
 dt { font-weight: 600; }
-dd { margin: 0; overflow-wrap: anywhere; }
+dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: 0.75rem; }
 mark { padding: 0 0.2em; }
 .notice { border-left: 0.3rem solid var(--pico-primary); padding: 0.5rem 1rem; }
@@ -29,7 +34,11 @@ mark { padding: 0 0.2em; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.75rem; align-items: center; }
 .actions [role="button"], .actions button { width: auto; margin: 0; }
 @media (max-width: 36rem) { dl > div { grid-template-columns: 1fr; } }
-@media print { header, .skip, .actions, form { display: none; } }
+@media print {
+  header, .skip, .actions, form { display: none; }
+  .overflow-auto { overflow: visible; }
+  td { overflow-wrap: anywhere; }
+}
 `;
 
 /** Pages work without it: it keeps a form from being sent twice, and shows times as the reader's clock does. */

@@ -13,6 +13,10 @@ export function readForm<T extends z.ZodType>(schema: T, request: FastifyRequest
   return data as z.output<T>;
 }
 
+/** Shown with the preview of now, when what was confirmed was another one. */
+export const EFFECT_CHANGED =
+  'Something about these contacts changed after the preview. Nothing was done: this is the preview of now.';
+
 /** As long as the commands allow. */
 export const Reason = z
   .string('Give a reason.')

@@ -26,7 +26,7 @@ export interface PageProps {
   children: ComponentChildren;
 }
 
-/** Control characters and marks that reorder text become visible, whoever wrote them. */
+/** Control characters and marks that reorder text become visible wherever they come from. */
 export const renderPage = (visit: Visit, { title, notice, children }: PageProps): string =>
   harmlessLines(
     `<!DOCTYPE html>${renderToString(
@@ -146,19 +146,19 @@ export const ReasonField = ({ hint }: { hint?: string }): VNode => (
   </label>
 );
 
-/** A dead end, or something that was not done: says what to do next. */
-export const Problem = ({ children }: { children: ComponentChildren }): VNode => (
-  <div role="alert" class="problem">
-    {children}
-  </div>
-);
-
 /** A time in UTC; the script adds the reader's own. */
 export function Time({ at }: { at: Date | number | string | null }): VNode {
   if (at === null) return <>unknown</>;
   const iso = new Date(at).toISOString();
   return <time dateTime={iso}>{`${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`}</time>;
 }
+
+/** What is wrong, and what to do: a text, or paragraphs. */
+export const Problem = ({ children }: { children: ComponentChildren }): VNode => (
+  <div role="alert" class="problem">
+    {children}
+  </div>
+);
 
 /** Names and their values; rows whose value is null are left out. */
 export const Facts = ({ rows }: { rows: readonly (readonly [string, ComponentChildren])[] }): VNode => (

@@ -1,22 +1,10 @@
 /** Why two contacts are one person, and what becomes of their values and tokens: of a merge, done or only planned. */
 import type { VNode } from 'preact';
-import { shownKey } from '../../contacts/facts/pseudonym';
 import type { ExplainedMerge } from '../../contacts/merge/explain';
 import { type ClaimOutcome, outcomeSentences } from '../../operations/claim-outcome';
 import { type Cell, NO_EXPLANATION, samePersonText, tokenReasonText, valueRows } from '../../operations/merge-text';
 import { harmless } from '../../operations/render';
 import { ContactLink, Facts, Table, Time } from '../frame/page';
-
-/** An account, as a link to its merges. */
-export const AccountLink = ({ uid }: { uid: string | null }): VNode => {
-  const shown = shownKey(uid);
-  if (shown === null) return <>{uid === null ? 'no account' : 'an account that was erased'}</>;
-  return (
-    <a href={`/merges?account=${shown}`}>
-      <code>{shown}</code>
-    </a>
-  );
-};
 
 export const SamePerson = ({ merge }: { merge: ExplainedMerge }): VNode => <p>{harmless(samePersonText(merge))}</p>;
 
@@ -24,14 +12,18 @@ export const SamePerson = ({ merge }: { merge: ExplainedMerge }): VNode => <p>{h
 export function Values({ merge: { explanation } }: { merge: ExplainedMerge }): VNode {
   if (!explanation) {
     return (
-      <p>{`${NO_EXPLANATION} Old explanations are removed with the data that they were made of. The reader’s page has the values of now.`}</p>
+      <p>
+        {NO_EXPLANATION} Purges remove explanations together with the data that they were made of. The reader’s page
+        shows the present values.
+      </p>
     );
   }
-  const rows = valueRows(explanation).map(({ name, survivor, retired, after, why }) => [
+  const rows = valueRows(explanation).map(({ name, survivor, retired, after, won, why }) => [
     harmless(name),
     <Value key="survivor" cell={survivor} />,
     <Value key="retired" cell={retired} />,
     after === null ? 'none' : harmless(after.text),
+    WON[won ?? 'neither'],
     why,
   ]);
   return (
@@ -39,7 +31,7 @@ export function Values({ merge: { explanation } }: { merge: ExplainedMerge }): V
       <p>Survivor is the contact that stays. Retired is the contact that ended in it.</p>
       <Table
         label="Values before and after the merge"
-        head={['Value', 'Survivor had', 'Retired had', 'After the merge', 'Why']}
+        head={['Value', 'Survivor had', 'Retired had', 'After the merge', 'Which won', 'Why']}
         rows={rows}
         empty="Neither contact had any value."
         rowHeads
@@ -47,6 +39,8 @@ export function Values({ merge: { explanation } }: { merge: ExplainedMerge }): V
     </>
   );
 }
+
+const WON = { survivor: 'survivor', retired: 'retired', both: 'both', neither: 'neither' };
 
 const Value = ({ cell }: { cell: Cell | null }): VNode =>
   cell === null ? (

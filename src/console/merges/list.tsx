@@ -2,7 +2,7 @@ import type { VNode } from 'preact';
 import type { MergeReason, StoredMerge } from '../../contacts/merge/merge';
 import { harmless } from '../../operations/render';
 import { Problem, Table, Time } from '../frame/page';
-import { AccountLink } from './explained';
+import { AccountField, AccountLink } from './account';
 
 export const PAGE = 50;
 
@@ -37,17 +37,7 @@ export const MergeList = ({ query, merges, hasMore, problem }: Props): VNode => 
       address of another contact. The newest come first.
     </p>
     <form method="get" action="/merges">
-      <label>
-        Account
-        <input
-          name="account"
-          value={query.account}
-          autocomplete="off"
-          aria-describedby="account-hint"
-          aria-invalid={problem === undefined ? undefined : true}
-        />
-        <small id="account-hint">The uid of an account, 32 hexadecimal digits. Empty for all accounts.</small>
-      </label>
+      <AccountField value={query.account} isInvalid={problem !== undefined} />
       <label>
         <input type="checkbox" name="undone" value="yes" checked={query.undone} />
         Only merges that were undone

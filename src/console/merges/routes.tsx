@@ -4,14 +4,15 @@ import { z } from 'zod';
 import { asUid, asUuid } from '../../contacts/facts/lookup-key';
 import type { MergeDetails } from '../../contacts/merge/explain';
 import { unblockClaims, undoMerge } from '../../operations/merges/run';
-import { EffectChanged } from '../../operations/previewed';
-import { holdersOf } from '../../postgres/people';
+import { unlessChanged } from '../../operations/previewed';
+import { holdersOf, loadPeople } from '../../postgres/people';
 import { auditOfMerge } from '../../postgres/tables/audit';
 import { findMerge, laterMerges, listMerges } from '../../postgres/tables/merge';
 import { isInOutbox } from '../../postgres/tables/outbox';
 import type { ConsoleContext } from '../frame/context';
-import { authorOf, noticeOf, Reason, readForm } from '../frame/forms';
+import { authorOf, EFFECT_CHANGED, noticeOf, Reason, readForm } from '../frame/forms';
 import { Problem } from '../frame/page';
+import { NOT_A_UID } from './account';
 import { MergeList, type MergeQuery, PAGE } from './list';
 import { MergePage } from './show';
 import { UnblockPage } from './unblock';
@@ -25,9 +26,6 @@ const ConfirmedUnblock = UnblockForm.extend(UndoForm.shape);
 
 /** Later merges that are shown. */
 const LATER = 20;
-const CHANGED =
-  'Something about these contacts changed after the preview. Nothing was done: this is the preview of now.';
-const NOT_A_UID = 'This is not an account: a uid has 32 hexadecimal digits.';
 
 const NOTICES = {
   undone: 'The merge was undone. The retired contact is live again.',
@@ -57,13 +55,14 @@ export async function mergeRoutes(app: FastifyInstance, { db, apply }: ConsoleCo
   app.get<OneMerge>('/merges/:id', async (request, reply) => {
     const merge = await mergeOf(request);
     if (!merge) return noMerge(reply);
-    const later = await laterMerges(db, merge, LATER);
+    const later = merge.undoneAt === null ? await laterMerges(db, merge, LATER) : [];
+    const people = await loadPeople(db, [merge.survivorId, merge.retiredId]);
     const audit = await auditOfMerge(db, merge);
     const isWaiting = merge.announced && (await isInOutbox(db, merge.id));
     return reply.page({
       title: 'Merge',
       notice: noticeOf(request, NOTICES),
-      children: <MergePage merge={merge} later={later} audit={audit} isWaiting={isWaiting} />,
+      children: <MergePage merge={merge} later={later} people={people} audit={audit} isWaiting={isWaiting} />,
     });
   });
 
@@ -80,7 +79,7 @@ export async function mergeRoutes(app: FastifyInstance, { db, apply }: ConsoleCo
     if (result?.result === 'undone' || result?.result === 'already_undone') {
       return reply.redirect(`/merges/${merge.id}?done=${result.result}`, 303);
     }
-    return previewUndo(request, reply, merge, CHANGED);
+    return previewUndo(request, reply, merge, EFFECT_CHANGED);
   });
 
   app.post<OneMerge>('/merges/:id/unblock', async (request, reply) => {
@@ -96,7 +95,7 @@ export async function mergeRoutes(app: FastifyInstance, { db, apply }: ConsoleCo
     if (!merge.blocked.includes(address)) return notBlocked(reply, merge);
     const author = authorOf(request, reason);
     const done = await unlessChanged(unblockClaims(db, { uid: merge.uid, address }, author, { ...apply, seen }));
-    if (!done) return previewUnblock(request, reply, merge, address, CHANGED);
+    if (!done) return previewUnblock(request, reply, merge, address, EFFECT_CHANGED);
     const { outcome } = done;
     const to = outcome.outcome === 'merged' ? `${outcome.merge.id}?done=merged` : `${merge.id}?done=unblocked`;
     return reply.redirect(`/merges/${to}`, 303);
@@ -143,13 +142,6 @@ export async function mergeRoutes(app: FastifyInstance, { db, apply }: ConsoleCo
 }
 
 const notBlocked = (reply: FastifyReply, { id }: MergeDetails) => reply.redirect(`/merges/${id}?done=not_blocked`, 303);
-
-/** Null if the effect is not the one that was shown. */
-const unlessChanged = <T,>(work: Promise<T>): Promise<T | null> =>
-  work.catch((error: unknown) => {
-    if (error instanceof EffectChanged) return null;
-    throw error;
-  });
 
 function queryOf(request: FastifyRequest): MergeQuery {
   const { account, undone, before } = request.query as Record<string, unknown>;

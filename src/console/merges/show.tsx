@@ -1,6 +1,7 @@
 /** One merge: why, what became of each value, what the mailer was told, and what can be done now. */
 import type { VNode } from 'preact';
 import type { ContactState } from '../../contacts/identity/contact-index';
+import type { Person } from '../../contacts/identity/ownership';
 import type { MergeDetails } from '../../contacts/merge/explain';
 import { valueAfter } from '../../contacts/merge/explain';
 import type { StoredMerge } from '../../contacts/merge/merge';
@@ -9,37 +10,50 @@ import { harmless } from '../../operations/render';
 import type { StoredAuditEntry } from '../../postgres/tables/audit';
 import { AuditTable } from '../audit/entries';
 import { ContactLink, Facts, Form, Hidden, Table, Time } from '../frame/page';
-import { AccountLink, SamePerson, Tokens, Values } from './explained';
+import { AccountLink } from './account';
+import { SamePerson, Tokens, Values } from './explained';
 import { addressesText, REASONS } from './list';
 
 interface Props {
   merge: MergeDetails;
   /** Later merges that build on it, newest first. */
   later: readonly StoredMerge[];
+  /** The account and the addresses of its contacts now, if they are live. */
+  people: ReadonlyMap<string, Person>;
   audit: readonly StoredAuditEntry[];
   /** Whether contact.merged waits in the outbox. */
   isWaiting: boolean;
 }
 
-export const MergePage = ({ merge, later, audit, isWaiting }: Props): VNode => (
+export const MergePage = ({ merge, later, people, audit, isWaiting }: Props): VNode => (
   <>
     <h2>Why the two are one person</h2>
     <SamePerson merge={merge} />
     <Cause merge={merge} />
     <h2>State now</h2>
-    <StateNow merge={merge} later={later} />
+    <StateNow merge={merge} later={later} people={people} />
     <h2>Side by side</h2>
     <Values merge={merge} />
     <h2>Tokens</h2>
+    {merge.undoneAt !== null && <p>Until the undo. Since then, each contact has the token it had before the merge.</p>}
     <Tokens merge={merge} />
     <h2>What the mailer was told</h2>
     <Told merge={merge} isWaiting={isWaiting} />
     <h2>What staff did about it</h2>
-    <AuditTable entries={audit} empty="Nobody on the staff changed anything about this merge." />
+    <AuditTable entries={audit} empty="Staff changed nothing about this merge." />
   </>
 );
 
 const SOURCES = { fxa: 'the account provider', newsletter: 'a site' };
+
+const EVENTS: Readonly<Record<string, string>> = {
+  login: 'a login to the account',
+  verified: 'the account was verified',
+  primaryEmailChanged: 'the account has a new primary address',
+  delete: 'the account was deleted',
+  'delete-user': 'the account was deleted',
+  'import.account_deleted': 'an import says that the account was deleted',
+};
 
 const Cause = ({ merge }: { merge: MergeDetails }): VNode => {
   const { trigger, at, mergedAt, reason } = merge;
@@ -51,6 +65,7 @@ const Cause = ({ merge }: { merge: MergeDetails }): VNode => {
         [
           'Cause',
           <>
+            {Object.hasOwn(EVENTS, trigger.event) && `${EVENTS[trigger.event]}: `}
             event {harmless(trigger.event)} of {SOURCES[trigger.source]}, made <Time at={at} />
           </>,
         ],
@@ -63,7 +78,7 @@ const Cause = ({ merge }: { merge: MergeDetails }): VNode => {
   );
 };
 
-function StateNow({ merge, later }: Pick<Props, 'merge' | 'later'>): VNode {
+function StateNow({ merge, later, people }: Pick<Props, 'merge' | 'later' | 'people'>): VNode {
   const { undoneAt, contacts, survivorId, retiredId } = merge;
   return (
     <>
@@ -77,11 +92,14 @@ function StateNow({ merge, later }: Pick<Props, 'merge' | 'later'>): VNode {
       )}
       <Facts
         rows={[
-          ['Survivor', <Contact key="survivor" id={survivorId} {...contacts.survivor} />],
-          ['Retired', <Contact key="retired" id={retiredId} {...contacts.retired} />],
+          [
+            'Survivor',
+            <Contact key="survivor" id={survivorId} {...contacts.survivor} person={people.get(survivorId)} />,
+          ],
+          ['Retired', <Contact key="retired" id={retiredId} {...contacts.retired} person={people.get(retiredId)} />],
         ]}
       />
-      {undoneAt === null && later.length > 0 && (
+      {later.length > 0 && (
         <>
           <p>Later merges build on this one. To undo it, first undo these, the newest first:</p>
           <LaterMerges merges={later} />
@@ -117,9 +135,17 @@ const STATES: Record<ContactState, string> = {
   erased: 'erased',
 };
 
-const Contact = ({ id, state, mergedInto }: { id: string; state: ContactState; mergedInto: string | null }): VNode => (
+interface ContactProps {
+  id: string;
+  state: ContactState;
+  mergedInto: string | null;
+  person: Person | undefined;
+}
+
+const Contact = ({ id, state, mergedInto, person }: ContactProps): VNode => (
   <>
     <ContactLink id={id} />: {STATES[state]}
+    {person && `, with ${person.addresses.length === 0 ? 'no address' : addressesText(person.addresses)}`}
     {mergedInto !== null && (
       <>
         {', '}

@@ -4,7 +4,8 @@ import type { MergeDetails } from '../../contacts/merge/explain';
 import type { UnblockResult } from '../../operations/merges/run';
 import { harmless } from '../../operations/render';
 import { Form, Hidden, Problem, ReasonField } from '../frame/page';
-import { AccountLink, Outcome } from './explained';
+import { AccountLink } from './account';
+import { Outcome } from './explained';
 
 interface Props {
   merge: MergeDetails;

@@ -7,7 +7,7 @@ import type { UndoResult } from '../../operations/merges/run';
 import { blockedText, REFUSALS } from '../../operations/merges/text';
 import { harmless } from '../../operations/render';
 import { ContactLink, Facts, Form, Hidden, Problem, ReasonField } from '../frame/page';
-import { AccountLink } from './explained';
+import { AccountLink } from './account';
 import { addressesText } from './list';
 import { LaterMerges } from './show';
 
@@ -54,7 +54,11 @@ export function UndoPage({ undo, later, holders, problem }: Props): VNode {
 
 const Holders = ({ holders, survivorId }: Pick<Props, 'holders'> & { survivorId: string }): VNode => (
   <>
-    <p>The addresses of the merge are here now:</p>
+    <p>
+      {holders.length === 0
+        ? 'No contact has the addresses of the merge now.'
+        : 'The addresses of the merge are here now:'}
+    </p>
     <ul>
       {holders.map(({ address, contactId }) => (
         <li key={address}>

@@ -26,7 +26,7 @@ export function ErasePage({ id, deleted, hasBroker, hasAddress, problem }: Erase
         deleted yet.
       </p>
       <ul>
-        <li>It cannot be undone, not even by whoever runs OneContact.</li>
+        <li>It cannot be undone, not even by the team that runs OneContact.</li>
         <li>
           Keyed hashes of the addresses and the account stay, so that a late event does not bring the person back. A new
           sign-up makes a new reader, who has opted out of nothing: if the person wants no mail rather than no data, opt
@@ -57,8 +57,8 @@ export function ErasePage({ id, deleted, hasBroker, hasAddress, problem }: Erase
           </label>
         ) : (
           <p>
-            No broker is configured for this console, so dead letters that name this person are not dropped: whoever
-            runs OneContact can do that.
+            No broker is configured for this console, so dead letters that name this person are not dropped: ask the
+            team that runs OneContact to do that.
           </p>
         )}
         <ReasonField hint="Such as the number of a ticket. It outlives the erasure: do not name the person." />
@@ -70,9 +70,9 @@ export function ErasePage({ id, deleted, hasBroker, hasAddress, problem }: Erase
 
 export const NoKeyPage = ({ id }: { id: string }): VNode => (
   <>
-    <Problem>Nobody can be erased here: {NO_ERASURE_KEY}</Problem>
+    <Problem>Erasing is not possible yet: {NO_ERASURE_KEY}</Problem>
     <p>
-      Ask whoever runs OneContact to do that, and restart the console. Until then, the reader can be opted out:{' '}
+      Ask the team that runs OneContact to set it, and to restart the console. Until then, the reader can be opted out:{' '}
       <a href={`/contacts/${id}/opt-out`}>opt out of all email</a>.
     </p>
   </>

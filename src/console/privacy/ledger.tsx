@@ -9,24 +9,24 @@ import { Table, Time } from '../frame/page';
 const ACTS: Record<Act, string> = {
   subscribe: 'signed up',
   unsubscribe: 'unsubscribed',
-  confirm: 'confirmed the address',
-  opt_out: 'opted out of all email',
-  set: 'chose exactly other newsletters, and so left',
-  reason: 'said why',
+  confirm: 'confirmed the address for',
+  opt_out: 'opted out',
+  set: 'chose exactly others, and left',
+  reason: 'said why, about',
 };
 
-/** Choices, in the order that they are given in. */
+/** Choices, in the order that they are given in. Few columns, so that all of them fit on paper. */
 export const Ledger = ({ choices, empty }: { choices: readonly ChoiceBody[]; empty: string }): VNode => (
   <Table
     label="Choices"
-    head={['When', 'What the reader did', 'About', 'Does it count?', 'Where it was made', 'Source', 'Details']}
+    head={['When', 'What the reader did', 'Does it count?', 'Where it was made', 'Source and details']}
     rows={choices.map((choice) => [
       <Time key="at" at={choice.event_time} />,
-      choice.proven ? `${ACTS[choice.act]}, with proof` : ACTS[choice.act],
-      aboutText(choice),
+      <>
+        {choice.proven ? `${ACTS[choice.act]}, with proof` : ACTS[choice.act]}: <strong>{aboutText(choice)}</strong>
+      </>,
       `${choice.counts ? 'Yes' : 'No'}: ${WHY[choice.why]}`,
       choice.origin?.kind === 'account' ? `in account ${placeOf(choice)}` : placeOf(choice),
-      sourceText(choice.source),
       detailsText(choice),
     ])}
     empty={empty}
@@ -34,21 +34,23 @@ export const Ledger = ({ choices, empty }: { choices: readonly ChoiceBody[]; emp
 );
 
 /** Where a choice came from. */
-export const sourceText = (source: string | null): string => {
+const sourceText = (source: string | null): string => {
   if (source === STAFF_SOURCE) return 'support staff';
-  return source ?? 'not given';
+  return source ?? 'no source given';
 };
 
 interface Details {
+  source: string | null;
   lang: string | null;
   format: string | null;
   reason: string | null;
   fields: Readonly<Record<string, unknown>> | null;
 }
 
-/** What a choice said besides. */
-export function detailsText({ lang, format, reason, fields }: Details): string {
+/** Where a choice came from, and what it said besides. */
+export function detailsText({ source, lang, format, reason, fields }: Details): string {
   const details = [
+    sourceText(source),
     reason && `reason: ${reason}`,
     lang && `language: ${lang}`,
     format && `format: ${formatText(format)}`,
@@ -71,7 +73,7 @@ export const LedgerRules = (): VNode => (
         Opting out of all email ends every newsletter. Only a later choice with proof lifts it: the reader clicked a
         link in a mail, or was signed in.
       </li>
-      <li>A choice belongs to whoever owned the address at that time: what an earlier owner chose does not count.</li>
+      <li>A choice belongs to the owner of the address at that time: what an earlier owner chose does not count.</li>
       <li>
         Opting out and unsubscribing follow the person into a new account, and count on both sides of an undone merge.
       </li>

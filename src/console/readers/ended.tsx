@@ -11,7 +11,7 @@ export const EndedPage = ({ contact, trail }: { contact: EndedContact; trail: Tr
       Contact <code>{contact.id}</code>
     </p>
     {HAPPENED[contact.state]({ contact, trail })}
-    <p>For everybody but staff, this id is unknown.</p>
+    <p>Only this console still knows the id: other systems get the answer that it is unknown.</p>
     <TrailSections id={contact.id} trail={trail} />
   </>
 );

@@ -31,8 +31,8 @@ export function Unknown({ keys, knowsErased }: { keys: readonly LookupKey[]; kno
         ))}
         {!knowsErased && (
           <li>
-            Erased readers cannot be told from unknown ones here: the console needs ERASURE_KEY for that. Ask whoever
-            runs OneContact.
+            Erased readers cannot be told from unknown ones here: the console needs ERASURE_KEY for that. Ask the team
+            that runs OneContact.
           </li>
         )}
       </ul>
@@ -93,10 +93,7 @@ export function EndedKey({ ended }: { ended: Exclude<Ended, { what: 'contact' }>
             {contactState === 'live' ? '; its reader is now ' : '; its contact was '}
             <ContactLink id={contactId} />.
           </p>
-          <p>
-            Links with this token no longer work: for everybody but staff the token is unknown. Newer mails have the
-            token of the reader's page.
-          </p>
+          <p>Links with this token no longer work. Newer mails have the token that the reader's page shows.</p>
         </>
       );
     }

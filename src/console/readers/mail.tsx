@@ -6,7 +6,7 @@ import { knownTime } from '../../messages/outgoing/contact-body';
 import { STAFF_SOURCE } from '../../operations/audited';
 import { type ChoiceBody, fieldsBody } from '../../operations/consent/body';
 import { Table, Time } from '../frame/page';
-import { detailsText, sourceText } from '../privacy/ledger';
+import { detailsText } from '../privacy/ledger';
 
 interface MailProps {
   contact: ContactSnapshot;
@@ -65,7 +65,7 @@ function whyNot({ primary, optOut, doubleOptIn }: ContactView, choices: readonly
 function whoOptedOut(choices: readonly ChoiceBody[]): string {
   const [standing] = choices.filter(({ act, why }) => act === 'opt_out' && why === 'stands');
   if (standing?.via === 'undone_merge')
-    return 'Somebody opted out of all email while this reader was merged with another one, on';
+    return 'An opt-out that was made while this reader was merged with another one counts for both: it was made on';
   if (standing?.source === STAFF_SOURCE) return 'Staff opted the reader out of all email on';
   return 'The reader opted out of all email on';
 }
@@ -73,13 +73,12 @@ function whoOptedOut(choices: readonly ChoiceBody[]): string {
 export const Newsletters = ({ contact: { view } }: Pick<MailProps, 'contact'>): VNode => (
   <Table
     label="Newsletters"
-    head={['Newsletter', 'State', 'Since', 'Why', 'Source', 'Details']}
+    head={['Newsletter', 'State', 'Since', 'Why', 'Source and details']}
     rows={[...view.newsletters].map(([name, newsletter]) => [
       <strong key="name">{name}</strong>,
       newsletter.state,
       <Time key="since" at={knownTime(newsletter.since)} />,
       <Why key="why" newsletter={newsletter} />,
-      sourceText(newsletter.details.source),
       detailsText({ ...newsletter.details, fields: fieldsBody(newsletter.details.fields) }),
     ])}
     empty="This reader has chosen no newsletter, and left none."

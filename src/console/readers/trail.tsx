@@ -2,7 +2,8 @@
 import type { VNode } from 'preact';
 import type { StoredMerge } from '../../contacts/merge/merge';
 import type { NOTIFICATION_TYPES } from '../../messages/outgoing/notification-message';
-import { SEARCHED_ENTRIES, type StoredAuditEntry } from '../../postgres/tables/audit';
+import { SEARCHED_ENTRIES } from '../../postgres/tables/audit';
+import { AuditTable } from '../audit/entries';
 import { ContactLink, MergeLink, Table, Time } from '../frame/page';
 import { SHOWN, type Trail } from './load';
 
@@ -30,7 +31,7 @@ export const TrailSections = ({ id, uid = null, trail }: OfContact): VNode => (
     <h2>Notifications to other systems</h2>
     <Notifications {...trail} />
     <h2>What operators did</h2>
-    <AuditEntries entries={trail.entries} />
+    <AuditTable entries={trail.entries} empty="No entry names this reader." />
     <p>
       <small>
         The newest {SHOWN} entries that name this reader, among the last {SEARCHED_ENTRIES.toLocaleString('en')} of the{' '}
@@ -131,21 +132,3 @@ function sentText(announced: boolean, waits: boolean, isPartial: boolean): strin
   if (waits) return 'Not sent yet.';
   return isPartial ? 'Announced; perhaps not sent yet.' : 'Sent to other systems.';
 }
-
-const AuditEntries = ({ entries }: { entries: readonly StoredAuditEntry[] }): VNode => (
-  <Table
-    label="Audit entries about this reader"
-    head={['When', 'Who', 'What', 'Why', 'State', 'Entry']}
-    rows={entries.map(({ at, operator, command, reason, result, seq }) => [
-      <Time key="at" at={at} />,
-      operator,
-      command,
-      reason ?? 'not given',
-      result === null ? 'not finished' : 'done',
-      <a key="seq" href={`/audit/${seq}`}>
-        {`Entry ${seq}`}
-      </a>,
-    ])}
-    empty="No entry names this reader."
-  />
-);

@@ -103,7 +103,8 @@ async function erase(tx: Transaction, wanted: Wanted, options: EraseOptions): Pr
     };
     await addToAudit(tx, { ...author, command: 'erase', target, result: deleted });
   }
-  await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey); // the reason above, too
+  // The reason above, too. It searches the whole audit, and changes nothing that a dry run shows.
+  if (!dryRun) await eraseFromAudit(tx, { ...names, ids: [...contacts, ...merges] }, erasureKey);
   const result = { known: contactId !== null, at: plan.at, deleted, names };
   confirm?.(result);
   if (list && !dryRun) await appendToList(list, erasureKey, hashes);

@@ -76,23 +76,28 @@ const timeOf = (at: Time): Prisma.Sql => Prisma.sql`to_timestamp(${at}::float8 /
 
 /**
  * The entries of one page, newest first; the next page begins after the last of them. Reads the entries of the given
- * time until the page is full, because no index has the other conditions.
+ * operator and time until the page is full, because no index in this order has the other conditions.
  */
 export function listAudit(
   db: Queries,
   { command, operator, since, until, words }: AuditFilter,
   { limit, before }: { limit: number; before?: Pick<StoredAuditEntry, 'at' | 'seq'> | undefined },
 ): Promise<StoredAuditEntry[]> {
+  const place = before ? Prisma.sql`${timeOf(before.at)}, ${before.seq}` : Prisma.sql`'infinity'::timestamptz, 0`;
   const conditions = [
-    before && Prisma.sql`(at, seq) < (${timeOf(before.at)}, ${before.seq})`,
+    operator === undefined
+      ? Prisma.sql`(at, seq) < (${place})`
+      : // Only the index of operators can serve this: by another one, the planner might read the whole audit.
+        Prisma.sql`operator >= ${operator} AND (operator, at, seq) < (${operator}, ${place})`,
     since === undefined ? undefined : Prisma.sql`at >= ${timeOf(since)}`,
     until === undefined ? undefined : Prisma.sql`at < ${timeOf(until)}`,
     command === undefined ? undefined : Prisma.sql`(command = ${command} OR starts_with(command, ${`${command} `}))`,
-    operator === undefined ? undefined : Prisma.sql`operator = ${operator}`,
     words && hasOneOf(words),
   ].filter((condition) => condition !== undefined);
-  const where = conditions.length === 0 ? Prisma.empty : Prisma.sql`WHERE ${Prisma.join(conditions, ' AND ')}`;
-  return db.$queryRaw`SELECT ${ENTRY} FROM audit ${where} ORDER BY audit.at DESC, seq DESC LIMIT ${limit}`;
+  const first = operator === undefined ? Prisma.empty : Prisma.sql`operator DESC,`;
+  return db.$queryRaw`
+    SELECT ${ENTRY} FROM audit WHERE ${Prisma.join(conditions, ' AND ')}
+    ORDER BY ${first} audit.at DESC, seq DESC LIMIT ${limit}`;
 }
 
 /** Entries about a reader are in no order of readers, so only the newest are searched. */
