@@ -135,7 +135,7 @@ describe('the page of a dead letter', () => {
     expect(hidden(html)).toMatchObject({ key: 'ada@mail.test' });
     expect(await visitor.post('/find', hidden(html))).toMatchObject({
       status: 404,
-      text: expect.stringContaining('No contact has it'),
+      text: expect.stringContaining('No reader has the email address'),
     });
   });
 

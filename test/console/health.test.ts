@@ -25,8 +25,8 @@ async function read(): Promise<Record<string, string>> {
   const visitor = await Visitor.signedIn(server.url);
   const { status, html } = await visitor.get('/health');
   expect(status).toBe(200);
-  const rows = [...html.matchAll(/<tr>(<td>.*?)<\/tr>/g)].map(([, row = '']) =>
-    row.split('</td>').map((cell) => cell.replace(/<[^>]*>/g, '').trim()),
+  const rows = [...html.matchAll(/<tr>(<th scope="row">.*?)<\/tr>/g)].map(([, row = '']) =>
+    row.split(/<\/t[hd]>/).map((cell) => cell.replace(/<[^>]*>/g, '').trim()),
   );
   return Object.fromEntries(rows.map(([part = '', ...cells]) => [part, cells.join(' | ').replace(/[ |]+$/, '')]));
 }

@@ -3,7 +3,7 @@ import type { VNode } from 'preact';
 import { REASONS } from '../../operations/dead-letters/reasons';
 import type { Browsed, Replayed } from '../../operations/dead-letters/run';
 import { count, number } from '../../operations/render';
-import { Facts, Form, Hidden, ReasonField } from '../frame/page';
+import { Facts, Form, Hidden, Problem, ReasonField } from '../frame/page';
 import { letters } from './list-page';
 
 /** The dead letters to be changed: one of them (and those equal to it), or all of a reason. */
@@ -30,11 +30,7 @@ export function ConfirmPage({ target, counted, problem }: ConfirmProps): VNode {
   const doable = 'replayed' in counted ? counted.replayed : matched;
   return (
     <>
-      {problem !== undefined && (
-        <p role="alert" class="problem">
-          {problem}
-        </p>
-      )}
+      {problem !== undefined && <Problem>{problem}</Problem>}
       <Facts
         rows={[
           ['Message', id && <code>{id}</code>],

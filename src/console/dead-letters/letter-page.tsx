@@ -56,25 +56,25 @@ export function LetterPage({ letter }: { letter: Letter }): VNode {
           ['Equal messages', equals > 1 ? `${number(equals)}: they are replayed or dropped together` : null],
         ]}
       />
-      <p class="actions">
+      <div class="actions">
         {isReplayable ? (
           <a href={pathTo('/dead-letters/confirm', { act: 'replay', id })}>Replay it…</a>
         ) : (
           'It cannot be replayed, because it is not known which of our queues it came from.'
         )}
         <a href={pathTo('/dead-letters/confirm', { act: 'drop', id })}>Drop it…</a>
-      </p>
+        {reader !== null && (
+          <Form action="/find" class="inline">
+            <Hidden values={{ key: reader }} />
+            <button type="submit" class="outline">
+              Find the reader that it names
+            </button>
+          </Form>
+        )}
+      </div>
       <h2>The message</h2>
       <p>It may contain personal data (addresses, names, tokens): take care where you paste it.</p>
       <ReadAgain letter={letter} />
-      {reader !== null && (
-        <Form action="/find" class="inline">
-          <Hidden values={{ key: reader }} />
-          <button type="submit" class="outline">
-            Find the reader that it names
-          </button>
-        </Form>
-      )}
       <Body body={letter.body} bytes={shown.bytes} />
       {earlier_deaths.length > 0 && <h2>Before it was replayed</h2>}
       {earlier_deaths.length > 0 && (
@@ -99,6 +99,7 @@ export function LetterPage({ letter }: { letter: Letter }): VNode {
           <code>{long(typeof value === 'string' ? value : JSON.stringify(value))}</code>,
         ])}
         empty="The message has none."
+        rowHeads
       />
     </>
   );

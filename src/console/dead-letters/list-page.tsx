@@ -49,6 +49,7 @@ export function ListPage({ overview, choice, isLater }: ListProps): VNode {
         head={['Reason', 'What it means', 'From the queue', 'Messages', 'Oldest', 'Newest', 'What you can do']}
         rows={kinds.map((kind) => kindRow(kind))}
         empty="None."
+        rowHeads
       />
       {others > 0 && <p>{letters(others)} have still other reasons.</p>}
       <h2>{isNarrow ? 'Those chosen' : 'Messages'}</h2>
@@ -114,6 +115,7 @@ const Letters = ({ page }: { page: readonly Summary[] }): VNode => (
     head={['Message', 'Last seen', 'Reason', 'From the queue', 'Error', 'Attempts']}
     rows={page.map(letterRow)}
     empty="None here: they may have been replayed or dropped."
+    rowHeads
   />
 );
 
@@ -145,7 +147,6 @@ const isKnown = (name: string | null, known: { has(name: string): boolean }): na
 const QUEUES = new Set(ORIGIN_QUEUES);
 
 function kindRow({ reason, origin, count: messages, oldest, newest }: Kind) {
-  const title = <strong>{nameOf(reason)}</strong>;
   const text = reason === null ? undefined : REASONS.get(reason);
   const choice = { reason: reason ?? '', origin: isKnown(origin, QUEUES) ? origin : undefined };
   const can = text ? (
@@ -158,7 +159,7 @@ function kindRow({ reason, origin, count: messages, oldest, newest }: Kind) {
     'Open one of them below'
   );
   const what = text?.meaning ?? 'Not a reason of this version.';
-  return [title, what, nameOf(origin), number(messages), <Time at={oldest} />, <Time at={newest} />, can];
+  return [nameOf(reason), what, nameOf(origin), number(messages), <Time at={oldest} />, <Time at={newest} />, can];
 }
 
 function letterRow({ id, last_seen, reason, origin_queue, error, total_attempts, replays }: Summary) {

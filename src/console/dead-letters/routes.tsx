@@ -20,6 +20,7 @@ import { failureOf } from '../../postgres/errors';
 import type { ConsoleContext } from '../frame/context';
 import { authorOf, BadForm, Reason, readForm } from '../frame/forms';
 import { NotNow } from '../frame/not-now';
+import { Problem } from '../frame/page';
 import { ConfirmPage, type Target, TITLES } from './confirm-page';
 import { LetterPage } from './letter-page';
 import { FoundPage, ListPage } from './list-page';
@@ -164,10 +165,10 @@ function act(broker: Broker, target: Target, { isTrial, counted }: ActOptions) {
 
 const Gone = () => (
   <>
-    <p role="alert" class="problem">
+    <Problem>
       There is no such dead letter now. Somebody may have replayed or dropped it; one that was replayed and failed again
       has another id.
-    </p>
+    </Problem>
     <p>
       <a href="/dead-letters">All dead letters</a>
     </p>

@@ -23,6 +23,18 @@ export function HealthPage({ database, broker, at }: HealthProps): VNode {
       <p>
         As of <Time at={at} />. <a href="/health">Check again</a>
       </p>
+      {todo > 0 && (
+        <ul>
+          {all
+            .filter(({ state }) => state === 'to do')
+            .map((finding) => (
+              <li key={finding.part}>
+                <strong>{finding.part}: </strong>
+                <WhatToDo finding={finding} />
+              </li>
+            ))}
+        </ul>
+      )}
       <h2>Database</h2>
       <Findings label="Database" findings={database} />
       <h2>Message broker</h2>
@@ -31,19 +43,24 @@ export function HealthPage({ database, broker, at }: HealthProps): VNode {
   );
 }
 
+const WhatToDo = ({ finding: { todo, more } }: { finding: Finding }): VNode => (
+  <>
+    {todo.length === 0 ? '' : `${harmless(todo.join(' '))} `}
+    {more && todo.length > 0 && <a href={more.path}>{more.name}</a>}
+  </>
+);
+
 const Findings = ({ label, findings }: { label: string; findings: readonly Finding[] }): VNode => (
   <Table
     label={label}
     head={['Part', 'State', 'What it means', 'What to do']}
-    rows={findings.map(({ part, state, text, todo, more }) => [
-      part,
-      state === 'ok' ? state : <strong>{state}</strong>,
-      harmless(text),
-      <>
-        {todo.length === 0 ? '' : `${harmless(todo.join(' '))} `}
-        {more && todo.length > 0 && <a href={more.path}>{more.name}</a>}
-      </>,
+    rows={findings.map((finding) => [
+      finding.part,
+      finding.state === 'ok' ? finding.state : <strong>{finding.state}</strong>,
+      harmless(finding.text),
+      <WhatToDo finding={finding} />,
     ])}
     empty=""
+    rowHeads
   />
 );
