@@ -21,7 +21,7 @@ import { ledgerOf, undoOf } from '../support/ledger';
 import { brokenPromises, DEFAULTS } from '../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 80);
+const histories = Number(process.env.STORED_HISTORIES ?? 50);
 /** Tried for each history. */
 const FUTURES = 15;
 /** Most events have times up to 12. */

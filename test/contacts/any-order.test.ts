@@ -4,7 +4,7 @@ import { canonicalExport } from '../../src/contacts/profile/canonical';
 import { history, shuffledBatches } from '../support/histories';
 import { factsOf, MemoryStore } from '../support/memory-store';
 
-const numRuns = Number(process.env.HISTORIES ?? 4_000);
+const numRuns = Number(process.env.HISTORIES ?? 3_000);
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 
 describe(`generated histories (SEED=${seed})`, () => {

@@ -302,7 +302,7 @@ describe('attribution of a choice', () => {
   });
 });
 
-const numRuns = Number(process.env.HISTORIES ?? 1_500);
+const numRuns = Number(process.env.HISTORIES ?? 1_000);
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 
 const uid = fc.constantFrom(...['u1', 'u2', 'u3', 'u4'].map(uidOf));

@@ -14,7 +14,7 @@ import { history, permutations, shuffledBatches } from '../support/histories';
 import { factsOf, MemoryStore } from '../support/memory-store';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const numRuns = Number(process.env.HISTORIES ?? 1_500);
+const numRuns = Number(process.env.HISTORIES ?? 1_000);
 
 const personAt = (facts: Facts, name: string): Person =>
   peopleOf(facts).find(({ addresses }) => addresses.includes(addressOf(name).key)) as Person;

@@ -14,7 +14,7 @@ import { factsOf, MemoryStore } from '../support/memory-store';
 import { play, story } from '../support/stories';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const numRuns = Number(process.env.HISTORIES ?? 1_500);
+const numRuns = Number(process.env.HISTORIES ?? 1_000);
 
 function viewIn(facts: Facts, name: string): ContactView {
   const { key } = addressOf(name);

@@ -12,7 +12,7 @@ import { history } from '../support/histories';
 import { factsOf } from '../support/memory-store';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const numRuns = Number(process.env.HISTORIES ?? 1_500);
+const numRuns = Number(process.env.HISTORIES ?? 1_000);
 
 /** The state of newsletter x at an address, such as `subscribed 3`. */
 function stateOf(...events: ContactEvent[]): string {

@@ -90,7 +90,7 @@ it('a subscription or confirmation by token without a live account is dropped if
 });
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const numRuns = Number(process.env.HISTORIES ?? 1_500);
+const numRuns = Number(process.env.HISTORIES ?? 1_000);
 
 /** A subscription that was a contact's when the contact refused it by token. */
 interface Refused {

@@ -85,7 +85,10 @@ describe('the commands of the pages, pasted in their order on fresh servers', ()
     const starts = [...new Set(withOptions.map(({ words }) => words.join(' ')))];
     expect(starts).toEqual(expect.arrayContaining(['--only http', '--only fxa,newsletter', '--only intake']));
     await migrate(database.url);
-    const env = { AMQP_URL: broker().url, DATABASE_URL: database.url };
+    const [makeKey = ''] = (blocksOf('docs/console.md')[0] ?? '').split('\n');
+    await shell.run(makeKey);
+    const keys = { API_KEYS_FILE: join(folder, 'keys.txt'), CONSOLE_PORT: '0' };
+    const env = { AMQP_URL: broker().url, DATABASE_URL: database.url, ...keys };
     const processes = starts.map((line) => new ServiceProcess(program, { args: line.split(' '), env }));
     try {
       await until(async () => processes.every(({ isUp, child }) => isUp || child.exitCode !== null), 60_000);

@@ -112,7 +112,7 @@ describe('the pages for operators', () => {
         return it.join(' ').startsWith(command) && options.every((option) => it.includes(option));
       });
     // test/docs/commands.test.ts starts processes; the others are groups of commands.
-    const others = new Set(['start', 'erasures', 'dead-letters', 'merges', 'collisions']);
+    const others = new Set(['start', 'console', 'erasures', 'dead-letters', 'merges', 'collisions']);
     expect(mentions.filter((each) => !others.has(each.command) && !isRun(each)).map(({ text }) => text)).toEqual([]);
   });
 

@@ -16,7 +16,7 @@ import { factsOf, MemoryStore } from '../../support/memory-store';
 
 const NOW = at(100);
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const numRuns = Number(process.env.HISTORIES ?? 2_000);
+const numRuns = Number(process.env.HISTORIES ?? 1_000);
 
 const key = (name: string): string => addressOf(name).key;
 const personAt = (facts: Facts, name: string): Person =>
