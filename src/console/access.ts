@@ -1,7 +1,9 @@
 /** Who uses the console: the name of an API key, or the person whom a proxy names. */
 import { timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import { type ApiKey, digestOf } from '../foundation/api-keys';
+import { parseJson } from '../foundation/json';
 import { isLoopback } from '../foundation/loopback';
 
 export interface Access {
@@ -27,12 +29,13 @@ const COOKIE = 'onecontact_session';
 const SESSION_MS = 12 * 3_600_000;
 
 /** What a session cookie has, signed. */
-interface Session {
-  key: string;
+const Session = z.object({
+  key: z.string(),
   /** The beginning of the key's digest: a key that is replaced ends its sessions. */
-  mark: string;
-  until: number;
-}
+  mark: z.string(),
+  until: z.number(),
+});
+type Session = z.output<typeof Session>;
 
 const markOf = ({ digest }: ApiKey): string => digest.toString('base64url').slice(0, 16);
 
@@ -72,7 +75,8 @@ const isName = (text: string): boolean => /^\P{Cc}{1,100}$/u.test(text) && text.
 
 function sessionOf(request: FastifyRequest): Session | null {
   const { value } = request.unsignCookie(request.cookies[COOKIE] ?? '');
-  return value === null ? null : (JSON.parse(value) as Session); // signed, so it is one of ours
+  // Another signed cookie may come under this name: its value is no session.
+  return Session.safeParse(parseJson(value ?? '')).data ?? null;
 }
 
 /**

@@ -89,6 +89,16 @@ describe('signing in to the console', () => {
   });
 });
 
+describe('another signed cookie', () => {
+  it('is no session', async () => {
+    const visitor = new Visitor(server.url);
+    const { headers } = await visitor.get('/sign-in');
+    const [csrf = ''] = headers.getSetCookie().map((line) => /^_csrf=([^;]+)/.exec(line)?.[1] ?? '');
+    expect(csrf).not.toBe('');
+    expect((await new Visitor(server.url, { cookie: `onecontact_session=${csrf}` }).get('/')).status).toBe(303);
+  });
+});
+
 describe('a form of the console', () => {
   it('is refused without the token of its page, and with one of somebody else', async () => {
     const visitor = await Visitor.signedIn(server.url);

@@ -9,7 +9,7 @@ import { scenarios } from '../support/scenarios';
 import { applyConcurrently, brokenPromises, canonicalExportOf, sample } from '../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 8);
+const histories = Number(process.env.STORED_HISTORIES ?? 4);
 
 describe(`any order, any repetition, on PostgreSQL (SEED=${seed})`, () => {
   let database: TestDatabase;

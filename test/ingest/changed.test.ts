@@ -18,7 +18,7 @@ import { contactEvent } from '../support/histories';
 import { DEFAULTS, sample } from '../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 20);
+const histories = Number(process.env.STORED_HISTORIES ?? 10);
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -11,7 +11,7 @@ import { MemoryStore } from '../support/memory-store';
 import { apply, brokenPromises, canonicalExportOf, sample } from '../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
-const histories = Number(process.env.STORED_HISTORIES ?? 20);
+const histories = Number(process.env.STORED_HISTORIES ?? 10);
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -28,10 +28,10 @@ async function fuzzed(options: { count: number; chunk?: number; nesting?: boolea
   }
 }
 
-it(`a thousand and more mutated and random messages do not end the service; none is lost, and each is counted once (SEED=${seed})`, async () => {
-  const run = await fuzzed({ count: 1_500, chunk: 750 });
-  expect(total(run.deadLetters)).toBeGreaterThan(250);
-  expect(run.counted.get('ok')).toBeGreaterThan(250);
+it(`a thousand mutated and random messages do not end the service; none is lost, and each is counted once (SEED=${seed})`, async () => {
+  const run = await fuzzed({ count: 1_000, chunk: 500 });
+  expect(total(run.deadLetters)).toBeGreaterThan(150);
+  expect(run.counted.get('ok')).toBeGreaterThan(150);
 }, 120_000);
 
 it(`deeply nested headers neither end the service nor keep a healthy message from being handled (SEED=${seed})`, async () => {

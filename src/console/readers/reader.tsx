@@ -76,9 +76,7 @@ function About({ contact: { id, token, version, createdAt, updatedAt, view }, ui
         ['Account deleted', deletedAt === undefined ? null : <Time at={deletedAt} />],
         [
           'Account created',
-          accountProfile && (
-            <Time at={accountProfile.createdAt === null ? null : knownTime(accountProfile.createdAt)} />
-          ),
+          typeof accountProfile?.createdAt === 'number' ? <Time at={knownTime(accountProfile.createdAt)} /> : null,
         ],
         ['First used for', accountProfile?.firstService],
         ['Locale of the account', accountProfile?.locale],
