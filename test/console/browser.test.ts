@@ -63,9 +63,11 @@ describeInBrowser('the console in a browser', () => {
   }
   /** Clicks what leads to another page, and waits until it is there. */
   async function leaveBy(page: Page, element: Locator): Promise<void> {
-    const loaded = page.waitForEvent('load');
+    // Not the event `load` alone: on a slow machine, that of the page before may come late.
+    const arrived = page.waitForEvent('framenavigated', (frame) => frame === page.mainFrame());
     await element.click();
-    await loaded;
+    await arrived;
+    await page.waitForLoadState('load');
   }
   const press = (page: Page, button: string | RegExp): Promise<void> =>
     leaveBy(page, page.getByRole('button', { name: button }));
