@@ -75,7 +75,7 @@ const isName = (text: string): boolean => /^\P{Cc}{1,100}$/u.test(text) && text.
 
 function sessionOf(request: FastifyRequest): Session | null {
   const { value } = request.unsignCookie(request.cookies[COOKIE] ?? '');
-  // Another signed cookie may come under this name: its value is no session.
+  // Somebody may send another cookie that was signed here under this name: its value is not a session.
   return Session.safeParse(parseJson(value ?? '')).data ?? null;
 }
 

@@ -6,7 +6,7 @@ import type { ApplyOptions } from '../ingest/transaction';
 /** Between preview and confirmation, something changed what the decision does. Nothing was done. */
 export class EffectChanged extends Error {
   constructor() {
-    super('the effect is not the one that was shown');
+    super('the effect differs from the one that was shown');
   }
 }
 

@@ -126,7 +126,7 @@ function namesOf(path: Path): string[] {
   return [path, inside, inside.slice(depth)].filter(({ length }) => length > 0).map((names) => names.join('.'));
 }
 
-/** The problems of no line stand at the first. */
+/** A problem that belongs to no line is shown at the first line. */
 function jsonLines(value: object, problems: Problems): Line[] {
   const [first, ...lines] = walk(value, [], '', '', '', problems);
   return [{ text: first?.text ?? '', problems: problems.rest() }, ...lines];

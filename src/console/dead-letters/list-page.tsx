@@ -124,7 +124,7 @@ function listed(shown: number, matched: number, isLater: boolean): string {
   return shown < matched ? `The oldest ${number(shown)} of ${letters(matched)}.` : `${letters(matched)}, oldest first.`;
 }
 
-/** Counts are of those that were looked at. */
+/** The counts cover the dead letters that were looked at. */
 function Stopped({
   overview: { looked, total, interrupted },
 }: {

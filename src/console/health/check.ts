@@ -15,7 +15,7 @@ export interface Finding {
   more?: { path: string; name: string };
 }
 
-/** Somebody waits for the page. */
+/** The reader of the page waits for the slowest check. */
 export const CHECK_MS = 4_000;
 
 export const ok = (text: string) => ({ text, todo: [] });
