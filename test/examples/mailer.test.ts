@@ -33,6 +33,8 @@ let child: ChildProcess;
 let log: string;
 
 beforeEach(async () => {
+  // The mailer of the test before was killed: the queue may still get back a message that was handled, but not acknowledged.
+  await broker().freshTopology();
   database = await freshDatabase({ migrated: false });
   [received, log, isStranger] = [[], '', false];
   answer = async () => undefined;
