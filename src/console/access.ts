@@ -1,10 +1,10 @@
 /** Who uses the console: the name of an API key, or the person whom a proxy names. */
-import { timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type ApiKey, digestOf } from '../foundation/api-keys';
+import { type ApiKey, findKey } from '../foundation/api-keys';
 import { parseJson } from '../foundation/json';
 import { isLoopback } from '../foundation/loopback';
+import { hostOf } from '../http/authorise';
 
 export interface Access {
   /** Those of the moment. */
@@ -41,10 +41,9 @@ const markOf = ({ digest }: ApiKey): string => digest.toString('base64url').slic
 
 const mayOperate = ({ scopes }: ApiKey): boolean => scopes.has('operate');
 
-/** The key that was sent, if it may use the console. Takes the same time for every wrong key. */
+/** The key that was sent, if it may use the console. */
 export function keyThatSignsIn(sent: string, { keys }: Access): ApiKey | 'unknown' | 'lacks_scope' {
-  const digest = digestOf(sent.trim());
-  const [key] = keys.value.filter((known) => timingSafeEqual(known.digest, digest));
+  const key = findKey(sent.trim(), keys.value);
   if (!key) return 'unknown';
   return mayOperate(key) ? key : 'lacks_scope';
 }
@@ -75,7 +74,7 @@ const isName = (text: string): boolean => /^\P{Cc}{1,100}$/u.test(text) && text.
 
 function sessionOf(request: FastifyRequest): Session | null {
   const { value } = request.unsignCookie(request.cookies[COOKIE] ?? '');
-  // Somebody may send another cookie that was signed here under this name: its value is not a session.
+  // The other cookies are signed, too, and may be sent under this name: their values are not sessions.
   return Session.safeParse(parseJson(value ?? '')).data ?? null;
 }
 
@@ -86,9 +85,8 @@ function sessionOf(request: FastifyRequest): Session | null {
 export function isForConsole(request: FastifyRequest, { origin }: Access): boolean {
   const { host = '' } = request.headers;
   if (origin !== null && host === new URL(origin).host) return true;
-  const url = `http://${host}`;
-  if (!URL.canParse(url)) return false;
-  const name = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  const name = hostOf(request);
+  if (name === '') return false;
   const { address } = request.socket.address() as { address?: string };
   return isLoopback(name) || (origin === null && name === address?.replace(/^::ffff:/, ''));
 }

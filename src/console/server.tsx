@@ -16,7 +16,7 @@ import { ASSETS } from './frame/assets';
 import type { ConsoleContext } from './frame/context';
 import { BadForm } from './frame/forms';
 import { NotNow } from './frame/not-now';
-import { type PageProps, renderPage } from './frame/page';
+import { type PageProps, Problem, renderPage } from './frame/page';
 import { healthRoutes } from './health/routes';
 import { mergeRoutes } from './merges/routes';
 import { privacyRoutes } from './privacy/routes';
@@ -134,9 +134,5 @@ const problemPage = (reply: FastifyReply, status: number, title: string, problem
   reply.page({
     status,
     title,
-    children: (
-      <p role="alert" class="problem">
-        {problem}
-      </p>
-    ),
+    children: <Problem>{problem}</Problem>,
   });

@@ -1,7 +1,7 @@
 /** Signing in with an API key, and out. */
 import type { FastifyInstance } from 'fastify';
 import { type Access, beginSession, endSession, keyThatSignsIn } from './access';
-import { Form, Hidden } from './frame/page';
+import { Form, Hidden, Problem } from './frame/page';
 
 interface SignIn {
   Body: { key?: unknown; to?: unknown };
@@ -53,11 +53,7 @@ const ownPath = (to: unknown): string => (typeof to === 'string' && /^\/(?![/\\]
 const SignInForm = ({ to, problem }: { to: string; problem?: string }) => (
   <Form action="/sign-in">
     <Hidden values={{ to }} />
-    {problem !== undefined && (
-      <p role="alert" class="problem">
-        {problem}
-      </p>
-    )}
+    {problem !== undefined && <Problem>{problem}</Problem>}
     <label>
       API key
       <input

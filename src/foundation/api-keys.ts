@@ -1,5 +1,5 @@
 /** The keys of the HTTP server, as API_KEYS_FILE lists them: `NAME SCOPE[,SCOPE] KEY`, one per line. */
-import { createHash } from 'node:crypto';
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { OperatorError } from './operator-error';
 
 /** What a key permits. No scope includes another. */
@@ -18,6 +18,12 @@ export const NO_KEY = 'none';
 
 /** Digests have the same length whatever was sent, so comparing them takes the same time. */
 export const digestOf = (key: string): Buffer => createHash('sha256').update(key).digest();
+
+/** The key that was sent. Takes the same time for every wrong one. */
+export function findKey(sent: string, keys: readonly ApiKey[]): ApiKey | undefined {
+  const digest = digestOf(sent);
+  return keys.filter((key) => timingSafeEqual(key.digest, digest))[0];
+}
 
 /** The key of API_KEY. */
 export const defaultKey = (key: string): ApiKey => ({

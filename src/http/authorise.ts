@@ -1,6 +1,5 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type ApiKey, digestOf, type Scope } from '../foundation/api-keys';
+import { type ApiKey, findKey, type Scope } from '../foundation/api-keys';
 import { isLoopback } from '../foundation/loopback';
 import { foreignHost, missingScope, notAuthorised, notJson } from './answers';
 
@@ -41,16 +40,13 @@ export function scopeChecks(keys: { readonly value: readonly ApiKey[] }): Requir
   };
 }
 
-/** Takes the same time for every wrong key. */
 function keyOf({ headers }: FastifyRequest, keys: readonly ApiKey[]): ApiKey | undefined {
   const sent = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
-  if (sent === undefined) return undefined;
-  const digest = digestOf(sent);
-  return keys.filter((key) => timingSafeEqual(key.digest, digest))[0];
+  return sent === undefined ? undefined : findKey(sent, keys);
 }
 
 /** The host of the `Host` header without its port; empty if there is none. */
-function hostOf({ headers: { host = '' } }: FastifyRequest): string {
+export function hostOf({ headers: { host = '' } }: FastifyRequest): string {
   const url = `http://${host}`;
   return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : '';
 }

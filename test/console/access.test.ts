@@ -90,7 +90,7 @@ describe('signing in to the console', () => {
 });
 
 describe('another signed cookie', () => {
-  it('is no session', async () => {
+  it('does not count as a session', async () => {
     const visitor = new Visitor(server.url);
     const { headers } = await visitor.get('/sign-in');
     const [csrf = ''] = headers.getSetCookie().map((line) => /^_csrf=([^;]+)/.exec(line)?.[1] ?? '');

@@ -149,7 +149,7 @@ describe('the page of a dead letter', () => {
     );
   });
 
-  it('is not found for an id that none has, and for a text that is no id', async () => {
+  it('is not found for an unknown id, nor for a text that is not an id', async () => {
     expect(await visitor.get('/dead-letters/0123456789abcdef')).toMatchObject({
       status: 404,
       text: expect.stringContaining('There is no such dead letter now'),

@@ -27,7 +27,7 @@ const idOf = async (name: string): Promise<string> =>
 /** What is found, with the page that it leads to. */
 const find = (key: string): Promise<Answer> => visitor.follow('/', '/find', { key });
 
-/** Its only address went to an account of somebody else. */
+/** Its only address went to somebody else's account. */
 async function closedContact(): Promise<{ id: string; token: string }> {
   await apply(data.db, acct('first', 'passed-on', 1));
   const contact = await findContact(data.db, { by: 'account', uid: uidOf('first') });

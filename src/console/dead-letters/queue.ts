@@ -9,9 +9,9 @@ import { NotNow } from '../frame/not-now';
 /** How long a page waits for another page of this console. */
 const PATIENCE_MS = 25_000;
 
-/** As long as somebody waits for a page. */
+/** How long reading the queue for a page may take. */
 export const PAGE_MS = 20_000;
-/** As long as somebody waits for a change that they asked for. */
+/** How long a replay or a drop may take. */
 export const CHANGE_MS = 120_000;
 
 export type OnQueue = <T>(work: (broker: Broker) => Promise<T>) => Promise<T>;

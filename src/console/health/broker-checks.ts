@@ -35,7 +35,7 @@ export async function brokerFindings(withBroker: ConsoleContext['withBroker']): 
     );
   }
   const looking = withBroker(({ connection }) => inspectBroker(connection));
-  looking.catch(() => undefined); // it may reject when nobody waits any more
+  looking.catch(() => undefined); // it may reject after the page was answered
   try {
     const found = await within(CHECK_MS, looking, null);
     if (found !== null) return findingsOf(found);

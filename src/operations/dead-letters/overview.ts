@@ -60,7 +60,7 @@ function bounds(isEnough: (now: { seen: number; total: number; matched: number }
 export const pageBounds = (most = MOST, fromHead = FROM_HEAD): Bounds =>
   bounds(({ seen, total }) => total > most && seen >= fromHead);
 
-/** Ends the search for one dead letter once it is found, unless it costs little to find those that are equal to it. */
+/** Ends the search once the dead letter is found. In a short queue it goes on, to find dead letters that are equal to it. */
 export const searchBounds = (most = MOST): Bounds => bounds(({ total, matched }) => total > most && matched > 0);
 
 const MAX_KINDS = 100;
