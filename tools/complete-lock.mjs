@@ -22,7 +22,7 @@ for (const { name, version, dev } of wanted) {
   if (known.some((path) => path.endsWith(`node_modules/${name}`))) continue;
   const [, os, cpu, abi] = PLATFORM.exec(name) ?? [];
   if (!os || !/^\d+\.\d+\.\d+$/.test(version)) {
-    process.stderr.write(`left out, not exact or of no platform: ${name} ${version}\n`);
+    process.stderr.write(`left out, without an exact version or a platform: ${name} ${version}\n`);
     continue;
   }
   const libc = os === 'linux' && abi ? [abi.startsWith('musl') ? 'musl' : 'glibc'] : undefined;

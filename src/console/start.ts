@@ -17,7 +17,7 @@ type ConsoleConfig = ConfigFor<'console' | 'http' | 'merging' | 'erasure' | 'era
 interface Wiring {
   db: Database;
   log: Logger;
-  /** What is to be closed, in reverse order. */
+  /** What must be closed, in reverse order. */
   closing: (() => Promise<unknown>)[];
 }
 
@@ -58,10 +58,10 @@ function contextOf(config: ConsoleConfig, db: Database, log: Logger): ConsoleCon
   };
 }
 
-/** Whoever may write to the socket's file may use the console: its owner and group. */
+/** Only the owner and the group of the socket's file may use the console. */
 const SOCKET_MODE = 0o660;
 
-/** Whether a process that was killed has left a socket, at which nobody listens any more. */
+/** Whether the socket was left by a process that was killed: nothing listens on it any more. */
 const isLeftOver = async (path: string): Promise<boolean> => {
   if (!(await stat(path).catch(() => null))?.isSocket()) return false;
   return new Promise((resolve) => {

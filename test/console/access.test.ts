@@ -100,7 +100,7 @@ describe('another signed cookie', () => {
 });
 
 describe('a form of the console', () => {
-  it('is refused without the token of its page, and with one of somebody else', async () => {
+  it('is refused without the token of its page, and with the token of another session', async () => {
     const visitor = await Visitor.signedIn(server.url);
     await visitor.get('/');
     for (const fields of [{ key: 'x' }, { key: 'x', _csrf: 'wrong' }]) {

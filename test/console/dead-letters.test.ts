@@ -72,7 +72,7 @@ describe('the list of dead letters', () => {
     expect(text).toContain(
       'failed The message was tried several times, and the database refused each attempt. contacts.newsletter 4 2026-01-21 10:13 UTC 2026-01-23 08:00 UTC Show Replay all… Drop all…',
     );
-    expect(text).toMatch(/not_json The message is no readable JSON text\. contacts\.fxa 2 /);
+    expect(text).toMatch(/not_json The message is not readable JSON\. contacts\.fxa 2 /);
     expect(text).toContain('6 dead letters, oldest first.');
     expect(idsOf(html)).toHaveLength(6);
     const some = await visitor.get(`/dead-letters?reason=not_json&origin=${FXA_QUEUE}`);

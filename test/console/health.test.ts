@@ -49,7 +49,7 @@ describe('the health page', () => {
     expect(await read()).toMatchObject({
       Database: 'ok | It answers, and can be written to.',
       Schema: 'ok | It is the one that this version needs.',
-      'Erasure key': 'ok | It is set, and is the one that people were erased with, if any were.',
+      'Erasure key': 'ok | It is set, and matches all earlier erasures.',
       Notifications: 'ok | The mailer was told of everything.',
       'Change feed': 'ok | Its readers get every change within moments.',
       Maintenance: 'ok | Old data was not removed yet. The first run takes a while.',

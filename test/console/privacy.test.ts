@@ -150,7 +150,7 @@ describe('the proof of consent in the console', () => {
     );
   });
 
-  it('leads to the page of a contact that is no reader any more, and is 404 where there never was one', async () => {
+  it('leads to the page of a contact that has ended, and is 404 for an unknown contact', async () => {
     const unknown = '00000000-0000-4000-8000-000000000000';
     for (const path of ['consent', 'consent.json', 'opt-out', 'erase']) {
       const answer = await visitor.get(`/contacts/${unknown}/${path}`);

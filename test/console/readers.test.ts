@@ -108,7 +108,7 @@ describe('the page of a reader', () => {
     expect(text).toContain('ticket 17');
   });
 
-  it('shows claims that would make one reader of two: held ones, and those that an undo has blocked', async () => {
+  it('shows claims that would merge two readers: held claims, and claims that an undo has blocked', async () => {
     await applyBatch(data.db, [signup('twin', ['x'], 1), acct('twin', 'twin-own', 2), acct('twin', 'twin', 3)], {
       ...DEFAULTS,
       observes: () => true,

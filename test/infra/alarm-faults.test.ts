@@ -49,7 +49,7 @@ describe('the broker blocks publishers', () => {
       meanwhile: (world) => world.handled(good),
       endedBy: 'the alarm cleared',
       end: noAlarm,
-      mended: (world) => until(async () => (await world.messagesIn(DEAD_LETTERS)) === before + MALFORMED, LIMIT_MS),
+      repaired: (world) => until(async () => (await world.messagesIn(DEAD_LETTERS)) === before + MALFORMED, LIMIT_MS),
     });
   });
 

@@ -56,7 +56,7 @@ describe('a part of the topology disappears', () => {
         fault: `Queue \`${queue}\` deleted`,
         cause: deleteQueue(queue),
         endedBy: 'declared and consumed again',
-        mended: isConsumed(queue),
+        repaired: isConsumed(queue),
       });
     },
   );
@@ -68,7 +68,7 @@ describe('a part of the topology disappears', () => {
         fault: `Queue \`${queue}\` deleted`,
         cause: deleteQueue(queue),
         endedBy: 'declared again',
-        mended: exists('queues', queue),
+        repaired: exists('queues', queue),
       });
     },
   );
@@ -80,7 +80,7 @@ describe('a part of the topology disappears', () => {
         fault: `Exchange \`${exchange}\` deleted`,
         cause: (world) => world.onBroker((channel) => channel.deleteExchange(exchange)),
         endedBy: 'declared again',
-        mended: exists('exchanges', exchange),
+        repaired: exists('exchanges', exchange),
       });
     },
   );
@@ -140,7 +140,7 @@ describe('a part of the topology disappears', () => {
       events: 0,
       endedBy: 'the queue deleted',
       end: deleteQueue(NEWSLETTER_QUEUE),
-      mended: isConsumed(NEWSLETTER_QUEUE),
+      repaired: isConsumed(NEWSLETTER_QUEUE),
     });
   });
 
@@ -179,7 +179,7 @@ describe('a part of the topology disappears', () => {
         world.brokerSwitch.lead(world.broker.url);
         world.brokerSwitch.restore();
       },
-      mended: isConsumed(NEWSLETTER_QUEUE),
+      repaired: isConsumed(NEWSLETTER_QUEUE),
     });
   });
 });

@@ -194,5 +194,8 @@ function problems(plans: readonly Plan[]): string[] {
     if (exception) unused.delete(exception);
     else found.add(`${[...files].join(', ')}: ${ofPlan.join('; ')}: ${plan.statement.slice(0, 300)}`);
   }
-  return [...found, ...[...unused].map(({ file, text = '' }) => `reads little, and is no exception: ${file} ${text}`)];
+  return [
+    ...found,
+    ...[...unused].map(({ file, text = '' }) => `reads little, and needs no exception: ${file} ${text}`),
+  ];
 }

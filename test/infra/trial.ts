@@ -18,8 +18,8 @@ export interface Fault {
   meanwhile?(world: World): Promise<unknown>;
   /** Ends the fault. Absent: the service does it. */
   end?(world: World): Promise<unknown>;
-  /** Resolves when the service has mended it. */
-  mended?(world: World): Promise<unknown>;
+  /** Resolves when the service has repaired it. */
+  repaired?(world: World): Promise<unknown>;
   /** For people: what ended the fault. */
   endedBy: string;
   /** Events that are sent while the fault lasts; 0 where nothing can be. @default 20 */
@@ -50,7 +50,7 @@ async function trial(world: World, fault: Fault): Promise<void> {
 
   const from = performance.now();
   await fault.end?.(world);
-  await fault.mended?.(world);
+  await fault.repaired?.(world);
   await green(world);
   await until(async () => {
     const more = await world.publish(1);

@@ -28,7 +28,7 @@ async function asked(): Promise<string[]> {
     .map(({ contact, newsletters }) => `${contact.primary_email} ${Object.keys(newsletters)}`);
 }
 
-describe('a sign-up is to be confirmed', () => {
+describe('a sign-up that needs a confirmation', () => {
   it('at a new address: the message has the address, the token, the language and the newsletters', async () => {
     const event = signup('New@mail.test', ['x', 'y'], 1, { profile: { lang: 'fr', firstName: 'Ada' } });
     const { notifications } = await apply(event);
@@ -94,7 +94,7 @@ describe('a sign-up is to be confirmed', () => {
   });
 });
 
-describe('nothing is to be confirmed', () => {
+describe('no confirmation is asked for', () => {
   it('once the address is confirmed, also within the batch', async () => {
     await apply(signup('sure', ['x'], 1), confirm('sure', 2));
     await apply(signup('sure', ['y'], 3));

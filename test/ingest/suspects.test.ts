@@ -13,7 +13,7 @@ describe('batches of redelivered messages', () => {
     expect(delivered(1, 1).some(isSuspect)).toBe(false);
   });
 
-  test('batches shrink as the delivery count rises, until each message stands alone', () => {
+  test('batches shrink as the delivery count rises, until each message is alone', () => {
     expect([2, 3, 4, 5, 6, 19].map((times) => Math.max(...sizes(times)))).toEqual([125, 31, 7, 1, 1, 1]);
     expect(delivered(2, 1).every(isSuspect)).toBe(true);
   });
@@ -44,7 +44,7 @@ describe('batches of redelivered messages', () => {
     expect(batchesOf([], 500)).toEqual([]);
   });
 
-  test('with a small batch size, a message delivered twice before stands alone', () => {
+  test('with a small batch size, a message delivered twice before is alone', () => {
     expect(batchesOf(delivered(2, 3), 4).map(({ length }) => length)).toEqual([1, 1, 1]);
   });
 });

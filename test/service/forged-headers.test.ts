@@ -1,4 +1,4 @@
-/** Headers under our names that a producer wrote, or that nobody can have written. */
+/** Headers under our names that a producer wrote, or that OneContact cannot have written. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Service } from '../../src/main';
 import {

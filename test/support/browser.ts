@@ -28,7 +28,7 @@ export interface Look {
   dark?: boolean;
   /** As narrow as WCAG asks for without scrolling sideways. @default false */
   phone?: boolean;
-  /** Somebody who has signed in elsewhere. */
+  /** A visitor whose session began elsewhere. */
   cookies?: Cookie[];
 }
 

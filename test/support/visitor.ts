@@ -1,4 +1,4 @@
-/** A console of a test's own, and somebody who uses it as a browser without JavaScript does. */
+/** A console for one test, and a visitor who uses it like a browser without JavaScript. */
 
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
@@ -54,7 +54,7 @@ export class Visitor {
     private readonly headers: Readonly<Record<string, string>> = {},
   ) {}
 
-  /** Somebody who has signed in. */
+  /** A visitor who has signed in. */
   static async signedIn(base: string, key = KEY): Promise<Visitor> {
     const visitor = new Visitor(base);
     const { status } = await visitor.submit('/sign-in', '/sign-in', { key });

@@ -56,7 +56,7 @@ export const DeadLetterHeaders = z.object({
   [HEADERS.originQueue]: z.enum([FXA_QUEUE, NEWSLETTER_QUEUE, UNROUTED]),
   [HEADERS.firstSeen]: Instant.optional(),
   [HEADERS.lastSeen]: Instant.optional(),
-  [HEADERS.waits]: count.optional().describe('How often it waited for what somebody held'),
+  [HEADERS.waits]: count.optional().describe('How often it waited because others had locked its rows'),
   [HEADERS.replays]: count.optional().describe('How often an operator has sent it back'),
   [HEADERS.earlierAttempts]: count.optional().describe('Failed attempts before the last replay'),
   [HEADERS.earlierDeaths]: z

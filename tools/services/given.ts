@@ -22,7 +22,7 @@ export async function givenBroker({ env }: Context): Promise<Service> {
       if (await exists(connection, (channel) => channel.checkQueue(queue)))
         throw new Error(
           `TEST_AMQP_URL (${shown(url)}) names a virtual host that already has the queue ${queue}. Tests and the demo ` +
-            'take only one that is empty: they would take messages from others. Make a virtual host of its own for them',
+            'use only an empty one, because they would consume the messages of others. Create a virtual host for them alone',
         );
     }
     return { url, version: `RabbitMQ ${version}`, stop: nothing };
@@ -62,7 +62,7 @@ export async function givenDatabase({ env }: Context): Promise<Service> {
     if (rows[0]?.table)
       throw new Error(
         `TEST_DATABASE_URL (${shown(url)}) names a database that already has tables (such as ` +
-          `${rows[0].table}). Tests and the demo take only one that is empty. Make a database of its own for them`,
+          `${rows[0].table}). Tests and the demo use only an empty one. Create a database for them alone`,
       );
     return { url, version: `PostgreSQL ${rows[0]?.version.split(' ')[0]}`, stop: nothing };
   } finally {

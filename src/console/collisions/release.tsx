@@ -9,7 +9,7 @@ import { Outcome } from '../merges/explained';
 import { Pairs } from './list';
 
 interface Props {
-  /** Those that were asked for. */
+  /** The pairs that were asked for. */
   pairs: readonly Pair[];
   preview: ReleasedPairs;
   /** The account whose claims they all are; empty if it does not matter. */
@@ -49,7 +49,7 @@ export function ReleasePage({ pairs, preview, account, problem }: Props): VNode 
             </label>
             <p>
               <small id="announce-hint">
-                Leave it on, unless no mailer is connected yet: a mailer that is not told goes on to send to the retired
+                Leave it on, unless no mailer is connected yet: otherwise the mailer continues to send to the retired
                 contact, with a token that no longer works.
               </small>
             </p>

@@ -13,7 +13,7 @@ export interface Line {
 }
 
 export interface BodyLines {
-  /** JSON is laid out anew; any other text is as it came. */
+  /** JSON is indented; any other text is shown as it came. */
   isJson: boolean;
   isUtf8: boolean;
   lines: Line[];

@@ -40,7 +40,7 @@ export function LetterPage({ letter }: { letter: Letter }): VNode {
       <p>{text?.meaning ?? 'Its reason is none that this version knows.'}</p>
       <p>
         <strong>What to do: </strong>
-        {text?.remedy ?? 'Look at the error and the message. If nobody knows it, drop it.'}
+        {text?.remedy ?? 'Look at the error and the message. If no one needs it, drop it.'}
       </p>
       <Facts
         rows={[

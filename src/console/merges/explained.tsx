@@ -8,7 +8,7 @@ import { ContactLink, Facts, Table, Time } from '../frame/page';
 
 export const SamePerson = ({ merge }: { merge: ExplainedMerge }): VNode => <p>{harmless(samePersonText(merge))}</p>;
 
-/** Both contacts before, the one that they are, and why. */
+/** Both contacts before the merge, the contact that they became, and why. */
 export function Values({ merge: { explanation } }: { merge: ExplainedMerge }): VNode {
   if (!explanation) {
     return (

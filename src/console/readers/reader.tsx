@@ -103,7 +103,7 @@ const Addresses = ({ contact: { view }, hasAccount }: { contact: StoredContact; 
       primary ? 'yes: the primary address' : 'no',
       verified ? (hasAccount ? 'yes, by the account or a confirmation' : 'yes, by a confirmation') : 'no',
     ])}
-    empty="This account has no address: another reader has the one that it claimed last."
+    empty="This account has no address: another reader owns the address that it claimed last."
   />
 );
 

@@ -56,11 +56,11 @@ function bounds(isEnough: (now: { seen: number; total: number; matched: number }
   };
 }
 
-/** Ends browsing before it is too much for a page that somebody waits for. */
+/** Stops browsing before a page would take too long. */
 export const pageBounds = (most = MOST, fromHead = FROM_HEAD): Bounds =>
   bounds(({ seen, total }) => total > most && seen >= fromHead);
 
-/** Ends the search once the dead letter is found. In a short queue it goes on, to find dead letters that are equal to it. */
+/** Ends the search once the dead letter is found. In a short queue the search continues, to find equal dead letters. */
 export const searchBounds = (most = MOST): Bounds => bounds(({ total, matched }) => total > most && matched > 0);
 
 const MAX_KINDS = 100;

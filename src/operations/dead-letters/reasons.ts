@@ -15,7 +15,7 @@ const FIX_SENDER =
   'Ask the sender to fix it and to send it again, then drop this one. As it is, a replay brings it back here.';
 
 const TEXTS: Record<Reason, ReasonText> = {
-  not_json: { meaning: 'The message is no readable JSON text.', remedy: FIX_SENDER },
+  not_json: { meaning: 'The message is not readable JSON.', remedy: FIX_SENDER },
   too_large: { meaning: 'The message is larger than any real one.', remedy: FIX_SENDER },
   invalid_shape: { meaning: 'A field of the message is missing, or is not of the right type.', remedy: FIX_SENDER },
   invalid_address: { meaning: 'The message has no usable email address.', remedy: FIX_SENDER },
@@ -40,12 +40,12 @@ const TEXTS: Record<Reason, ReasonText> = {
       'Find the cause by the code in the error and fix it, then replay. Handling a message twice changes nothing.',
   },
   unknown_exchange: {
-    meaning: 'The message was caught on its way to somebody else, because of a wrong setting of the broker.',
+    meaning: 'The message was meant for another system. A wrong setting of the broker sent it here.',
     remedy:
-      'Ask whoever runs the broker to correct the policy that sends it here. Then drop it: nobody knows where it belongs, so it cannot be replayed.',
+      'Ask whoever runs the broker to correct the policy that sends it here. Then drop it: its destination is unknown, so it cannot be replayed.',
   },
   delivery_limit: {
-    meaning: 'The process that handled the message ended each time, so the broker took it away.',
+    meaning: 'Each process that handled the message ended, so the broker removed it from the queue.',
     remedy: 'Report it as a bug, with this message. Replay it after an update that fixes the bug, and not before.',
   },
   rejected: {
@@ -57,7 +57,7 @@ const TEXTS: Record<Reason, ReasonText> = {
     remedy: 'Ask whoever runs the broker to remove the limit on waiting (message-ttl) from the queue, then replay.',
   },
   maxlen: {
-    meaning: 'The queue was full, by a setting of the broker.',
+    meaning: 'The queue was full: a setting of the broker limits its length.',
     remedy: 'Ask whoever runs the broker to remove the limit on the length of the queue, then replay.',
   },
 };

@@ -90,7 +90,7 @@ export function dropDeadLetters(broker: Broker, run: BrowseRun, dryRun: boolean)
 /** Matches that somebody has counted and agreed to. */
 export type Counted = Pick<Browsed, 'matched' | 'mark'>;
 
-/** Those that were counted, and none that came after them. */
+/** The matches that were counted, and none that came later. */
 export const exactly = (filter: Filter, { matched }: Counted): Filter => ({ ...filter, limit: matched });
 
 /** Whether the first matches are those that were counted: somebody may have replayed or dropped some since. */

@@ -88,7 +88,7 @@ function translate(
   const updated = timeOf(email.update_timestamp, 'email.update_timestamp');
   const createdAt = created ?? updated ?? TIME_UNKNOWN;
   const at = Math.max(createdAt, updated ?? createdAt);
-  // The refusal was not made after the last write. A time that is too early could lose it; one that is too late cannot.
+  // The refusal was made by the time of the last write. A time that is too early could lose it; a later time cannot.
   const refusedAt = updated === undefined ? AT_FIRST_IMPORT : at;
   const uid = fxa?.fxa_id ? uidIn(fxa.fxa_id) : undefined;
   return {

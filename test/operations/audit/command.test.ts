@@ -220,7 +220,7 @@ describe('onecontact audit', () => {
       [days, operator, command, target],
     );
 
-  it('shows the newest 20, and with filters those that match', async () => {
+  it('shows the newest 20, and with filters only the matching entries', async () => {
     for (let n = 0; n < 25; n++) await add('purge', 'cron', 1, { n });
     await add('merges undo', 'ada', 3, { account_id: uidOf('u') });
     await add('mergesome', 'ada', 4, { email: 'ann@mail.test' });

@@ -41,7 +41,7 @@ export const WORKLOADS = {
 } satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof WORKLOADS;
-/** Those that all contenders handle. Only slots of OneContact are compared with `dense`. */
+/** The workloads that all contenders handle. Only slots of OneContact are compared with `dense`. */
 export const WORKLOAD_NAMES = (Object.keys(WORKLOADS) as WorkloadName[]).filter((name) => name !== 'dense');
 
 export const earlierDaysOf = (workload: WorkloadName): number => (WORKLOADS[workload] as Workload).earlierDays ?? 1;

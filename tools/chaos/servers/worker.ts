@@ -30,7 +30,7 @@ export class Worker extends Supervised {
     this.start();
   }
 
-  /** It may hold locks, and messages, that nobody can take from it. */
+  /** It may hold locks and messages that no other process can take. */
   isFrozen = false;
 
   freeze(): void {
