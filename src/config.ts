@@ -253,7 +253,7 @@ export function readConfig<N extends Need>(env: NodeJS.ProcessEnv, needs: readon
   return Object.freeze(config) as ConfigFor<N>;
 }
 
-/** Whoever reaches the console could send the header. */
+/** Any client that reaches the console could send the header. */
 function consoleProblems({ consoleHost, consoleSocket, consoleTrustHeader }: Record<string, unknown>): string[] {
   if (typeof consoleTrustHeader !== 'string' || typeof consoleSocket === 'string') return [];
   if (typeof consoleHost !== 'string' || isLoopback(consoleHost)) return [];

@@ -75,7 +75,7 @@ export function makeConsole(context: ConsoleContext, access: Access): FastifyIns
   app.addHook('preHandler', (request, reply, done) =>
     request.method === 'POST' ? app.csrfProtection(request, reply, done) : done(),
   );
-  app.setNotFoundHandler((_request, reply) => problemPage(reply, 404, 'Not found', 'There is no such page.'));
+  app.setNotFoundHandler((_request, reply) => problemPage(reply, 404, 'Not found', 'This page does not exist.'));
   app.setErrorHandler((error: { statusCode?: number; code?: string }, request, reply) => {
     if (error instanceof BadForm) return problemPage(reply, 400, 'Not done', error.message);
     if (error instanceof NotNow) return problemPage(reply, 503, 'Not now', error.message);

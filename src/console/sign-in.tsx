@@ -43,7 +43,7 @@ export async function signInRoutes(app: FastifyInstance, access: Access): Promis
 }
 
 const PROBLEMS = {
-  unknown: 'This key is not known. Ask whoever runs OneContact for a key of your own.',
+  unknown: 'This key is not known. Ask an administrator of OneContact for a key of your own.',
   lacks_scope: 'This key may not use the console: it lacks the scope operate.',
 };
 

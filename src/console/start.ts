@@ -25,14 +25,14 @@ interface Wiring {
  * Listens once it can: call it last.
  *
  * @returns where browsers find the console
- * @throws OperatorError if nobody could sign in, or if it cannot listen
+ * @throws OperatorError if no operator could sign in, or if it cannot listen
  */
 export async function startConsole(config: ConsoleConfig, { db, log, closing }: Wiring): Promise<string> {
   const keys = apiKeys(config, log);
   const { consoleTrustHeader: trustHeader, consoleOrigin } = config;
   if (trustHeader === null && !keys.value.some(({ scopes }) => scopes.has('operate'))) {
     throw new OperatorError(
-      'Nobody could sign in to the console: add a key with the scope operate to API_KEYS_FILE, or set CONSOLE_TRUST_HEADER.',
+      'No operator could sign in to the console: add a key with the scope operate to API_KEYS_FILE, or set CONSOLE_TRUST_HEADER.',
     );
   }
   const unwatch = keys.watch();

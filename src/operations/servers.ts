@@ -41,7 +41,7 @@ export const withBroker = <T>(env: NodeJS.ProcessEnv, work: (broker: Broker) => 
  * Connects to a broker for one piece of work, and closes everything afterwards.
  *
  * @param name of the connection, as the broker shows it
- * @throws OperatorError when the broker cannot be reached: somebody waits for the result
+ * @throws OperatorError when the broker cannot be reached: an operator waits for the result
  */
 export async function connectedTo<T>(url: Secret, name: string, work: (broker: Broker) => Promise<T>): Promise<T> {
   const log = SILENT;

@@ -48,7 +48,7 @@ describe('signing in to the console', () => {
   it('is refused with a wrong key, with none, and with a key that lacks the scope operate', async () => {
     const visitor = new Visitor(server.url);
     const wrong = await visitor.submit('/sign-in', '/sign-in', { key: 'wrong' });
-    expect(wrong).toMatchObject({ status: 401, text: expect.stringContaining('No key is like this one') });
+    expect(wrong).toMatchObject({ status: 401, text: expect.stringContaining('This key is not known') });
     expect(wrong.html).not.toContain('value="wrong"');
     expect(await visitor.submit('/sign-in', '/sign-in')).toMatchObject({ status: 401 });
     const small = await visitor.submit('/sign-in', '/sign-in', { key: 'a-key-that-reads' });

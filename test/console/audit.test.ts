@@ -128,7 +128,7 @@ describe('an entry of the audit', () => {
     'is a page that says so if there is none: %s',
     async (seq) => {
       const { status, text } = await ada.get(`/audit/${seq}`);
-      expect([status, text]).toEqual([404, expect.stringContaining('The audit has no such entry.')]);
+      expect([status, text]).toEqual([404, expect.stringContaining('The audit does not have this entry.')]);
     },
   );
 });

@@ -116,7 +116,7 @@ describeInBrowser('the console in a browser', () => {
     it('lets in only the holder of a key that may operate', async () => {
       const page = await open({ javaScript });
       await signIn(page, 'a-wrong-key');
-      expect(await text(page)).toContain('No key is like this one');
+      expect(await text(page)).toContain('This key is not known');
       await expectNoBarriers();
       await signIn(page, 'a-key-that-reads');
       expect(await text(page)).toContain('lacks the scope operate');

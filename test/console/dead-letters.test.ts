@@ -152,7 +152,7 @@ describe('the page of a dead letter', () => {
   it('is not found for an unknown id, nor for a text that is not an id', async () => {
     expect(await visitor.get('/dead-letters/0123456789abcdef')).toMatchObject({
       status: 404,
-      text: expect.stringContaining('There is no such dead letter now'),
+      text: expect.stringContaining('This dead letter is not in the queue now'),
     });
     for (const path of ['/dead-letters/x', '/dead-letters/confirm', '/dead-letters/confirm?act=drop'])
       expect((await visitor.get(path)).status).toBe(404);
@@ -231,13 +231,13 @@ describe('replaying and dropping', () => {
 });
 
 describe('dead letters that cannot be read now', () => {
-  it('are a page that says who may work on them, while somebody does', async () => {
+  it('are a page that says who may be working on them, while another operator is', async () => {
     const connection = await openConnection({ url: broker().url, name: 'onecontact test', log: silent });
     await connection.ready();
     await lockQueue(connection, DEAD_LETTERS);
     const { status, text } = await visitor.get('/dead-letters');
     await connection.close();
-    expect([status, text]).toEqual([503, expect.stringContaining('Somebody else is working on the dead letters')]);
+    expect([status, text]).toEqual([503, expect.stringContaining('Another operator is working on the dead letters')]);
   });
 
   it('are read by one page after the other, so that two people can look at once', async () => {

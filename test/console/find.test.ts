@@ -123,7 +123,7 @@ describe('finding a reader', () => {
     async (path) => {
       expect(await visitor.get(path)).toMatchObject({
         status: 404,
-        text: expect.stringContaining('There is no such page'),
+        text: expect.stringContaining('This page does not exist'),
       });
     },
   );

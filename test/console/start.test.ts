@@ -58,11 +58,11 @@ describe('the console', () => {
     expect((await fetch(`${url}/__heartbeat__`)).status).toBe(200);
   });
 
-  it('does not start if nobody could sign in', async () => {
+  it('does not start if no operator could sign in', async () => {
     writeFileSync(join(folder, 'readers'), 'bob read,write,vouch a-key-that-reads\n');
     for (const keys of [{}, { API_KEY: 'a-key-that-reads' }, { API_KEYS_FILE: join(folder, 'readers') }]) {
       await expect(start(keys)).rejects.toThrow(
-        'Nobody could sign in to the console: add a key with the scope operate to API_KEYS_FILE, or set CONSOLE_TRUST_HEADER.',
+        'No operator could sign in to the console: add a key with the scope operate to API_KEYS_FILE, or set CONSOLE_TRUST_HEADER.',
       );
     }
   });

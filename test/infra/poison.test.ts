@@ -97,7 +97,7 @@ describe('a message that kills the process', () => {
         expect({ queue, left: await broker().ready(queue) }).toEqual({ queue, left: 0 });
       }
 
-      // It killed whoever had it, and then only. (Fewer times than the limit allows: not every delivery gets to a life.)
+      // It killed each process that had it, and only those. (Fewer times than the limit allows: not every delivery gets to a life.)
       const deaths = workers
         .flatMap(({ endings }) => endings)
         .filter(({ how }) => how === 'by itself')

@@ -154,7 +154,7 @@ describe('the roles of deploy/postgres/roles.sql', () => {
     }
   });
 
-  it('leave out everybody else', async () => {
+  it('give no other role any rights', async () => {
     await admin(baseUrl(), (client) => client.query(`CREATE ROLE ${prefix}_other LOGIN PASSWORD '${PASSWORD}'`));
     try {
       const failed = await requireSchema(open(as(database, 'other'))).then(

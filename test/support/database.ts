@@ -100,7 +100,7 @@ export async function serverHasIcu(): Promise<boolean> {
   return found > 0;
 }
 
-/** Made once a test run, by whoever comes first. */
+/** Made once a test run, by the first test file that needs it. */
 async function ensureTemplate(base: string): Promise<string> {
   const template = templateName();
   await admin(base, async (client) => {

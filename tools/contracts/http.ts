@@ -106,7 +106,7 @@ export const ENDPOINTS: readonly EndpointSpec[] = [
     operationId: 'changes',
     summary: 'The change feed: contacts that changed, and tombstones of those that ended',
     description:
-      'For whoever keeps a copy of the contacts: [change-feed.md](../change-feed.md) says how to read it and what it promises. The ' +
+      'For systems that keep a copy of the contacts: [change-feed.md](../change-feed.md) says how to read it and what it promises. The ' +
       'first request has no `after`, and begins with every contact.',
     scope: 'read',
     parameters: {},

@@ -99,7 +99,7 @@ export class Report {
     return this.#isShown;
   }
 
-  /** Everything has been shown: the demo goes on only until somebody ends it. */
+  /** Everything has been shown: the demo continues until its user ends it. */
   shown(): void {
     this.#isShown = true;
   }

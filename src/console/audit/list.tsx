@@ -47,7 +47,7 @@ export const AuditList = ({ query, entries, hasMore }: Props): VNode => (
           autocomplete="off"
           aria-describedby="operator-hint"
         />
-        <small id="operator-hint">The whole name, as it stands in the list. Empty for everybody.</small>
+        <small id="operator-hint">The whole name, as the list shows it. Empty for all operators.</small>
       </label>
       <button type="submit">Show entries</button>
     </Form>

@@ -37,10 +37,10 @@ function queryOf(fields: unknown, { names }: { names: boolean }): AuditQuery {
 const noEntry = (reply: FastifyReply) =>
   reply.page({
     status: 404,
-    title: 'No such entry',
+    title: 'Entry not found',
     children: (
       <Problem>
-        <p>The audit has no such entry. Old entries are removed by a purge.</p>
+        <p>The audit does not have this entry. A purge removes old entries.</p>
         <p>
           <a href="/audit">All entries</a>
         </p>

@@ -23,7 +23,7 @@ export const AccountList = ({ page: { found, upTo } }: { page: AccountsStep }): 
         well there.
       </li>
       <li>
-        If the address went to somebody else by mistake: the reader verifies it again in their account, which takes it
+        If the address went to another reader by mistake: the reader verifies it again in their account, which takes it
         back.
       </li>
     </ul>

@@ -79,7 +79,7 @@ function NotReleased({ asked, preview }: { asked: number; preview: ReleasedPairs
       {failed > 0 && (
         <p>
           {count(failed, 'pair')} cannot be released now ({Object.keys(preview.failed).join(', ')}) and would stay held.
-          Try again later; if it fails again, tell whoever runs OneContact.
+          Try again later; if it fails again, tell an administrator of OneContact.
         </p>
       )}
     </Problem>

@@ -51,7 +51,7 @@ export function ConfirmPage({ target, counted, problem }: ConfirmProps): VNode {
       )}
       {'unroutable' in counted && counted.unroutable > 0 && <p>{stays(counted.unroutable)}</p>}
       {doable === 0 ? (
-        <p>There is nothing to {act}: somebody may have done it already.</p>
+        <p>There is nothing to {act}: another operator may have done it already.</p>
       ) : (
         <>
           <p>{EXPLANATIONS[act]}</p>

@@ -39,8 +39,8 @@ export function ListPage({ overview, choice, isLater }: ListProps): VNode {
   return (
     <>
       <p>
-        A dead letter is a message that could not be handled. It waits here, with the reason, until somebody replays it
-        (sends it to be handled again) or drops it (deletes it).
+        A dead letter is a message that could not be handled. It waits here, with the reason, until an operator replays
+        it (sends it to be handled again) or drops it (deletes it).
       </p>
       <Stopped overview={overview} />
       <h2>By reason</h2>

@@ -16,7 +16,7 @@ export const CHANGE_MS = 120_000;
 
 export type OnQueue = <T>(work: (broker: Broker) => Promise<T>) => Promise<T>;
 
-/** @throws NotNow if there is no broker, if it does not answer, or if somebody else works on the queue */
+/** @throws NotNow if there is no broker, if it does not answer, or if another operator works on the queue */
 export function queueWork({ withBroker }: ConsoleContext): OnQueue {
   let last: Promise<unknown> = Promise.resolve();
   return async (work) => {
@@ -57,8 +57,8 @@ async function connected<T>(
   }
 }
 
-const ASK = 'Ask whoever runs OneContact.';
+const ASK = 'Ask an administrator of OneContact.';
 const NO_BROKER = `The console has no message broker, where the dead letters are: AMQP_URL is not set. ${ASK}`;
 const BUSY =
-  'Somebody else is working on the dead letters: another person at a console, or one of the commands dead-letters and erase. ' +
-  'Only one at a time can. Nothing was changed: try again in a moment.';
+  'Another operator is working on the dead letters: at a console, or with the command dead-letters or erase. ' +
+  'Only one can at a time. Nothing was changed: try again in a moment.';

@@ -166,8 +166,8 @@ function act(broker: Broker, target: Target, { isTrial, counted }: ActOptions) {
 const Gone = () => (
   <>
     <Problem>
-      There is no such dead letter now. Somebody may have replayed or dropped it; one that was replayed and failed again
-      has another id.
+      This dead letter is not in the queue now. It may have been replayed or dropped. A dead letter that was replayed
+      and failed again has a new id.
     </Problem>
     <p>
       <a href="/dead-letters">All dead letters</a>

@@ -48,7 +48,7 @@ export function databaseFindings({ db, erasureKey, fenceAge, now = Date.now() }:
     check('Erasure key', async () => {
       await brief((tx) => requireErasureKey(tx, erasureKey));
       if (erasureKey !== null) return ok('It is set, and matches all earlier erasures.');
-      return toDo('Nobody can be erased: there is no key.', 'Set ERASURE_KEY for the console and the service.');
+      return toDo('No person can be erased: there is no key.', 'Set ERASURE_KEY for the console and the service.');
     }),
     check('Notifications', async () => {
       const outbox = await brief(outboxState);

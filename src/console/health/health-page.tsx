@@ -18,7 +18,7 @@ export function HealthPage({ database, broker, at }: HealthProps): VNode {
       <p role="status" class={todo > 0 ? 'problem' : 'notice'}>
         {todo > 0 ? `${count(todo, 'thing')} to do.` : 'Nothing needs to be done.'}
         {unchecked > 0 && ` Not checked: ${count(unchecked, 'part')}.`}
-        {todo > 0 && ' If you cannot do it, send this page to whoever runs OneContact.'}
+        {todo > 0 && ' If you cannot do it, send this page to an administrator of OneContact.'}
       </p>
       <p>
         As of <Time at={at} />. <a href="/health">Check again</a>

@@ -155,7 +155,7 @@ function queryOf(request: FastifyRequest): MergeQuery {
 const noMerge = (reply: FastifyReply) =>
   reply.page({
     status: 404,
-    title: 'No such merge',
+    title: 'Merge not found',
     children: (
       <Problem>
         <p>No merge has this id. Either it is mistyped, or the reader was erased since.</p>

@@ -25,7 +25,7 @@ export async function readerRoutes(app: FastifyInstance, { db, erasureKey }: Con
     if (ended?.what === 'contact') return reply.redirect(`/contacts/${ended.contact.id}`, 303);
     if (ended) return reply.page({ title: TITLES[ended.what], children: <EndedKey ended={ended} /> });
     const children = <Unknown keys={keys} knowsErased={erasureKey !== null} />;
-    return reply.page({ status: 404, title: 'No such reader', children });
+    return reply.page({ status: 404, title: 'Reader not found', children });
   });
 
   app.get<{ Params: { id: string } }>('/contacts/:id', async (request, reply) => {

@@ -38,7 +38,7 @@ const ALPHA_2 = new Map(
   ),
 );
 
-/** The ISO 3166-1 alpha-2 code, lower-case, of a code of two or three letters; undefined if there is no such country. */
+/** The ISO 3166-1 alpha-2 code, lower-case, of a code of two or three letters; undefined if the country does not exist. */
 export function countryOf(code: string): string | undefined {
   return ALPHA_2.get(code.trim().toLowerCase());
 }

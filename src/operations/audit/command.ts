@@ -110,7 +110,7 @@ async function show(context: Context, options: Options & { words: string[] | und
       before = page.at(-1);
     }
     if (json) return;
-    if (before === undefined) await context.print('The audit has no such entries.\n');
+    if (before === undefined) await context.print('The audit has no matching entries.\n');
     if (left < 0) await context.print('There are older entries: --limit shows more.\n');
   });
 }

@@ -71,7 +71,7 @@ Examples:
         return withProgress(context, db, { filter, apply, author, batchSize, limit, rate, maxErrors });
       });
       if (resolved.released + failures(resolved) === 0 && filter.uid !== null) {
-        throw new OperatorError('No such claim is held: `onecontact collisions list` shows the held claims.');
+        throw new OperatorError('This claim is not held: `onecontact collisions list` shows the held claims.');
       }
       if (failures(resolved) > 0) context.exitCode = 1;
       await context.answer(options, { ...resolved, dry_run: dryRun }, () => resolvedText(resolved, dryRun));

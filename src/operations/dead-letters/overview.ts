@@ -23,7 +23,7 @@ export interface Overview {
   /** Whether it took too long to look at more. */
   interrupted: boolean;
   kinds: Kind[];
-  /** Dead letters of further kinds: there are more than anybody could read. */
+  /** Dead letters of further kinds: there are more than a person could read. */
   others: number;
   /** How many match the filter. */
   matched: number;

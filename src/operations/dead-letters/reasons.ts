@@ -42,7 +42,7 @@ const TEXTS: Record<Reason, ReasonText> = {
   unknown_exchange: {
     meaning: 'The message was meant for another system. A wrong setting of the broker sent it here.',
     remedy:
-      'Ask whoever runs the broker to correct the policy that sends it here. Then drop it: its destination is unknown, so it cannot be replayed.',
+      'Ask the administrator of the broker to correct the policy that sends it here. Then drop it: its destination is unknown, so it cannot be replayed.',
   },
   delivery_limit: {
     meaning: 'Each process that handled the message ended, so the broker removed it from the queue.',
@@ -50,15 +50,16 @@ const TEXTS: Record<Reason, ReasonText> = {
   },
   rejected: {
     meaning: 'The broker did not let the message be published elsewhere, because it is too large.',
-    remedy: 'Ask whoever runs the broker to raise the limit, then replay.',
+    remedy: 'Ask the administrator of the broker to raise the limit, then replay.',
   },
   expired: {
     meaning: 'The message waited for longer than a setting of the broker allows.',
-    remedy: 'Ask whoever runs the broker to remove the limit on waiting (message-ttl) from the queue, then replay.',
+    remedy:
+      'Ask the administrator of the broker to remove the limit on waiting (message-ttl) from the queue, then replay.',
   },
   maxlen: {
     meaning: 'The queue was full: a setting of the broker limits its length.',
-    remedy: 'Ask whoever runs the broker to remove the limit on the length of the queue, then replay.',
+    remedy: 'Ask the administrator of the broker to remove the limit on the length of the queue, then replay.',
   },
 };
 

@@ -87,13 +87,13 @@ export function dropDeadLetters(broker: Broker, run: BrowseRun, dryRun: boolean)
   return browseDeadLetters(broker, run, async () => ({ do: dryRun ? 'keep' : 'drop' }));
 }
 
-/** Matches that somebody has counted and agreed to. */
+/** Matches that the operator has counted and agreed to. */
 export type Counted = Pick<Browsed, 'matched' | 'mark'>;
 
 /** The matches that were counted, and none that came later. */
 export const exactly = (filter: Filter, { matched }: Counted): Filter => ({ ...filter, limit: matched });
 
-/** Whether the first matches are those that were counted: somebody may have replayed or dropped some since. */
+/** Whether the first matches are those that were counted: another operator may have replayed or dropped some since. */
 export async function areStillThere(broker: Broker, run: BrowseRun, counted: Counted): Promise<boolean> {
   const found = await dropDeadLetters(broker, { ...run, filter: exactly(run.filter, counted) }, true);
   return found.matched === counted.matched && found.mark === counted.mark;

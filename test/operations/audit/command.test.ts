@@ -244,7 +244,7 @@ describe('onecontact audit', () => {
     expect(lines[0]).toMatch(/^when \(UTC\) +operator +command +state +what \(why\)$/);
     expect(lines[1]).toMatch(/ ada +collisions resolve +done +pairs=1 e, 2 e, 3 e, and 2 more$/);
     await empty();
-    expect((await run('audit')).out).toBe('The audit has no such entries.\n');
+    expect((await run('audit')).out).toBe('The audit has no matching entries.\n');
   });
 
   it('loses the entries that are older than AUDIT_RETENTION to a purge', async () => {

@@ -223,7 +223,7 @@ describe('collisions resolve', () => {
       expect(await withoutChange(() => collisions('resolve', ...args))).toEqual({
         code: 1,
         out: '',
-        err: 'onecontact: No such claim is held: `onecontact collisions list` shows the held claims.\n',
+        err: 'onecontact: This claim is not held: `onecontact collisions list` shows the held claims.\n',
       });
     }
   });
