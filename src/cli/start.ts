@@ -2,20 +2,13 @@ import { setFlagsFromString } from 'node:v8';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { readConfig, SERVICE_NEEDS } from '../config';
-import {
-  handlesMessages,
-  needsDatabase,
-  needsKeys,
-  PARTS,
-  type Part,
-  SERVICE_PARTS,
-  type StartConfig,
-  startService,
-} from '../main';
+import { startService } from '../main';
 import { logTo, makeLog } from '../observability/log';
 import type { Context } from '../operations/context';
 import { migrateSchema } from '../operations/migrate/run';
 import { failureOf } from '../postgres/errors';
+import { handlesMessages, needsDatabase, needsKeys, PARTS, type Part, SERVICE_PARTS } from '../service/parts';
+import type { StartConfig } from '../service/wiring';
 import { stopRequested } from './stop-signal';
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { Variables } from '../../src/config';
-import { PARTS } from '../../src/main';
+import { PARTS } from '../../src/service/parts';
 import { buildManifests, type Container, type Manifest, refuseUnknownFields, validate } from '../support/kubernetes';
 import { describeWith, FETCH_MS } from '../support/programs';
 import { knownMetrics, unknownIn } from '../support/promql';

@@ -1,7 +1,8 @@
 /** The health check tells the truth about each part that a process runs. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Part, type Service, startService } from '../../src/main';
+import { type Service, startService } from '../../src/main';
 import { NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
+import type { Part } from '../../src/service/parts';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';

@@ -46,9 +46,9 @@ it('a merge is announced, look-ups and commands answer, and the ledger has the t
   const history = (await get(service, `/contacts/${body.contact_id}/history`)).body as {
     merges: { merged_at: string }[];
   };
-  const shown = JSON.parse(
-    (await onecontact(['merges', 'show', message.merge_id, '--json'], { DATABASE_URL: database.url })).out,
-  );
+  const answer = await onecontact(['merges', 'show', message.merge_id, '--json'], { DATABASE_URL: database.url });
+  expect(answer).toMatchObject({ code: 0, err: '' });
+  const shown = JSON.parse(answer.out);
   for (const merge of [history.merges[0], shown]) {
     const mergedAt = Date.parse(merge.merged_at);
     expect(mergedAt).toBeGreaterThanOrEqual(began - 60_000);

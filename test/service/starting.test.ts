@@ -1,7 +1,8 @@
 /** A start waits for what may come back, with HTTP up and health red; it refuses what only an operator can mend. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pino from 'pino';
-import { type Part, type Service, startService } from '../../src/main';
+import { type Service, startService } from '../../src/main';
+import type { Part } from '../../src/service/parts';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';

@@ -23,6 +23,8 @@ const ROOMS = {
   'compaction/': LOWER,
   // It adds endpoints to the server of `http/`, which does not know it.
   'intake/': [...LOWER, 'http/'],
+  // It starts the parts of a process; main.ts puts them together.
+  'service/': [...LOWER, 'ingest/', 'relay/', 'http/', 'intake/'],
   // Its pages call what the commands call.
   'console/': [...LOWER, 'http/', 'ingest/transaction\\.ts', 'operations/', 'relay/outbox-health\\.ts'],
 };
