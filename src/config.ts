@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { amqpUrlsProblem } from './foundation/amqp-urls';
 import { type ApiKey, defaultKey, parseApiKeys } from './foundation/api-keys';
-import { isLoopback } from './foundation/loopback';
+import { hostOf, isLoopback } from './foundation/hosts';
 import { OperatorError } from './foundation/operator-error';
 import { isProxy } from './foundation/proxies';
 import { readSecret, Secret } from './foundation/secret';
@@ -384,8 +384,9 @@ function text(example: string) {
 /** Keys that come over plain HTTP could be replaced on the way. */
 function isSafeUrl(given: string): boolean {
   if (!URL.canParse(given)) return false;
-  const { protocol, hostname, username, password } = new URL(given);
-  const isLocal = protocol === 'http:' && isLoopback(hostname.replace(/^\[|\]$/g, ''));
+  const url = new URL(given);
+  const { protocol, username, password } = url;
+  const isLocal = protocol === 'http:' && isLoopback(hostOf(url));
   return (protocol === 'https:' || isLocal) && username === '' && password === '';
 }
 

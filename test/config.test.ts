@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pino from 'pino';
 import { apiKeys, databaseUrl, type Need, readConfig, SERVICE_NEEDS, Variables } from '../src/config';
-import { isLoopback } from '../src/foundation/loopback';
+import { isLoopback } from '../src/foundation/hosts';
 import { OperatorError } from '../src/foundation/operator-error';
 
 const URLS = { AMQP_URL: 'amqp://user:secret@broker.test/vhost', DATABASE_URL: 'postgresql://user:secret@db.test/x' };

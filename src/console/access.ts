@@ -2,9 +2,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { type ApiKey, findKey } from '../foundation/api-keys';
+import { isLoopback } from '../foundation/hosts';
 import { parseJson } from '../foundation/json';
-import { isLoopback } from '../foundation/loopback';
-import { hostOf } from '../http/authorise';
+import { requestedHost } from '../http/authorise';
 
 export interface Access {
   /** Those of the moment. */
@@ -85,7 +85,7 @@ function sessionOf(request: FastifyRequest): Session | null {
 export function isForConsole(request: FastifyRequest, { origin }: Access): boolean {
   const { host = '' } = request.headers;
   if (origin !== null && host === new URL(origin).host) return true;
-  const name = hostOf(request);
+  const name = requestedHost(request);
   if (name === '') return false;
   const { address } = request.socket.address() as { address?: string };
   return isLoopback(name) || (origin === null && name === address?.replace(/^::ffff:/, ''));

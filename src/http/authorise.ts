@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ApiKey, findKey, type Scope } from '../foundation/api-keys';
-import { isLoopback } from '../foundation/loopback';
+import { hostOf, isLoopback } from '../foundation/hosts';
 import { foreignHost, missingScope, notAuthorised, notJson } from './answers';
 
 declare module 'fastify' {
@@ -25,7 +25,7 @@ export function scopeChecks(keys: { readonly value: readonly ApiKey[] }): Requir
   return (scope) => async (request, reply) => {
     if (keys.value.length === 0) {
       // A page of any site can send requests to this machine, and read the answers once the site's name resolves to it.
-      if (!isLoopback(hostOf(request))) return foreignHost(reply);
+      if (!isLoopback(requestedHost(request))) return foreignHost(reply);
       if (!WITHOUT_KEYS.has(scope)) return notAuthorised(reply);
       request.scopes = WITHOUT_KEYS;
     } else {
@@ -46,9 +46,9 @@ function keyOf({ headers }: FastifyRequest, keys: readonly ApiKey[]): ApiKey | u
 }
 
 /** The host of the `Host` header without its port; empty if there is none. */
-export function hostOf({ headers: { host = '' } }: FastifyRequest): string {
+export function requestedHost({ headers: { host = '' } }: FastifyRequest): string {
   const url = `http://${host}`;
-  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : '';
+  return URL.canParse(url) ? hostOf(new URL(url)) : '';
 }
 
 const hasJson = ({ headers }: FastifyRequest): boolean =>

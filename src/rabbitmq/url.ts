@@ -1,5 +1,6 @@
 import type { Options } from 'amqplib';
 import { amqpUrlsProblem, splitAmqpUrls } from '../foundation/amqp-urls';
+import { hostOf } from '../foundation/hosts';
 import { BrokerRefusal } from './errors';
 
 /** Detects a silent broker after 30 to 45 s; the server's default of 60 s would take up to three minutes. */
@@ -54,7 +55,7 @@ function parse(url: URL): Options.Connect {
   const channelMax = number('channelMax');
   return {
     protocol: url.protocol.slice(0, -1),
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    hostname: hostOf(url),
     ...(url.port !== '' && { port: Number(url.port) }),
     ...((url.username !== '' || url.password !== '') && {
       username: decode(url.username),

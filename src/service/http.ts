@@ -1,5 +1,5 @@
 import { apiKeys } from '../config';
-import { isLoopback } from '../foundation/loopback';
+import { isLoopback } from '../foundation/hosts';
 import { OperatorError } from '../foundation/operator-error';
 import { makeServer } from '../http/server';
 import { IssuerKeys } from '../intake/issuer-keys';

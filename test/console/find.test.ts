@@ -1,44 +1,32 @@
 /** How staff find a reader, and what they see of keys that open no reader any more. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { erasePerson } from '../../src/operations/erase/run';
 import { findContact } from '../../src/postgres/find-contact';
-import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, del, uidOf } from '../support/events';
 import { apply, mergedPair } from '../support/stored';
-import { type Answer, startTestConsole, type TestConsole, Visitor } from '../support/visitor';
+import { type Answer, startTestConsole, Visitor, withConsole } from '../support/visitor';
 
 const ERASURE_KEY = 'a key for erasure in tests';
 
-let data: TestDatabase;
-let server: TestConsole;
-let visitor: Visitor;
-beforeAll(async () => {
-  data = await freshDatabase();
-  server = await startTestConsole(data.db);
-  visitor = await Visitor.signedIn(server.url);
-});
-afterAll(async () => {
-  await server?.app.close();
-  await data?.drop();
-});
+const { data, ada } = withConsole();
 
 const idOf = async (name: string): Promise<string> =>
-  (await findContact(data.db, { by: 'email', address: addressOf(name).key }))?.id as string;
+  (await findContact(data().db, { by: 'email', address: addressOf(name).key }))?.id as string;
 /** What is found, with the page that it leads to. */
-const find = (key: string): Promise<Answer> => visitor.follow('/', '/find', { key });
+const find = (key: string): Promise<Answer> => ada().follow('/', '/find', { key });
 
 /** Its only address went to somebody else's account. */
 async function closedContact(): Promise<{ id: string; token: string }> {
-  await apply(data.db, acct('first', 'passed-on', 1));
-  const contact = await findContact(data.db, { by: 'account', uid: uidOf('first') });
-  await apply(data.db, acct('second', 'second', 2), acct('second', 'passed-on', 3), del('first', 4));
+  await apply(data().db, acct('first', 'passed-on', 1));
+  const contact = await findContact(data().db, { by: 'account', uid: uidOf('first') });
+  await apply(data().db, acct('second', 'second', 2), acct('second', 'passed-on', 3), del('first', 4));
   return contact as { id: string; token: string };
 }
 
 describe('finding a reader', () => {
   it('works by address, account, token and contact id, however they are typed, and with a whole link', async () => {
-    await apply(data.db, acct('ada', 'ada', 1));
-    const contact = await findContact(data.db, { by: 'account', uid: uidOf('ada') });
+    await apply(data().db, acct('ada', 'ada', 1));
+    const contact = await findContact(data().db, { by: 'account', uid: uidOf('ada') });
     const { id, token } = contact as { id: string; token: string };
     for (const key of [
       ' ADA@Mail.Test ',
@@ -47,7 +35,7 @@ describe('finding a reader', () => {
       id,
       `https://a.test/${token}/?x=1`,
     ]) {
-      expect(await visitor.submit('/', '/find', { key })).toMatchObject({ status: 303, location: `/contacts/${id}` });
+      expect(await ada().submit('/', '/find', { key })).toMatchObject({ status: 303, location: `/contacts/${id}` });
     }
   });
 
@@ -64,7 +52,7 @@ describe('finding a reader', () => {
   });
 
   it('says of a retired token when and by which merge it was retired, and who its reader is now', async () => {
-    const { id, survivorId, tokenRetired } = await mergedPair(data.db, 'tom');
+    const { id, survivorId, tokenRetired } = await mergedPair(data().db, 'tom');
     const { status, text, html } = await find(tokenRetired as string);
     expect([status, text]).toEqual([200, expect.stringContaining('This token was retired on')]);
     expect(text).toContain(`by merge ${id} ; its reader is now ${survivorId}`);
@@ -72,7 +60,7 @@ describe('finding a reader', () => {
   });
 
   it('leads from the id of a merged contact to its page, which says where the reader is now', async () => {
-    const { id, survivorId, retiredId } = await mergedPair(data.db, 'mia');
+    const { id, survivorId, retiredId } = await mergedPair(data().db, 'mia');
     const { status, text, html } = await find(retiredId);
     expect([status, text]).toEqual([200, expect.stringContaining('Former reader')]);
     expect(text).toContain(`by merge ${id}`);
@@ -91,9 +79,9 @@ describe('finding a reader', () => {
   });
 
   it('says of a deleted account when it was deleted, and who has its addresses', async () => {
-    await apply(data.db, acct('gone', 'gone', 1));
-    await apply(data.db, del('gone', 2));
-    await apply(data.db, acct('back', 'gone', 3));
+    await apply(data().db, acct('gone', 'gone', 1));
+    await apply(data().db, del('gone', 2));
+    await apply(data().db, acct('back', 'gone', 3));
     const { status, text, html } = await find(uidOf('gone'));
     expect([status, text]).toEqual([200, expect.stringContaining('was deleted on 2026-01-01 00:00 UTC')]);
     expect(html).toContain(`href="/contacts/${await idOf('gone')}"`);
@@ -101,13 +89,13 @@ describe('finding a reader', () => {
   });
 
   it('recognises an erased address, account and contact, but without ERASURE_KEY only the contact', async () => {
-    await apply(data.db, acct('erased', 'erased', 1));
+    await apply(data().db, acct('erased', 'erased', 1));
     const id = await idOf('erased');
-    await erasePerson(data.db, addressOf('erased'), { erasureKey: ERASURE_KEY });
+    await erasePerson(data().db, addressOf('erased'), { erasureKey: ERASURE_KEY });
     expect((await find('Erased@mail.test')).text).toContain('The reader with this email address was erased');
     expect((await find(uidOf('erased'))).text).toContain('The reader with this account was erased');
     expect((await find(id)).text).toContain('This reader was erased. Only the id is left');
-    const other = await startTestConsole(data.db, { context: { erasureKey: null } });
+    const other = await startTestConsole(data().db, { context: { erasureKey: null } });
     try {
       const staff = await Visitor.signedIn(other.url);
       const { status, text } = await staff.follow('/', '/find', { key: 'erased@mail.test' });
@@ -121,7 +109,7 @@ describe('finding a reader', () => {
   it.each(['/contacts/00000000-0000-4000-8000-000000000000', '/contacts/ada@mail.test', '/contacts/1'])(
     'answers %s, which never was a contact, with 404',
     async (path) => {
-      expect(await visitor.get(path)).toMatchObject({
+      expect(await ada().get(path)).toMatchObject({
         status: 404,
         text: expect.stringContaining('This page does not exist'),
       });

@@ -1,44 +1,29 @@
 /** The pages about merges: the list, one merge side by side, undo and unblock. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { allRows, keepRows } from '../../tools/table-rows';
-import { freshDatabase, type TestDatabase } from '../support/database';
+import { allRows } from '../../tools/table-rows';
 import { acct, addressOf, confirm, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, brokenPromises } from '../support/stored';
-import { startTestConsole, type TestConsole, Visitor } from '../support/visitor';
+import { withConsole } from '../support/visitor';
 
-let data: TestDatabase;
-let empty: () => Promise<void>;
-let server: TestConsole;
-let ada: Visitor;
-beforeAll(async () => {
-  data = await freshDatabase();
-  empty = await keepRows(data);
-  server = await startTestConsole(data.db);
-  ada = await Visitor.signedIn(server.url);
-});
-beforeEach(() => empty());
-afterAll(async () => {
-  await server?.app.close();
-  await data?.drop();
-});
+const { data, ada } = withConsole({ empties: true });
 
 const key = (name: string): string => addressOf(name).key;
 const receive = async (...events: ContactEvent[]): Promise<void> => {
-  for (const event of events) await apply(data.db, event);
+  for (const event of events) await apply(data().db, event);
 };
 const mergeId = async (n = 0): Promise<string> =>
-  (await data.sql<{ id: string }>('SELECT id FROM merge ORDER BY seq DESC OFFSET $1 LIMIT 1', [n]))[0]?.id as string;
+  (await data().sql<{ id: string }>('SELECT id FROM merge ORDER BY seq DESC OFFSET $1 LIMIT 1', [n]))[0]?.id as string;
 const contactAt = async (name: string): Promise<{ id: string; token: string }> =>
   (
-    await data.sql<{ id: string; token: string }>(
+    await data().sql<{ id: string; token: string }>(
       `SELECT contact_id AS id, token FROM email_address JOIN basket_token USING (contact_id)
        WHERE address = $1 AND state = 'live'`,
       [key(name)],
     )
   )[0] as { id: string; token: string };
-const audit = () => data.sql('SELECT operator, command, reason, target FROM audit ORDER BY seq');
+const audit = () => data().sql('SELECT operator, command, reason, target FROM audit ORDER BY seq');
 
 /** The value of a hidden field of a page. */
 const hidden = (html: string, name: string): string =>
@@ -57,7 +42,7 @@ const MERGED = [
 ];
 
 /** Presses the button of the preview, as it was shown. */
-async function undo(id: string, visitor = ada, fields: Record<string, string> = {}) {
+async function undo(id: string, visitor = ada(), fields: Record<string, string> = {}) {
   const { html } = await visitor.get(`/merges/${id}/undo`);
   return visitor.submit(`/merges/${id}/undo`, `/merges/${id}/undo`, {
     seen: hidden(html, 'seen'),
@@ -71,25 +56,27 @@ describe('the list of merges', () => {
 
   it('has the newest first, each with its state and a link, and filters by account and by undone', async () => {
     await undo(await mergeId(1));
-    const { text, html } = await ada.get('/merges');
+    const { text, html } = await ada().get('/merges');
     expect(text).toMatch(/In force Told .*b@mail\.test Undone 20[-0-9]{8} [0-9:]{5} UTC Told/);
     expect(text.indexOf('d@mail.test')).toBeLessThan(text.indexOf('b@mail.test'));
     expect(html).toContain(`href="/merges/${await mergeId()}"`);
-    const ofV = await ada.get(`/merges?account=${uidOf('v').toUpperCase()}`);
+    const ofV = await ada().get(`/merges?account=${uidOf('v').toUpperCase()}`);
     expect([ofV.text.includes('d@mail.test'), ofV.text.includes('b@mail.test')]).toEqual([true, false]);
-    const undone = await ada.get('/merges?account=&undone=yes');
+    const undone = await ada().get('/merges?account=&undone=yes');
     expect([undone.text.includes('d@mail.test'), undone.text.includes('b@mail.test')]).toEqual([false, true]);
-    expect((await ada.get(`/merges?account=${uidOf('w')}`)).text).toContain('No contacts were merged for this account');
+    expect((await ada().get(`/merges?account=${uidOf('w')}`)).text).toContain(
+      'No contacts were merged for this account',
+    );
   });
 
   it('says what an account looks like, and repeats what was typed as text', async () => {
-    const { status, text, html } = await ada.get(`/merges?account=${encodeURIComponent('"><script>x</script>')}`);
+    const { status, text, html } = await ada().get(`/merges?account=${encodeURIComponent('"><script>x</script>')}`);
     expect([status, text]).toEqual([400, expect.stringContaining('a uid has 32 hexadecimal digits')]);
     expect(html).not.toContain('<script>x');
   });
 
   it('has 50 on a page, and every merge on exactly one page', async () => {
-    await data.sql(
+    await data().sql(
       `
       INSERT INTO merge SELECT (jsonb_populate_record(known, jsonb_build_object(
         'id', gen_random_uuid(), 'seq', nextval('merge_seq_seq')))).*
@@ -99,7 +86,7 @@ describe('the list of merges', () => {
     const seen: string[] = [];
     const sizes: number[] = [];
     for (let path: string | undefined = `/merges?account=${uidOf('v')}`; path; ) {
-      const { html } = await ada.get(path);
+      const { html } = await ada().get(path);
       const ids = [...html.matchAll(/href="\/merges\/([0-9a-f-]{36})"/g)].map(([, id]) => id as string);
       seen.push(...ids);
       sizes.push(ids.length);
@@ -114,7 +101,7 @@ describe('the page of a merge', () => {
     await receive(...MERGED.slice(0, -1));
     const [own, lone] = [await contactAt('a'), await contactAt('b')];
     await receive(...MERGED.slice(-1));
-    const { text, html } = await ada.get(`/merges/${await mergeId()}`);
+    const { text, html } = await ada().get(`/merges/${await mergeId()}`);
     expect(text).toContain(`Account ${uidOf('u')} proves that it owns b@mail.test, which belonged to no account.`);
     expect(text).toContain(
       'the account has a new primary address: event primaryEmailChanged of the account provider, made 2026-01-01 00:00 UTC',
@@ -135,8 +122,8 @@ describe('the page of a merge', () => {
       expect(text).toContain(row);
     }
     expect(html).toContain('<th scope="row">first name</th>');
-    await data.sql('DELETE FROM outbox');
-    expect((await ada.get(`/merges/${await mergeId()}`)).text).toContain(
+    await data().sql('DELETE FROM outbox');
+    expect((await ada().get(`/merges/${await mergeId()}`)).text).toContain(
       'The mailer was sent the message contact.merged.',
     );
   });
@@ -144,8 +131,8 @@ describe('the page of a merge', () => {
   it('names later merges, says when the explanation was removed, and when nothing was announced', async () => {
     await receive(...MERGED, signup('c', [], 6), acct('u', 'c', 7));
     const [second, first] = [await mergeId(0), await mergeId(1)];
-    await data.sql('UPDATE merge SET explanation = NULL, announced = false WHERE id = $1', [first]);
-    const { text, html } = await ada.get(`/merges/${first}`);
+    await data().sql('UPDATE merge SET explanation = NULL, announced = false WHERE id = $1', [first]);
+    const { text, html } = await ada().get(`/merges/${first}`);
     expect(text).toContain('Later merges build on this one.');
     expect(html).toContain(`href="/merges/${second}"`);
     expect(text).toContain('The explanation of the values was removed by a purge.');
@@ -160,7 +147,7 @@ describe('the page of a merge', () => {
       acct('u', 'b', 3, { trigger: { source: 'fxa', event: evil, id: evil } }),
     );
     for (const path of ['', '/undo']) {
-      const { html, text } = await ada.get(`/merges/${await mergeId()}${path}`);
+      const { html, text } = await ada().get(`/merges/${await mergeId()}${path}`);
       for (const part of ['<script>alert', ...STEERING]) expect(html).not.toContain(part);
       expect(text).toContain('<script>alert(1)</script>\ufffd\ufffd');
     }
@@ -168,7 +155,7 @@ describe('the page of a merge', () => {
 
   it.each(['', '/undo'])('is a page that says so for an id that no merge has: %s', async (path) => {
     for (const id of [randomUUID(), 'rubbish']) {
-      const { status, text } = await ada.get(`/merges/${id}${path}`);
+      const { status, text } = await ada().get(`/merges/${id}${path}`);
       expect([status, text]).toEqual([404, expect.stringContaining('No merge has this id.')]);
     }
   });
@@ -180,9 +167,9 @@ describe('undoing a merge', () => {
     const [own, lone] = [await contactAt('a'), await contactAt('b')];
     await receive(...MERGED.slice(-1));
     const id = await mergeId();
-    const before = await allRows(data);
-    const { text } = await ada.get(`/merges/${id}/undo`);
-    expect(await allRows(data)).toEqual(before);
+    const before = await allRows(data());
+    const { text } = await ada().get(`/merges/${id}/undo`);
+    expect(await allRows(data())).toEqual(before);
     expect(text).toMatch(
       new RegExp(
         `The retired contact, live again Contact ${lone.id} Token ${lone.token} , works as it does now, for this contact ` +
@@ -195,11 +182,11 @@ describe('undoing a merge', () => {
 
     const { location } = await undo(id);
     expect(location).toBe(`/merges/${id}?done=undone`);
-    const after = await ada.get(location as string);
+    const after = await ada().get(location as string);
     expect(after.text).toContain('The merge was undone. The retired contact is live again.');
     expect(after.text).toMatch(/What staff did about it .* ada Undid a merge ticket 4711 Done$/);
     expect([await contactAt('a'), await contactAt('b')]).toEqual([own, lone]);
-    expect(await brokenPromises(data)).toEqual([]);
+    expect(await brokenPromises(data())).toEqual([]);
     expect(await audit()).toMatchObject([
       { operator: 'ada', command: 'merges undo', reason: 'ticket 4711', target: { merge_id: id } },
     ]);
@@ -208,7 +195,7 @@ describe('undoing a merge', () => {
   it('needs a reason', async () => {
     await receive(...MERGED);
     for (const reason of ['', ' ', 'x'.repeat(501)]) {
-      expect(await undo(await mergeId(), ada, { reason })).toMatchObject({
+      expect(await undo(await mergeId(), ada(), { reason })).toMatchObject({
         status: 400,
         text: expect.stringContaining('Give a reason'),
       });
@@ -219,26 +206,26 @@ describe('undoing a merge', () => {
   it('is done once if the form is sent twice', async () => {
     await receive(...MERGED);
     const id = await mergeId();
-    const { html } = await ada.get(`/merges/${id}/undo`);
+    const { html } = await ada().get(`/merges/${id}/undo`);
     const fields = { _csrf: hidden(html, '_csrf'), seen: hidden(html, 'seen'), reason: 'twice' };
-    const answers = await Promise.all([0, 1].map(() => ada.post(`/merges/${id}/undo`, fields)));
+    const answers = await Promise.all([0, 1].map(() => ada().post(`/merges/${id}/undo`, fields)));
     expect(answers.map(({ location }) => location).sort()).toEqual([
       `/merges/${id}?done=already_undone`,
       `/merges/${id}?done=undone`,
     ]);
     expect(await audit()).toHaveLength(1);
-    expect((await ada.get(`/merges/${id}/undo`)).text).toContain('This merge was undone before: nothing to do.');
+    expect((await ada().get(`/merges/${id}/undo`)).text).toContain('This merge was undone before: nothing to do.');
   });
 
   it('is not done when a later merge came after the preview, or when it would do something else', async () => {
     await receive(...MERGED);
     const id = await mergeId();
-    const { html } = await ada.get(`/merges/${id}/undo`);
+    const { html } = await ada().get(`/merges/${id}/undo`);
     const fields = { _csrf: hidden(html, '_csrf'), seen: hidden(html, 'seen'), reason: 'late' };
-    const other = await ada.post(`/merges/${id}/undo`, { ...fields, seen: 'what another undo does' });
+    const other = await ada().post(`/merges/${id}/undo`, { ...fields, seen: 'what another undo does' });
     expect([other.status, other.text]).toEqual([409, expect.stringContaining('Nothing was done')]);
     await receive(signup('c', [], 6), acct('u', 'c', 7));
-    const refused = await ada.post(`/merges/${id}/undo`, fields);
+    const refused = await ada().post(`/merges/${id}/undo`, fields);
     expect([refused.status, refused.text]).toEqual([409, expect.stringContaining('a later merge depends on it')]);
     expect(await audit()).toEqual([]);
   });
@@ -246,7 +233,7 @@ describe('undoing a merge', () => {
   it('is refused with the later merges to undo first', async () => {
     await receive(...MERGED, signup('c', [], 6), acct('u', 'c', 7));
     const [second, first] = [await mergeId(0), await mergeId(1)];
-    const { text, html } = await ada.get(`/merges/${first}/undo`);
+    const { text, html } = await ada().get(`/merges/${first}/undo`);
     expect(text).toContain('a later merge depends on it');
     expect(text).toContain('Undo the merges that came later');
     expect(html).toContain(`href="/merges/${second}"`);
@@ -257,7 +244,7 @@ describe('undoing a merge', () => {
 
   it('is refused with where the addresses are now, when another account has them or nothing would be left', async () => {
     await receive(...MERGED, acct('v', 'b', 8));
-    const { text, html } = await ada.get(`/merges/${await mergeId()}/undo`);
+    const { text, html } = await ada().get(`/merges/${await mergeId()}/undo`);
     expect(text).toContain('another account has one of its addresses now');
     expect(html).toContain(`href="/contacts/${(await contactAt('b')).id}"`);
   });
@@ -270,9 +257,9 @@ describe('unblocking claims', () => {
     id = await mergeId();
     await undo(id);
   });
-  const preview = () => ada.submit(`/merges/${id}`, `/merges/${id}/unblock`, { address: key('b') });
+  const preview = () => ada().submit(`/merges/${id}`, `/merges/${id}/unblock`, { address: key('b') });
   const unblock = async (fields: Record<string, string> = {}) =>
-    ada.submit(`/merges/${id}`, `/merges/${id}/unblock/confirm`, {
+    ada().submit(`/merges/${id}`, `/merges/${id}/unblock/confirm`, {
       address: key('b'),
       seen: hidden((await preview()).html, 'seen'),
       reason: 'ticket 4712',
@@ -280,23 +267,23 @@ describe('unblocking claims', () => {
     });
 
   it('is offered on the page of the undone merge, shows the merge that follows, and leads to it', async () => {
-    expect((await ada.get(`/merges/${id}`)).text).toContain('Preview unblocking b@mail.test');
-    const before = await allRows(data);
+    expect((await ada().get(`/merges/${id}`)).text).toContain('Preview unblocking b@mail.test');
+    const before = await allRows(data());
     const { text } = await preview();
-    expect(await allRows(data)).toEqual(before);
+    expect(await allRows(data())).toEqual(before);
     expect(text).toContain('What would happen Merge: the two contacts are one person.');
     const { location } = await unblock();
     expect(location).toBe(`/merges/${await mergeId()}?done=merged`);
     expect(await mergeId()).not.toBe(id);
-    const merged = await ada.get(location as string);
+    const merged = await ada().get(location as string);
     expect(merged.text).toContain('This is the new merge.');
     expect(merged.text).toMatch(/ada Unblocked claims ticket 4712 Done$/);
-    expect((await ada.get(`/merges/${id}`)).text).toContain('Nothing is blocked any more');
+    expect((await ada().get(`/merges/${id}`)).text).toContain('Nothing is blocked any more');
     expect(await audit()).toMatchObject([
       {},
       { operator: 'ada', command: 'merges unblock', reason: 'ticket 4712', target: { merge_id: id, email: key('b') } },
     ]);
-    expect(await brokenPromises(data)).toEqual([]);
+    expect(await brokenPromises(data())).toEqual([]);
   });
 
   it('is done once if the form is sent twice, and only for what is blocked', async () => {
@@ -318,14 +305,14 @@ describe('a form about a merge', () => {
   let before: unknown;
   beforeEach(async () => {
     await receive(...MERGED);
-    before = await allRows(data);
+    before = await allRows(data());
   });
-  afterEach(async () => expect(await allRows(data)).toEqual(before));
+  afterEach(async () => expect(await allRows(data())).toEqual(before));
 
   it.each(['undo', 'unblock', 'unblock/confirm'])(
     'changes nothing without the token of its page: %s',
     async (action) => {
-      const answer = await ada.post(`/merges/${await mergeId()}/${action}`, {
+      const answer = await ada().post(`/merges/${await mergeId()}/${action}`, {
         reason: 'x',
         seen: 'x',
         address: key('b'),

@@ -1,5 +1,6 @@
 /** A console for one test, and a visitor who uses it like a browser without JavaScript. */
 
+import { afterAll, beforeAll, beforeEach } from '@jest/globals';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import type { Access } from '../../src/console/access';
@@ -7,6 +8,8 @@ import type { ConsoleContext } from '../../src/console/frame/context';
 import { makeConsole } from '../../src/console/server';
 import { parseApiKeys } from '../../src/foundation/api-keys';
 import type { Database } from '../../src/postgres/database';
+import { keepRows } from '../../tools/table-rows';
+import { freshDatabase, type TestDatabase } from './database';
 
 /** The key `ada` may use the console, the key `bob` may not. */
 export const KEYS = parseApiKeys('ada operate a-key-that-operates\nbob read a-key-that-reads');
@@ -17,10 +20,12 @@ export interface TestConsole {
   url: string;
 }
 
-export async function startTestConsole(
-  db: Database,
-  { context, access }: { context?: Partial<ConsoleContext>; access?: Partial<Access> } = {},
-): Promise<TestConsole> {
+interface ConsoleOptions {
+  context?: Partial<ConsoleContext>;
+  access?: Partial<Access>;
+}
+
+export async function startTestConsole(db: Database, { context, access }: ConsoleOptions = {}): Promise<TestConsole> {
   const app = makeConsole(
     {
       db,
@@ -34,6 +39,30 @@ export async function startTestConsole(
     { keys: { value: KEYS }, trustHeader: null, origin: null, ...access },
   );
   return { app, url: await app.listen({ host: '127.0.0.1', port: 0 }) };
+}
+
+/**
+ * A console on a database of its own, for all tests of a file, and a visitor who has signed in.
+ *
+ * @param empties whether each test begins without rows
+ */
+export function withConsole({ empties = false, ...options }: { empties?: boolean } & ConsoleOptions = {}) {
+  let data: TestDatabase;
+  let server: TestConsole;
+  let visitor: Visitor;
+  let empty = async (): Promise<void> => undefined;
+  beforeAll(async () => {
+    data = await freshDatabase();
+    if (empties) empty = await keepRows(data);
+    server = await startTestConsole(data.db, options);
+    visitor = await Visitor.signedIn(server.url);
+  });
+  beforeEach(() => empty());
+  afterAll(async () => {
+    await server?.app.close();
+    await data?.drop();
+  });
+  return { data: () => data, server: () => server, ada: () => visitor };
 }
 
 export interface Answer {
