@@ -12,7 +12,7 @@ import { observeConsuming, observeDatabase, observeHealth, observeProcess } from
 import { awaitDatabase } from './postgres/await-database';
 import { type Database, openDatabase } from './postgres/database';
 import { DatabaseHealth, requireUsable } from './postgres/database-health';
-import { findContact } from './postgres/find-contact';
+import { findContact } from './postgres/look-ups/find-contact';
 import { requireSchema } from './postgres/migrations/require-schema';
 import { requireErasureKey } from './postgres/tables/erasure';
 import { openBroker } from './service/broker';

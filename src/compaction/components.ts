@@ -1,9 +1,9 @@
 import { Facts } from '../contacts/facts/facts';
 import { toMessage } from '../messages/outgoing/notification-message';
+import { loadConsent } from '../postgres/batch/load-facts';
+import { lockAndLoad, namedBy } from '../postgres/batch/lock-and-load';
 import type { Queries } from '../postgres/database';
 import { ids } from '../postgres/ids';
-import { loadConsent } from '../postgres/load-facts';
-import { lockAndLoad, namedBy } from '../postgres/lock-and-load';
 import { nextAlongClaims } from '../postgres/tables/address-claim';
 import { addToOutbox } from '../postgres/tables/outbox';
 import { ACTS_THAT_FOLLOW } from './choices';

@@ -3,7 +3,7 @@ import { accountKey, asUuid, emailKey, idKey, type LookupKey, tokenKey } from '.
 import { historyBody } from '../messages/http/history-body';
 import { contactBody } from '../messages/outgoing/contact-body';
 import type { Database } from '../postgres/database';
-import { findContact, findContacts } from '../postgres/find-contact';
+import { findContact, findContacts } from '../postgres/look-ups/find-contact';
 import { findHistory, type HistoryPage } from '../postgres/tables/merge';
 import { badRequest, busy, malformed, noStore, tooLarge, userNotFound } from './answers';
 import type { RequireScope } from './authorise';

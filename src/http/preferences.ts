@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { tokenKey } from '../contacts/facts/lookup-key';
 import { preferencesBody } from '../messages/http/preferences-body';
 import type { Database } from '../postgres/database';
-import { findContact } from '../postgres/find-contact';
+import { findContact } from '../postgres/look-ups/find-contact';
 import { noStore, userNotFound } from './answers';
 import { atMost } from './contacts';
 

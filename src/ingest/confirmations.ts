@@ -5,7 +5,7 @@ import type { ConfirmationNotification } from '../contacts/merge/notification';
 import { type ContactSnapshot, contactSnapshot } from '../contacts/profile/contact-snapshot';
 import { contactView, needsConfirmation } from '../contacts/profile/contact-view';
 import type { Queries } from '../postgres/database';
-import { loadSnapshots } from '../postgres/find-contact';
+import { loadSnapshots } from '../postgres/look-ups/find-contact';
 import { areStored } from '../postgres/tables/choice';
 
 /**

@@ -6,7 +6,7 @@ import type { StoredMerge } from '../../src/contacts/merge/merge';
 import type { Step } from '../../src/ingest/steps';
 import { applyBatch } from '../../src/ingest/transaction';
 import { ContactClosed } from '../../src/messages/outgoing/schemas';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { gate, waiting } from '../support/gate';

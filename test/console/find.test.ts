@@ -1,7 +1,7 @@
 /** How staff find a reader, and what they see of keys that open no reader any more. */
 import { describe, expect, it } from '@jest/globals';
 import { erasePerson } from '../../src/operations/erase/run';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { acct, addressOf, del, uidOf } from '../support/events';
 import { apply, mergedPair } from '../support/stored';
 import { type Answer, startTestConsole, Visitor, withConsole } from '../support/visitor';

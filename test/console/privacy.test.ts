@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Secret } from '../../src/foundation/secret';
 import { optOut } from '../../src/operations/opt-out/run';
 import { connectedTo } from '../../src/operations/servers';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { listAudit } from '../../src/postgres/tables/audit';
 import { withBroker } from '../support/broker';
 import { onecontact } from '../support/command-line';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { applyBatch } from '../../src/ingest/transaction';
 import { unblockClaims, undoMerge } from '../../src/operations/merges/run';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { onecontact } from '../support/command-line';
 import { acct, addressOf, because, confirm, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { apply, DEFAULTS, mergedPair } from '../support/stored';

@@ -8,7 +8,7 @@ import { parseApiKeys } from '../../src/foundation/api-keys';
 import { makeServer, type ServerOptions } from '../../src/http/server';
 import { preferencesBody } from '../../src/messages/http/preferences-body';
 import { Health } from '../../src/observability/health';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, optout, signup, unsub } from '../support/events';
 import { gate } from '../support/gate';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { Step } from '../../src/ingest/steps';
 import { applyBatch } from '../../src/ingest/transaction';
 import { ContactConfirmationNeeded } from '../../src/messages/outgoing/schemas';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, confirm, exactly, optout, signup, unsub } from '../support/events';
 import { DEFAULTS } from '../support/stored';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { lockAndLoadSteps } from '../../src/ingest/steps';
 import { applyBatch } from '../../src/ingest/transaction';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, del, optout, signup, uidOf } from '../support/events';
 import { rowsRead, within } from '../support/rows-read';

@@ -1,6 +1,6 @@
 /** Refusals addressed by token or by contact id, on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { findMerge } from '../../src/postgres/tables/merge';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';

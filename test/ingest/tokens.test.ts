@@ -1,6 +1,6 @@
 /** Chains of merges and messages addressed by retired tokens, on PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { resolveTokens } from '../../src/postgres/tables/basket-token';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, confirm, del, optout, signup, uidOf, unsub } from '../support/events';

@@ -6,7 +6,7 @@ import type { StoredContact } from '../../src/contacts/profile/contact-snapshot'
 import type { Step } from '../../src/ingest/steps';
 import { contactBody } from '../../src/messages/outgoing/contact-body';
 import { exportContacts } from '../../src/operations/export/store';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, because, confirm, del, exactly, optout, signup, uidOf, unsub } from '../support/events';
 import { contactEvent } from '../support/histories';

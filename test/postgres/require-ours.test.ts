@@ -7,7 +7,7 @@ import { erasePerson } from '../../src/operations/erase/run';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { DatabaseHealth } from '../../src/postgres/database-health';
 import { connectionProblem, failureOf } from '../../src/postgres/errors';
-import { findContact } from '../../src/postgres/find-contact';
+import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { migrate } from '../../src/postgres/migrations/migrate';
 import { requireSchema } from '../../src/postgres/migrations/require-schema';
 import { admin, baseUrl } from '../../tools/jest/template-database';

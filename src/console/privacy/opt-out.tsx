@@ -1,7 +1,7 @@
 /** The form that opts a reader out, with what it would change. */
 import type { VNode } from 'preact';
 import { knownTime } from '../../messages/outgoing/contact-body';
-import type { Reader } from '../../postgres/find-contact';
+import type { Reader } from '../../postgres/look-ups/find-contact';
 import { ContactLink, Form, Problem, ReasonField, Time } from '../frame/page';
 
 export function OptOutPage({ contact: { id, view } }: Reader): VNode {

@@ -8,7 +8,7 @@ import { eraseWithDeadLetters } from '../../operations/erase/dead-letters';
 import { type Erased, type EraseOptions, erasePerson } from '../../operations/erase/run';
 import { DELETED } from '../../operations/erase/text';
 import { addresseeOf, optOut } from '../../operations/opt-out/run';
-import { findReader, type Reader } from '../../postgres/find-contact';
+import { findReader, type Reader } from '../../postgres/look-ups/find-contact';
 import type { ConsoleContext } from '../frame/context';
 import { authorOf, Reason, readForm } from '../frame/forms';
 import { ConsentPage } from './consent';

@@ -1,6 +1,6 @@
 /** A contact that was merged, closed or erased: what happened, and where the reader is now. */
 import type { VNode } from 'preact';
-import type { EndedContact } from '../../postgres/find-ended';
+import type { EndedContact } from '../../postgres/look-ups/find-ended';
 import { ContactLink, MergeLink, Time } from '../frame/page';
 import type { Trail } from './load';
 import { TrailSections } from './trail';

@@ -2,9 +2,9 @@
 import type { StoredMerge } from '../../contacts/merge/merge';
 import { wordsAbout } from '../../operations/audit/filter';
 import { type Database, inSnapshot, type Queries } from '../../postgres/database';
-import { loadReaders, type Reader } from '../../postgres/find-contact';
-import { type EndedContact, findEndedContact } from '../../postgres/find-ended';
-import { findInactiveClaims, type InactiveClaim } from '../../postgres/find-inactive-claims';
+import { loadReaders, type Reader } from '../../postgres/look-ups/find-contact';
+import { type EndedContact, findEndedContact } from '../../postgres/look-ups/find-ended';
+import { findInactiveClaims, type InactiveClaim } from '../../postgres/look-ups/find-inactive-claims';
 import { findInAudit, type StoredAuditEntry } from '../../postgres/tables/audit';
 import { listMergesOf } from '../../postgres/tables/merge';
 import { findWaiting, type WaitingMessages } from '../../postgres/tables/outbox';

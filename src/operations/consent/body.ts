@@ -4,7 +4,7 @@ import { newsletterOf } from '../../contacts/facts/later-reason';
 import { isPseudonym } from '../../contacts/facts/pseudonym';
 import { consentOf } from '../../contacts/profile/consent';
 import { knownTime } from '../../messages/outgoing/contact-body';
-import type { Reader } from '../../postgres/find-contact';
+import type { Reader } from '../../postgres/look-ups/find-contact';
 
 /** A set is about the newsletters that it refuses, so it names none. */
 export const choiceBody = <C extends Pick<Choice, 'act' | 'newsletter' | 'fields'>>(choice: C) => ({

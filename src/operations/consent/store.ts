@@ -1,5 +1,5 @@
 import { type Database, inSnapshot } from '../../postgres/database';
-import { loadReaders, type Reader } from '../../postgres/find-contact';
+import { loadReaders, type Reader } from '../../postgres/look-ups/find-contact';
 import { countChoices, readLedger, type StoredChoice } from '../../postgres/tables/choice';
 import { findHolder } from '../../postgres/tables/email-address';
 

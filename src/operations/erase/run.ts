@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Time } from '../../contacts/facts/event';
 import { toMessage } from '../../messages/outgoing/notification-message';
+import { lookTogether } from '../../postgres/batch/find-component';
 import { type Database, inTransaction, type Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { lookTogether } from '../../postgres/find-component';
 import { ids } from '../../postgres/ids';
 import { addToAudit } from '../../postgres/tables/audit';
 import { awaitOtherKeys, erasureHashes, requireErasureKey, saveErasureHashes } from '../../postgres/tables/erasure';

@@ -4,7 +4,7 @@ import type { Position } from '../../foundation/cursor';
 import { OperatorError } from '../../foundation/operator-error';
 import { type Database, inSnapshot } from '../../postgres/database';
 import { readChanges } from '../../postgres/feed/changes';
-import { loadSnapshots } from '../../postgres/find-contact';
+import { loadSnapshots } from '../../postgres/look-ups/find-contact';
 
 const PAGE = 1_000;
 

@@ -8,7 +8,7 @@ import { OperatorError } from '../../foundation/operator-error';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database, Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { loadSnapshots } from '../../postgres/find-contact';
+import { loadSnapshots } from '../../postgres/look-ups/find-contact';
 import { addToAudit } from '../../postgres/tables/audit';
 import { loadBlocks } from '../../postgres/tables/claim-block';
 import { findMerge, listMerges, type MergeFilter } from '../../postgres/tables/merge';

@@ -5,7 +5,7 @@ import { OperatorError } from '../../foundation/operator-error';
 import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
 import type { Database, Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
-import { findContact } from '../../postgres/find-contact';
+import { findContact } from '../../postgres/look-ups/find-contact';
 import { addToAudit } from '../../postgres/tables/audit';
 import { hasOptOutFrom } from '../../postgres/tables/choice';
 import { findHolder } from '../../postgres/tables/email-address';

@@ -3,7 +3,7 @@ import type { Time } from '../../contacts/facts/event';
 import { accountKey, emailKey, idKey, type LookupKey, tokenKey } from '../../contacts/facts/lookup-key';
 import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import type { Database } from '../../postgres/database';
-import { findContact } from '../../postgres/find-contact';
+import { findContact } from '../../postgres/look-ups/find-contact';
 import {
   type DeletedAccount,
   type EndedContact,
@@ -11,7 +11,7 @@ import {
   findEndedContact,
   findRetiredToken,
   type RetiredToken,
-} from '../../postgres/find-ended';
+} from '../../postgres/look-ups/find-ended';
 import { erasureTimes } from '../../postgres/tables/erasure';
 
 /** What a text may be: a uuid may be a token or a contact id. Empty if it can be nothing. */

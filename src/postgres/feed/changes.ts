@@ -1,7 +1,7 @@
 import type { Change, Tombstone } from '../../contacts/profile/change';
 import type { Position } from '../../foundation/cursor';
 import { type Database, inSnapshot, type Queries } from '../database';
-import { loadSnapshots } from '../find-contact';
+import { loadSnapshots } from '../look-ups/find-contact';
 import { FENCE } from './fence';
 
 export interface Changes {

@@ -9,7 +9,7 @@ import { type Applied, applyBatch } from '../../../src/ingest/transaction';
 import { planErasure } from '../../../src/operations/erase/plan';
 import { type Erased, erasePerson } from '../../../src/operations/erase/run';
 import { type Database, inTransaction } from '../../../src/postgres/database';
-import { findContact } from '../../../src/postgres/find-contact';
+import { findContact } from '../../../src/postgres/look-ups/find-contact';
 import { findHistory, listMerges } from '../../../src/postgres/tables/merge';
 import { deleteFromOutbox, takeFromOutbox } from '../../../src/postgres/tables/outbox';
 import { keepRows } from '../../../tools/table-rows';

@@ -7,7 +7,7 @@ import { erasePerson } from '../../../src/operations/erase/run';
 import { openDatabase } from '../../../src/postgres/database';
 import { readChanges } from '../../../src/postgres/feed/changes';
 import { FenceAge, readFence } from '../../../src/postgres/feed/fence';
-import { findContact } from '../../../src/postgres/find-contact';
+import { findContact } from '../../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../../support/database';
 import { acct, addressOf, at, del, signup, uidOf, unsub } from '../../support/events';
 import { FeedReader, liveContacts } from '../../support/feed-reader';

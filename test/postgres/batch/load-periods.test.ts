@@ -1,15 +1,15 @@
 /** Few claims are loaded, and everything about ownership follows from them as from all. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { ClaimEvent, DeletionEvent } from '../../src/contacts/facts/event';
-import { type Claim, Facts } from '../../src/contacts/facts/facts';
-import { claimOf } from '../../src/contacts/facts/record';
-import { periodsOf, primaryOf } from '../../src/contacts/identity/ownership';
-import { loadPeriods } from '../../src/postgres/load-periods';
-import { loadAccounts } from '../../src/postgres/tables/account';
-import { loadAllClaims } from '../../src/postgres/tables/address-claim';
-import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, del, uidOf } from '../support/events';
+import type { ClaimEvent, DeletionEvent } from '../../../src/contacts/facts/event';
+import { type Claim, Facts } from '../../../src/contacts/facts/facts';
+import { claimOf } from '../../../src/contacts/facts/record';
+import { periodsOf, primaryOf } from '../../../src/contacts/identity/ownership';
+import { loadPeriods } from '../../../src/postgres/batch/load-periods';
+import { loadAccounts } from '../../../src/postgres/tables/account';
+import { loadAllClaims } from '../../../src/postgres/tables/address-claim';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, addressOf, at, del, uidOf } from '../../support/events';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 const HISTORIES = Number(process.env.STORED_HISTORIES ?? 200);

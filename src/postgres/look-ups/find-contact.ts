@@ -1,14 +1,14 @@
-import type { Facts } from '../contacts/facts/facts';
-import type { LookupKey } from '../contacts/facts/lookup-key';
-import type { Person } from '../contacts/identity/ownership';
-import { contactSnapshot, type StoredContact } from '../contacts/profile/contact-snapshot';
-import { contactView } from '../contacts/profile/contact-view';
-import { arrayLiteral } from './array-literal';
-import { type Database, inSnapshot, type Queries } from './database';
-import { Prisma } from './generated/prisma/client';
-import { loadFacts } from './load-facts';
-import { loadPeople } from './people';
-import { loadLiveContacts } from './tables/contact';
+import type { Facts } from '../../contacts/facts/facts';
+import type { LookupKey } from '../../contacts/facts/lookup-key';
+import type { Person } from '../../contacts/identity/ownership';
+import { contactSnapshot, type StoredContact } from '../../contacts/profile/contact-snapshot';
+import { contactView } from '../../contacts/profile/contact-view';
+import { arrayLiteral } from '../array-literal';
+import { loadFacts } from '../batch/load-facts';
+import { type Database, inSnapshot, type Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { loadPeople } from '../people';
+import { loadLiveContacts } from '../tables/contact';
 
 /** The live contact that a key opens. Null for every other key: unknown, retired, merged, closed, a deleted account. */
 export async function findContact(db: Database, key: LookupKey): Promise<StoredContact | null> {

@@ -1,16 +1,16 @@
 /** Which contacts look different to readers after a batch: these, and no others, get the next version. */
-import type { ChangeSet } from '../contacts/change-recorder';
-import { type Choice, choiceKey, type Origin, originKey, PROFILE_FIELDS } from '../contacts/facts/facts';
-import { shownText } from '../contacts/profile/canonical';
-import { type ChangedPart, partsBetween } from '../contacts/profile/changed-parts';
-import { contactView } from '../contacts/profile/contact-view';
-import type { Queries } from './database';
+import type { ChangeSet } from '../../contacts/change-recorder';
+import { type Choice, choiceKey, type Origin, originKey, PROFILE_FIELDS } from '../../contacts/facts/facts';
+import { shownText } from '../../contacts/profile/canonical';
+import { type ChangedPart, partsBetween } from '../../contacts/profile/changed-parts';
+import { contactView } from '../../contacts/profile/contact-view';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { loadPeopleAt } from '../people';
+import { type Columns, rowSource } from '../statement';
+import { insertChoices, isSetRefusing } from '../tables/choice';
 import { findReach } from './find-reach';
-import { Prisma } from './generated/prisma/client';
 import { loadReachedFacts } from './load-facts';
-import { loadPeopleAt } from './people';
-import { type Columns, rowSource } from './statement';
-import { insertChoices, isSetRefusing } from './tables/choice';
 
 /** A stored address or account that a batch adds choices to, or whose profile it changes. */
 interface TouchedOrigin extends Origin {

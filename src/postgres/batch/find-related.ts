@@ -1,8 +1,8 @@
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
-import { Prisma } from './generated/prisma/client';
-import { BEGINNINGS_OF, PERIOD_BEFORE } from './tables/address-claim';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { BEGINNINGS_OF, PERIOD_BEFORE } from '../tables/address-claim';
 
 const CLAIMED_BY_RELATED = BEGINNINGS_OF(Prisma.sql`related.uid`);
 

@@ -1,18 +1,18 @@
-import type { WorkingSet } from '../contacts/change-recorder';
-import type { ClaimEvent } from '../contacts/facts/event';
-import { type AccountFacts, type AddressFacts, type Claim, Facts } from '../contacts/facts/facts';
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import { ContactIndex } from '../contacts/identity/contact-index';
-import type { Queries } from './database';
+import type { WorkingSet } from '../../contacts/change-recorder';
+import type { ClaimEvent } from '../../contacts/facts/event';
+import { type AccountFacts, type AddressFacts, type Claim, Facts } from '../../contacts/facts/facts';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { ContactIndex } from '../../contacts/identity/contact-index';
+import type { Queries } from '../database';
+import { ids } from '../ids';
+import { insertAccounts, lockAccounts } from '../tables/account';
+import { resolveTokens } from '../tables/basket-token';
+import { loadBlocks } from '../tables/claim-block';
+import { loadContacts } from '../tables/contact';
+import { insertAddresses, lockAddresses } from '../tables/email-address';
 import { findComponent, PERMISSION_TO_LOOK, type Seeds, StaleReadError } from './find-component';
 import { findReach, type OwnershipEvents, type Reach } from './find-reach';
-import { ids } from './ids';
 import { loadOwnership } from './load-facts';
-import { insertAccounts, lockAccounts } from './tables/account';
-import { resolveTokens } from './tables/basket-token';
-import { loadBlocks } from './tables/claim-block';
-import { loadContacts } from './tables/contact';
-import { insertAddresses, lockAddresses } from './tables/email-address';
 
 /** What a transaction may touch. */
 export interface Scope {

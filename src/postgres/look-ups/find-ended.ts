@@ -1,6 +1,6 @@
 /** Where keys went that open no live contact any more. For staff only: to others, such a key is unknown. */
-import type { ContactState } from '../contacts/identity/contact-index';
-import type { Queries } from './database';
+import type { ContactState } from '../../contacts/identity/contact-index';
+import type { Queries } from '../database';
 
 /** A contact that was merged, closed or erased. */
 export interface EndedContact {

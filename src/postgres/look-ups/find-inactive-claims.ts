@@ -1,7 +1,7 @@
 /** Claims that would join two readers if they counted: they wait for a decision, or an undo has blocked them. */
-import type { Person } from '../contacts/identity/ownership';
-import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
+import type { Person } from '../../contacts/identity/ownership';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
 
 export interface InactiveClaim {
   status: 'held' | 'blocked';

@@ -1,11 +1,10 @@
-import type { DeletionEvent } from '../contacts/facts/event';
-import type { Claim } from '../contacts/facts/facts';
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
-import { CLAIM_KEY, type OwnershipEvents } from './find-reach';
-import { Prisma } from './generated/prisma/client';
-import { type Columns, rowSource } from './statement';
+import type { DeletionEvent } from '../../contacts/facts/event';
+import type { Claim } from '../../contacts/facts/facts';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { type Columns, rowSource } from '../statement';
 import {
   BEGINNINGS_OF,
   CLAIM_COLUMNS,
@@ -17,7 +16,8 @@ import {
   PERIOD_BEFORE,
   RUN_AFTER,
   RUN_BEFORE,
-} from './tables/address-claim';
+} from '../tables/address-claim';
+import { CLAIM_KEY, type OwnershipEvents } from './find-reach';
 
 const FIELDS = Prisma.sql`address, uid, at, status, event, event_id`;
 

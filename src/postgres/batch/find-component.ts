@@ -1,9 +1,9 @@
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
-import { STALE_READ } from './errors';
-import { Prisma } from './generated/prisma/client';
-import { nextAlongClaims } from './tables/address-claim';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { STALE_READ } from '../errors';
+import { Prisma } from '../generated/prisma/client';
+import { nextAlongClaims } from '../tables/address-claim';
 
 /** Where a search begins: addresses, accounts, and contacts by token or id. */
 export interface Seeds extends ConnectedComponent {

@@ -1,19 +1,19 @@
-import type { ChangeSet } from '../contacts/change-recorder';
-import type { AccountFacts, Choice, Claim, Facts } from '../contacts/facts/facts';
-import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
-import { Prisma } from './generated/prisma/client';
+import type { ChangeSet } from '../../contacts/change-recorder';
+import type { AccountFacts, Choice, Claim, Facts } from '../../contacts/facts/facts';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { RAISED_COLUMNS, RAISED_ROWS, type RaisedContact, type RaisedRow, raisedContacts } from '../raised';
+import { inOneStatement } from '../statement';
+import { detachDeletedAccounts, updateAccounts } from '../tables/account';
+import { endContinuation, insertClaims, updateClaimStatus } from '../tables/address-claim';
+import { insertTokens, updateTokens } from '../tables/basket-token';
+import { insertChoices } from '../tables/choice';
+import { deleteBlocks, insertBlocks } from '../tables/claim-block';
+import { insertContacts, repointMerged, updateContacts } from '../tables/contact';
+import { updateAddresses, updateSpellings } from '../tables/email-address';
+import { markUndone } from '../tables/merge';
 import { contactsWithAnotherView, judgedChoices, type Uncertain } from './look-different';
-import { RAISED_COLUMNS, RAISED_ROWS, type RaisedContact, type RaisedRow, raisedContacts } from './raised';
-import { inOneStatement } from './statement';
-import { detachDeletedAccounts, updateAccounts } from './tables/account';
-import { endContinuation, insertClaims, updateClaimStatus } from './tables/address-claim';
-import { insertTokens, updateTokens } from './tables/basket-token';
-import { insertChoices } from './tables/choice';
-import { deleteBlocks, insertBlocks } from './tables/claim-block';
-import { insertContacts, repointMerged, updateContacts } from './tables/contact';
-import { updateAddresses, updateSpellings } from './tables/email-address';
-import { markUndone } from './tables/merge';
 
 /**
  * Writes a change set: usually one statement, whatever the number of rows. Retired tokens are written before it. After

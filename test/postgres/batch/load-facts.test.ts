@@ -1,17 +1,17 @@
 /** What is loaded for a contact is little, and gives the same view and consent ledger as all facts. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { consentOf } from '../../src/contacts/profile/consent';
-import { contactView } from '../../src/contacts/profile/contact-view';
-import { applyBatch } from '../../src/ingest/transaction';
-import { inSnapshot } from '../../src/postgres/database';
-import { loadFacts } from '../../src/postgres/load-facts';
-import { listMerges } from '../../src/postgres/tables/merge';
-import { allFactsOf, factsFrom } from '../support/all-facts';
-import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, uidOf } from '../support/events';
-import { contactEvent } from '../support/histories';
-import { apply, DEFAULTS, sample } from '../support/stored';
+import { consentOf } from '../../../src/contacts/profile/consent';
+import { contactView } from '../../../src/contacts/profile/contact-view';
+import { applyBatch } from '../../../src/ingest/transaction';
+import { loadFacts } from '../../../src/postgres/batch/load-facts';
+import { inSnapshot } from '../../../src/postgres/database';
+import { listMerges } from '../../../src/postgres/tables/merge';
+import { allFactsOf, factsFrom } from '../../support/all-facts';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, addressOf, at, uidOf } from '../../support/events';
+import { contactEvent } from '../../support/histories';
+import { apply, DEFAULTS, sample } from '../../support/stored';
 
 const seed = process.env.SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.SEED);
 const histories = Number(process.env.STORED_HISTORIES ?? 15);

@@ -1,14 +1,14 @@
-import { type Claim, Facts } from '../contacts/facts/facts';
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import type { Queries } from './database';
+import { type Claim, Facts } from '../../contacts/facts/facts';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import type { Queries } from '../database';
+import { loadAccounts } from '../tables/account';
+import { loadAllClaims } from '../tables/address-claim';
+import { loadChoices } from '../tables/choice';
+import { loadAddresses } from '../tables/email-address';
+import { loadUndone } from '../tables/merge';
 import type { OwnershipEvents, Reach } from './find-reach';
 import { findRelated } from './find-related';
 import { loadPeriods } from './load-periods';
-import { loadAccounts } from './tables/account';
-import { loadAllClaims } from './tables/address-claim';
-import { loadChoices } from './tables/choice';
-import { loadAddresses } from './tables/email-address';
-import { loadUndone } from './tables/merge';
 
 /**
  * All facts that the views of some contacts depend on. Their number depends on the contacts' own history, not on that of

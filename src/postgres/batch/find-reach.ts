@@ -1,10 +1,9 @@
-import type { ClaimEvent, DeletionEvent, Time } from '../contacts/facts/event';
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import { arrayLiteral } from './array-literal';
-import type { Queries } from './database';
-import { contactsOf, findComponent, type Seeds } from './find-component';
-import { Prisma } from './generated/prisma/client';
-import { type Columns, rowSource } from './statement';
+import type { ClaimEvent, DeletionEvent, Time } from '../../contacts/facts/event';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import { arrayLiteral } from '../array-literal';
+import type { Queries } from '../database';
+import { Prisma } from '../generated/prisma/client';
+import { type Columns, rowSource } from '../statement';
 import {
   BEGINNINGS_OF,
   deletionOf,
@@ -12,7 +11,8 @@ import {
   PERIOD_AFTER,
   PERIOD_BEFORE,
   RUN_BEFORE,
-} from './tables/address-claim';
+} from '../tables/address-claim';
+import { contactsOf, findComponent, type Seeds } from './find-component';
 
 /** Events that may change ownership. */
 export interface OwnershipEvents {
