@@ -78,7 +78,8 @@ export async function startService(config: StartConfig, options: StartOptions): 
     closing.push(() => db.$disconnect());
     return db;
   };
-  const [health, metrics] = [new Health(), makeMetrics()];
+  const health = new Health();
+  const metrics = makeMetrics();
   const wiring: Wiring = { only, health, metrics, log, open, closing };
   try {
     let phase: Phase = 'starting';

@@ -6,10 +6,10 @@ import type { PauseReason } from '../observability/metrics';
 import type { Database } from '../postgres/database';
 import { type Failure, failureOf, STALE_READ, WRONG_ERASURE_KEY } from '../postgres/errors';
 import { aboutMessages } from './about-message';
+import { type Applied, type ApplyOptions, applyBatch } from './apply/transaction';
 import { dataFault } from './data-fault';
 import { handlesOthers } from './made-up-events';
 import { committed, NOT_STORED, type Outcome, UNKNOWN_TOKEN } from './outcome';
-import { type Applied, type ApplyOptions, applyBatch } from './transaction';
 
 export interface BatchContext {
   db: Database;

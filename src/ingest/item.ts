@@ -3,7 +3,7 @@ import { decode, idIn } from '../messages/incoming/decode';
 import type { DetailField } from '../messages/incoming/decoded';
 import { traceOf } from '../messages/trace';
 import { isTooSlow } from '../postgres/errors';
-import type { Delivery } from '../rabbitmq/delivery';
+import type { Delivery } from '../rabbitmq/consuming/delivery';
 import { HEADERS } from '../rabbitmq/names';
 import type { Outcome } from './outcome';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Address, ContactEvent } from '../contacts/facts/event';
 import { within } from '../foundation/timeout';
 import type { Database } from '../postgres/database';
-import { type ApplyOptions, applyBatch } from './transaction';
+import { type ApplyOptions, applyBatch } from './apply/transaction';
 
 /** The made-up events usually take a few milliseconds. A database that needs longer than this is slow for everything. */
 const SOON_MS = 5_000;

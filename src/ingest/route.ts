@@ -1,8 +1,8 @@
 import { inWords } from '../postgres/errors';
-import { count, type Delivery } from '../rabbitmq/delivery';
-import { toDeadLetters, toRetry } from '../rabbitmq/forward';
+import { count, type Delivery } from '../rabbitmq/consuming/delivery';
 import { HEADERS, RETRY_DELAYS, type RetryDelay } from '../rabbitmq/names';
-import type { OutgoingMessage } from '../rabbitmq/outgoing';
+import { toDeadLetters, toRetry } from '../rabbitmq/publishing/forward';
+import type { OutgoingMessage } from '../rabbitmq/publishing/outgoing';
 import type { Forwarded } from './outcome';
 
 /** Where a message goes, and what the log says about it. */

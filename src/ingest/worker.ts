@@ -9,21 +9,21 @@ import { Stopwatch } from '../observability/stopwatch';
 import type { Database } from '../postgres/database';
 import { failureOf } from '../postgres/errors';
 import type { BrokerConnection } from '../rabbitmq/connection';
-import { Consumer } from '../rabbitmq/consumer';
-import { ackAll, type Delivery } from '../rabbitmq/delivery';
-import { DeliveryBuffer } from '../rabbitmq/delivery-buffer';
-import type { Publisher } from '../rabbitmq/publisher';
+import { Consumer } from '../rabbitmq/consuming/consumer';
+import { ackAll, type Delivery } from '../rabbitmq/consuming/delivery';
+import { DeliveryBuffer } from '../rabbitmq/consuming/delivery-buffer';
+import type { Publisher } from '../rabbitmq/publishing/publisher';
+import { LookTurns } from './apply/look-turns';
+import type { ApplyOptions } from './apply/transaction';
 import { type BatchContext, handleBatch } from './batch';
 import { Forwarder } from './forwarder';
 import { type DecidedItem, type Item, isPending, makeItem, publishedAt, wasTooSlow } from './item';
 import { Load } from './load';
-import { LookTurns } from './look-turns';
 import { type Done, type Forwarded, isForwarded, typeOf } from './outcome';
 import { MAX_BATCH_BYTES, partsOf } from './parts';
 import { PoisonScheduler } from './poison-scheduler';
 import { startAtZero } from './start-at-zero';
 import { batchesOf, isNoMoreSuspect, isSuspect } from './suspects';
-import type { ApplyOptions } from './transaction';
 
 export interface EventWorkerOptions {
   source: 'fxa' | 'newsletter';

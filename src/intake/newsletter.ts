@@ -4,7 +4,7 @@ import { badRequest, brokerAway, malformed, missingScope, noStore, tooLarge } fr
 import type { RequireScope } from '../http/authorise';
 import { traceOf } from '../messages/trace';
 import type { Metrics } from '../observability/metrics';
-import type { Publisher } from '../rabbitmq/publisher';
+import type { Publisher } from '../rabbitmq/publishing/publisher';
 import { atMostAtOnce } from './admission';
 import { refuseEncodings, takeBytes } from './bytes';
 import { publishAll } from './publish';

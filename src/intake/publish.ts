@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { describe } from '../rabbitmq/errors';
-import type { OutgoingMessage, PublishResult } from '../rabbitmq/outgoing';
-import type { Publisher } from '../rabbitmq/publisher';
+import type { OutgoingMessage, PublishResult } from '../rabbitmq/publishing/outgoing';
+import type { Publisher } from '../rabbitmq/publishing/publisher';
 
 /** `away`: try again later; some messages may have been accepted. `too_large`: the broker will never accept a message. */
 export type Published = 'confirmed' | 'away' | 'too_large';

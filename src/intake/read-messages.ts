@@ -8,7 +8,7 @@ import { type IntakeAnswer, MAX_MESSAGES } from '../messages/http/schemas';
 import { decode, textOf } from '../messages/incoming/decode';
 import { isDeeperThan, isJsonObject, MAX_DEPTH } from '../messages/incoming/decoded';
 import { HEADERS, NEWSLETTER_EVENTS } from '../rabbitmq/names';
-import type { OutgoingMessage } from '../rabbitmq/outgoing';
+import type { OutgoingMessage } from '../rabbitmq/publishing/outgoing';
 import { encode } from './encode';
 import { turns } from './turns';
 

@@ -1,6 +1,6 @@
 /** The result of an account's claim on an address, and how `merges` and `collisions` show it. */
 import type { ExplainedMerge } from '../contacts/merge/explain';
-import type { Applied } from '../ingest/transaction';
+import type { Applied } from '../ingest/apply/transaction';
 import { explainedMergeBody } from '../messages/outgoing/merge-body';
 import { mergeText } from './merge-text';
 import { wrap } from './render';

@@ -1,6 +1,6 @@
 import { readConfig } from '../config';
 import { observer } from '../contacts/merge/rollout';
-import type { ApplyOptions } from '../ingest/transaction';
+import type { ApplyOptions } from '../ingest/apply/transaction';
 import type { Database } from '../postgres/database';
 import { withDatabase } from './servers';
 

@@ -1,7 +1,7 @@
 /** What a person has seen and confirmed is what is done: a decision with another effect is not carried out. */
 import { createHash } from 'node:crypto';
 import type { ChangeSet } from '../contacts/change-recorder';
-import type { ApplyOptions } from '../ingest/transaction';
+import type { ApplyOptions } from '../ingest/apply/transaction';
 
 /** Between preview and confirmation, something changed what the decision does. Nothing was done. */
 export class EffectChanged extends Error {

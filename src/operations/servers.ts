@@ -6,7 +6,7 @@ import { type Database, openDatabase } from '../postgres/database';
 import { requireSchema } from '../postgres/migrations/require-schema';
 import { type BrokerConnection, openConnection } from '../rabbitmq/connection';
 import { refusalOf, whyUnreachable } from '../rabbitmq/errors';
-import { Publisher } from '../rabbitmq/publisher';
+import { Publisher } from '../rabbitmq/publishing/publisher';
 
 const SILENT = pino({ level: 'silent' });
 

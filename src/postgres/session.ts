@@ -18,6 +18,8 @@ const settings = ({
   idleInTransactionMs,
   lockTimeoutMs = 0,
 }: SessionOptions): Record<string, string | number> => ({
+  // First, so that a short limit of the database ends none of the other statements.
+  statement_timeout: statementTimeoutMs,
   client_encoding: 'UTF8',
   search_path: 'public',
   // How values are written and read.
@@ -31,7 +33,6 @@ const settings = ({
   // As a session setting, it needs no statement in each transaction.
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
-  statement_timeout: statementTimeoutMs,
   lock_timeout: lockTimeoutMs,
   // A session whose client vanished must not keep its locks: it ends soon after the transaction's own time limit.
   idle_in_transaction_session_timeout: idleInTransactionMs,

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { within } from '../foundation/timeout';
 import { type BrokerConnection, closeChannel } from './connection';
-import { ChannelLedger, Delivery } from './delivery';
+import { ChannelLedger, Delivery } from './consuming/delivery';
+import { returnDeliveries, untilQuiet } from './consuming/return-deliveries';
 import { BrokerRefusal, describe, explained, queueProblem } from './errors';
 import { HEADERS } from './names';
-import type { OutgoingMessage } from './outgoing';
-import type { Publisher } from './publisher';
-import { returnDeliveries, untilQuiet } from './return-deliveries';
+import type { OutgoingMessage } from './publishing/outgoing';
+import type { Publisher } from './publishing/publisher';
 
 /** What to do with a visited message. */
 export type Verdict =

@@ -10,8 +10,8 @@ import { deleteFromOutbox, type PendingMessage, takeFromOutbox } from '../postgr
 import { removeChanges } from '../postgres/tables/outbox-changes';
 import { describe } from '../rabbitmq/errors';
 import { CONTACT_EVENTS, HEADERS, MAILER_QUEUE } from '../rabbitmq/names';
-import { OUTCOMES, type OutgoingMessage, type PublishResult } from '../rabbitmq/outgoing';
-import type { Publisher } from '../rabbitmq/publisher';
+import { OUTCOMES, type OutgoingMessage, type PublishResult } from '../rabbitmq/publishing/outgoing';
+import type { Publisher } from '../rabbitmq/publishing/publisher';
 
 export interface RelayOptions {
   db: Database;

@@ -2,8 +2,8 @@ import { brokerUrl, type ConfigFor } from '../config';
 import { OperatorError } from '../foundation/operator-error';
 import { observeConnection } from '../observability/observe-service';
 import { type BrokerConnection, openConnection } from '../rabbitmq/connection';
-import { Publisher } from '../rabbitmq/publisher';
-import { TopologyKeeper } from '../rabbitmq/topology-keeper';
+import { Publisher } from '../rabbitmq/publishing/publisher';
+import { TopologyKeeper } from '../rabbitmq/topology/topology-keeper';
 import type { Wiring } from './wiring';
 
 export interface Broker {

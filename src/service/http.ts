@@ -5,7 +5,7 @@ import { makeServer } from '../http/server';
 import { IssuerKeys } from '../intake/issuer-keys';
 import { type IntakeOptions, intakeRoutes } from '../intake/routes';
 import type { Database } from '../postgres/database';
-import type { Publisher } from '../rabbitmq/publisher';
+import type { Publisher } from '../rabbitmq/publishing/publisher';
 import type { StartConfig, Wiring } from './wiring';
 
 /** Look-ups have a pool of their own, so that they cannot hold up the workers, however many there are. */

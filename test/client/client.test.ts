@@ -9,7 +9,7 @@ import { intakeRoutes } from '../../src/intake/routes';
 import { NOTIFICATION_TYPES } from '../../src/messages/outgoing/notification-message';
 import { Health } from '../../src/observability/health';
 import { makeMetrics } from '../../src/observability/metrics';
-import type { OutgoingMessage } from '../../src/rabbitmq/outgoing';
+import type { OutgoingMessage } from '../../src/rabbitmq/publishing/outgoing';
 import { silent } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, signup, uidOf } from '../support/events';

@@ -11,7 +11,7 @@ import { connectedComponent } from '../../src/contacts/identity/connected-compon
 import { inheritedSince, ownerOf, peopleOf } from '../../src/contacts/identity/ownership';
 import type { StoredMerge } from '../../src/contacts/merge/merge';
 import { type ContactView, contactView } from '../../src/contacts/profile/contact-view';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { addEvent } from '../../tools/add-event';
 import { type AllFacts, allFactsOf, factsFrom, someOf } from '../support/all-facts';
 import { freshDatabase, type TestDatabase } from '../support/database';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { purge } from '../../src/compaction/run';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, signup } from '../support/events';
 import { contactEvent, renamed, shuffledBatches } from '../support/histories';

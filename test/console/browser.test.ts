@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Cookie, Locator, Page } from 'playwright-core';
 import { readConfig, SERVICE_NEEDS } from '../../src/config';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { type Service, startService } from '../../src/main';
 import { DEAD_LETTERS } from '../../src/rabbitmq/names';
 import { silent, withBroker } from '../support/broker';

@@ -1,7 +1,7 @@
 /** The pages about held claims: the list, previews, release, and accounts without an address. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { allRows } from '../../tools/table-rows';
 import { acct, addressOf, signup, uidOf } from '../support/events';
 import { apply, brokenPromises, DEFAULTS } from '../support/stored';

@@ -1,6 +1,6 @@
 /** What staff see of a reader. */
 import { describe, expect, it } from '@jest/globals';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { unblockClaims, undoMerge } from '../../src/operations/merges/run';
 import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { onecontact } from '../support/command-line';

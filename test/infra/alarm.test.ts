@@ -5,7 +5,7 @@ import { type Service, startService } from '../../src/main';
 import { makeMetrics } from '../../src/observability/metrics';
 import { openConnection } from '../../src/rabbitmq/connection';
 import { DEAD_LETTERS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { silent, until } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';

@@ -1,14 +1,14 @@
 /** A crash at every statement, with a real database and a real broker. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { handleBatch } from '../../src/ingest/batch';
 import type { Outcome } from '../../src/ingest/outcome';
-import { applyBatch } from '../../src/ingest/transaction';
 import { makeMetrics } from '../../src/observability/metrics';
 import type { Database } from '../../src/postgres/database';
 import { openConnection } from '../../src/rabbitmq/connection';
 import { MAILER_QUEUE } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { Relay } from '../../src/relay/relay';
 import type { Row } from '../../tools/table-rows';
 import { silent, withBroker } from '../support/broker';

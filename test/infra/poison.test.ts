@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import { canonicalExport } from '../../src/contacts/profile/canonical';
 import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
-import { DELIVERY_LIMIT } from '../../src/rabbitmq/topology';
+import { DELIVERY_LIMIT } from '../../src/rabbitmq/topology/topology';
 import { buildProgram, type Program, Supervised } from '../../tools/program/process';
 import { until, withBroker } from '../support/broker';
 import { onecontact } from '../support/command-line';

@@ -18,8 +18,8 @@ import {
   RETRY_EXCHANGE,
   retryQueue,
 } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
-import { deleteAll } from '../../src/rabbitmq/topology';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
+import { deleteAll } from '../../src/rabbitmq/topology/topology';
 import { ChaosBroker } from '../../tools/chaos/servers/broker';
 import { fetchRabbit } from '../../tools/services/fetch-rabbitmq';
 import { installedRabbit } from '../../tools/services/rabbitmq';

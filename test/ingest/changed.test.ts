@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import fc from 'fast-check';
 import { CHANGED_PARTS, type ChangedPart } from '../../src/contacts/profile/changed-parts';
 import type { StoredContact } from '../../src/contacts/profile/contact-snapshot';
-import type { Step } from '../../src/ingest/steps';
-import { applyBatch } from '../../src/ingest/transaction';
+import type { Step } from '../../src/ingest/apply/steps';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { contactBody } from '../../src/messages/outgoing/contact-body';
 import { contactChanged } from '../../src/messages/outgoing/notification-message';
 import { ContactChanged } from '../../src/messages/outgoing/schemas';

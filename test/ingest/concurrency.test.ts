@@ -1,6 +1,6 @@
 /** Concurrent workers on PostgreSQL. A second session holds locks to force the bad interleavings. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, optout, signup, uidOf, unsub } from '../support/events';
 import { gate, waiting } from '../support/gate';

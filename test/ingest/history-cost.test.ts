@@ -1,8 +1,8 @@
 /** An event and a look-up cost the same whatever came before: rows are counted, not time. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { lockAndLoadSteps } from '../../src/ingest/steps';
-import { applyBatch } from '../../src/ingest/transaction';
+import { lockAndLoadSteps } from '../../src/ingest/apply/steps';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { findContact } from '../../src/postgres/look-ups/find-contact';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, del, optout, signup, uidOf } from '../support/events';

@@ -1,11 +1,11 @@
 /** Batches that connect accounts while others look: a look is lost seldom, and never without end. Looks are counted, not time. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
+import { LookTurns } from '../../src/ingest/apply/look-turns';
+import { lockAndLoadSteps } from '../../src/ingest/apply/steps';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { handleBatch } from '../../src/ingest/batch';
-import { LookTurns } from '../../src/ingest/look-turns';
 import type { Outcome } from '../../src/ingest/outcome';
-import { lockAndLoadSteps } from '../../src/ingest/steps';
-import { applyBatch } from '../../src/ingest/transaction';
 import { erasePerson } from '../../src/operations/erase/run';
 import { lookAlone } from '../../src/postgres/batch/find-component';
 import { type Database, inTransaction, openDatabase } from '../../src/postgres/database';

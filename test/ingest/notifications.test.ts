@@ -1,7 +1,7 @@
 /** Notifications as the outbox holds them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { StoredMerge } from '../../src/contacts/merge/merge';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import {
   ContactAccountDeleted,
   ContactClosed,

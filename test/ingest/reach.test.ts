@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import type { Step } from '../../src/ingest/steps';
-import { type ApplyOptions, applyBatch } from '../../src/ingest/transaction';
+import type { Step } from '../../src/ingest/apply/steps';
+import { type ApplyOptions, applyBatch } from '../../src/ingest/apply/transaction';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, at, del, login, optout, signup, uidOf, unsub } from '../support/events';
 import { contactEvent } from '../support/histories';

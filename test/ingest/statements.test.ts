@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import type { Database } from '../../src/postgres/database';
 import { PrismaClient } from '../../src/postgres/generated/prisma/client';
 import { freshDatabase, type TestDatabase } from '../support/database';

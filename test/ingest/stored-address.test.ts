@@ -1,7 +1,7 @@
 /** Addresses that would be refused today, but were stored by an earlier version. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NewsletterEvent } from '../../src/contacts/facts/event';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { erasureHashes, saveErasureHashes } from '../../src/postgres/tables/erasure';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { acct, addressOf, at, optout, signup, unsub } from '../support/events';

@@ -4,7 +4,7 @@ import { EventWorker } from '../../src/ingest/worker';
 import { type Metrics, makeMetrics } from '../../src/observability/metrics';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { silent, until, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { signup } from '../support/events';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ContactEvent } from '../../src/contacts/facts/event';
 import type { StoredContact } from '../../src/contacts/profile/contact-snapshot';
-import type { Step } from '../../src/ingest/steps';
+import type { Step } from '../../src/ingest/apply/steps';
 import { contactBody } from '../../src/messages/outgoing/contact-body';
 import { exportContacts } from '../../src/operations/export/store';
 import { findContact } from '../../src/postgres/look-ups/find-contact';

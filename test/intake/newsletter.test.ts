@@ -14,7 +14,7 @@ import { Health } from '../../src/observability/health';
 import { makeMetrics } from '../../src/observability/metrics';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { ask } from '../http/ask';
 import { silent, until, withBroker } from '../support/broker';
 

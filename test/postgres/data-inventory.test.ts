@@ -1,7 +1,7 @@
 /** Every table and column has a defined treatment by merge, undo and erasure. */
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../src/contacts/facts/event';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { erasePerson } from '../../src/operations/erase/run';
 import { listMerges } from '../../src/postgres/tables/merge';
 import { DATA_INVENTORY } from '../support/data-inventory';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { applyBatch } from '../../src/ingest/transaction';
+import { applyBatch } from '../../src/ingest/apply/transaction';
 import { erasePerson } from '../../src/operations/erase/run';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { DatabaseHealth } from '../../src/postgres/database-health';

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { browseQueue, lockQueue, type Verdict } from '../../src/rabbitmq/browse-queue';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { readDeadLetter, toTail } from '../../src/rabbitmq/dead-letter';
-import type { Delivery } from '../../src/rabbitmq/delivery';
-import { toQueue } from '../../src/rabbitmq/forward';
+import type { Delivery } from '../../src/rabbitmq/consuming/delivery';
 import { DEAD_LETTERS, NEWSLETTER_QUEUE } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
-import { declareAll } from '../../src/rabbitmq/topology';
+import { readDeadLetter, toTail } from '../../src/rabbitmq/publishing/dead-letter';
+import { toQueue } from '../../src/rabbitmq/publishing/forward';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
+import { declareAll } from '../../src/rabbitmq/topology/topology';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { silent, until, withBroker } from '../support/broker';
 import { addDeadLetters, drain } from '../support/dead-letters';

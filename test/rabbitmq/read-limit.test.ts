@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { browseQueue } from '../../src/rabbitmq/browse-queue';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { Consumer } from '../../src/rabbitmq/consumer';
-import { toTail } from '../../src/rabbitmq/dead-letter';
-import type { Delivery } from '../../src/rabbitmq/delivery';
+import { Consumer } from '../../src/rabbitmq/consuming/consumer';
+import type { Delivery } from '../../src/rabbitmq/consuming/delivery';
 import { DEAD_LETTERS } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { toTail } from '../../src/rabbitmq/publishing/dead-letter';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { MAX_UNACKED_BYTES } from '../../src/rabbitmq/read-limit';
 import { silent, until, withBroker } from '../support/broker';
 

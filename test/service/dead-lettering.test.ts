@@ -7,7 +7,7 @@ import { type Metrics, makeMetrics } from '../../src/observability/metrics';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { DEAD_LETTERS, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { problemsOf } from '../messages/published';
 import { silent, withBroker } from '../support/broker';
 import { freshDatabase, type TestDatabase } from '../support/database';

@@ -17,7 +17,7 @@ import {
   RETRY_DELAYS,
   UNROUTED,
 } from '../../src/rabbitmq/names';
-import { OUTCOMES } from '../../src/rabbitmq/outgoing';
+import { OUTCOMES } from '../../src/rabbitmq/publishing/outgoing';
 import { CONTACT_MESSAGES } from '../../tools/contracts/catalogue';
 import { parseMetrics, sampled } from '../../tools/prometheus';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';

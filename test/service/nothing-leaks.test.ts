@@ -24,7 +24,7 @@ import {
   RETRY_DELAYS,
   retryQueue,
 } from '../../src/rabbitmq/names';
-import { declareAll } from '../../src/rabbitmq/topology';
+import { declareAll } from '../../src/rabbitmq/topology/topology';
 import { TcpProxy } from '../../tools/proxy/tcp-proxy';
 import { type Answer, type AskOptions, ask } from '../http/ask';
 import { type TestBroker, until, withBroker } from '../support/broker';

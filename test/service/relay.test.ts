@@ -5,7 +5,7 @@ import { makeMetrics } from '../../src/observability/metrics';
 import { addToOutbox, outboxState } from '../../src/postgres/tables/outbox';
 import { openConnection } from '../../src/rabbitmq/connection';
 import { CONTACT_EVENTS, MAILER_QUEUE } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import { outboxProblems } from '../../src/relay/outbox-health';
 import { Relay } from '../../src/relay/relay';
 import { silent, withBroker } from '../support/broker';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll } from '@jest/globals';
 import type { Channel, ChannelModel, ConfirmChannel, GetMessage } from 'amqplib';
 import pino from 'pino';
 import { connect } from '../../src/rabbitmq/amqplib';
-import { declareAll, declareQueue, deleteAll, type QueueSpec } from '../../src/rabbitmq/topology';
+import { declareAll, declareQueue, deleteAll, type QueueSpec } from '../../src/rabbitmq/topology/topology';
 
 export const silent = pino({ level: 'silent' });
 

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { QUEUE_SPECS } from '../../src/rabbitmq/topology';
+import { QUEUE_SPECS } from '../../src/rabbitmq/topology/topology';
 import { compile } from '../program/build';
 import { Broker } from './broker';
 import { BATCH_SIZE, CONCURRENCY, PREFETCH } from './contenders/contender';

@@ -1,7 +1,7 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { connect } from '../../src/rabbitmq/amqplib';
 import { FXA_QUEUE, MAILER_QUEUE, NEWSLETTER_QUEUE, QUEUES } from '../../src/rabbitmq/names';
-import { declareAll, deleteAll } from '../../src/rabbitmq/topology';
+import { declareAll, deleteAll } from '../../src/rabbitmq/topology/topology';
 import type { Message } from './load/acts';
 
 /** Milliseconds of the machine's monotonic clock, which all processes share. */

@@ -3,7 +3,7 @@ import pino from 'pino';
 import { type Database, openDatabase } from '../../src/postgres/database';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
 import { MAILER_QUEUE } from '../../src/rabbitmq/names';
-import { declareTopology } from '../../src/rabbitmq/topology';
+import { declareTopology } from '../../src/rabbitmq/topology/topology';
 import { TcpProxy } from '../proxy/tcp-proxy';
 import { findPgBouncer } from '../services/fetch-programs';
 import { Mailer } from './checks/mailer';

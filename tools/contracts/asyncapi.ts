@@ -7,7 +7,7 @@ import {
   NEWSLETTER_EVENTS,
   NEWSLETTER_QUEUE,
 } from '../../src/rabbitmq/names';
-import { QUEUE_SPECS } from '../../src/rabbitmq/topology';
+import { QUEUE_SPECS } from '../../src/rabbitmq/topology/topology';
 import {
   ACCOUNT_MESSAGES,
   CONTACT_MESSAGES,

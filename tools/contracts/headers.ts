@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { DEAD_LETTER_REASONS } from '../../src/messages/incoming/decoded';
 import { SCHEMA_VERSIONS } from '../../src/messages/outgoing/schemas';
 import { MAX_TRACESTATE, TRACEPARENT } from '../../src/messages/trace';
-import { BROKER_REASONS } from '../../src/rabbitmq/dead-letter';
 import { FXA_QUEUE, HEADERS, NEWSLETTER_QUEUE, UNROUTED } from '../../src/rabbitmq/names';
+import { BROKER_REASONS } from '../../src/rabbitmq/publishing/dead-letter';
 
 const trace = {
   [HEADERS.traceParent]: z.string().regex(TRACEPARENT).optional().describe('W3C Trace Context'),

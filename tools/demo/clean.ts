@@ -4,7 +4,7 @@ import type { Database } from '../../src/postgres/database';
 import { Prisma } from '../../src/postgres/generated/prisma/client';
 import { connect } from '../../src/rabbitmq/amqplib';
 import { EXCHANGES } from '../../src/rabbitmq/names';
-import { deleteAll } from '../../src/rabbitmq/topology';
+import { deleteAll } from '../../src/rabbitmq/topology/topology';
 import { exists } from '../services/given';
 
 export interface Inventory {

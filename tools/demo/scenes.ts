@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Contact } from '../../src/client';
 import { ContactMerged } from '../../src/messages/outgoing/schemas';
-import type { Delivery } from '../../src/rabbitmq/delivery';
+import type { Delivery } from '../../src/rabbitmq/consuming/delivery';
 import {
   accountDeleted,
   accountMade,

@@ -5,10 +5,10 @@ import { type Contact, type LookupKey, OneContactClient } from '../../src/client
 import { SCHEMA_VERSION } from '../../src/messages/outgoing/schemas';
 import type { Database } from '../../src/postgres/database';
 import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { Consumer } from '../../src/rabbitmq/consumer';
-import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
+import { Consumer } from '../../src/rabbitmq/consuming/consumer';
+import { ackAll, type Delivery } from '../../src/rabbitmq/consuming/delivery';
 import { CONTACT_EVENTS } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
+import { Publisher } from '../../src/rabbitmq/publishing/publisher';
 import type { Sent } from './messages';
 
 /** An expected state was not reached. The message completes the sentence "expected …". */

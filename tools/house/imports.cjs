@@ -26,14 +26,14 @@ const ROOMS = {
   // It starts the parts of a process; main.ts puts them together.
   'service/': [...LOWER, 'ingest/', 'relay/', 'http/', 'intake/'],
   // Its pages call what the commands call.
-  'console/': [...LOWER, 'http/', 'ingest/transaction\\.ts', 'operations/', 'relay/outbox-health\\.ts'],
+  'console/': [...LOWER, 'http/', 'ingest/apply/transaction\\.ts', 'operations/', 'relay/outbox-health\\.ts'],
 };
 
 /** The rooms inside `contacts`: each may import itself and those above it in this list. */
 const DOMAIN = ['facts/', 'identity/', 'profile/', 'merge/', '(decide|change-recorder)\\.ts'];
 
 /** What every operation may import besides its own folder: compaction, the batch transaction, and what operations share. */
-const SHARED = [...LOWER, 'compaction/', 'ingest/transaction\\.ts', 'operations/[^/]+\\.ts'];
+const SHARED = [...LOWER, 'compaction/', 'ingest/apply/transaction\\.ts', 'operations/[^/]+\\.ts'];
 
 /** Prisma generates modules that import each other. */
 const OWN = { pathNot: '^src/postgres/generated' };

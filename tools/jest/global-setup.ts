@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { connect } from '../../src/rabbitmq/amqplib';
-import { deleteAll } from '../../src/rabbitmq/topology';
+import { deleteAll } from '../../src/rabbitmq/topology/topology';
 import { startAnotherBroker, startServices } from '../services';
 import { onTeardown } from './global-teardown';
 import { dropTemplate } from './template-database';

@@ -2,7 +2,7 @@ import type { BrowseRun } from '../../operations/dead-letters/run';
 import { browseDeadLetters } from '../../operations/dead-letters/run';
 import { letterHead } from '../../operations/dead-letters/text';
 import type { Broker } from '../../operations/servers';
-import { toReplay } from '../../rabbitmq/dead-letter';
+import { toReplay } from '../../rabbitmq/publishing/dead-letter';
 import { bodyLines, problemsNow, readerIn } from './body-lines';
 import type { Letter } from './letter-page';
 

@@ -1,6 +1,6 @@
 /** What the pages of the console work with: the database, the broker, and the options of the service. */
 import type { Logger } from 'pino';
-import type { ApplyOptions } from '../../ingest/transaction';
+import type { ApplyOptions } from '../../ingest/apply/transaction';
 import type { Broker } from '../../operations/servers';
 import type { Database } from '../../postgres/database';
 

@@ -3,7 +3,6 @@ import { OperatorError } from '../../foundation/operator-error';
 import { within } from '../../foundation/timeout';
 import { count } from '../../operations/render';
 import { BrokerRefusal, describe } from '../../rabbitmq/errors';
-import { type Inspection, inspectBroker, type QueueState } from '../../rabbitmq/inspect';
 import {
   DEAD_LETTERS,
   FXA_QUEUE,
@@ -13,6 +12,7 @@ import {
   retryQueue,
   UNROUTED,
 } from '../../rabbitmq/names';
+import { type Inspection, inspectBroker, type QueueState } from '../../rabbitmq/topology/inspect';
 import type { ConsoleContext } from '../frame/context';
 import { CHECK_MS, type Finding, notChecked, ok, toDo } from './check';
 

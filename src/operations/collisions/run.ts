@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ChangeSet } from '../../contacts/change-recorder';
 import type { ReleaseCommand } from '../../contacts/merge/command';
-import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
+import { type ApplyOptions, applyBatch } from '../../ingest/apply/transaction';
 import type { Database, Transaction } from '../../postgres/database';
 import { failureOf, retryTransient } from '../../postgres/errors';
 import { addToAudit } from '../../postgres/tables/audit';

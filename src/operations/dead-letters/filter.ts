@@ -1,5 +1,5 @@
-import type { DeadLetter } from '../../rabbitmq/dead-letter';
 import { WORK_QUEUES } from '../../rabbitmq/names';
+import type { DeadLetter } from '../../rabbitmq/publishing/dead-letter';
 
 export const ORIGIN_QUEUES: readonly string[] = [...WORK_QUEUES.values()];
 

@@ -1,5 +1,5 @@
 /** The dead letters at a glance: how many of each kind, and a page of them. Keeps no bodies. */
-import type { DeadLetter } from '../../rabbitmq/dead-letter';
+import type { DeadLetter } from '../../rabbitmq/publishing/dead-letter';
 import type { Broker } from '../servers';
 import { matches } from './filter';
 import { type BrowseRun, browseDeadLetters } from './run';

@@ -1,6 +1,6 @@
 /** Why a message became a dead letter, and what to do about it, in plain words. */
 import type { DeadLetterReason } from '../../messages/incoming/decoded';
-import type { BROKER_REASONS } from '../../rabbitmq/dead-letter';
+import type { BROKER_REASONS } from '../../rabbitmq/publishing/dead-letter';
 
 export interface ReasonText {
   /** What happened. */

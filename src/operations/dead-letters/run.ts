@@ -1,7 +1,7 @@
 import { type BrowseResult, browseQueue, lockQueue, type Verdict } from '../../rabbitmq/browse-queue';
-import { type DeadLetter, readDeadLetter, toReplay, toTail } from '../../rabbitmq/dead-letter';
-import type { Delivery } from '../../rabbitmq/delivery';
+import type { Delivery } from '../../rabbitmq/consuming/delivery';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
+import { type DeadLetter, readDeadLetter, toReplay, toTail } from '../../rabbitmq/publishing/dead-letter';
 import type { Broker } from '../servers';
 import { type Filter, isNarrow, matches } from './filter';
 

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readTime } from '../../foundation/times';
-import type { DeadLetter } from '../../rabbitmq/dead-letter';
-import type { Delivery } from '../../rabbitmq/delivery';
+import type { Delivery } from '../../rabbitmq/consuming/delivery';
+import type { DeadLetter } from '../../rabbitmq/publishing/dead-letter';
 import { type Field, fields, harmless, shortTime, tableRow } from '../render';
 
 /** The widths are fixed, because rows are printed while the queue is read. */

@@ -1,7 +1,7 @@
 import type { Database } from '../../postgres/database';
 import { browseQueue, lockQueue } from '../../rabbitmq/browse-queue';
-import { toTail } from '../../rabbitmq/dead-letter';
 import { DEAD_LETTERS } from '../../rabbitmq/names';
+import { toTail } from '../../rabbitmq/publishing/dead-letter';
 import { mentionsOf, type Names } from '../mentions';
 import type { Broker } from '../servers';
 import { type Erased, type EraseOptions, erasePerson } from './run';

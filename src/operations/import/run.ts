@@ -1,5 +1,5 @@
 import { parseJson } from '../../foundation/json';
-import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
+import { type ApplyOptions, applyBatch } from '../../ingest/apply/transaction';
 import type { Database } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { forgetProgress, type ImportProgress, saveProgress } from '../../postgres/tables/import-progress';

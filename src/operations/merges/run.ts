@@ -5,7 +5,7 @@ import type { Side } from '../../contacts/merge/token-policy';
 import type { UndoRefusal } from '../../contacts/merge/undo';
 import type { StoredContact } from '../../contacts/profile/contact-snapshot';
 import { OperatorError } from '../../foundation/operator-error';
-import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
+import { type ApplyOptions, applyBatch } from '../../ingest/apply/transaction';
 import type { Database, Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { loadSnapshots } from '../../postgres/look-ups/find-contact';

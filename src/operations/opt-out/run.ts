@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { normaliseAddress } from '../../contacts/facts/address';
 import type { NewsletterEvent } from '../../contacts/facts/event';
 import { OperatorError } from '../../foundation/operator-error';
-import { type ApplyOptions, applyBatch } from '../../ingest/transaction';
+import { type ApplyOptions, applyBatch } from '../../ingest/apply/transaction';
 import type { Database, Transaction } from '../../postgres/database';
 import { retryTransient } from '../../postgres/errors';
 import { findContact } from '../../postgres/look-ups/find-contact';

@@ -4,8 +4,8 @@ import { decode } from '../../messages/incoming/decode';
 import { readJsonObject } from '../../messages/incoming/decoded';
 import { describe } from '../../rabbitmq/errors';
 import { FXA_EVENTS, NEWSLETTER_EVENTS } from '../../rabbitmq/names';
-import type { PublishResult } from '../../rabbitmq/outgoing';
-import type { Publisher } from '../../rabbitmq/publisher';
+import type { PublishResult } from '../../rabbitmq/publishing/outgoing';
+import type { Publisher } from '../../rabbitmq/publishing/publisher';
 
 /** How many messages may wait for their confirms. */
 const IN_FLIGHT = 100;

@@ -4,7 +4,7 @@ import { OperatorError } from '../../foundation/operator-error';
 import type { Database } from '../../postgres/database';
 import { addToAudit } from '../../postgres/tables/audit';
 import { BrokerRefusal, describe, explained } from '../../rabbitmq/errors';
-import { declareParts } from '../../rabbitmq/topology';
+import { declareParts } from '../../rabbitmq/topology/topology';
 import { vhostOf } from '../../rabbitmq/url';
 import { authorOf } from '../audited';
 import type { Context } from '../context';

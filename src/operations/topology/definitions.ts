@@ -1,5 +1,5 @@
 import { DEAD_LETTERS, FXA_EVENTS, MAILER_QUEUE, NEWSLETTER_EVENTS, UNROUTED } from '../../rabbitmq/names';
-import { EXCHANGE_SPECS, QUEUE_SPECS } from '../../rabbitmq/topology';
+import { EXCHANGE_SPECS, QUEUE_SPECS } from '../../rabbitmq/topology/topology';
 
 export interface Policy {
   readonly name: string;

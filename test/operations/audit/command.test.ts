@@ -4,7 +4,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
-import { applyBatch } from '../../../src/ingest/transaction';
+import { applyBatch } from '../../../src/ingest/apply/transaction';
 import { keepRows } from '../../../tools/table-rows';
 import { withBroker } from '../../support/broker';
 import { confirmed, onecontact } from '../../support/command-line';

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { run } from '../../../src/cli/run';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
-import { applyBatch } from '../../../src/ingest/transaction';
+import { applyBatch } from '../../../src/ingest/apply/transaction';
 import { allRows, keepRows } from '../../../tools/table-rows';
 import { confirmed, onecontact, terminal } from '../../support/command-line';
 import { crashesOf } from '../../support/crashes';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Service } from '../../../src/main';
 import { DEAD_LETTERS, FXA_QUEUE, NEWSLETTER_QUEUE, RETRY_DELAYS, retryQueue } from '../../../src/rabbitmq/names';
-import { declareAll } from '../../../src/rabbitmq/topology';
+import { declareAll } from '../../../src/rabbitmq/topology/topology';
 import { problemsOf } from '../../messages/published';
 import { withBroker } from '../../support/broker';
 import { confirmed, onecontact, type Ran, terminal } from '../../support/command-line';

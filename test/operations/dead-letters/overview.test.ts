@@ -5,7 +5,7 @@ import { dropDeadLetters } from '../../../src/operations/dead-letters/run';
 import type { Broker } from '../../../src/operations/servers';
 import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
 import { DEAD_LETTERS } from '../../../src/rabbitmq/names';
-import { Publisher } from '../../../src/rabbitmq/publisher';
+import { Publisher } from '../../../src/rabbitmq/publishing/publisher';
 import { silent, withBroker } from '../../support/broker';
 import { addDeadLetters, drain } from '../../support/dead-letters';
 

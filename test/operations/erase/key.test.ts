@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { readConfig, SERVICE_NEEDS } from '../../../src/config';
 import type { ContactEvent } from '../../../src/contacts/facts/event';
-import { type Applied, applyBatch } from '../../../src/ingest/transaction';
+import { type Applied, applyBatch } from '../../../src/ingest/apply/transaction';
 import { startService } from '../../../src/main';
 import { type Erased, erasePerson } from '../../../src/operations/erase/run';
 import { importRecords } from '../../../src/operations/import/store';

@@ -5,7 +5,7 @@ import { peopleOf } from '../../../src/contacts/identity/ownership';
 import type { StoredMerge } from '../../../src/contacts/merge/merge';
 import { canonicalLine } from '../../../src/contacts/profile/canonical';
 import { contactView } from '../../../src/contacts/profile/contact-view';
-import { type Applied, applyBatch } from '../../../src/ingest/transaction';
+import { type Applied, applyBatch } from '../../../src/ingest/apply/transaction';
 import { planErasure } from '../../../src/operations/erase/plan';
 import { type Erased, erasePerson } from '../../../src/operations/erase/run';
 import { type Database, inTransaction } from '../../../src/postgres/database';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { consentOf } from '../../../src/contacts/profile/consent';
 import { contactView } from '../../../src/contacts/profile/contact-view';
-import { applyBatch } from '../../../src/ingest/transaction';
+import { applyBatch } from '../../../src/ingest/apply/transaction';
 import { loadFacts } from '../../../src/postgres/batch/load-facts';
 import { inSnapshot } from '../../../src/postgres/database';
 import { listMerges } from '../../../src/postgres/tables/merge';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
-import { Consumer } from '../../../src/rabbitmq/consumer';
-import { ackAll, type Delivery } from '../../../src/rabbitmq/delivery';
+import { Consumer } from '../../../src/rabbitmq/consuming/consumer';
+import { ackAll, type Delivery } from '../../../src/rabbitmq/consuming/delivery';
 import { MAILER_QUEUE } from '../../../src/rabbitmq/names';
 
 /** A notification, under its message id. */

@@ -6,7 +6,7 @@ import pino from 'pino';
 import { type Database, openDatabase } from '../../../src/postgres/database';
 import { openConnection } from '../../../src/rabbitmq/connection';
 import { QUEUES } from '../../../src/rabbitmq/names';
-import { declareTopology } from '../../../src/rabbitmq/topology';
+import { declareTopology } from '../../../src/rabbitmq/topology/topology';
 import { Environment } from '../environment';
 import type { Message } from '../load/message';
 import { InterceptedWorker } from './worker';

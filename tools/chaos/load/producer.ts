@@ -6,7 +6,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import pino from 'pino';
 import { openConnection } from '../../../src/rabbitmq/connection';
-import { Publisher } from '../../../src/rabbitmq/publisher';
+import { Publisher } from '../../../src/rabbitmq/publishing/publisher';
 import { writingTables } from '../../nested-headers';
 import { type Load, sendings } from './load';
 import type { Message } from './message';

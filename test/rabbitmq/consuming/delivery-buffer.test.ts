@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { Consumer } from '../../src/rabbitmq/consumer';
-import { ackAll, type Delivery } from '../../src/rabbitmq/delivery';
-import { DeliveryBuffer } from '../../src/rabbitmq/delivery-buffer';
-import { TcpProxy } from '../../tools/proxy/tcp-proxy';
-import { silent, until, withBroker } from '../support/broker';
+import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
+import { Consumer } from '../../../src/rabbitmq/consuming/consumer';
+import { ackAll, type Delivery } from '../../../src/rabbitmq/consuming/delivery';
+import { DeliveryBuffer } from '../../../src/rabbitmq/consuming/delivery-buffer';
+import { TcpProxy } from '../../../tools/proxy/tcp-proxy';
+import { silent, until, withBroker } from '../../support/broker';
 
 const broker = withBroker();
 const QUEUE = 'test.delivery-buffer';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel } from 'amqplib';
-import { type BrokerConnection, closeChannel } from './connection';
+import { type BrokerConnection, closeChannel } from '../connection';
 import type { ChannelLedger } from './delivery';
 
 /** Deliveries that are on their way arrive within this time. */

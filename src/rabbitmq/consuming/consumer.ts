@@ -1,11 +1,11 @@
 import type { Channel, ConsumeMessage } from 'amqplib';
 import type { Logger } from 'pino';
-import { Backoff, pause } from '../foundation/retry';
-import { untilAborted, within } from '../foundation/timeout';
-import { type BrokerConnection, closeChannel } from './connection';
+import { Backoff, pause } from '../../foundation/retry';
+import { untilAborted, within } from '../../foundation/timeout';
+import { type BrokerConnection, closeChannel } from '../connection';
+import { codeOf, describe } from '../errors';
+import { MAX_UNACKED_BYTES } from '../read-limit';
 import { type AckCounts, ChannelLedger, Delivery } from './delivery';
-import { codeOf, describe } from './errors';
-import { MAX_UNACKED_BYTES } from './read-limit';
 
 export interface ConsumerOptions {
   /** Used only for consuming: under an alarm the broker stops reading from a connection that publishes, acks included. */

@@ -1,7 +1,7 @@
 import type { Channel, ConsumeMessage, MessageProperties } from 'amqplib';
-import { groupBy } from '../foundation/group-by';
-import { HEADERS } from './names';
-import { believableHeaders } from './own-headers';
+import { groupBy } from '../../foundation/group-by';
+import { HEADERS } from '../names';
+import { believableHeaders } from '../own-headers';
 
 /** Acknowledgements of one consumer. */
 export interface AckCounts {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import type { OutgoingMessage } from '../../src/rabbitmq/outgoing';
-import { Publisher } from '../../src/rabbitmq/publisher';
-import { TcpProxy } from '../../tools/proxy/tcp-proxy';
-import { silent, until, withBroker } from '../support/broker';
+import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
+import type { OutgoingMessage } from '../../../src/rabbitmq/publishing/outgoing';
+import { Publisher } from '../../../src/rabbitmq/publishing/publisher';
+import { TcpProxy } from '../../../tools/proxy/tcp-proxy';
+import { silent, until, withBroker } from '../../support/broker';
 
 const broker = withBroker();
 const QUEUE = 'test.publisher';

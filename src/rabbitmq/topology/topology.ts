@@ -1,8 +1,8 @@
 import type { Channel, Options } from 'amqplib';
 import type { Logger } from 'pino';
-import { Backoff, pause } from '../foundation/retry';
-import { type BrokerConnection, type ConnectionOptions, closeChannel, openConnection } from './connection';
-import { BrokerRefusal, codeOf, describe, explained } from './errors';
+import { Backoff, pause } from '../../foundation/retry';
+import { type BrokerConnection, type ConnectionOptions, closeChannel, openConnection } from '../connection';
+import { BrokerRefusal, codeOf, describe, explained } from '../errors';
 import {
   CONTACT_EVENTS,
   DEAD_LETTERS,
@@ -18,7 +18,7 @@ import {
   RETRY_EXCHANGE,
   retryQueue,
   UNROUTED,
-} from './names';
+} from '../names';
 
 type Arguments = Readonly<Record<string, string | number>>;
 

@@ -1,8 +1,8 @@
 /** Looks at what is on the broker, and declares nothing. */
 import type { Channel } from 'amqplib';
-import { type BrokerConnection, closeChannel } from './connection';
-import { codeOf } from './errors';
-import { EXCHANGES, QUEUES } from './names';
+import { type BrokerConnection, closeChannel } from '../connection';
+import { codeOf } from '../errors';
+import { EXCHANGES, QUEUES } from '../names';
 import { requireVersion } from './topology';
 
 export interface QueueState {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
+import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
 import {
   DEAD_LETTERS,
   FXA_EVENTS,
@@ -7,10 +7,10 @@ import {
   NEWSLETTER_EVENTS,
   NEWSLETTER_QUEUE,
   UNROUTED,
-} from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
-import { UnroutedDrain } from '../../src/rabbitmq/unrouted-drain';
-import { silent, until, withBroker } from '../support/broker';
+} from '../../../src/rabbitmq/names';
+import { Publisher } from '../../../src/rabbitmq/publishing/publisher';
+import { UnroutedDrain } from '../../../src/rabbitmq/topology/unrouted-drain';
+import { silent, until, withBroker } from '../../support/broker';
 
 const broker = withBroker();
 

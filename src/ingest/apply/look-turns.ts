@@ -1,4 +1,4 @@
-import { within } from '../foundation/timeout';
+import { within } from '../../foundation/timeout';
 
 /**
  * How many batches that kept their look outweigh a batch that lost it. Two slots lose in turn, each after two batches that

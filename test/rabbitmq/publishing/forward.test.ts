@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { Consumer } from '../../src/rabbitmq/consumer';
-import { DeliveryBuffer } from '../../src/rabbitmq/delivery-buffer';
-import { toDeadLetters, toRetry } from '../../src/rabbitmq/forward';
-import { cutText, fitHeaders } from '../../src/rabbitmq/headers';
-import { DEAD_LETTERS, FXA_QUEUE, QUEUES } from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
-import { delayQueue } from '../../src/rabbitmq/topology';
-import { silent, until, withBroker } from '../support/broker';
+import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
+import { Consumer } from '../../../src/rabbitmq/consuming/consumer';
+import { DeliveryBuffer } from '../../../src/rabbitmq/consuming/delivery-buffer';
+import { cutText, fitHeaders } from '../../../src/rabbitmq/headers';
+import { DEAD_LETTERS, FXA_QUEUE, QUEUES } from '../../../src/rabbitmq/names';
+import { toDeadLetters, toRetry } from '../../../src/rabbitmq/publishing/forward';
+import { Publisher } from '../../../src/rabbitmq/publishing/publisher';
+import { delayQueue } from '../../../src/rabbitmq/topology/topology';
+import { silent, until, withBroker } from '../../support/broker';
 
 const broker = withBroker();
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { LookTurns } from '../../src/ingest/look-turns';
+import { LookTurns } from '../../../src/ingest/apply/look-turns';
 
 const LOST = 2;
 const KEPT = 0;

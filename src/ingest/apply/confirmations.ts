@@ -1,12 +1,12 @@
 /** The sign-ups of a batch that their readers have to confirm: `contact.confirmation_needed`. */
-import type { ChangeSet, SignUp, WorkingSet } from '../contacts/change-recorder';
-import { originKey } from '../contacts/facts/facts';
-import type { ConfirmationNotification } from '../contacts/merge/notification';
-import { type ContactSnapshot, contactSnapshot } from '../contacts/profile/contact-snapshot';
-import { contactView, needsConfirmation } from '../contacts/profile/contact-view';
-import type { Queries } from '../postgres/database';
-import { loadSnapshots } from '../postgres/look-ups/find-contact';
-import { areStored } from '../postgres/tables/choice';
+import type { ChangeSet, SignUp, WorkingSet } from '../../contacts/change-recorder';
+import { originKey } from '../../contacts/facts/facts';
+import type { ConfirmationNotification } from '../../contacts/merge/notification';
+import { type ContactSnapshot, contactSnapshot } from '../../contacts/profile/contact-snapshot';
+import { contactView, needsConfirmation } from '../../contacts/profile/contact-view';
+import type { Queries } from '../../postgres/database';
+import { loadSnapshots } from '../../postgres/look-ups/find-contact';
+import { areStored } from '../../postgres/tables/choice';
 
 /**
  * The sign-ups that are not stored yet, each once, however often it is in the batch. Call it before the changes are

@@ -1,12 +1,12 @@
 /** `contact.confirmation_needed`: which sign-ups their readers are asked to confirm. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Step } from '../../src/ingest/steps';
-import { applyBatch } from '../../src/ingest/transaction';
-import { ContactConfirmationNeeded } from '../../src/messages/outgoing/schemas';
-import { findContact } from '../../src/postgres/look-ups/find-contact';
-import { freshDatabase, type TestDatabase } from '../support/database';
-import { acct, addressOf, at, confirm, exactly, optout, signup, unsub } from '../support/events';
-import { DEFAULTS } from '../support/stored';
+import type { Step } from '../../../src/ingest/apply/steps';
+import { applyBatch } from '../../../src/ingest/apply/transaction';
+import { ContactConfirmationNeeded } from '../../../src/messages/outgoing/schemas';
+import { findContact } from '../../../src/postgres/look-ups/find-contact';
+import { freshDatabase, type TestDatabase } from '../../support/database';
+import { acct, addressOf, at, confirm, exactly, optout, signup, unsub } from '../../support/events';
+import { DEFAULTS } from '../../support/stored';
 
 let database: TestDatabase;
 beforeAll(async () => {

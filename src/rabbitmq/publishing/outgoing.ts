@@ -1,5 +1,5 @@
 import type { Message, Options } from 'amqplib';
-import { fitHeaders, type Headers } from './headers';
+import { fitHeaders, type Headers } from '../headers';
 
 export interface OutgoingMessage {
   /** '' is the default exchange; the routing key is then the name of a queue. */

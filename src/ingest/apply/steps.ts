@@ -1,13 +1,13 @@
-import type { WorkingSet } from '../contacts/change-recorder';
-import type { Act, ClaimEvent, ContactEvent } from '../contacts/facts/event';
-import { isRefusalAct } from '../contacts/facts/facts';
-import { accountsIn, addressesIn, insertableAddress, namedAddress } from '../contacts/facts/record';
-import type { ConnectedComponent } from '../contacts/identity/connected-component';
-import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../contacts/merge/command';
-import { loadContactIndex, lockAndLoad, type Scope } from '../postgres/batch/lock-and-load';
-import type { Queries } from '../postgres/database';
-import { ids } from '../postgres/ids';
-import { loadSinceMerge } from '../postgres/tables/merge';
+import type { WorkingSet } from '../../contacts/change-recorder';
+import type { Act, ClaimEvent, ContactEvent } from '../../contacts/facts/event';
+import { isRefusalAct } from '../../contacts/facts/facts';
+import { accountsIn, addressesIn, insertableAddress, namedAddress } from '../../contacts/facts/record';
+import type { ConnectedComponent } from '../../contacts/identity/connected-component';
+import type { Command, ReleaseCommand, UnblockCommand, UndoRequest } from '../../contacts/merge/command';
+import { loadContactIndex, lockAndLoad, type Scope } from '../../postgres/batch/lock-and-load';
+import type { Queries } from '../../postgres/database';
+import { ids } from '../../postgres/ids';
+import { loadSinceMerge } from '../../postgres/tables/merge';
 
 /** An event, or an operator's decision. */
 export type Step = ContactEvent | ReleaseCommand | UnblockCommand | UndoRequest;

@@ -1,9 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { BrokerRefusal } from '../../src/rabbitmq/errors';
-import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, QUEUES, RETRY_EXCHANGE } from '../../src/rabbitmq/names';
-import { declareQueue, declareTopology, delayQueue, QUEUE_SPECS, requireVersion } from '../../src/rabbitmq/topology';
-import { TcpProxy } from '../../tools/proxy/tcp-proxy';
-import { silent, withBroker } from '../support/broker';
+import { BrokerRefusal } from '../../../src/rabbitmq/errors';
+import { DEAD_LETTERS, FXA_EVENTS, FXA_QUEUE, MAILER_QUEUE, QUEUES, RETRY_EXCHANGE } from '../../../src/rabbitmq/names';
+import {
+  declareQueue,
+  declareTopology,
+  delayQueue,
+  QUEUE_SPECS,
+  requireVersion,
+} from '../../../src/rabbitmq/topology/topology';
+import { TcpProxy } from '../../../tools/proxy/tcp-proxy';
+import { silent, withBroker } from '../../support/broker';
 
 const broker = withBroker();
 const url = (): string => broker().url;

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { connect } from '../../src/rabbitmq/amqplib';
-import { type BrokerConnection, openConnection } from '../../src/rabbitmq/connection';
-import { Consumer } from '../../src/rabbitmq/consumer';
-import { BrokerRefusal } from '../../src/rabbitmq/errors';
+import { connect } from '../../../src/rabbitmq/amqplib';
+import { type BrokerConnection, openConnection } from '../../../src/rabbitmq/connection';
+import { Consumer } from '../../../src/rabbitmq/consuming/consumer';
+import { BrokerRefusal } from '../../../src/rabbitmq/errors';
 import {
   CONTACT_EVENTS,
   EXCHANGES,
@@ -11,13 +11,13 @@ import {
   MAILER_QUEUE,
   NEWSLETTER_QUEUE,
   QUEUES,
-} from '../../src/rabbitmq/names';
-import { Publisher } from '../../src/rabbitmq/publisher';
-import { deleteAll, QUEUE_SPECS } from '../../src/rabbitmq/topology';
-import { TopologyKeeper } from '../../src/rabbitmq/topology-keeper';
-import { TcpProxy } from '../../tools/proxy/tcp-proxy';
-import { exists } from '../../tools/services/given';
-import { silent, until, withBroker } from '../support/broker';
+} from '../../../src/rabbitmq/names';
+import { Publisher } from '../../../src/rabbitmq/publishing/publisher';
+import { deleteAll, QUEUE_SPECS } from '../../../src/rabbitmq/topology/topology';
+import { TopologyKeeper } from '../../../src/rabbitmq/topology/topology-keeper';
+import { TcpProxy } from '../../../tools/proxy/tcp-proxy';
+import { exists } from '../../../tools/services/given';
+import { silent, until, withBroker } from '../../support/broker';
 
 const broker = withBroker();
 /** Longer than any test: only what happens causes a check. */

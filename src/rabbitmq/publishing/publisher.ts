@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ConfirmChannel, Message } from 'amqplib';
 import type { Logger } from 'pino';
-import { Backoff, pause } from '../foundation/retry';
-import { type BrokerConnection, closeChannel } from './connection';
-import { codeOf, describe } from './errors';
+import { Backoff, pause } from '../../foundation/retry';
+import { type BrokerConnection, closeChannel } from '../connection';
+import { codeOf, describe } from '../errors';
 import { failed, isReturn, type OutgoingMessage, optionsOf, type PublishResult } from './outgoing';
 
 export interface PublisherOptions {

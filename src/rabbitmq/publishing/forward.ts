@@ -1,6 +1,6 @@
-import type { Delivery } from './delivery';
-import type { Headers } from './headers';
-import { DEAD_LETTERS, HEADERS, RETRY_EXCHANGE } from './names';
+import type { Delivery } from '../consuming/delivery';
+import type { Headers } from '../headers';
+import { DEAD_LETTERS, HEADERS, RETRY_EXCHANGE } from '../names';
 import type { OutgoingMessage } from './outgoing';
 
 /**

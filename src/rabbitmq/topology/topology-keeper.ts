@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
-import { Backoff, pause } from '../foundation/retry';
-import { untilAborted } from '../foundation/timeout';
-import type { BrokerConnection } from './connection';
-import { BrokerRefusal, describe } from './errors';
-import { WORK_QUEUES } from './names';
+import { Backoff, pause } from '../../foundation/retry';
+import { untilAborted } from '../../foundation/timeout';
+import type { BrokerConnection } from '../connection';
+import { BrokerRefusal, describe } from '../errors';
+import { WORK_QUEUES } from '../names';
 import { declareParts, QUEUE_SPECS } from './topology';
 
 export interface TopologyKeeperOptions {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { count, type Delivery } from './delivery';
+import { count, type Delivery } from '../consuming/delivery';
+import { cutText } from '../headers';
+import { DEAD_LETTERS, HEADERS, UNROUTED, WORK_QUEUES } from '../names';
+import { MAX_EARLIER } from '../own-headers';
 import { toQueue } from './forward';
-import { cutText } from './headers';
-import { DEAD_LETTERS, HEADERS, UNROUTED, WORK_QUEUES } from './names';
 import type { OutgoingMessage } from './outgoing';
-import { MAX_EARLIER } from './own-headers';
 
 /** One death of a message: it was dead-lettered. The texts are as received, so sanitise them before showing them. */
 export interface Death {

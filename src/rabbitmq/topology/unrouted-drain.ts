@@ -1,14 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
-import { Backoff, pause } from '../foundation/retry';
-import type { BrokerConnection } from './connection';
-import { Consumer } from './consumer';
-import type { Delivery } from './delivery';
-import { describe } from './errors';
-import { toDeadLetters, toQueue } from './forward';
-import { HEADERS, UNROUTED, WORK_QUEUES } from './names';
-import type { OutgoingMessage } from './outgoing';
-import type { Publisher } from './publisher';
+import { Backoff, pause } from '../../foundation/retry';
+import type { BrokerConnection } from '../connection';
+import { Consumer } from '../consuming/consumer';
+import type { Delivery } from '../consuming/delivery';
+import { describe } from '../errors';
+import { HEADERS, UNROUTED, WORK_QUEUES } from '../names';
+import { toDeadLetters, toQueue } from '../publishing/forward';
+import type { OutgoingMessage } from '../publishing/outgoing';
+import type { Publisher } from '../publishing/publisher';
 
 export interface UnroutedDrainOptions {
   /** Used only for consuming, like every such connection. */
