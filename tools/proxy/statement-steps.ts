@@ -3,7 +3,7 @@ import { BEGINS, ENDS, postgresFrames, READY, textOf } from './postgres-frames';
 import type { Link, Reader } from './tcp-proxy';
 
 /** The settings of a new session: a connection that is opened again would shift the numbers. */
-const SETTINGS = /^SET client_encoding TO /;
+const SETTINGS = /^SET \w+ TO [^;]*;SET /;
 
 /**
  * Counts the statements on one connection to PostgreSQL.
