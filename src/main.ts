@@ -1,3 +1,4 @@
+/** Starts the parts of a process in order, and stops them. */
 import type { Logger } from 'pino';
 import { Maintenance } from './compaction/maintenance';
 import { databaseUrl, maintenanceSettings } from './config';

@@ -62,7 +62,7 @@ export function withConsole({ empties = false, ...options }: { empties?: boolean
     await server?.app.close();
     await data?.drop();
   });
-  return { data: () => data, server: () => server, ada: () => visitor };
+  return { data: () => data, ada: () => visitor };
 }
 
 export interface Answer {

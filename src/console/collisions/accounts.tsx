@@ -23,8 +23,8 @@ export const AccountList = ({ page: { found, upTo } }: { page: AccountsStep }): 
         well there.
       </li>
       <li>
-        If the address went to another reader by mistake: the reader verifies it again in their account, which takes it
-        back.
+        If the address went to another reader by mistake: the reader who lost it verifies it again in their account,
+        which takes it back.
       </li>
     </ul>
     <h2>Accounts</h2>

@@ -49,8 +49,8 @@ export function ReleasePage({ pairs, preview, account, problem }: Props): VNode 
             </label>
             <p>
               <small id="announce-hint">
-                Leave it on, unless no mailer is connected yet: otherwise the mailer continues to send to the retired
-                contact, with a token that no longer works.
+                Turn this off only if no mailer is connected yet: a mailer that is not told continues to send to the
+                retired contact, with a token that no longer works.
               </small>
             </p>
             <ReasonField />

@@ -61,4 +61,4 @@ const ASK = 'Ask an administrator of OneContact.';
 const NO_BROKER = `The console has no message broker, where the dead letters are: AMQP_URL is not set. ${ASK}`;
 const BUSY =
   'Another operator is working on the dead letters: at a console, or with the command dead-letters or erase. ' +
-  'Only one can at a time. Nothing was changed: try again in a moment.';
+  'Only one operator can at a time. Nothing was changed: try again in a moment.';
